@@ -1,0 +1,2 @@
+//! The account service of Discogsography.
+fn main() {}
