@@ -1,1 +1,32 @@
-//! Placeholder.
+//! The access token that the Discogsography services share.
+//!
+//! One algorithm, one shape: an HS256 JSON Web Token (RFC 7519 in the compact form of RFC 7515)
+//! whose claims are `sub`, `email`, `iat`, `exp` and `jti`. The account service signs it; a
+//! sibling service checks it by itself with the shared secret and asks nobody.
+//!
+//! The clock is the caller's: every check takes the present moment as an argument.
+//!
+//! ```
+//! use std::time::Duration;
+//! use discogsography_token::{Claims, Key};
+//! use uuid::Uuid;
+//!
+//! let key = Key::new(b"a secret of at least thirty-two bytes");
+//! let token = key.sign(&Claims {
+//!     sub: Uuid::from_u128(0x6f96_19ff_8b86_4d01_b42d_00cf_4fc9_64ff),
+//!     email: "digger@example.com".to_owned(),
+//!     iat: 1_700_000_000,
+//!     exp: 1_700_086_400,
+//!     jti: "5d41402abc4b2a76b9719d911017c592".to_owned(),
+//! });
+//!
+//! let now = Duration::from_secs(1_700_000_060);
+//! assert_eq!(key.verify(&token, now)?.email.as_deref(), Some("digger@example.com"));
+//! # Ok::<(), discogsography_token::TokenError>(())
+//! ```
+
+mod claims;
+mod key;
+
+pub use claims::{Claims, VerifiedClaims};
+pub use key::{Key, TokenError};
