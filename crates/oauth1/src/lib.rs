@@ -1,1 +1,45 @@
-//! Placeholder.
+//! OAuth 1.0a with HMAC-SHA1, as RFC 5849 has it: signing requests and checking signed ones.
+//!
+//! There is no I/O here, no clock and no randomness: the nonce and the timestamp are the
+//! caller's. Protocol parameters travel in the `Authorization` header only (section 3.5.1), so a
+//! URL whose query holds an `oauth_…` parameter is refused. Whether a nonce was seen before and
+//! how old a timestamp may be is for the server to decide; the check here is about signatures.
+//!
+//! Read [`Target`] first, which makes the signature base string, then [`Request`], which signs,
+//! and [`Authorization`], which checks.
+//!
+//! ```
+//! use oauth1::{Authorization, Consumer, Request, Target};
+//! use secrecy::SecretString;
+//!
+//! let consumer = Consumer {
+//!     key: "consumer-key".to_owned(),
+//!     secret: SecretString::from("consumer-secret"),
+//! };
+//! let target = Target::new("GET", "https://api.example.com/oauth/request_token");
+//! let header = Request {
+//!     target,
+//!     consumer: &consumer,
+//!     token: None,
+//!     callback: Some("oob"),
+//!     verifier: None,
+//!     nonce: "1a3f986c05aa5700b5305a3cff508d5a",
+//!     timestamp: 1_750_160_637,
+//! }
+//! .authorization()?;
+//!
+//! let received = Authorization::parse(&header)?;
+//! assert_eq!(received.parameter("oauth_callback"), Some("oob"));
+//! received.verify(target, &consumer.secret, None)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod authorization;
+mod base_string;
+mod encoding;
+mod request;
+mod signature;
+
+pub use authorization::{Authorization, CheckError, HeaderError};
+pub use base_string::{Target, UrlError};
+pub use request::{Consumer, Request, Token};

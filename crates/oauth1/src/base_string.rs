@@ -1,0 +1,177 @@
+//! The signature base string: RFC 5849 section 3.4.1.
+//!
+//! The URL is taken apart by hand, because its path must go into the base string exactly as it
+//! is sent. Must not know about secrets.
+
+use thiserror::Error;
+
+use crate::encoding::{encode, form_parameters};
+
+/// What a signature is about: the request without its headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The HTTP method; its case does not matter.
+    pub method: &'a str,
+    /// The absolute URL with its query, as it is sent.
+    pub url: &'a str,
+    /// The body, where its content type is `application/x-www-form-urlencoded`; else `None`.
+    pub form: Option<&'a str>,
+}
+
+/// Why a URL can't be signed or checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum UrlError {
+    /// Not `http://…` or `https://…`.
+    #[error("URL is not absolute, or neither http nor https")]
+    Scheme,
+    /// No host, a port that is no number, or a user name before the host.
+    #[error("URL has no usable host and port")]
+    Authority,
+    /// Blanks, control characters or anything outside ASCII: these must be percent-encoded.
+    #[error("URL holds a character that must be percent-encoded")]
+    Character,
+    /// The query or the form body holds an `oauth_…` parameter, which belongs in the header.
+    #[error("protocol parameter outside the Authorization header")]
+    ProtocolParameter,
+}
+
+impl<'a> Target<'a> {
+    /// A request with no form body.
+    #[must_use]
+    pub fn new(method: &'a str, url: &'a str) -> Self {
+        Self {
+            method,
+            url,
+            form: None,
+        }
+    }
+
+    /// Builds the signature base string for these protocol parameters, given unencoded.
+    ///
+    /// `realm` and `oauth_signature` do not belong among them (section 3.4.1.3.1).
+    ///
+    /// # Errors
+    ///
+    /// Refuses a URL that has no base string; see [`UrlError`].
+    pub fn signature_base_string<'p>(
+        &self,
+        protocol: impl IntoIterator<Item = (&'p str, &'p str)>,
+    ) -> Result<String, UrlError> {
+        let (base, query) = split_url(self.url)?;
+        let sent = form_parameters(query).chain(form_parameters(self.form.unwrap_or_default()));
+        let mut parameters: Vec<(String, String)> = sent.collect();
+        if parameters
+            .iter()
+            .any(|(name, _)| name.starts_with("oauth_"))
+        {
+            return Err(UrlError::ProtocolParameter);
+        }
+        let protocol = protocol.into_iter();
+        parameters.extend(protocol.map(|(name, value)| (encode(name), encode(value))));
+        Ok(format!(
+            "{}&{}&{}",
+            encode(self.method.to_ascii_uppercase()),
+            encode(base),
+            encode(normalized(parameters)),
+        ))
+    }
+}
+
+/// Section 3.4.1.3.2: sorted by encoded name, then by encoded value.
+fn normalized(mut parameters: Vec<(String, String)>) -> String {
+    parameters.sort_unstable();
+    let pairs = parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// The base string URI of section 3.4.1.2, and the query as sent.
+fn split_url(url: &str) -> Result<(String, &str), UrlError> {
+    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(UrlError::Character);
+    }
+    let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
+    let scheme = scheme.to_ascii_lowercase();
+    let default_port = match scheme.as_str() {
+        "http" => "80",
+        "https" => "443",
+        _ => return Err(UrlError::Scheme),
+    };
+    let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path_start = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(path_start);
+    let authority = normalized_authority(authority, default_port)?;
+    let path = if path.is_empty() { "/" } else { path };
+    Ok((format!("{scheme}://{authority}{path}"), query))
+}
+
+fn normalized_authority(authority: &str, default_port: &str) -> Result<String, UrlError> {
+    let bracketed = authority.find(']').map_or(0, |end| end + 1);
+    let port_start = authority.rfind(':').filter(|colon| *colon >= bracketed);
+    let (host, port) = match port_start {
+        Some(colon) => (
+            authority.get(..colon).unwrap_or_default(),
+            authority.get(colon + 1..).unwrap_or_default(),
+        ),
+        None => (authority, ""),
+    };
+    let open = host.contains(':') && bracketed == 0;
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    if host.is_empty() || host.contains('@') || open || !digits {
+        return Err(UrlError::Authority);
+    }
+    let host = host.to_ascii_lowercase();
+    Ok(if port.is_empty() || port == default_port {
+        host
+    } else {
+        format!("{host}:{port}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{UrlError, split_url};
+
+    #[test]
+    fn scheme_and_host_are_lower_cased_and_the_path_is_not_touched() {
+        let (base, query) = split_url("HTTP://EXAMPLE.COM:80/r%20v/../X?id=123#top").unwrap();
+        assert_eq!(base, "http://example.com/r%20v/../X");
+        assert_eq!(query, "id=123");
+    }
+
+    #[test]
+    fn only_the_default_port_of_the_scheme_is_dropped() {
+        for (url, base) in [
+            (
+                "https://www.example.net:8080/?q=1",
+                "https://www.example.net:8080/",
+            ),
+            ("https://example.net:443", "https://example.net/"),
+            ("http://example.net:443/", "http://example.net:443/"),
+            ("http://example.net:/", "http://example.net/"),
+            ("http://[::1]:80/a", "http://[::1]/a"),
+            ("http://[::1]:8004/a", "http://[::1]:8004/a"),
+            ("http://[::1]/a", "http://[::1]/a"),
+        ] {
+            assert_eq!(split_url(url).unwrap().0, base, "{url}");
+        }
+    }
+
+    #[test]
+    fn urls_that_have_no_base_string_are_refused() {
+        for (url, error) in [
+            ("/oauth/identity", UrlError::Scheme),
+            ("ftp://example.com/", UrlError::Scheme),
+            ("https:///path", UrlError::Authority),
+            ("https://user@example.com/", UrlError::Authority),
+            ("https://example.com:x/", UrlError::Authority),
+            ("https://::1/", UrlError::Authority),
+            ("https://example.com/a b", UrlError::Character),
+            ("https://example.com/é", UrlError::Character),
+        ] {
+            assert_eq!(split_url(url), Err(error), "{url}");
+        }
+    }
+}
