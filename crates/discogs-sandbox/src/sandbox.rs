@@ -1,0 +1,219 @@
+//! A running sandbox, as a test or a command holds it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::answer::Answer;
+use crate::check::Received;
+use crate::desk::{ApprovalError, Desk};
+use crate::fault::Fault;
+use crate::options::{Identity, Options};
+use crate::routes;
+use crate::script::{Barrier, Hold, RecordedCall, Script, Step};
+use crate::server;
+
+/// A sandbox that runs until it is dropped or stopped.
+#[derive(Debug)]
+pub struct Sandbox {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+/// What every connection works on.
+pub(crate) struct Shared {
+    options: Options,
+    desk: Mutex<Desk>,
+    script: Mutex<Script>,
+    counts: watch::Sender<Counts>,
+}
+
+/// How many calls each step has had.
+#[derive(Debug, Default)]
+struct Counts {
+    request_token: u64,
+    authorize: u64,
+    access_token: u64,
+    identity: u64,
+}
+
+impl Sandbox {
+    /// Starts serving on this listener, in a task of the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the listener does not tell its own address.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start(listener: TcpListener, options: Options) -> std::io::Result<Self> {
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            desk: Mutex::new(Desk::new(&options)),
+            script: Mutex::new(Script::default()),
+            counts: watch::Sender::default(),
+            options,
+        });
+        let server = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
+        Ok(Self {
+            address,
+            shared,
+            server,
+        })
+    }
+
+    /// Stops, and waits until the port is free and every connection is closed.
+    pub async fn stop(mut self) {
+        self.server.abort();
+        // The task was cancelled, which is what its result says.
+        let _ = (&mut self.server).await;
+    }
+
+    /// Where it listens, for instance `http://127.0.0.1:8014`; both for API and pages.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Approves a request token as the default digger, and gives the verifier.
+    ///
+    /// # Errors
+    ///
+    /// When the request token is unknown, expired or answered already.
+    pub fn approve(&self, request_token: &str) -> Result<String, ApprovalError> {
+        self.approve_as(request_token, self.shared.options.digger.clone())
+    }
+
+    /// Approves a request token as anybody, and gives the verifier.
+    ///
+    /// # Errors
+    ///
+    /// When the request token is unknown, expired or answered already.
+    pub fn approve_as(
+        &self,
+        request_token: &str,
+        identity: Identity,
+    ) -> Result<String, ApprovalError> {
+        let options = &self.shared.options;
+        let now = (options.clock)();
+        let mut desk = lock(&self.shared.desk);
+        desk.approve(request_token, identity, options.verifier_alphabet, now)
+    }
+
+    /// Denies a request token.
+    ///
+    /// # Errors
+    ///
+    /// When the request token is unknown, expired or answered already.
+    pub fn deny(&self, request_token: &str) -> Result<(), ApprovalError> {
+        let now = (self.shared.options.clock)();
+        lock(&self.shared.desk).deny(request_token, now)
+    }
+
+    /// Takes an access token back, as a user may at Discogs; false when there is none such.
+    #[must_use]
+    pub fn revoke(&self, access_token: &str) -> bool {
+        lock(&self.shared.desk).revoke(access_token)
+    }
+
+    /// The next call of this step meets this fault; several wait in a queue.
+    pub fn order(&self, step: Step, fault: Fault) {
+        lock(&self.shared.script).order(step, fault);
+    }
+
+    /// Every call of this step meets this fault, once the queue is empty.
+    pub fn order_always(&self, step: Step, fault: Fault) {
+        lock(&self.shared.script).order_always(step, fault);
+    }
+
+    /// Forgets the faults that were ordered for this step.
+    pub fn clear(&self, step: Step) {
+        lock(&self.shared.script).clear(step);
+    }
+
+    /// The next call of this step waits, before anything is done, until it is released.
+    ///
+    /// Calls are held one by one: two holds are for two calls. It meets its fault afterwards.
+    #[must_use]
+    pub fn hold(&self, step: Step) -> Hold {
+        let (hold, barrier) = Hold::new();
+        lock(&self.shared.script).hold(step, barrier);
+        hold
+    }
+
+    /// The calls of this step so far, oldest first; the newest 1,000 of them.
+    #[must_use]
+    pub fn calls(&self, step: Step) -> Vec<RecordedCall> {
+        lock(&self.shared.script).calls(step)
+    }
+
+    /// Waits until this step has been called so many times since the start.
+    pub async fn wait_for_calls(&self, step: Step, calls: u64) {
+        let mut counts = self.shared.counts.subscribe();
+        // The sender lives as long as `self`, so this ends only when there were enough.
+        let _ = counts.wait_for(|counts| counts.of(step) >= calls).await;
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Shared {
+    /// Records a call and gives what was ordered for it.
+    pub(crate) fn arrived(
+        &self,
+        step: Step,
+        call: RecordedCall,
+    ) -> (Option<Barrier>, Option<Fault>) {
+        let mut script = lock(&self.script);
+        script.record(step, call);
+        let next = script.next(step);
+        drop(script);
+        self.counts.send_modify(|counts| *counts.of_mut(step) += 1);
+        next
+    }
+
+    /// Does the step.
+    pub(crate) fn answer(&self, step: Step, received: &Received) -> Answer {
+        routes::answer(step, received, &self.options, &mut lock(&self.desk))
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Counts {
+    fn of(&self, step: Step) -> u64 {
+        match step {
+            Step::RequestToken => self.request_token,
+            Step::Authorize => self.authorize,
+            Step::AccessToken => self.access_token,
+            Step::Identity => self.identity,
+        }
+    }
+
+    fn of_mut(&mut self, step: Step) -> &mut u64 {
+        match step {
+            Step::RequestToken => &mut self.request_token,
+            Step::Authorize => &mut self.authorize,
+            Step::AccessToken => &mut self.access_token,
+            Step::Identity => &mut self.identity,
+        }
+    }
+}
+
+/// Nothing panics while it holds one of these locks, and if it did the data would still be whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

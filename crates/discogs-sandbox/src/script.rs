@@ -1,0 +1,156 @@
+//! What a test has ordered, what it holds back, and what was called.
+//!
+//! Bounded: of each step the newest calls are kept, and all of them are counted.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::fault::Fault;
+
+/// How many calls of a step are remembered.
+const MAX_CALLS: usize = 1_000;
+
+/// The four addresses of the dance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// `/oauth/request_token`.
+    RequestToken,
+    /// `/oauth/authorize`, the page and its form.
+    Authorize,
+    /// `/oauth/access_token`.
+    AccessToken,
+    /// `/oauth/identity`.
+    Identity,
+}
+
+/// A call as it arrived, whatever became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedCall {
+    /// The HTTP method.
+    pub method: String,
+    /// The `User-Agent` header; `None` when there was none, or not in ASCII.
+    pub user_agent: Option<String>,
+    /// The query without its `?`; `None` when there was none.
+    pub query: Option<String>,
+    /// The parameters of the `Authorization` header; empty when it could not be read.
+    pub oauth: BTreeMap<String, String>,
+    /// The `Content-Type` header.
+    pub content_type: Option<String>,
+    /// How many bytes the body had.
+    pub body_length: usize,
+}
+
+/// The sandbox was stopped before what was waited for had happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the sandbox has stopped")]
+pub struct Stopped;
+
+/// Holds one call back: it waits until this is released or dropped.
+#[derive(Debug)]
+pub struct Hold {
+    reached: oneshot::Receiver<()>,
+    release: oneshot::Sender<()>,
+}
+
+/// The other end of a [`Hold`], which the call meets.
+#[derive(Debug)]
+pub(crate) struct Barrier {
+    reached: oneshot::Sender<()>,
+    release: oneshot::Receiver<()>,
+}
+
+/// Orders and calls of all steps.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    steps: HashMap<Step, Orders>,
+}
+
+#[derive(Debug, Default)]
+struct Orders {
+    next: VecDeque<Fault>,
+    always: Option<Fault>,
+    barriers: VecDeque<Barrier>,
+    calls: VecDeque<RecordedCall>,
+}
+
+impl Hold {
+    pub(crate) fn new() -> (Self, Barrier) {
+        let (reached_sender, reached) = oneshot::channel();
+        let (release, release_receiver) = oneshot::channel();
+        let barrier = Barrier {
+            reached: reached_sender,
+            release: release_receiver,
+        };
+        (Self { reached, release }, barrier)
+    }
+
+    /// Waits until the call has arrived; to be asked once.
+    ///
+    /// # Errors
+    ///
+    /// When the sandbox stops before a call has come.
+    pub async fn reached(&mut self) -> Result<(), Stopped> {
+        (&mut self.reached).await.map_err(|_| Stopped)
+    }
+
+    /// Lets the call go on.
+    pub fn release(self) {
+        // Nobody listens when the call has been given up, and then there is nothing to release.
+        let _ = self.release.send(());
+    }
+}
+
+impl Barrier {
+    /// Says that the call is here and waits for its release.
+    pub(crate) async fn pass(self) {
+        // The hold may have been dropped, which is a release.
+        let _ = self.reached.send(());
+        let _ = self.release.await;
+    }
+}
+
+impl Script {
+    fn at(&mut self, step: Step) -> &mut Orders {
+        self.steps.entry(step).or_default()
+    }
+
+    pub(crate) fn order(&mut self, step: Step, fault: Fault) {
+        self.at(step).next.push_back(fault);
+    }
+
+    pub(crate) fn order_always(&mut self, step: Step, fault: Fault) {
+        self.at(step).always = Some(fault);
+    }
+
+    pub(crate) fn clear(&mut self, step: Step) {
+        let orders = self.at(step);
+        orders.next.clear();
+        orders.always = None;
+    }
+
+    pub(crate) fn hold(&mut self, step: Step, barrier: Barrier) {
+        self.at(step).barriers.push_back(barrier);
+    }
+
+    pub(crate) fn record(&mut self, step: Step, call: RecordedCall) {
+        let calls = &mut self.at(step).calls;
+        if calls.len() == MAX_CALLS {
+            calls.pop_front();
+        }
+        calls.push_back(call);
+    }
+
+    pub(crate) fn calls(&self, step: Step) -> Vec<RecordedCall> {
+        let orders = self.steps.get(&step);
+        orders.map_or_else(Vec::new, |orders| orders.calls.iter().cloned().collect())
+    }
+
+    /// What the call that has just come must meet, the barrier first.
+    pub(crate) fn next(&mut self, step: Step) -> (Option<Barrier>, Option<Fault>) {
+        let orders = self.at(step);
+        let fault = orders.next.pop_front().or_else(|| orders.always.clone());
+        (orders.barriers.pop_front(), fault)
+    }
+}
