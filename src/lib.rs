@@ -1,1 +1,26 @@
 //! The account service of Discogsography.
+//!
+//! A map, in reading order:
+//!
+//! - [`model`]: users, connections, Discogs tokens, config keys; parsed, so valid.
+//! - [`config`]: the only reader of the environment.
+//! - [`storage`] and [`state`]: what is kept, as two traits with two implementations each.
+//! - [`password`], [`discogs`], [`connect`]: what has steps of its own.
+//! - [`http`]: every route on one screen, and what turns a request into an answer.
+//! - [`server`]: opens the stores, binds both ports, runs, drains.
+//! - [`cli`]: the commands.
+
+pub mod clock;
+pub mod config;
+pub mod model;
+pub mod password;
+pub mod random;
+pub mod connect;
+pub mod discogs;
+pub mod http;
+pub mod sqlite;
+pub mod state;
+pub mod storage;
+pub mod telemetry;
+pub mod cli;
+pub mod server;

@@ -1,2 +1,19 @@
-//! The account service of Discogsography.
-fn main() {}
+//! The program: parses the command line, runs the command, and ends with its exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use discogsography_api::cli;
+use discogsography_api::config::Environment;
+
+fn main() -> ExitCode {
+    let commanded = cli::parse(std::env::args_os());
+    match cli::run(commanded, &Environment::of_process()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where stderr is closed, the exit code has to say it.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            cli::exit_code(&error)
+        }
+    }
+}

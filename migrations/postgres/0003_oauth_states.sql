@@ -1,0 +1,1 @@
+-- With PostgreSQL, the OAuth state is kept in Redis: nothing to do on this side.

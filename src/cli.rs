@@ -1,0 +1,135 @@
+//! The command line: one function per command. Results go to stdout, everything else to stderr.
+//!
+//! Exit codes: 0 done, 1 failed, 2 usage or configuration. Must not know HTTP.
+
+mod admin;
+mod discogs_setup;
+mod health;
+mod migrate;
+mod sandbox;
+mod serve;
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use thiserror::Error;
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, Environment};
+use crate::random::Random;
+use crate::server::{Surroundings, open_stores};
+use crate::storage::Storage;
+use crate::telemetry;
+use std::sync::Arc;
+
+/// The binary under this name is the command `discogs-setup`, as in the Python service's image.
+const DISCOGS_SETUP: &str = "discogs-setup";
+
+/// Accounts, access tokens and the Discogs connection for Discogsography.
+///
+/// With no command it serves. Configuration comes from the environment: see
+/// docs/configuration.md.
+#[derive(Debug, Parser)]
+#[command(name = "discogsography-api", version, arg_required_else_help = false)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service.
+    #[command(after_help = "Example:\n  discogsography-api serve --sandbox")]
+    Serve(serve::Arguments),
+    /// Run a stand-in for Discogs alone, for developers of sibling services.
+    #[command(after_help = "Example:\n  discogsography-api sandbox --port 8014")]
+    Sandbox(sandbox::Arguments),
+    /// Bring the schema of the database up to date and say what was done.
+    #[command(after_help = "Example:\n  AUTO_MIGRATE=off discogsography-api migrate")]
+    Migrate,
+    /// Say who may use /api/admin.
+    #[command(after_help = "Example:\n  discogsography-api admin grant digger@example.com")]
+    Admin {
+        #[command(subcommand)]
+        command: admin::Command,
+    },
+    /// Set, show or remove the app's Discogs credentials.
+    #[command(
+        after_help = "Examples:\n  discogsography-api discogs-setup --consumer-key KEY --consumer-secret SECRET\n  \
+                      discogsography-api discogs-setup --consumer-key KEY --consumer-secret - < secret.txt\n  \
+                      discogsography-api discogs-setup --show"
+    )]
+    DiscogsSetup(discogs_setup::Arguments),
+    /// Ask the health port of a running service; exit code 0 while it is healthy or degraded.
+    #[command(after_help = "Example:\n  discogsography-api health && echo fine")]
+    Health,
+}
+
+/// The command line can't be meant so.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+/// Reads the command line; ends the process where it asks for help or can't be understood.
+#[must_use]
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
+    let mut arguments: Vec<_> = arguments.into_iter().collect();
+    let name = arguments.first().and_then(|path| Path::new(path).file_stem());
+    if name == Some(OsStr::new(DISCOGS_SETUP)) {
+        arguments.insert(1, DISCOGS_SETUP.into());
+    }
+    Cli::parse_from(arguments)
+}
+
+/// Runs a command.
+///
+/// # Errors
+///
+/// Says what failed; [`exit_code`] gives the code that belongs to it.
+pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        match cli.command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
+            Command::Serve(arguments) => serve::serve(&arguments, environment).await,
+            Command::Sandbox(arguments) => sandbox::sandbox(&arguments).await,
+            Command::Migrate => migrate::migrate(environment).await,
+            Command::Admin { command } => admin::admin(command, environment).await,
+            Command::DiscogsSetup(arguments) => {
+                discogs_setup::discogs_setup(&arguments, environment).await
+            }
+            Command::Health => health::health(environment).await,
+        }
+    })
+}
+
+/// The exit code of a failed command.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<ConfigError>() || error.is::<UsageError>() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Writes a result.
+fn say(line: &str) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{line}")
+}
+
+fn surroundings() -> anyhow::Result<Surroundings> {
+    let random = Random::from_system()?;
+    Ok(Surroundings { clock: Clock::system(), random, sandbox_consumer: None })
+}
+
+/// Opens the storage for a command that works beside a running service, or without one.
+async fn open_storage(environment: &Environment) -> anyhow::Result<Arc<dyn Storage>> {
+    let config = Config::load(environment)?;
+    telemetry::start(config.log_level, config.log_format)?;
+    let storage = open_stores(&config.stores, &surroundings()?)?.storage;
+    storage.prepare(config.migrations).await?;
+    Ok(storage)
+}

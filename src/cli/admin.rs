@@ -1,0 +1,46 @@
+//! `admin`: who may use `/api/admin`.
+
+use clap::Subcommand;
+
+use super::{open_storage, say};
+use crate::config::Environment;
+use crate::model::normalize_email;
+use crate::storage::Admin;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make a registered user an admin.
+    Grant {
+        /// The user's email address.
+        email: String,
+    },
+    /// Take it back.
+    Revoke {
+        /// The user's email address.
+        email: String,
+    },
+    /// Show the email addresses of all admins, one a line.
+    List,
+}
+
+pub(super) async fn admin(command: Command, environment: &Environment) -> anyhow::Result<()> {
+    let storage = open_storage(environment).await?;
+    let (email, admin, done) = match command {
+        Command::Grant { email } => (email, Admin::Granted, "is an admin now"),
+        Command::Revoke { email } => (email, Admin::Revoked, "is no admin any more"),
+        Command::List => {
+            for email in storage.admins().await? {
+                say(&email)?;
+            }
+            storage.close().await;
+            return Ok(());
+        }
+    };
+    let email = normalize_email(&email);
+    if !storage.put_admin(&email, admin).await? {
+        anyhow::bail!("nobody is registered as {email}: register first, then try again");
+    }
+    say(&format!("{email} {done}."))?;
+    storage.close().await;
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! `discogs-setup`: the app's Discogs credentials, as the Python service's command set them.
+
+use std::io::BufRead as _;
+
+use clap::Args;
+use secrecy::ExposeSecret as _;
+
+use super::{UsageError, open_storage, say};
+use crate::config::Environment;
+use crate::model::{ConfigKey, ConfigValue, mask};
+use crate::storage::Storage;
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(super) struct Arguments {
+    /// The consumer key that Discogs gave the app; `-` reads it from stdin.
+    #[arg(long, value_name = "KEY", requires = "consumer_secret")]
+    consumer_key: Option<String>,
+    /// The consumer secret; `-` reads it from stdin, and keeps it out of the list of processes.
+    #[arg(long, value_name = "SECRET", requires = "consumer_key")]
+    consumer_secret: Option<String>,
+    /// Show what is set, masked.
+    #[arg(long, conflicts_with_all = ["consumer_key", "consumer_secret", "unset"])]
+    show: bool,
+    /// Remove both.
+    #[arg(long, conflicts_with_all = ["consumer_key", "consumer_secret"])]
+    unset: bool,
+}
+
+pub(super) async fn discogs_setup(
+    arguments: &Arguments,
+    environment: &Environment,
+) -> anyhow::Result<()> {
+    let values = values(arguments)?;
+    let storage = open_storage(environment).await?;
+    if arguments.show {
+        show(&*storage).await?;
+    } else if arguments.unset {
+        storage.delete_config(&ConfigKey::ALL).await?;
+        say("The Discogs app credentials are removed.")?;
+    } else {
+        storage.put_config(&values).await?;
+        say("The Discogs app credentials are set. Every running service uses them from now on.")?;
+    }
+    storage.close().await;
+    Ok(())
+}
+
+async fn show(storage: &dyn Storage) -> anyhow::Result<()> {
+    let entries = storage.config().await?;
+    for key in ConfigKey::ALL {
+        let entry = entries.iter().find(|entry| entry.key == key);
+        let shown = entry.map_or_else(
+            || "not set".to_owned(),
+            |entry| format!("{} (since {})", mask(entry.value.expose_secret()), entry.updated_at),
+        );
+        say(&format!("{}: {shown}", key.as_str()))?;
+    }
+    Ok(())
+}
+
+/// The values to write, in the order in which stdin gives them.
+fn values(arguments: &Arguments) -> anyhow::Result<Vec<(ConfigKey, ConfigValue)>> {
+    let given = [
+        (ConfigKey::DiscogsConsumerKey, "--consumer-key", &arguments.consumer_key),
+        (ConfigKey::DiscogsConsumerSecret, "--consumer-secret", &arguments.consumer_secret),
+    ];
+    let mut values = Vec::new();
+    for (key, option, given) in given {
+        let Some(given) = given else { continue };
+        let text = if given == "-" { line_of_stdin()? } else { given.clone() };
+        let value = ConfigValue::parse(&text).map_err(|error| UsageError(format!("{option}: {error}")))?;
+        values.push((key, value));
+    }
+    Ok(values)
+}
+
+fn line_of_stdin() -> std::io::Result<String> {
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line)
+}

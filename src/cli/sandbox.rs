@@ -1,0 +1,46 @@
+//! `sandbox`: a stand-in for Discogs on this machine, alone or beside `serve`.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use discogs_sandbox::{Options, Sandbox};
+use tokio::net::TcpListener;
+
+use super::{say, surroundings};
+use crate::server::Surroundings;
+
+/// The usual port of the stand-in.
+pub(super) const PORT: u16 = 8014;
+
+/// The app's credentials at the stand-in.
+pub(super) const CONSUMER_KEY: &str = "sandbox-key";
+pub(super) const CONSUMER_SECRET: &str = "sandbox-secret";
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The port on 127.0.0.1.
+    #[arg(long, value_name = "PORT", default_value_t = PORT)]
+    port: u16,
+}
+
+pub(super) async fn sandbox(arguments: &Arguments) -> anyhow::Result<()> {
+    let sandbox = start(arguments.port, &surroundings()?).await?;
+    say(&format!("A stand-in for Discogs listens on {}.", sandbox.url()))?;
+    say(&format!("Consumer key {CONSUMER_KEY}, consumer secret {CONSUMER_SECRET}. Ctrl-C ends it."))?;
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}
+
+/// Starts the stand-in; it ends when it is dropped.
+pub(super) async fn start(port: u16, surroundings: &Surroundings) -> anyhow::Result<Sandbox> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    let listener = listener.with_context(|| {
+        format!("can't listen on 127.0.0.1:{port} for the sandbox: is it in use? Choose another port")
+    })?;
+    let Surroundings { clock, random, .. } = surroundings.clone();
+    let seed = u64::from_le_bytes(random.bytes());
+    let now = Arc::new(move || clock.now().since_epoch());
+    Ok(Sandbox::start(listener, Options::new(now, seed))?)
+}

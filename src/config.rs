@@ -1,0 +1,329 @@
+//! The configuration: the only reader of the environment.
+//!
+//! [`Config::load`] looks at everything before it says anything, so that one run names every
+//! problem. It opens nothing but the files that `…_FILE` variables name. Must not know the rest
+//! of the service.
+
+mod environment;
+mod problem;
+mod stores;
+mod variables;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use environment::Reader;
+
+pub use environment::Environment;
+pub use problem::{ConfigError, Problem};
+pub use stores::{EmbeddedStores, PostgresConfig, RedisConfig, Stores};
+pub use variables::{VARIABLES, Variable};
+
+const MINUTE: u64 = 60;
+const YEAR_IN_MINUTES: u64 = 525_600;
+
+/// Secrets shorter than this are warned about: RFC 7518 section 3.2 wants 256 bits for HS256.
+const LEAST_SECRET_BYTES: usize = 32;
+
+/// The secret in the Python service's example, which anybody can read.
+const EXAMPLE_SECRET: &str = "your-secret-key-here";
+
+/// Everything that an operator can set, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where users, tokens and the OAuth state are kept.
+    pub stores: Stores,
+    /// `JWT_SECRET_KEY`; `None` only with the embedded stores, which make one.
+    pub jwt_secret_key: Option<SecretString>,
+    /// `JWT_EXPIRE_MINUTES`
+    pub access_token_life: Duration,
+    /// `DISCOGS_*`
+    pub discogs: DiscogsConfig,
+    /// `API_HOST` with `API_PORT`
+    pub api_address: SocketAddr,
+    /// `API_HOST` with `API_HEALTH_PORT`
+    pub health_address: SocketAddr,
+    /// `CORS_ORIGINS`
+    pub cors_origins: CorsOrigins,
+    /// `AUTO_MIGRATE`
+    pub migrations: Migrations,
+    /// `LOG_LEVEL`
+    pub log_level: LogLevel,
+    /// `LOG_FORMAT`
+    pub log_format: LogFormat,
+    /// What the operator should hear about at start, though it is no error.
+    pub warnings: Vec<Warning>,
+}
+
+/// Where Discogs is and how we introduce ourselves.
+#[derive(Debug, Clone)]
+pub struct DiscogsConfig {
+    /// `DISCOGS_USER_AGENT`
+    pub user_agent: String,
+    /// `DISCOGS_API_URL`, without a slash at its end.
+    pub api_url: String,
+    /// `DISCOGS_WEB_URL`, without a slash at its end.
+    pub web_url: String,
+}
+
+/// Which web pages may call the API from a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// `*`
+    Any,
+    /// These, each as a browser writes it: `https://explore.example.com`.
+    Only(Vec<String>),
+}
+
+/// Whether `serve` brings the schema up to date by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Migrations {
+    /// At every start.
+    Automatic,
+    /// Only the command `migrate` does.
+    Manual,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Errors only; Python's `CRITICAL` means the same here.
+    Error,
+    /// And what is degraded or insecure.
+    Warning,
+    /// And one line per request.
+    Info,
+    /// And the probes of the health routes.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// What a log line looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// Something at start that is no error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// Degraded or insecure; a ⚠️ line.
+    Careful(String),
+    /// Someone should look; a ❌ line.
+    Alarming(String),
+}
+
+impl Config {
+    /// Reads the whole configuration.
+    ///
+    /// # Errors
+    ///
+    /// With every problem there is, not only the first.
+    pub fn load(environment: &Environment) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(environment);
+        let stores = stores::read(&mut reader);
+        let discogs = read_discogs(&mut reader);
+        let host = reader.parsed("API_HOST", "0.0.0.0", parse_host);
+        let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let mut port = |name, example, default| {
+            let port = reader.parsed(name, example, parse_port).unwrap_or(default);
+            SocketAddr::new(host, port)
+        };
+        let api_address = port("API_PORT", "8004", 8004);
+        let health_address = port("API_HEALTH_PORT", "8005", 8005);
+        let jwt_secret_key = read_jwt_secret_key(&mut reader, &stores);
+        let config = Self {
+            stores,
+            jwt_secret_key,
+            access_token_life: reader
+                .parsed("JWT_EXPIRE_MINUTES", "1440", parse_minutes)
+                .unwrap_or(Duration::from_secs(24 * 60 * MINUTE)),
+            discogs,
+            api_address,
+            health_address,
+            cors_origins: reader
+                .parsed("CORS_ORIGINS", "https://explore.example.com", parse_origins)
+                .unwrap_or(CorsOrigins::Any),
+            migrations: reader.parsed("AUTO_MIGRATE", "on", parse_switch).map_or(
+                Migrations::Automatic,
+                |on| if on { Migrations::Automatic } else { Migrations::Manual },
+            ),
+            log_level: reader.parsed("LOG_LEVEL", "INFO", parse_level).unwrap_or(LogLevel::Info),
+            log_format: reader.parsed("LOG_FORMAT", "json", parse_format).unwrap_or(LogFormat::Auto),
+            warnings: Vec::new(),
+        };
+        let warnings = reader.finish()?;
+        if api_address.port() == health_address.port() && api_address.port() != 0 {
+            return Err(ConfigError::new(vec![Problem::new(
+                "API_HEALTH_PORT",
+                "is the same as API_PORT",
+                "8005",
+            )]));
+        }
+        Ok(Self { warnings, ..config })
+    }
+}
+
+fn read_jwt_secret_key(reader: &mut Reader<'_>, stores: &Stores) -> Option<SecretString> {
+    let secret = reader.secret("JWT_SECRET_KEY");
+    match &secret {
+        Some(secret) if secret.expose_secret() == EXAMPLE_SECRET => {
+            reader.warn(Warning::Alarming(
+                "JWT_SECRET_KEY is the example from the documentation: anybody can make access \
+                 tokens for any user; set a random one, the same in every service that checks them"
+                    .to_owned(),
+            ));
+        }
+        Some(secret) if secret.expose_secret().len() < LEAST_SECRET_BYTES => {
+            reader.warn(Warning::Careful(format!(
+                "JWT_SECRET_KEY is shorter than {LEAST_SECRET_BYTES} bytes and could be guessed"
+            )));
+        }
+        None if matches!(stores, Stores::Servers { .. }) => reader.missing(
+            "JWT_SECRET_KEY",
+            "is needed with PostgreSQL: every replica and Curator check tokens with it",
+            "the output of `openssl rand -hex 32`",
+        ),
+        Some(_) | None => {}
+    }
+    secret
+}
+
+fn read_discogs(reader: &mut Reader<'_>) -> DiscogsConfig {
+    const USER_AGENT: &str =
+        "Discogsography/1.0 +https://github.com/SimplicityGuy/discogsography";
+    let allow_http = reader.parsed("DISCOGS_ALLOW_HTTP", "on", parse_switch).unwrap_or(false);
+    let mut url = |name, default: &str| {
+        let Some(url) = reader.parsed(name, default, parse_http_url) else {
+            return default.to_owned();
+        };
+        if url.scheme() == "http" && !is_loopback(&url) {
+            if allow_http {
+                reader.warn(Warning::Careful(format!(
+                    "{name} is plain http: whoever is on the way can read and change what we and \
+                     Discogs say"
+                )));
+            } else {
+                reader.problem(
+                    name,
+                    "is plain http to another machine; use https, or set DISCOGS_ALLOW_HTTP=on",
+                    default,
+                );
+            }
+        }
+        url.as_str().trim_end_matches('/').to_owned()
+    };
+    DiscogsConfig {
+        api_url: url("DISCOGS_API_URL", "https://api.discogs.com"),
+        web_url: url("DISCOGS_WEB_URL", "https://www.discogs.com"),
+        user_agent: reader
+            .parsed("DISCOGS_USER_AGENT", USER_AGENT, parse_user_agent)
+            .unwrap_or_else(|| USER_AGENT.to_owned()),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn parse_http_url(value: &str) -> Result<Url, String> {
+    let url = Url::parse(value).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("must begin with https://".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not carry a user name or password".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must not have a query or a fragment".to_owned());
+    }
+    Ok(url)
+}
+
+fn parse_user_agent(value: &str) -> Result<String, String> {
+    if value.chars().all(|character| character == ' ' || character.is_ascii_graphic()) {
+        Ok(value.to_owned())
+    } else {
+        Err("must be visible ASCII characters".to_owned())
+    }
+}
+
+fn parse_host(value: &str) -> Result<IpAddr, String> {
+    match value {
+        "localhost" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        _ => value.trim_matches(['[', ']']).parse().map_err(|_| "is not an IP address".to_owned()),
+    }
+}
+
+fn parse_port(value: &str) -> Result<u16, String> {
+    value.parse().map_err(|_| "is not a port, 0 to 65535".to_owned())
+}
+
+fn parse_minutes(value: &str) -> Result<Duration, String> {
+    match value.parse() {
+        Ok(minutes @ 1..=YEAR_IN_MINUTES) => Ok(Duration::from_secs(minutes * MINUTE)),
+        _ => Err("is not a whole number of minutes from 1 to 525600".to_owned()),
+    }
+}
+
+fn parse_switch(value: &str) -> Result<bool, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "on" | "true" | "1" | "yes" => Ok(true),
+        "off" | "false" | "0" | "no" => Ok(false),
+        _ => Err("is neither on nor off".to_owned()),
+    }
+}
+
+fn parse_origins(value: &str) -> Result<CorsOrigins, String> {
+    let origins: Vec<_> = value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    if origins == ["*"] {
+        return Ok(CorsOrigins::Any);
+    }
+    if origins.is_empty() {
+        return Err("names no origin".to_owned());
+    }
+    let as_browsers_write_it = |origin: &&str| {
+        let url = Url::parse(origin).map_err(|error| format!("`{origin}`: {error}"))?;
+        let serialized = url.origin().ascii_serialization();
+        if url.origin().is_tuple() && serialized == origin.trim_end_matches('/').to_lowercase() {
+            Ok(serialized)
+        } else {
+            Err(format!("`{origin}` is not an origin: scheme, host and port, nothing else"))
+        }
+    };
+    origins.iter().map(as_browsers_write_it).collect::<Result<_, _>>().map(CorsOrigins::Only)
+}
+
+fn parse_level(value: &str) -> Result<LogLevel, String> {
+    match value.to_ascii_uppercase().as_str() {
+        "CRITICAL" | "ERROR" => Ok(LogLevel::Error),
+        "WARNING" | "WARN" => Ok(LogLevel::Warning),
+        "INFO" => Ok(LogLevel::Info),
+        "DEBUG" => Ok(LogLevel::Debug),
+        "TRACE" => Ok(LogLevel::Trace),
+        _ => Err("is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL, TRACE".to_owned()),
+    }
+}
+
+fn parse_format(value: &str) -> Result<LogFormat, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "auto" => Ok(LogFormat::Auto),
+        "json" => Ok(LogFormat::Json),
+        "pretty" => Ok(LogFormat::Pretty),
+        _ => Err("is neither json nor pretty".to_owned()),
+    }
+}

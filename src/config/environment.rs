@@ -1,0 +1,154 @@
+//! The variables as they stand, and the ways of reading one of them.
+//!
+//! An empty variable counts as not set. A secret may stand in a file that `NAME_FILE` names.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::Warning;
+use super::problem::{ConfigError, Problem};
+
+/// A copy of the environment's variables, without the empty ones.
+///
+/// Its `Debug` is left out on purpose: it holds secrets.
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    not_unicode: Vec<String>,
+}
+
+/// Reads variables one by one and remembers what is wrong with them.
+pub(super) struct Reader<'a> {
+    environment: &'a Environment,
+    problems: Vec<Problem>,
+    warnings: Vec<Warning>,
+}
+
+impl Environment {
+    /// Takes the variables of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let mut not_unicode = Vec::new();
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            match value.into_string() {
+                Ok(value) => Some((name, value)),
+                Err(_) => {
+                    not_unicode.push(name);
+                    None
+                }
+            }
+        });
+        let variables = variables.collect::<Vec<_>>();
+        Self { not_unicode, ..Self::of(variables) }
+    }
+
+    /// Takes these variables: for tests.
+    #[must_use]
+    pub fn of<N: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let variables = variables.filter(|(_, value): &(_, String)| !value.is_empty()).collect();
+        Self { variables, not_unicode: Vec::new() }
+    }
+
+    /// One variable; `None` where it is not set or empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(environment: &'a Environment) -> Self {
+        let mut reader = Self { environment, problems: Vec::new(), warnings: Vec::new() };
+        for name in &environment.not_unicode {
+            if super::VARIABLES.iter().any(|variable| variable.is_named(name)) {
+                reader.problem(name, "is not valid UTF-8", "plain text");
+            }
+        }
+        reader
+    }
+
+    /// The variables whose name begins with one of these, in alphabetical order.
+    pub(super) fn names_beginning_with(&self, prefixes: &[&str]) -> Vec<&'a str> {
+        let is_meant = |name: &&str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        self.environment.variables.keys().map(String::as_str).filter(is_meant).collect()
+    }
+
+    /// A variable as it stands.
+    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
+        self.environment.get(name)
+    }
+
+    /// A variable through `parse`, whose error follows the value in a sentence.
+    pub(super) fn parsed<T>(
+        &mut self,
+        name: &str,
+        example: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.environment.get(name)?;
+        match parse(value.trim()) {
+            Ok(parsed) => Some(parsed),
+            Err(what) => {
+                self.problem(name, format!("`{value}`: {what}"), example);
+                None
+            }
+        }
+    }
+
+    /// A variable that may also stand in a file; its value is never part of a problem.
+    pub(super) fn secret(&mut self, name: &str) -> Option<SecretString> {
+        self.secret_text(name).map(SecretString::from)
+    }
+
+    /// The same for what is no secret but may stand in a file too.
+    pub(super) fn secret_text(&mut self, name: &str) -> Option<String> {
+        let file_name = format!("{name}_FILE");
+        let value = self.environment.get(name);
+        let Some(path) = self.environment.get(&file_name) else { return value.map(str::to_owned) };
+        if value.is_some() {
+            self.problem(&file_name, format!("is set together with {name}; keep one"), "one of them");
+            return None;
+        }
+        let example = format!("/run/secrets/{}", name.to_lowercase());
+        match fs::read_to_string(PathBuf::from(path)) {
+            Ok(content) if content.trim().is_empty() => {
+                self.problem(&file_name, format!("`{path}`: the file is empty"), &example);
+                None
+            }
+            Ok(content) => Some(content.trim().to_owned()),
+            Err(error) => {
+                self.problem(&file_name, format!("`{path}` can't be read: {error}"), &example);
+                None
+            }
+        }
+    }
+
+    pub(super) fn has_problem_with(&self, name: &str) -> bool {
+        let file_name = format!("{name}_FILE");
+        self.problems.iter().any(|problem| [name, &file_name].contains(&problem.name()))
+    }
+
+    /// Notes that a variable is missing, unless something else is wrong with it already.
+    pub(super) fn missing(&mut self, name: &str, why: &str, example: &str) {
+        if !self.has_problem_with(name) {
+            self.problem(name, format!("is missing: it {why}"), example);
+        }
+    }
+
+    pub(super) fn problem(&mut self, name: &str, what: impl Into<String>, example: &str) {
+        self.problems.push(Problem::new(name, what, example));
+    }
+
+    pub(super) fn warn(&mut self, warning: Warning) {
+        self.warnings.push(warning);
+    }
+
+    /// Ends the reading: the warnings, or all the problems.
+    pub(super) fn finish(self) -> Result<Vec<Warning>, ConfigError> {
+        if self.problems.is_empty() { Ok(self.warnings) } else { Err(ConfigError::new(self.problems)) }
+    }
+}

@@ -1,0 +1,58 @@
+//! The names and defaults of all variables; `docs/configuration.md` is checked against it.
+
+/// A variable that the service reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What counts when it is not set; `None` where there is no default.
+    pub default: Option<&'static str>,
+    /// Whether `NAME_FILE` may name a file that holds the value.
+    pub may_be_a_file: bool,
+}
+
+impl Variable {
+    /// Whether `name` is this variable, or the one that names its file.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        name == self.name || (self.may_be_a_file && name.strip_suffix("_FILE") == Some(self.name))
+    }
+}
+
+const fn plain(name: &'static str, default: &'static str) -> Variable {
+    Variable { name, default: Some(default), may_be_a_file: false }
+}
+
+const fn without_default(name: &'static str) -> Variable {
+    Variable { name, default: None, may_be_a_file: false }
+}
+
+const fn or_file(name: &'static str) -> Variable {
+    Variable { name, default: None, may_be_a_file: true }
+}
+
+/// Every variable, in the order of `docs/configuration.md`.
+pub const VARIABLES: &[Variable] = &[
+    without_default("POSTGRES_ADDRESS"),
+    or_file("POSTGRES_USERNAME"),
+    or_file("POSTGRES_PASSWORD"),
+    without_default("POSTGRES_DATABASE"),
+    or_file("REDIS_URL"),
+    or_file("JWT_SECRET_KEY"),
+    plain("JWT_EXPIRE_MINUTES", "1440"),
+    plain(
+        "DISCOGS_USER_AGENT",
+        "Discogsography/1.0 +https://github.com/SimplicityGuy/discogsography",
+    ),
+    plain("DISCOGS_API_URL", "https://api.discogs.com"),
+    plain("DISCOGS_WEB_URL", "https://www.discogs.com"),
+    plain("DISCOGS_ALLOW_HTTP", "off"),
+    plain("API_HOST", "127.0.0.1"),
+    plain("API_PORT", "8004"),
+    plain("API_HEALTH_PORT", "8005"),
+    plain("DATA_DIR", "./data"),
+    plain("CORS_ORIGINS", "*"),
+    plain("AUTO_MIGRATE", "on"),
+    plain("LOG_LEVEL", "INFO"),
+    plain("LOG_FORMAT", "auto"),
+];

@@ -1,0 +1,300 @@
+//! Discogs as an OAuth 1.0a server, out of band (RFC 5849 section 2): the three calls and the page.
+//!
+//! What Discogs answers is turned into [`DiscogsError`] here and nowhere else. Bodies are looked
+//! at and never shown or logged. Must not know users or storage.
+
+mod answer;
+
+use std::time::{Duration, Instant};
+
+use oauth1::{Consumer, Request, Target, Token};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, header};
+use thiserror::Error;
+
+use crate::clock::{self, Clock};
+use crate::config::DiscogsConfig;
+use crate::model::{DiscogsToken, Identity, Verifier};
+use crate::random::Random;
+use answer::Answer;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One answer, from the first byte sent to the last one received.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// A call is made a second time only when at least this much of the request's time is left.
+const LEFT_FOR_SECOND_TRY: Duration = Duration::from_secs(9);
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+
+/// Shorter than a server in between is likely to keep an idle connection.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What RFC 3986 section 2.3 leaves as it is.
+const RESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Calls Discogs.
+#[derive(Debug, Clone)]
+pub struct Discogs {
+    client: reqwest::Client,
+    config: DiscogsConfig,
+    clock: Clock,
+    random: Random,
+}
+
+/// Why Discogs did not give what it was asked for.
+#[derive(Debug, Error)]
+pub enum DiscogsError {
+    /// The consumer key or secret is wrong.
+    #[error("discogs refuses the app's credentials at {step} with status {status}")]
+    CredentialsRejected {
+        /// Which call.
+        step: &'static str,
+        /// The status of the answer.
+        status: u16,
+    },
+    /// The PIN is wrong, or the request token is no longer good.
+    #[error("discogs refuses the verifier with status {status}")]
+    VerifierRejected {
+        /// The status of the answer.
+        status: u16,
+    },
+    /// Too many calls.
+    #[error("discogs asks to wait for {} s", .retry_after.as_secs())]
+    RateLimited {
+        /// 1 to 300 seconds.
+        retry_after: Duration,
+    },
+    /// A page in front of Discogs keeps us out, by address or `User-Agent`.
+    #[error("a block page in front of discogs answers {step} with status {status}")]
+    Blocked {
+        /// Which call.
+        step: &'static str,
+        /// The status of the answer.
+        status: u16,
+    },
+    /// No answer, or one that makes no sense.
+    #[error("discogs is unavailable at {step}: {what}")]
+    Unavailable {
+        /// Which call.
+        step: &'static str,
+        /// What happened instead.
+        what: String,
+    },
+}
+
+/// One call, before it is signed.
+#[derive(Debug, Clone, Copy)]
+struct Call<'a> {
+    step: &'static str,
+    method: &'static str,
+    path: &'static str,
+    consumer: &'a Consumer,
+    token: Option<&'a Token>,
+    callback: Option<&'a str>,
+    verifier: Option<&'a str>,
+}
+
+/// Why a call has no answer.
+enum Failure {
+    /// The connection could not be made, or broke.
+    Connection(String),
+    TimedOut,
+    /// The call itself is impossible.
+    Other(String),
+}
+
+impl Discogs {
+    /// Prepares one pooled client; nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// Where TLS can't be set up on this machine.
+    pub fn new(config: DiscogsConfig, clock: Clock, random: Random) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder()
+            .user_agent(&config.user_agent)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .build()?;
+        Ok(Self { client, config, clock, random })
+    }
+
+    /// Asks for a request token; "temporary credentials" in RFC 5849 section 2.1.
+    ///
+    /// # Errors
+    ///
+    /// See [`DiscogsError`]; a second try is made where that is harmless.
+    pub async fn request_token(
+        &self,
+        consumer: &Consumer,
+        until: Instant,
+    ) -> Result<Token, DiscogsError> {
+        let call = Call {
+            step: "request_token",
+            method: "GET",
+            path: "/oauth/request_token",
+            consumer,
+            token: None,
+            callback: Some("oob"),
+            verifier: None,
+        };
+        let answer = self.get(call, until).await?;
+        match answer.status {
+            200..=299 => answer.token(call.step),
+            status @ (400 | 401) => {
+                Err(DiscogsError::CredentialsRejected { step: call.step, status })
+            }
+            _ => Err(answer.refusal(call.step)),
+        }
+    }
+
+    /// The page on which a person approves; RFC 5849 section 2.2.
+    #[must_use]
+    pub fn authorize_url(&self, request_token: &str) -> String {
+        let token = utf8_percent_encode(request_token, RESERVED);
+        format!("{}/oauth/authorize?oauth_token={token}", self.config.web_url)
+    }
+
+    /// Exchanges an approved request token for the permanent one; RFC 5849 section 2.3.
+    ///
+    /// Sent once, whatever happens: a second time could spoil what the first one achieved.
+    ///
+    /// # Errors
+    ///
+    /// See [`DiscogsError`].
+    pub async fn access_token(
+        &self,
+        consumer: &Consumer,
+        request_token: &Token,
+        verifier: &Verifier,
+        until: Instant,
+    ) -> Result<DiscogsToken, DiscogsError> {
+        let call = Call {
+            step: "access_token",
+            method: "POST",
+            path: "/oauth/access_token",
+            consumer,
+            token: Some(request_token),
+            callback: None,
+            verifier: Some(verifier.as_str()),
+        };
+        let answer = self.send(call, until).await.map_err(|failure| failure.at(call.step))?;
+        match answer.status {
+            200..=299 => answer.token(call.step).map(DiscogsToken),
+            status @ (400 | 401) if answer.names_the_app() => {
+                Err(DiscogsError::CredentialsRejected { step: call.step, status })
+            }
+            status @ (400 | 401) => Err(DiscogsError::VerifierRejected { status }),
+            _ => Err(answer.refusal(call.step)),
+        }
+    }
+
+    /// Asks whose token it is.
+    ///
+    /// # Errors
+    ///
+    /// See [`DiscogsError`]; a second try is made where that is harmless.
+    pub async fn identity(
+        &self,
+        consumer: &Consumer,
+        token: &DiscogsToken,
+        until: Instant,
+    ) -> Result<Identity, DiscogsError> {
+        let call = Call {
+            step: "identity",
+            method: "GET",
+            path: "/oauth/identity",
+            consumer,
+            token: Some(&token.0),
+            callback: None,
+            verifier: None,
+        };
+        let answer = self.get(call, until).await?;
+        match answer.status {
+            200..=299 => answer.identity(call.step),
+            _ => Err(answer.refusal(call.step)),
+        }
+    }
+
+    /// Sends a GET, and once more where the connection failed or Discogs did (5xx).
+    async fn get(&self, call: Call<'_>, until: Instant) -> Result<Answer, DiscogsError> {
+        let first = self.send(call, until).await;
+        let has_failed = match &first {
+            Ok(answer) => (500..=599).contains(&answer.status),
+            Err(Failure::Connection(_)) => true,
+            Err(Failure::TimedOut | Failure::Other(_)) => false,
+        };
+        let pause = self.random.between(SHORTEST_PAUSE, LONGEST_PAUSE);
+        if !has_failed || until.saturating_duration_since(Instant::now()) < LEFT_FOR_SECOND_TRY + pause {
+            return first.map_err(|failure| failure.at(call.step));
+        }
+        clock::pause(pause).await;
+        self.send(call, until).await.map_err(|failure| failure.at(call.step))
+    }
+
+    async fn send(&self, call: Call<'_>, until: Instant) -> Result<Answer, Failure> {
+        let url = format!("{}{}", self.config.api_url, call.path);
+        let request = Request {
+            target: Target::new(call.method, &url),
+            consumer: call.consumer,
+            token: call.token,
+            callback: call.callback,
+            verifier: call.verifier,
+            nonce: &self.random.hex(),
+            timestamp: self.clock.now().as_seconds(),
+        };
+        let authorization = request.authorization().map_err(|error| Failure::Other(error.to_string()))?;
+        let mut authorization = header::HeaderValue::try_from(authorization)
+            .map_err(|_| Failure::Other("the app's credentials fit in no header".to_owned()))?;
+        authorization.set_sensitive(true);
+        let left = until.saturating_duration_since(Instant::now());
+        let method = if call.method == "POST" { Method::POST } else { Method::GET };
+        let mut request = self
+            .client
+            .request(method.clone(), &url)
+            .timeout(left.min(ANSWER_TIMEOUT))
+            .header(header::AUTHORIZATION, authorization);
+        if method == Method::POST {
+            request = request
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body("");
+        }
+        let response = request.send().await.map_err(Failure::from)?;
+        Answer::read(response, self.clock.now()).await.map_err(Failure::from)
+    }
+}
+
+impl Failure {
+    fn at(self, step: &'static str) -> DiscogsError {
+        let what = match self {
+            Self::Connection(what) => format!("the connection failed: {what}"),
+            Self::TimedOut => "no answer in time".to_owned(),
+            Self::Other(what) => what,
+        };
+        DiscogsError::Unavailable { step, what }
+    }
+}
+
+impl From<reqwest::Error> for Failure {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::TimedOut;
+        }
+        let is_before_sending = error.is_builder();
+        let error = error.without_url();
+        let mut what = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            what = format!("{what}: {cause}");
+            source = cause.source();
+        }
+        if is_before_sending { Self::Other(what) } else { Self::Connection(what) }
+    }
+}

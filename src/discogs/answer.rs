@@ -1,0 +1,162 @@
+//! What Discogs answered, read with bounds, and what it means.
+
+use std::time::{Duration, SystemTime};
+
+use oauth1::Token;
+use reqwest::header;
+use serde_json::Value;
+
+use super::DiscogsError;
+use crate::clock::Timestamp;
+use crate::model::{DISCOGS_NAME_LENGTH, Identity};
+
+/// What is longer is cut.
+const BODY_LENGTH: usize = 64 * 1024;
+
+/// The longest token or secret that is taken; the request tokens seen have forty letters.
+const TOKEN_LENGTH: usize = 512;
+
+const LEAST_RETRY_AFTER: u64 = 1;
+const MOST_RETRY_AFTER: u64 = 300;
+const DEFAULT_RETRY_AFTER: u64 = 60;
+
+/// An answer of Discogs, or of something that stands in front of it.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    is_html: bool,
+    retry_after: Option<String>,
+    received_at: Timestamp,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// Reads a response to its end, or to the bound.
+    pub(super) async fn read(
+        mut response: reqwest::Response,
+        now: Timestamp,
+    ) -> reqwest::Result<Self> {
+        let text = |name| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let content_type = text(header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+        let retry_after = text(header::RETRY_AFTER);
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while body.len() < BODY_LENGTH {
+            let Some(chunk) = response.chunk().await? else { break };
+            body.extend_from_slice(chunk.get(..BODY_LENGTH - body.len()).unwrap_or(&chunk));
+        }
+        let is_html = content_type.contains("html") || begins_like_html(&body);
+        Ok(Self { status, is_html, retry_after, received_at: now, body })
+    }
+
+    /// A token with its secret, form-encoded (RFC 5849 section 2.1).
+    ///
+    /// The content type is not looked at: it is not to be relied on.
+    pub(super) fn token(&self, step: &'static str) -> Result<Token, DiscogsError> {
+        let field = |name| {
+            let (_, value) = form_urlencoded::parse(&self.body).find(|(key, _)| key == name)?;
+            let is_sane = !value.is_empty()
+                && !value.contains('\0')
+                && value.chars().count() <= TOKEN_LENGTH;
+            if is_sane { Some(value.into_owned()) } else { None }
+        };
+        match (field("oauth_token"), field("oauth_token_secret")) {
+            (Some(token), Some(secret)) => Ok(Token { token, secret: secret.into() }),
+            _ => Err(self.senseless(step, "the answer holds no token with its secret")),
+        }
+    }
+
+    /// `id` and `username` of the identity, which is JSON.
+    pub(super) fn identity(&self, step: &'static str) -> Result<Identity, DiscogsError> {
+        let identity: Value = serde_json::from_slice(&self.body)
+            .map_err(|_| self.senseless(step, "the identity is not JSON"))?;
+        let id = match identity.get("id") {
+            Some(Value::Number(number)) if number.is_u64() => number.to_string(),
+            _ => return Err(self.senseless(step, "the identity has no id")),
+        };
+        let username = identity.get("username").and_then(Value::as_str).unwrap_or_default();
+        if username.is_empty() || username.contains('\0') {
+            return Err(self.senseless(step, "the identity has no username"));
+        }
+        if username.chars().count() > DISCOGS_NAME_LENGTH {
+            return Err(self.senseless(step, "the username is too long"));
+        }
+        Ok(Identity { id, username: username.to_owned() })
+    }
+
+    /// Whether a refusal is about the app's credentials and not about the person's PIN.
+    pub(super) fn names_the_app(&self) -> bool {
+        let body = String::from_utf8_lossy(&self.body).to_ascii_lowercase();
+        body.contains("consumer") || body.contains("signature")
+    }
+
+    /// What any answer means that the step itself has no meaning for.
+    pub(super) fn refusal(&self, step: &'static str) -> DiscogsError {
+        match self.status {
+            429 => DiscogsError::RateLimited { retry_after: self.retry_after() },
+            status @ (403 | 503) if self.is_html => DiscogsError::Blocked { step, status },
+            status => DiscogsError::Unavailable { step, what: format!("status {status}") },
+        }
+    }
+
+    fn senseless(&self, step: &'static str, what: &str) -> DiscogsError {
+        DiscogsError::Unavailable { step, what: format!("status {}, but {what}", self.status) }
+    }
+
+    /// Seconds or a date (RFC 9110 section 10.2.3), within bounds.
+    fn retry_after(&self) -> Duration {
+        let given = self.retry_after.as_deref().map(str::trim);
+        let seconds = given.and_then(|given| {
+            if !given.is_empty() && given.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Some(given.parse().unwrap_or(MOST_RETRY_AFTER));
+            }
+            let date = httpdate::parse_http_date(given).ok()?;
+            let now = SystemTime::UNIX_EPOCH + self.received_at.since_epoch();
+            Some(date.duration_since(now).map_or(0, |left| left.as_secs()))
+        });
+        let seconds = seconds.unwrap_or(DEFAULT_RETRY_AFTER);
+        Duration::from_secs(seconds.clamp(LEAST_RETRY_AFTER, MOST_RETRY_AFTER))
+    }
+}
+
+fn begins_like_html(body: &[u8]) -> bool {
+    let begin = String::from_utf8_lossy(body.get(..256).unwrap_or(body)).to_ascii_lowercase();
+    let begin = begin.trim_start();
+    begin.starts_with("<!doctype html") || begin.starts_with("<html")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Timestamp};
+
+    fn retry_after(given: Option<&str>) -> u64 {
+        let answer = Answer {
+            status: 429,
+            is_html: false,
+            retry_after: given.map(str::to_owned),
+            received_at: Timestamp::from_microseconds(784_111_700_000_000),
+            body: Vec::new(),
+        };
+        answer.retry_after().as_secs()
+    }
+
+    #[test]
+    fn retry_after_is_taken_as_given_within_bounds() {
+        assert_eq!(retry_after(Some("17")), 17);
+        assert_eq!(retry_after(Some("0")), 1);
+        assert_eq!(retry_after(Some("301")), 300);
+        assert_eq!(retry_after(Some("99999999999999999999999")), 300);
+    }
+
+    #[test]
+    fn retry_after_may_be_a_date() {
+        assert_eq!(retry_after(Some("Sun, 06 Nov 1994 08:49:37 GMT")), 77);
+        assert_eq!(retry_after(Some("Sun, 06 Nov 1990 08:49:37 GMT")), 1);
+    }
+
+    #[test]
+    fn without_a_sensible_value_it_is_a_minute() {
+        for given in [None, Some(""), Some("soon"), Some("-5"), Some("1.5")] {
+            assert_eq!(retry_after(given), 60, "{given:?}");
+        }
+    }
+}

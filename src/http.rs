@@ -1,0 +1,131 @@
+//! The HTTP API: every route on one screen, and what all of them have in common.
+//!
+//! A route's handler calls a trait, the trait's implementation talks to a server: two hops. Must
+//! not know which stores there are.
+
+mod admin;
+mod auth;
+mod cors;
+mod envelope;
+mod error;
+mod extract;
+mod health;
+mod input;
+mod oauth;
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post, put};
+use discogsography_token::Key;
+
+use crate::clock::Clock;
+use crate::config::CorsOrigins;
+use crate::connect::Connect;
+use crate::password::Passwords;
+use crate::random::Random;
+use crate::storage::Storage;
+use error::ApiError;
+
+pub use health::{Health, Phase, Stage};
+
+/// What every handler can reach.
+#[derive(Debug, Clone)]
+pub struct AppState(Arc<App>);
+
+/// The parts of the service that handlers call.
+#[derive(Debug)]
+pub struct App {
+    /// Users and their connections; handlers ask [`AppState::storage`] for it.
+    pub storage: Arc<dyn Storage>,
+    /// The Discogs flow.
+    pub connect: Connect,
+    /// Hashing and checking passwords.
+    pub passwords: Passwords,
+    /// Signs and checks access tokens.
+    pub key: Key,
+    /// How long an access token is good.
+    pub access_token_life: Duration,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Draws ids.
+    pub random: Random,
+    /// What the health routes say.
+    pub health: Health,
+    /// Which web pages may call.
+    pub cors_origins: CorsOrigins,
+}
+
+impl AppState {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(app: App) -> Self {
+        Self(Arc::new(app))
+    }
+
+    /// The storage, once it has been prepared.
+    fn storage(&self) -> Result<&dyn Storage, ApiError> {
+        match self.health.phase().stage() {
+            Stage::Starting => {
+                Err(ApiError::DatabaseUnavailable("the service is starting".to_owned()))
+            }
+            Stage::Ready | Stage::Draining => Ok(&*self.storage),
+        }
+    }
+}
+
+impl Deref for AppState {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.0
+    }
+}
+
+/// The routes of the API's port.
+pub fn api(app: AppState) -> Router {
+    let routes = Router::new()
+        .route("/api/auth/register", post(auth::register))
+        .route("/api/auth/login", post(auth::login))
+        .route("/api/auth/me", get(auth::me))
+        .route("/api/oauth/authorize/discogs", get(oauth::authorize).head(get_only).fallback(get_only))
+        .route("/api/oauth/verify/discogs", post(oauth::verify))
+        .route("/api/oauth/status/discogs", get(oauth::status))
+        .route("/api/oauth/revoke/discogs", axum::routing::delete(oauth::revoke))
+        .route("/api/admin/config", get(admin::list))
+        .route("/api/admin/config/{key}", put(admin::put).delete(admin::delete))
+        .merge(health_routes());
+    let cors = Arc::new(cors::Cors::new(&app.cors_origins));
+    finish(routes, app).layer(from_fn_with_state(cors, cors::cors))
+}
+
+/// The routes of the health port, which serves nothing else.
+pub fn health_only(app: AppState) -> Router {
+    finish(health_routes(), app)
+}
+
+fn health_routes() -> Router<AppState> {
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+}
+
+/// Adds what every answer goes through; the innermost comes first.
+fn finish(routes: Router<AppState>, app: AppState) -> Router {
+    routes
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(from_fn_with_state(app.clone(), envelope::envelope))
+        .with_state(app)
+}
+
+/// The answer to a method that would start something, or that the route does not know.
+async fn get_only() -> Response {
+    ([(header::ALLOW, "GET")], ApiError::MethodNotAllowed).into_response()
+}

@@ -1,0 +1,258 @@
+//! Every answer that is an error: one table from variant to status, `code` and `detail`.
+//!
+//! The one place that turns inner errors into answers. A client gets a fixed sentence; the cause
+//! goes to the request's log line (see [`Report`]).
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::input::FieldError;
+use crate::connect::ConnectError;
+use crate::discogs::DiscogsError;
+use crate::password::PasswordError;
+use crate::state::StateError;
+use crate::storage::StorageError;
+use crate::telemetry::chain;
+
+/// What a client is told to wait where nothing better is known.
+const RETRY_SOON: Duration = Duration::from_secs(2);
+
+/// An answer that is an error. A `String` is the cause, for the log and never for the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ApiError {
+    /// 400: a state that was never seen, has expired or was used.
+    StateUnknown,
+    /// 400: another finish is checking the same state.
+    StateBusy,
+    /// 400: Discogs does not take the PIN.
+    VerifierRejected(String),
+    /// 401: no bearer token at all.
+    NotAuthenticated,
+    /// 401: a token that is not good, or of a user who may not sign in.
+    InvalidToken,
+    /// 401: a wrong address or password.
+    InvalidCredentials,
+    /// 403: the user is no admin.
+    AdminRequired,
+    /// 403: the state of somebody else.
+    StateNotYours,
+    /// 404: no such path.
+    NotFound,
+    /// 404: no such config key.
+    UnknownConfigKey,
+    /// 405
+    MethodNotAllowed,
+    /// 413
+    BodyTooLarge,
+    /// 415
+    NotJson,
+    /// 409: the address has an account.
+    EmailTaken,
+    /// 422: everything that is wrong with the body.
+    InvalidInput(Vec<FieldError>),
+    /// 500: a mistake of ours.
+    Internal(String),
+    /// 502: Discogs does not take the app's credentials.
+    DiscogsCredentialsRejected(String),
+    /// 502: something in front of Discogs keeps us out.
+    DiscogsBlocked(String),
+    /// 502: Discogs is away or makes no sense.
+    DiscogsUnavailable(String),
+    /// 503: too much to do.
+    Overloaded(String, Duration),
+    /// 503: the database is away.
+    DatabaseUnavailable(String),
+    /// 503: the state store is away.
+    StateStoreUnavailable(String),
+    /// 503: the app's credentials are not set; the sentence depends on the route.
+    DiscogsNotConfigured(FlowStep),
+    /// 503: Discogs asks to wait.
+    DiscogsRateLimited(Duration),
+}
+
+/// The two routes of the Discogs flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FlowStep {
+    /// `authorize`
+    Authorize,
+    /// `verify`
+    Verify,
+}
+
+/// What the request's log line says about an error; travels in the response's extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Report {
+    pub(super) code: &'static str,
+    /// The error with all its causes; `None` where the code says it all.
+    pub(super) chain: Option<String>,
+}
+
+impl ApiError {
+    /// The table: status, `code`, `detail`.
+    fn row(&self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::StateUnknown => (S::BAD_REQUEST, "state_unknown",
+                "OAuth state not found or expired. Please restart the OAuth flow."),
+            Self::StateBusy => (S::BAD_REQUEST, "state_busy",
+                "This PIN is already being checked. Please wait a moment."),
+            Self::VerifierRejected(_) => (S::BAD_REQUEST, "verifier_rejected",
+                "Invalid verifier code or OAuth flow failed"),
+            Self::NotAuthenticated => (S::UNAUTHORIZED, "not_authenticated", "Not authenticated"),
+            Self::InvalidToken => (S::UNAUTHORIZED, "invalid_token", "Invalid or expired token"),
+            Self::InvalidCredentials => (S::UNAUTHORIZED, "invalid_credentials",
+                "Incorrect email or password"),
+            Self::AdminRequired => (S::FORBIDDEN, "admin_required", "Admin access required"),
+            Self::StateNotYours => (S::FORBIDDEN, "state_not_yours",
+                "This connection was started by another user. Please start your own."),
+            Self::NotFound => (S::NOT_FOUND, "not_found", "Not Found"),
+            Self::UnknownConfigKey => (S::NOT_FOUND, "unknown_config_key",
+                "Unknown config key. Known are discogs_consumer_key and discogs_consumer_secret."),
+            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method_not_allowed",
+                "Method Not Allowed"),
+            Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body_too_large",
+                "The request body is larger than 64 KiB."),
+            Self::NotJson => (S::UNSUPPORTED_MEDIA_TYPE, "not_json",
+                "The request body must be JSON, sent with Content-Type: application/json."),
+            Self::EmailTaken => (S::CONFLICT, "email_taken", "Email address already registered"),
+            Self::InvalidInput(_) => (S::UNPROCESSABLE_ENTITY, "invalid_input", ""),
+            Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, "internal",
+                "Something went wrong on our side. Please try again."),
+            Self::DiscogsCredentialsRejected(_) => (S::BAD_GATEWAY, "discogs_credentials_rejected",
+                "Discogs does not accept this app's credentials. Please ask an admin to check them."),
+            Self::DiscogsBlocked(_) => (S::BAD_GATEWAY, "discogs_blocked",
+                "Discogs is turning our requests away. Please try again later, and tell an admin \
+                 if it goes on."),
+            Self::DiscogsUnavailable(_) => (S::BAD_GATEWAY, "discogs_unavailable",
+                "Discogs is not answering as it should. Please try again in a moment."),
+            Self::Overloaded(..) => (S::SERVICE_UNAVAILABLE, "overloaded",
+                "The service is very busy. Please try again in a moment."),
+            Self::DatabaseUnavailable(_) => (S::SERVICE_UNAVAILABLE, "database_unavailable",
+                "The service can't reach its database. Please try again in a moment."),
+            Self::StateStoreUnavailable(_) => (S::SERVICE_UNAVAILABLE, "state_store_unavailable",
+                "Connecting to Discogs is not possible right now. Please try again in a moment."),
+            Self::DiscogsNotConfigured(FlowStep::Authorize) => (S::SERVICE_UNAVAILABLE,
+                "discogs_not_configured",
+                "Discogs app credentials not configured. Ask an admin to run discogs-setup on the \
+                 API container."),
+            Self::DiscogsNotConfigured(FlowStep::Verify) => (S::SERVICE_UNAVAILABLE,
+                "discogs_not_configured", "Discogs app credentials not configured"),
+            Self::DiscogsRateLimited(_) => (S::SERVICE_UNAVAILABLE, "discogs_rate_limited",
+                "Discogs is getting too many requests from us. Please wait a moment and try again."),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Overloaded(_, wait) | Self::DiscogsRateLimited(wait) => Some(*wait),
+            Self::DatabaseUnavailable(_) | Self::StateStoreUnavailable(_) => Some(RETRY_SOON),
+            _ => None,
+        }
+    }
+
+    fn cause(&self) -> Option<String> {
+        match self {
+            Self::VerifierRejected(cause)
+            | Self::Internal(cause)
+            | Self::DiscogsCredentialsRejected(cause)
+            | Self::DiscogsBlocked(cause)
+            | Self::DiscogsUnavailable(cause)
+            | Self::Overloaded(cause, _)
+            | Self::DatabaseUnavailable(cause)
+            | Self::StateStoreUnavailable(cause) => Some(cause.clone()),
+            _ => None,
+        }
+    }
+
+    /// A flow's error at one of its two routes.
+    pub(super) fn of_flow(error: ConnectError, step: FlowStep) -> Self {
+        match error {
+            ConnectError::NotConfigured => Self::DiscogsNotConfigured(step),
+            ConnectError::StateUnknown => Self::StateUnknown,
+            ConnectError::StateBusy => Self::StateBusy,
+            ConnectError::StateNotYours => Self::StateNotYours,
+            ConnectError::States(error) => error.into(),
+            ConnectError::Storage(error) => error.into(),
+            ConnectError::Discogs(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code, sentence) = self.row();
+        let detail = match &self {
+            Self::InvalidInput(errors) => json!(errors),
+            _ => Value::from(sentence),
+        };
+        let mut response = (status, Json(json!({ "detail": detail, "code": code }))).into_response();
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(wait) = self.retry_after() {
+            let seconds = wait.as_secs_f64().ceil().max(1.0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(seconds)));
+        }
+        response.extensions_mut().insert(Report { code, chain: self.cause() });
+        response
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "seconds of a wait: positive, whole, and a cast of a float saturates"
+)]
+fn whole_seconds(seconds: f64) -> u32 {
+    seconds as u32
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::EmailTaken => Self::EmailTaken,
+            StorageError::NoSuchUser => Self::InvalidToken,
+            StorageError::Overloaded => Self::Overloaded(chain(&error), RETRY_SOON),
+            StorageError::Unavailable(_) | StorageError::SchemaBehind { .. } => {
+                Self::DatabaseUnavailable(chain(&error))
+            }
+            StorageError::Refused(_) => Self::Internal(chain(&error)),
+        }
+    }
+}
+
+impl From<StateError> for ApiError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Unavailable(_) => Self::StateStoreUnavailable(chain(&error)),
+            StateError::Overloaded => Self::Overloaded(chain(&error), RETRY_SOON),
+        }
+    }
+}
+
+impl From<PasswordError> for ApiError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Overloaded { wait } => Self::Overloaded(chain(&error), wait),
+            PasswordError::Stopped => Self::Overloaded(chain(&error), RETRY_SOON),
+        }
+    }
+}
+
+impl From<DiscogsError> for ApiError {
+    fn from(error: DiscogsError) -> Self {
+        let cause = chain(&error);
+        match error {
+            DiscogsError::CredentialsRejected { .. } => Self::DiscogsCredentialsRejected(cause),
+            DiscogsError::VerifierRejected { .. } => Self::VerifierRejected(cause),
+            DiscogsError::RateLimited { retry_after } => Self::DiscogsRateLimited(retry_after),
+            DiscogsError::Blocked { .. } => Self::DiscogsBlocked(cause),
+            DiscogsError::Unavailable { .. } => Self::DiscogsUnavailable(cause),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Where a request becomes somebody, and its body something: the only extractors there are.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use http_body_util::BodyExt as _;
+use uuid::Uuid;
+
+use super::AppState;
+use super::error::ApiError;
+use super::input::{self, Input};
+use crate::model::User;
+
+/// The largest body that is read.
+const BODY_LENGTH: usize = 64 * 1024;
+
+/// Of a larger body so much is read and dropped, so that the client gets to read the answer.
+const DROPPED_LENGTH: usize = 1024 * 1024;
+
+/// A body that takes longer is cut off.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// Whoever holds the access token that came with the request, loaded and active.
+pub(super) struct CurrentUser(pub(super) User);
+
+/// A current user who may use `/api/admin`.
+pub(super) struct AdminUser;
+
+/// The body, read from JSON.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+/// Carries the id of the current user from the extractor to the request's log line.
+#[derive(Debug, Clone, Default)]
+pub(super) struct UserOfRequest(Arc<OnceLock<Uuid>>);
+
+impl UserOfRequest {
+    pub(super) fn id(&self) -> Option<Uuid> {
+        self.0.get().copied()
+    }
+}
+
+impl FromRequestParts<AppState> for CurrentUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let token = bearer_token(&parts.headers)?;
+        let verified = app.key.verify(token, app.clock.now().since_epoch());
+        let user_id = verified.map_err(|_| ApiError::InvalidToken)?.sub;
+        let user = app.storage()?.user_by_id(user_id).await?;
+        let user = user.filter(|user| user.is_active).ok_or(ApiError::InvalidToken)?;
+        if let Some(of_request) = parts.extensions.get::<UserOfRequest>() {
+            // Set once: a request has one user.
+            let _ = of_request.0.set(user.id);
+        }
+        Ok(Self(user))
+    }
+}
+
+impl FromRequestParts<AppState> for AdminUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let CurrentUser(user) = CurrentUser::from_request_parts(parts, app).await?;
+        if user.is_admin { Ok(Self) } else { Err(ApiError::AdminRequired) }
+    }
+}
+
+impl<T: Input> FromRequest<AppState> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
+        let is_json = is_json(request.headers());
+        let body = read_body(request.into_body()).await?;
+        if !is_json {
+            return Err(ApiError::NotJson);
+        }
+        input::read(&body).map(Self).map_err(ApiError::InvalidInput)
+    }
+}
+
+/// The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1), from nowhere else.
+fn bearer_token(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(ApiError::NotAuthenticated)?;
+    if values.next().is_some() {
+        return Err(ApiError::InvalidToken);
+    }
+    let (scheme, token) = split_at_blank(value.as_bytes());
+    if !scheme.eq_ignore_ascii_case(b"bearer") || token.is_empty() {
+        return Err(ApiError::NotAuthenticated);
+    }
+    std::str::from_utf8(token).map_err(|_| ApiError::InvalidToken)
+}
+
+fn split_at_blank(value: &[u8]) -> (&[u8], &[u8]) {
+    let value = value.trim_ascii();
+    let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(end);
+    (scheme, rest.trim_ascii())
+}
+
+/// Whether the body is declared as JSON; one that is not declared at all is taken for JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers.get(header::CONTENT_TYPE) else { return true };
+    let essence = content_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+async fn read_body(body: Body) -> Result<Vec<u8>, ApiError> {
+    let mut read = Vec::new();
+    let outcome = tokio::time::timeout(BODY_TIME, collect(body, &mut read)).await;
+    if read.len() > BODY_LENGTH {
+        return Err(ApiError::BodyTooLarge);
+    }
+    match outcome {
+        Ok(Ok(())) => Ok(read),
+        // Cut off by the client, or by us after a time.
+        Ok(Err(_)) | Err(_) => Err(ApiError::InvalidInput(input::json_invalid(read.len()))),
+    }
+}
+
+/// Reads what comes; of a body that is too large only its beginning is kept.
+async fn collect(mut body: Body, read: &mut Vec<u8>) -> Result<(), axum::Error> {
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame?.into_data() else { continue };
+        length += chunk.len();
+        if length > DROPPED_LENGTH {
+            break;
+        }
+        if read.len() <= BODY_LENGTH {
+            read.extend_from_slice(&chunk);
+        }
+    }
+    Ok(())
+}

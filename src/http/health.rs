@@ -1,0 +1,191 @@
+//! How the service is: for balancers, containers and people. (The seed's "Monitoring".)
+//!
+//! A check is bounded in time and its answer is kept for a moment, so that probes cost nothing
+//! and never wait behind anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use super::AppState;
+use crate::clock::{Clock, Timestamp};
+use crate::state::OAuthStates;
+use crate::storage::Storage;
+
+/// A check that takes longer has failed.
+const CHECK_TIME: Duration = Duration::from_secs(1);
+
+/// For so long the outcome of the checks is kept.
+const KEPT_FOR: Duration = Duration::from_secs(1);
+
+/// What a client of an unhealthy service is told to wait.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// Where the service is between its start and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The storage has not been prepared yet.
+    Starting,
+    /// It serves.
+    Ready,
+    /// It has been told to stop and ends what is under way.
+    Draining,
+}
+
+/// The stage of the service; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Phase(Arc<AtomicU8>);
+
+/// Checks the parts of the service.
+#[derive(Debug)]
+pub struct Health {
+    storage: Arc<dyn Storage>,
+    states: Arc<dyn OAuthStates>,
+    phase: Phase,
+    clock: Clock,
+    last: Mutex<Option<(Instant, Up, Up)>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Up {
+    Up,
+    Down,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Healthy,
+    Degraded,
+    Unhealthy,
+}
+
+/// The answer of a health route.
+#[derive(Debug, Serialize)]
+struct HealthAnswer {
+    service: &'static str,
+    status: Status,
+    timestamp: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Checks>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Checks {
+    service: Stage,
+    database: Up,
+    state_store: Up,
+}
+
+impl Phase {
+    /// The stage now.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match self.0.load(Ordering::Acquire) {
+            0 => Stage::Starting,
+            1 => Stage::Ready,
+            _ => Stage::Draining,
+        }
+    }
+
+    /// The storage has been prepared; a service that drains goes on draining.
+    pub fn ready(&self) {
+        self.0.fetch_max(1, Ordering::AcqRel);
+    }
+
+    /// The service has been told to stop.
+    pub fn drain(&self) {
+        self.0.fetch_max(2, Ordering::AcqRel);
+    }
+}
+
+impl Health {
+    /// Names what is to be checked.
+    #[must_use]
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        states: Arc<dyn OAuthStates>,
+        phase: Phase,
+        clock: Clock,
+    ) -> Self {
+        Self { storage, states, phase, clock, last: Mutex::default() }
+    }
+
+    /// The stage of the service.
+    #[must_use]
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    async fn checks(&self) -> Checks {
+        let mut last = self.last.lock().await;
+        let (database, state_store) = match *last {
+            Some((at, database, states)) if at.elapsed() < KEPT_FOR => (database, states),
+            _ => {
+                let (database, states) = tokio::join!(
+                    tokio::time::timeout(CHECK_TIME, self.storage.ping()),
+                    tokio::time::timeout(CHECK_TIME, self.states.ping()),
+                );
+                let checked = (up(&database), up(&states));
+                *last = Some((Instant::now(), checked.0, checked.1));
+                checked
+            }
+        };
+        Checks { service: self.phase.stage(), database, state_store }
+    }
+
+    fn answer(&self, status: Status, checks: Option<Checks>) -> HealthAnswer {
+        HealthAnswer { service: "api", status, timestamp: self.clock.now(), checks }
+    }
+}
+
+/// `GET /health`
+pub(super) async fn health(State(app): State<AppState>) -> HealthResponse {
+    let checks = app.health.checks().await;
+    let status = match (checks.service, checks.database, checks.state_store) {
+        (Stage::Ready, Up::Up, Up::Up) => Status::Healthy,
+        (Stage::Ready, Up::Up, Up::Down) => Status::Degraded,
+        _ => Status::Unhealthy,
+    };
+    HealthResponse(app.health.answer(status, Some(checks)))
+}
+
+/// `GET /health/live`
+pub(super) async fn live(State(app): State<AppState>) -> HealthResponse {
+    HealthResponse(app.health.answer(Status::Healthy, None))
+}
+
+/// `GET /health/ready`
+pub(super) async fn ready(State(app): State<AppState>) -> HealthResponse {
+    let is_ready = app.health.phase.stage() == Stage::Ready;
+    let status = if is_ready { Status::Healthy } else { Status::Unhealthy };
+    HealthResponse(app.health.answer(status, None))
+}
+
+/// A health answer with the status code that belongs to it.
+pub(super) struct HealthResponse(HealthAnswer);
+
+impl IntoResponse for HealthResponse {
+    fn into_response(self) -> Response {
+        match self.0.status {
+            Status::Healthy | Status::Degraded => Json(self.0).into_response(),
+            Status::Unhealthy => {
+                let retry_after = [(header::RETRY_AFTER, RETRY_AFTER_SECONDS.to_string())];
+                (StatusCode::SERVICE_UNAVAILABLE, retry_after, Json(self.0)).into_response()
+            }
+        }
+    }
+}
+
+fn up<E, T>(checked: &Result<Result<(), E>, T>) -> Up {
+    if matches!(checked, Ok(Ok(()))) { Up::Up } else { Up::Down }
+}

@@ -1,0 +1,93 @@
+//! What the service is about: users, their connections to Discogs, and the app's credentials.
+//!
+//! What can be wrong is parsed here, so whoever holds one of these types holds something valid.
+//! Rows that another program wrote are taken as they stand. Imports nothing of ours but the
+//! clock's timestamp; everyone imports this.
+
+mod config_key;
+mod email;
+mod password_text;
+mod verifier;
+
+use oauth1::Token;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+
+pub use config_key::{ConfigEntry, ConfigKey, ConfigValue, ConfigValueError, mask};
+pub use email::{Email, EmailError, normalize_email};
+pub use password_text::{NewPassword, NewPasswordError};
+pub use verifier::{Verifier, VerifierError};
+
+/// The most characters that a Discogs username or id may have: what its column holds.
+pub const DISCOGS_NAME_LENGTH: usize = 255;
+
+/// A row of `users`.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// Random; also the `sub` of the user's access tokens.
+    pub id: Uuid,
+    /// As the row has it: one that the Python service wrote may break our rule.
+    pub email: String,
+    /// `<salt>:<key>` in hex, or something that can't be read.
+    pub hashed_password: SecretString,
+    /// A user who is not active can't sign in, and their access tokens are refused.
+    pub is_active: bool,
+    /// Whether the user may use `/api/admin`.
+    pub is_admin: bool,
+    /// When the user registered.
+    pub created_at: Timestamp,
+}
+
+/// Someone who is about to be registered.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Chosen by the service, so that a repeated write is recognised as the same one.
+    pub id: Uuid,
+    /// Normalised and checked.
+    pub email: Email,
+    /// `<salt>:<key>` in lower-case hex.
+    pub hashed_password: SecretString,
+}
+
+/// Whom a connection goes to; the column `provider` of `oauth_tokens`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// The record database at discogs.com.
+    Discogs,
+}
+
+impl Provider {
+    /// The word in the `provider` column.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Discogs => "discogs",
+        }
+    }
+}
+
+/// The permanent credentials that Discogs gave for one user: `access_token` and `access_secret`.
+#[derive(Debug, Clone)]
+pub struct DiscogsToken(pub Token);
+
+/// Who somebody is at Discogs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The number, as text: it may be larger than a JavaScript number can hold.
+    pub id: String,
+    /// As Discogs gives it, any Unicode; it may change, the number does not.
+    pub username: String,
+}
+
+/// A user's link to Discogs as `status` shows it: a row of `oauth_tokens` without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// `None` where the row was written without one.
+    pub provider_username: Option<String>,
+    /// `None` where the row was written without one.
+    pub provider_user_id: Option<String>,
+    /// When the connection was last made.
+    pub updated_at: Timestamp,
+}

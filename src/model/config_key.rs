@@ -1,0 +1,131 @@
+//! The rows of `app_config` that the service knows: the app's Discogs credentials.
+
+use oauth1::Consumer;
+use secrecy::{ExposeSecret as _, SecretString};
+use thiserror::Error;
+
+use crate::clock::Timestamp;
+
+/// The most characters of a value that is written.
+const VALUE_LENGTH: usize = 256;
+
+/// Up to this many characters, nothing of a value is shown.
+const FULLY_MASKED_LENGTH: usize = 8;
+
+/// A key of `app_config`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigKey {
+    /// `discogs_consumer_key`
+    DiscogsConsumerKey,
+    /// `discogs_consumer_secret`
+    DiscogsConsumerSecret,
+}
+
+/// A value that may be written: 1 to 256 visible ASCII characters.
+#[derive(Debug, Clone)]
+pub struct ConfigValue(SecretString);
+
+/// Why a value is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the value must be 1 to 256 visible ASCII characters")]
+pub struct ConfigValueError;
+
+/// A row of `app_config`.
+#[derive(Debug, Clone)]
+pub struct ConfigEntry {
+    /// Which one.
+    pub key: ConfigKey,
+    /// As the row has it; an empty one counts as not set.
+    pub value: SecretString,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+}
+
+impl ConfigKey {
+    /// Every key, in the order in which they are listed.
+    pub const ALL: [Self; 2] = [Self::DiscogsConsumerKey, Self::DiscogsConsumerSecret];
+
+    /// The word in the `key` column.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DiscogsConsumerKey => "discogs_consumer_key",
+            Self::DiscogsConsumerSecret => "discogs_consumer_secret",
+        }
+    }
+
+    /// Reads a key's name; `None` where there is no such key.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.as_str() == name)
+    }
+}
+
+impl ConfigValue {
+    /// Trims and checks a value.
+    ///
+    /// # Errors
+    ///
+    /// When what is left is not 1 to 256 visible ASCII characters.
+    pub fn parse(raw: &str) -> Result<Self, ConfigValueError> {
+        let value = raw.trim();
+        let is_visible = value.chars().all(|character| character.is_ascii_graphic());
+        if is_visible && (1..=VALUE_LENGTH).contains(&value.len()) {
+            Ok(Self(value.into()))
+        } else {
+            Err(ConfigValueError)
+        }
+    }
+
+    /// The value itself, for a store.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl ConfigEntry {
+    /// The app's credentials in these rows; `None` unless both are set.
+    #[must_use]
+    pub fn consumer(entries: &[Self]) -> Option<Consumer> {
+        let value = |key| {
+            let entry = entries.iter().find(|entry| entry.key == key)?;
+            let value = entry.value.expose_secret();
+            if value.is_empty() { None } else { Some(value) }
+        };
+        Some(Consumer {
+            key: value(ConfigKey::DiscogsConsumerKey)?.to_owned(),
+            secret: value(ConfigKey::DiscogsConsumerSecret)?.into(),
+        })
+    }
+}
+
+/// Shows a value's first and last two characters, and of a short value only its length.
+#[must_use]
+pub fn mask(value: &str) -> String {
+    let length = value.chars().count();
+    let is_shown = |at| length > FULLY_MASKED_LENGTH && (at < 2 || at + 2 >= length);
+    value.chars().enumerate().map(|(at, shown)| if is_shown(at) { shown } else { '*' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConfigValue, mask};
+
+    #[test]
+    fn a_mask_shows_two_characters_at_each_end_of_a_long_value() {
+        assert_eq!(mask("abcdefghi"), "ab*****hi");
+        assert_eq!(mask("abcdefgh"), "********");
+        assert_eq!(mask("äöüßäöüßä"), "äö*****ßä");
+        assert_eq!(mask(""), "");
+    }
+
+    #[test]
+    fn a_value_is_trimmed_and_must_be_visible_ascii() {
+        assert_eq!(ConfigValue::parse(" key-1 \n").unwrap().expose(), "key-1");
+        assert!(ConfigValue::parse(&"x".repeat(256)).is_ok());
+        for refused in ["", "  ", "two words", "schlüssel", "nul\0", &"x".repeat(257)] {
+            assert!(ConfigValue::parse(refused).is_err(), "{refused:?}");
+        }
+    }
+}

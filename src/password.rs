@@ -1,0 +1,85 @@
+//! Passwords: hashing and checking them on threads of their own, behind a queue with a limit.
+//!
+//! The stored form is the Python service's: `<salt>:<key>` in hex, PBKDF2-HMAC-SHA256 (RFC 8018
+//! section 5.2) with 100,000 iterations. Whoever can't be checked is checked against a decoy, so
+//! that the time tells nothing about who has an account. Must not know HTTP or storage.
+
+mod stored;
+mod workers;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use thiserror::Error;
+
+use crate::model::NewPassword;
+use crate::random::Random;
+use stored::StoredHash;
+use workers::Workers;
+
+/// Hashes and checks passwords.
+#[derive(Debug)]
+pub struct Passwords {
+    workers: Workers,
+    random: Random,
+    decoy: StoredHash,
+}
+
+/// Why a password was not hashed or checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PasswordError {
+    /// So many are waiting that this one would wait for more than five seconds.
+    #[error("the password queue is full: the wait would be {} ms", .wait.as_millis())]
+    Overloaded {
+        /// How long the wait would be.
+        wait: Duration,
+    },
+    /// The workers have stopped, as they do only when the service ends.
+    #[error("the password workers have stopped")]
+    Stopped,
+}
+
+impl Passwords {
+    /// Starts the worker threads.
+    ///
+    /// # Errors
+    ///
+    /// Where the operating system gives no more threads.
+    pub fn start(workers: NonZeroUsize, random: Random) -> std::io::Result<Self> {
+        let decoy = StoredHash::new(random.bytes(), random.bytes());
+        Ok(Self { workers: Workers::start(workers)?, random, decoy })
+    }
+
+    /// Hashes a new password with a fresh salt.
+    ///
+    /// # Errors
+    ///
+    /// See [`PasswordError`].
+    pub async fn hash(&self, password: NewPassword) -> Result<SecretString, PasswordError> {
+        let password = password.into_secret();
+        let salt = self.random.bytes::<{ StoredHash::SALT_LENGTH }>();
+        let hash = move || StoredHash::derive(password.expose_secret(), &salt).to_text();
+        self.workers.run(hash).await
+    }
+
+    /// Whether `password` is the one that was stored.
+    ///
+    /// Where nothing is stored, or it can't be read, the decoy is checked and the answer is no:
+    /// after the same time.
+    ///
+    /// # Errors
+    ///
+    /// See [`PasswordError`].
+    pub async fn verify(
+        &self,
+        password: SecretString,
+        stored: Option<&SecretString>,
+    ) -> Result<bool, PasswordError> {
+        let readable = stored.and_then(|text| StoredHash::parse(text.expose_secret()));
+        let is_real = readable.is_some();
+        let stored = readable.unwrap_or_else(|| self.decoy.clone());
+        let verify = move || stored.verify(password.expose_secret());
+        Ok(self.workers.run(verify).await? && is_real)
+    }
+}

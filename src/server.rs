@@ -1,0 +1,260 @@
+//! The running service: opens the stores, binds both ports, runs until told to stop, drains.
+//!
+//! `main` and the tests start it the same way: [`bind`], then [`run`]. Must not know the routes.
+
+mod listen;
+mod secret;
+mod stores;
+
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use discogsography_token::Key;
+use oauth1::Consumer;
+use secrecy::ExposeSecret as _;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::clock::{self, Clock};
+use crate::config::{Config, Migrations, Stores, Warning};
+use crate::connect::Connect;
+use crate::discogs::Discogs;
+use crate::http::{self, App, AppState, Health, Phase};
+use crate::password::Passwords;
+use crate::random::Random;
+use crate::storage::{Storage, StorageError};
+use crate::telemetry::chain;
+
+pub use secret::SecretError;
+pub use stores::{LockError, OpenedStores, open_stores};
+
+/// How long requests under way may go on after the service was told to stop.
+const DRAIN_TIME: Duration = Duration::from_secs(30);
+
+/// Between two tries to prepare the storage.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Both ports, bound and not yet served.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the API.
+    pub api: TcpListener,
+    /// For health.
+    pub health: TcpListener,
+}
+
+/// What a service gets from outside besides its configuration.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Tells the time.
+    pub clock: Clock,
+    /// Draws ids, salts, nonces.
+    pub random: Random,
+    /// The sandbox's credentials, where the service was started with one.
+    pub sandbox_consumer: Option<Consumer>,
+}
+
+/// Why the service did not start.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// A port is taken, or not ours to bind.
+    #[error("can't listen on {address} ({variable}): is it in use? Stop what uses it, or set {variable}")]
+    Bind {
+        /// What was to be bound.
+        address: SocketAddr,
+        /// The variable that says so.
+        variable: &'static str,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The secret for access tokens can't be read or made.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Another service uses the SQLite file.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The machine gives no threads, or no TLS.
+    #[error("can't set up {what}")]
+    Setup {
+        /// Which part.
+        what: &'static str,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Binds both ports.
+///
+/// # Errors
+///
+/// Where one of them can't be bound.
+pub fn bind(config: &Config) -> Result<Listeners, ServerError> {
+    let listen = |address, variable| {
+        let listener = TcpListener::bind(address).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        });
+        listener.map_err(|source| ServerError::Bind { address, variable, source })
+    };
+    Ok(Listeners {
+        api: listen(config.api_address, "API_PORT")?,
+        health: listen(config.health_address, "API_HEALTH_PORT")?,
+    })
+}
+
+/// Runs the service until `shutdown` comes, then until what is under way has ended.
+///
+/// # Errors
+///
+/// Where it can't start. A store that is away is no reason: the service waits for it.
+pub async fn run(
+    config: Config,
+    listeners: Listeners,
+    surroundings: Surroundings,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    announce(&config);
+    let key = Key::new(secret::read_or_make(&config, &surroundings.random)?.expose_secret().as_bytes());
+    let _lock = stores::lock(&config.stores)?;
+    let stores = open_stores(&config.stores, &surroundings)?;
+    let phase = Phase::default();
+    let app = assemble(&config, &stores, surroundings, key, phase.clone())?;
+
+    let (stop_health, health_stopped) = watch::channel(());
+    let health = serve_health(listeners.health, http::health_only(app.clone()), health_stopped)?;
+    let (stop_api, api_stopped) = watch::channel(());
+    let api = tokio::spawn(listen::serve(listeners.api, http::api(app.clone()), api_stopped, DRAIN_TIME));
+    let prepare = tokio::spawn(prepare(Arc::clone(&stores.storage), config.migrations, phase.clone()));
+
+    shutdown.await;
+    info!("🔧 Stopping: requests under way may end, new ones are not taken");
+    phase.drain();
+    prepare.abort();
+    drop(stop_api);
+    let _ = api.await;
+    drain_finishes(&app.connect.finishes).await;
+    stores.states.close().await;
+    stores.storage.close().await;
+    drop(stop_health);
+    let _ = tokio::task::spawn_blocking(move || health.join()).await;
+    info!("🔧 Stopped");
+    Ok(())
+}
+
+fn assemble(
+    config: &Config,
+    stores: &OpenedStores,
+    surroundings: Surroundings,
+    key: Key,
+    phase: Phase,
+) -> Result<AppState, ServerError> {
+    let Surroundings { clock, random, sandbox_consumer } = surroundings;
+    let discogs = Discogs::new(config.discogs.clone(), clock.clone(), random.clone())
+        .map_err(|error| ServerError::Setup { what: "the client for Discogs", source: error.into() })?;
+    let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let passwords = Passwords::start(cores, random.clone())
+        .map_err(|error| ServerError::Setup { what: "the password workers", source: error.into() })?;
+    let OpenedStores { storage, states } = stores.clone();
+    Ok(AppState::new(App {
+        health: Health::new(Arc::clone(&storage), Arc::clone(&states), phase, clock.clone()),
+        connect: Connect {
+            storage: Arc::clone(&storage),
+            states,
+            discogs,
+            random: random.clone(),
+            sandbox_consumer,
+            finishes: TaskTracker::new(),
+        },
+        storage,
+        passwords,
+        key,
+        access_token_life: config.access_token_life,
+        clock,
+        random,
+        cors_origins: config.cors_origins.clone(),
+    }))
+}
+
+/// Says which stores are used and what should worry the operator.
+fn announce(config: &Config) {
+    match &config.stores {
+        Stores::Embedded(embedded) => {
+            let file = embedded.database().display().to_string();
+            info!(file, "🚀 Starting on the embedded store, one SQLite file");
+        }
+        Stores::Servers { postgres, redis } => {
+            let postgres = format!("{}:{}/{}", postgres.host, postgres.port, postgres.database);
+            info!(postgres, redis = redis.address(), "🚀 Starting on PostgreSQL and Redis");
+        }
+    }
+    for warning in &config.warnings {
+        match warning {
+            Warning::Careful(what) => warn!("⚠️ {what}"),
+            Warning::Alarming(what) => error!("❌ {what}"),
+        }
+    }
+}
+
+/// Serves the health port on a thread with a runtime of its own, so that it never waits behind
+/// API work.
+fn serve_health(
+    listener: TcpListener,
+    routes: axum::Router,
+    stopped: watch::Receiver<()>,
+) -> Result<thread::JoinHandle<()>, ServerError> {
+    let setup = |source: std::io::Error| ServerError::Setup {
+        what: "the thread of the health port",
+        source: source.into(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(setup)?;
+    let serve = move || runtime.block_on(listen::serve(listener, routes, stopped, Duration::ZERO));
+    thread::Builder::new().name("health".to_owned()).spawn(serve).map_err(setup)
+}
+
+/// Prepares the storage, trying again until it succeeds; says what changes, once each.
+async fn prepare(storage: Arc<dyn Storage>, migrations: Migrations, phase: Phase) {
+    let mut pause = SHORTEST_PAUSE;
+    let mut last_problem = String::new();
+    loop {
+        match storage.prepare(migrations).await {
+            Ok(applied) => {
+                for migration in applied {
+                    info!(migration = %migration, "💾 Applied a migration");
+                }
+                phase.ready();
+                info!("🚀 Ready");
+                return;
+            }
+            Err(error) => {
+                let problem = chain(&error);
+                if problem != last_problem {
+                    report_not_prepared(&error, &problem);
+                    last_problem = problem;
+                }
+            }
+        }
+        clock::pause(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn report_not_prepared(error: &StorageError, problem: &str) {
+    if matches!(error, StorageError::SchemaBehind { .. }) {
+        error!(problem, "❌ The schema is behind and AUTO_MIGRATE is off");
+    } else {
+        warn!(problem, "⚠️ The database is not ready; trying again until it is");
+    }
+}
+
+async fn drain_finishes(finishes: &TaskTracker) {
+    finishes.close();
+    if tokio::time::timeout(DRAIN_TIME, finishes.wait()).await.is_err() {
+        warn!("⚠️ A Discogs connection that was being finished was cut off");
+    }
+}

@@ -1,0 +1,89 @@
+//! The secret that signs access tokens: given, or made once beside the embedded store.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use thiserror::Error;
+use tracing::info;
+
+use crate::config::{Config, Stores};
+use crate::random::Random;
+
+/// The file of the secret can't be used.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    /// It can't be read or made.
+    #[error("can't {verb} {}: set DATA_DIR to a folder that can be written to, or set JWT_SECRET_KEY", .path.display())]
+    Unusable {
+        /// What was tried.
+        verb: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// It is there and says nothing.
+    #[error("{} is empty: restore it, or remove it to have a new one made, which ends every session", .0.display())]
+    Empty(PathBuf),
+    /// Neither given nor to be made.
+    #[error("JWT_SECRET_KEY is missing")]
+    Missing,
+}
+
+/// Gives `JWT_SECRET_KEY`, or the secret beside the embedded store, made at the first start.
+pub(super) fn read_or_make(config: &Config, random: &Random) -> Result<SecretString, SecretError> {
+    match (&config.jwt_secret_key, &config.stores) {
+        (Some(secret), _) => Ok(secret.clone()),
+        (None, Stores::Embedded(embedded)) => {
+            let path = embedded.jwt_secret();
+            match read(&path)? {
+                Some(secret) => Ok(secret),
+                None => make(&path, random),
+            }
+        }
+        (None, Stores::Servers { .. }) => Err(SecretError::Missing),
+    }
+}
+
+fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
+    match fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => Err(SecretError::Empty(path.to_owned())),
+        Ok(text) => Ok(Some(text.trim().into())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(SecretError::Unusable { verb: "read", path: path.to_owned(), source }),
+    }
+}
+
+/// Writes the whole file under another name first: there is never half a secret.
+fn make(path: &Path, random: &Random) -> Result<SecretString, SecretError> {
+    let unusable =
+        |source| SecretError::Unusable { verb: "make", path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+    }
+    let secret = SecretString::from(format!("{}{}", random.hex(), random.hex()));
+    let half = path.with_extension(random.hex());
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
+        writeln!(file, "{}", secret.expose_secret())?;
+        file.sync_all()?;
+        // Fails where another process was faster, whose secret then counts.
+        fs::hard_link(&half, path)
+    };
+    let written = write();
+    // It has served its purpose, or is of no use.
+    let _ = fs::remove_file(&half);
+    match written {
+        Ok(()) => {
+            info!(file = %path.display(), "🔧 Made a secret for access tokens");
+            Ok(secret)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            read(path)?.ok_or_else(|| unusable(error))
+        }
+        Err(error) => Err(unusable(error)),
+    }
+}

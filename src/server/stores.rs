@@ -1,0 +1,92 @@
+//! Choosing the stores: the only place that knows which ones there are.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::{ServerError, Surroundings};
+use crate::config::Stores;
+use crate::sqlite::Database;
+use crate::state::{OAuthStates, RedisStates, SqliteStates};
+use crate::storage::{PostgresStorage, SqliteStorage, Storage};
+
+/// The two stores of a service.
+#[derive(Debug, Clone)]
+pub struct OpenedStores {
+    /// Users and their connections.
+    pub storage: Arc<dyn Storage>,
+    /// Flows under way.
+    pub states: Arc<dyn OAuthStates>,
+}
+
+/// The SQLite file is not free.
+#[derive(Debug, Error)]
+pub enum LockError {
+    /// Another service runs on it.
+    #[error("another discogsography-api serves from {}: stop it, or set DATA_DIR to another folder", .0.display())]
+    Taken(PathBuf),
+    /// Nobody knows.
+    #[error("can't lock {}", .path.display())]
+    Unusable {
+        /// The lock's file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+}
+
+/// Names the stores; nothing is connected or opened before they are prepared or asked.
+///
+/// # Errors
+///
+/// Where a library can't use the address.
+pub fn open_stores(
+    stores: &Stores,
+    surroundings: &Surroundings,
+) -> Result<OpenedStores, ServerError> {
+    // One crypto provider for everything that speaks TLS; a second call changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let Surroundings { clock, random, .. } = surroundings;
+    match stores {
+        Stores::Embedded(embedded) => {
+            let database = Database::new(embedded.database());
+            let states = SqliteStates::new(Arc::clone(&database), clock.clone());
+            let storage = SqliteStorage::new(database, clock.clone(), random.clone());
+            Ok(OpenedStores { storage: Arc::new(storage), states: Arc::new(states) })
+        }
+        Stores::Servers { postgres, redis } => {
+            let states = RedisStates::new(redis).map_err(|error| ServerError::Setup {
+                what: "the connection to Redis (REDIS_URL)",
+                source: error.into(),
+            })?;
+            let storage = PostgresStorage::new(postgres, random.clone());
+            Ok(OpenedStores { storage: Arc::new(storage), states: Arc::new(states) })
+        }
+    }
+}
+
+/// Keeps a second service off the SQLite file for as long as the lock is held.
+///
+/// A file of its own: SQLite's locks on the database would be lost when another handle on it is
+/// closed.
+pub(super) fn lock(stores: &Stores) -> Result<Option<File>, LockError> {
+    let Stores::Embedded(embedded) = stores else { return Ok(None) };
+    let path = embedded.data_dir.join("discogsography.lock");
+    let unusable = |source| LockError::Unusable { path: path.clone(), source };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&embedded.data_dir)
+        .map_err(unusable)?;
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(LockError::Taken(embedded.database())),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}

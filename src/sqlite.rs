@@ -1,0 +1,207 @@
+//! One SQLite file with a thread that writes and a thread that reads.
+//!
+//! A slow disk holds up these threads and never the async ones; what waits for them is bounded.
+//! Knows neither the storage nor the OAuth state, which both live in the file.
+
+mod open;
+mod worker;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use thiserror::Error;
+
+use crate::config::Migrations;
+use crate::storage::Migration;
+use worker::Worker;
+
+/// Nobody waits longer than this for an answer.
+const LONGEST_WAIT: Duration = Duration::from_millis(4_500);
+
+/// The file, which may be open or not yet.
+#[derive(Debug)]
+pub struct Database {
+    path: PathBuf,
+    threads: Mutex<Option<Arc<Threads>>>,
+    /// What `quick_check` found, if it found something.
+    damage: Arc<OnceLock<String>>,
+}
+
+#[derive(Debug)]
+struct Threads {
+    writer: Worker,
+    reader: Worker,
+}
+
+/// Why the file did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum SqliteError {
+    /// [`Database::open`] has not succeeded, or the service is closing.
+    #[error("the file is not open")]
+    NotOpen,
+    /// So many are waiting that this was not even tried.
+    #[error("too many are waiting for the file")]
+    Overloaded,
+    /// No answer came in time; what was asked may still happen.
+    #[error("the file did not answer within {} ms", LONGEST_WAIT.as_millis())]
+    TimedOut,
+    /// `quick_check` found the file damaged.
+    #[error("the file is damaged: {0}")]
+    Damaged(String),
+    /// The schema lacks migrations, and they are not ours to make now.
+    #[error("the schema is behind, missing {}", .0.join(", "))]
+    SchemaBehind(Vec<String>),
+    /// The folder or file can't be made or opened.
+    #[error("{} can't be opened", .path.display())]
+    CannotOpen {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// SQLite says no.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+impl Database {
+    /// Names the file; nothing is opened.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Arc<Self> {
+        Arc::new(Self { path, threads: Mutex::default(), damage: Arc::default() })
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the file and brings its schema up to date, or only checks it.
+    ///
+    /// # Errors
+    ///
+    /// See [`SqliteError`]; may be tried again.
+    pub async fn open(&self, migrations: Migrations) -> Result<Vec<Migration>, SqliteError> {
+        let path = self.path.clone();
+        let opened = tokio::task::spawn_blocking(move || open::open(&path, migrations)).await;
+        let opened = opened.map_err(|_| SqliteError::NotOpen)??;
+        let mut threads = self.lock();
+        if threads.is_none() {
+            *threads = Some(Arc::new(Threads {
+                writer: Worker::start("sqlite-writer", opened.writer)?,
+                reader: Worker::start("sqlite-reader", opened.reader)?,
+            }));
+            drop(threads);
+            open::check_beside(&self.path, Arc::clone(&self.damage))?;
+        }
+        Ok(opened.applied)
+    }
+
+    /// Whether the file answers and is not known to be damaged.
+    ///
+    /// # Errors
+    ///
+    /// See [`SqliteError`].
+    pub async fn ping(&self) -> Result<(), SqliteError> {
+        if let Some(damage) = self.damage.get() {
+            return Err(SqliteError::Damaged(damage.clone()));
+        }
+        self.read(|connection| connection.query_row("select 1", [], |_| Ok(()))).await
+    }
+
+    /// Runs one read on the reader's thread.
+    ///
+    /// # Errors
+    ///
+    /// See [`SqliteError`].
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, SqliteError> {
+        let threads = self.lock().clone().ok_or(SqliteError::NotOpen)?;
+        threads.reader.run(read).await
+    }
+
+    /// Runs one transaction on the writer's thread; it is on the disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// See [`SqliteError`]. After [`SqliteError::TimedOut`] the transaction may still happen.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, SqliteError> {
+        let threads = self.lock().clone().ok_or(SqliteError::NotOpen)?;
+        let transact = move |connection: &mut Connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let written = write(&transaction)?;
+            transaction.commit()?;
+            Ok(written)
+        };
+        threads.writer.run(transact).await
+    }
+
+    /// Ends the work that has begun, and closes the file.
+    pub async fn close(&self) {
+        let threads = self.lock().take();
+        if let Some(threads) = threads {
+            threads.reader.close().await;
+            threads.writer.close().await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Threads>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SqliteError {
+    /// Whether trying again later may succeed, with nothing mended in the service.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        use rusqlite::ErrorCode;
+        match self {
+            Self::NotOpen
+            | Self::Overloaded
+            | Self::TimedOut
+            | Self::Damaged(_)
+            | Self::SchemaBehind(_)
+            | Self::CannotOpen { .. } => true,
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(
+                    ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::DatabaseCorrupt
+                        | ErrorCode::DiskFull
+                        | ErrorCode::CannotOpen
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::NotADatabase
+                        | ErrorCode::FileLockingProtocolFailed
+                        | ErrorCode::PermissionDenied
+                )
+            ),
+        }
+    }
+
+    /// The extended code of SQLite, where it is SQLite that says no.
+    #[must_use]
+    pub fn extended_code(&self) -> Option<std::ffi::c_int> {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error().map(|error| error.extended_code),
+            _ => None,
+        }
+    }
+
+    /// This error as the cause of another.
+    #[must_use]
+    pub fn into_cause(self) -> Box<dyn Error + Send + Sync> {
+        Box::new(self)
+    }
+}

@@ -1,0 +1,126 @@
+//! Opening the file: its mode, its settings, its schema, and a check beside the first requests.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+
+use super::SqliteError;
+use crate::config::Migrations;
+use crate::storage::{Migration, SQLITE_MIGRATIONS};
+
+/// How long SQLite waits for another process, such as a command beside the service.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
+
+const STATEMENTS_KEPT: usize = 32;
+
+/// What [`open`] gives.
+pub(super) struct Opened {
+    pub(super) writer: Connection,
+    pub(super) reader: Connection,
+    pub(super) applied: Vec<Migration>,
+}
+
+/// Opens the file twice, once for each thread, with its schema in place.
+pub(super) fn open(path: &Path, migrations: Migrations) -> Result<Opened, SqliteError> {
+    make_file(path)?;
+    let mut writer = connect(path)?;
+    writer.pragma_update(None, "journal_mode", "wal")?;
+    let applied = migrate(&mut writer, migrations)?;
+    let reader = connect(path)?;
+    reader.pragma_update(None, "query_only", true)?;
+    Ok(Opened { writer, reader, applied })
+}
+
+/// Starts `quick_check` on a thread of its own; what it finds goes into `damage`.
+pub(super) fn check_beside(path: &Path, damage: Arc<OnceLock<String>>) -> Result<(), SqliteError> {
+    let connection = connect(path)?;
+    let check = move || {
+        let found = connection.query_row("pragma quick_check(1)", [], |row| row.get::<_, String>(0));
+        let found = match found {
+            Ok(found) if found == "ok" => return,
+            Ok(found) => found,
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(damage = %found, "❌ The database file is damaged: restore it from a backup");
+        // Only this thread writes it.
+        let _ = damage.set(found);
+    };
+    let started = thread::Builder::new().name("sqlite-check".to_owned()).spawn(check);
+    let path = path.to_owned();
+    started.map(drop).map_err(|source| SqliteError::CannotOpen { path, source })
+}
+
+/// Makes the folder and an empty file, readable by their owner alone; both may exist.
+///
+/// SQLite gives its side files the mode of the file itself.
+fn make_file(path: &Path) -> Result<(), SqliteError> {
+    let cannot_open = |path: &Path| {
+        let path = path.to_owned();
+        move |source| SqliteError::CannotOpen { path, source }
+    };
+    if let Some(folder) = path.parent()
+        && !fs::exists(folder).unwrap_or(false)
+    {
+        let make = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        make.map_err(cannot_open(folder))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(cannot_open(path)(error)),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, SqliteError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection, how: Migrations) -> Result<Vec<Migration>, SqliteError> {
+    let pending = pending(connection)?;
+    if pending.is_empty() {
+        return Ok(pending);
+    }
+    if how == Migrations::Manual {
+        return Err(SqliteError::SchemaBehind(pending.iter().map(Migration::to_string).collect()));
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(
+        "create table if not exists api_migrations (
+            number integer primary key not null,
+            name text not null
+        ) strict",
+    )?;
+    let pending = self::pending(&transaction)?;
+    for migration in &pending {
+        transaction.execute_batch(migration.sql)?;
+        transaction.execute(
+            "insert into api_migrations (number, name) values (?1, ?2)",
+            params![migration.number, migration.name],
+        )?;
+    }
+    transaction.commit()?;
+    Ok(pending)
+}
+
+/// The migrations that the file lacks; a newer version's are none of our business.
+fn pending(connection: &Connection) -> Result<Vec<Migration>, SqliteError> {
+    let has_table = connection.table_exists(None, "api_migrations")?;
+    if !has_table {
+        return Ok(SQLITE_MIGRATIONS.to_vec());
+    }
+    let mut statement = connection.prepare("select number from api_migrations")?;
+    let applied = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<i32>, _>>()?;
+    Ok(SQLITE_MIGRATIONS.into_iter().filter(|step| !applied.contains(&step.number)).collect())
+}

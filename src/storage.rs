@@ -1,0 +1,130 @@
+//! What is kept about users: one trait, on PostgreSQL or in one SQLite file.
+//!
+//! Both implementations answer the same, byte for byte; `tests/it/storage_contract.rs` holds them
+//! to it. Must not know HTTP, nor the OAuth state.
+
+mod migrations;
+mod postgres;
+mod sqlite;
+
+use std::error::Error;
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::config::Migrations;
+use crate::model::{
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider, User,
+};
+
+pub use migrations::Migration;
+pub use postgres::PostgresStorage;
+pub use sqlite::SqliteStorage;
+
+pub(crate) use migrations::SQLITE as SQLITE_MIGRATIONS;
+
+/// Users, their connections, and the app's configuration.
+#[async_trait]
+pub trait Storage: Debug + Send + Sync {
+    /// Opens the store and brings its schema up to date, or only checks it.
+    ///
+    /// Everything else is for afterwards. Gives the migrations that were applied; may be called
+    /// again, after a failure as after a success.
+    async fn prepare(&self, migrations: Migrations) -> Result<Vec<Migration>, StorageError>;
+
+    /// Succeeds while the store answers; never waits behind other work.
+    async fn ping(&self) -> Result<(), StorageError>;
+
+    /// Adds a user; [`StorageError::EmailTaken`] where the address has one.
+    async fn create_user(&self, user: &NewUser) -> Result<User, StorageError>;
+
+    /// The user with this id.
+    async fn user_by_id(&self, id: Uuid) -> Result<Option<User>, StorageError>;
+
+    /// The user with exactly this address, which may be any text.
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StorageError>;
+
+    /// Makes a user an admin or takes it back; `false` where nobody has the address.
+    async fn put_admin(&self, email: &str, admin: Admin) -> Result<bool, StorageError>;
+
+    /// The addresses of all admins, sorted.
+    async fn admins(&self) -> Result<Vec<String>, StorageError>;
+
+    /// A user's connection to a provider.
+    async fn connection(
+        &self,
+        user_id: Uuid,
+        provider: Provider,
+    ) -> Result<Option<Connection>, StorageError>;
+
+    /// Makes a connection, or replaces the tokens of the one there is.
+    ///
+    /// [`StorageError::NoSuchUser`] where the user is gone.
+    async fn put_connection(
+        &self,
+        user_id: Uuid,
+        provider: Provider,
+        token: &DiscogsToken,
+        identity: &Identity,
+    ) -> Result<(), StorageError>;
+
+    /// Removes a connection, if there is one.
+    async fn delete_connection(&self, user_id: Uuid, provider: Provider)
+    -> Result<(), StorageError>;
+
+    /// The rows of `app_config` that we know; an empty value counts as not set.
+    async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError>;
+
+    /// Writes config values, all or none; gives the moment of it.
+    async fn put_config(
+        &self,
+        values: &[(ConfigKey, ConfigValue)],
+    ) -> Result<Timestamp, StorageError>;
+
+    /// Removes config values, those that are set.
+    async fn delete_config(&self, keys: &[ConfigKey]) -> Result<(), StorageError>;
+
+    /// Ends the work and closes the store.
+    async fn close(&self);
+}
+
+/// Whether a user may use `/api/admin`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admin {
+    /// May.
+    Granted,
+    /// May not.
+    Revoked,
+}
+
+/// What a store's own library says, kept for the log.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    /// Another user has the address.
+    #[error("email address is taken")]
+    EmailTaken,
+    /// The user is gone.
+    #[error("no such user")]
+    NoSuchUser,
+    /// The store can't be reached, does not answer in time, or can't be written to.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] Cause),
+    /// So much is under way that this was not even tried.
+    #[error("the database has too much to do")]
+    Overloaded,
+    /// The schema lacks something that `migrate` would add.
+    #[error("the schema is behind, missing {}: run `discogsography-api migrate`", .missing.join(", "))]
+    SchemaBehind {
+        /// What is missing, each a migration such as `0002_admins`.
+        missing: Vec<String>,
+    },
+    /// The store refused the statement: a mistake of ours, or a schema that is not as it should be.
+    #[error("the database refused a statement")]
+    Refused(#[source] Cause),
+}

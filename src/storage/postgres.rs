@@ -1,0 +1,214 @@
+//! The storage in PostgreSQL, through few connections that carry many statements at once.
+//!
+//! Reads and writes go over connections of their own, and so does health: a slow write holds up
+//! no read, and nothing holds up health. Ids come from the service, times from the database.
+
+mod error;
+mod group;
+mod migrate;
+mod rows;
+mod session;
+mod statements;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::ExposeSecret as _;
+use uuid::Uuid;
+
+use super::{Admin, Migration, Storage, StorageError};
+use crate::clock::Timestamp;
+use crate::config::{Migrations, PostgresConfig};
+use crate::model::{
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider, User,
+};
+use crate::random::Random;
+use error::PostgresError;
+use group::{Group, Limits};
+use rows::At;
+use session::Call;
+
+/// Leaves half a second of the promised five for everything else.
+const CALL: Duration = Duration::from_millis(4_500);
+
+const READS: Limits = Limits { connections: 2, most_connections: 4, call: CALL };
+const WRITES: Limits = Limits { connections: 2, most_connections: 4, call: CALL };
+const HEALTH: Limits =
+    Limits { connections: 1, most_connections: 1, call: Duration::from_millis(900) };
+
+/// [`Storage`] in PostgreSQL.
+#[derive(Debug)]
+pub struct PostgresStorage {
+    config: PostgresConfig,
+    random: Random,
+    reads: Group,
+    writes: Group,
+    health: Group,
+}
+
+impl PostgresStorage {
+    /// Takes the address; nothing is connected before [`Storage::prepare`].
+    #[must_use]
+    pub fn new(config: &PostgresConfig, random: Random) -> Self {
+        let group = |purpose, limits| Group::new(purpose, config.clone(), limits, random.clone());
+        Self {
+            reads: group("reads", READS),
+            writes: group("writes", WRITES),
+            health: group("health", HEALTH),
+            config: config.clone(),
+            random: random.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Storage for PostgresStorage {
+    async fn prepare(&self, migrations: Migrations) -> Result<Vec<Migration>, StorageError> {
+        let applied = migrate::migrate(&self.config, migrations).await?;
+        for group in [&self.reads, &self.writes, &self.health] {
+            group.start();
+        }
+        Ok(applied)
+    }
+
+    async fn ping(&self) -> Result<(), StorageError> {
+        let call = Call { statement: |prepared| &prepared.ping, parameters: Vec::new() };
+        Ok(self.health.call(call).await.map(drop)?)
+    }
+
+    async fn create_user(&self, user: &NewUser) -> Result<User, StorageError> {
+        let call = Call {
+            statement: |prepared| &prepared.create_user,
+            parameters: vec![
+                Box::new(user.id),
+                Box::new(user.email.as_str().to_owned()),
+                Box::new(user.hashed_password.expose_secret().to_owned()),
+            ],
+        };
+        let rows = self.writes.call(call).await?;
+        let row = rows.first().ok_or_else(|| PostgresError::Row("insert gave none".to_owned()))?;
+        Ok(rows::user(row)?)
+    }
+
+    async fn user_by_id(&self, id: Uuid) -> Result<Option<User>, StorageError> {
+        let call = Call {
+            statement: |prepared| &prepared.user_by_id,
+            parameters: vec![Box::new(id)],
+        };
+        let rows = self.reads.call(call).await?;
+        Ok(rows.first().map(rows::user).transpose()?)
+    }
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StorageError> {
+        if email.contains('\0') {
+            return Ok(None); // No text in PostgreSQL has one.
+        }
+        let call = Call {
+            statement: |prepared| &prepared.user_by_email,
+            parameters: vec![Box::new(email.to_owned())],
+        };
+        let rows = self.reads.call(call).await?;
+        Ok(rows.first().map(rows::user).transpose()?)
+    }
+
+    async fn put_admin(&self, email: &str, admin: Admin) -> Result<bool, StorageError> {
+        if email.contains('\0') {
+            return Ok(false);
+        }
+        let call = Call {
+            statement: |prepared| &prepared.put_admin,
+            parameters: vec![Box::new(admin == Admin::Granted), Box::new(email.to_owned())],
+        };
+        Ok(!self.writes.call(call).await?.is_empty())
+    }
+
+    async fn admins(&self) -> Result<Vec<String>, StorageError> {
+        let call = Call { statement: |prepared| &prepared.admins, parameters: Vec::new() };
+        let rows = self.reads.call(call).await?;
+        let emails = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>();
+        Ok(emails.map_err(PostgresError::from)?)
+    }
+
+    async fn connection(
+        &self,
+        user_id: Uuid,
+        provider: Provider,
+    ) -> Result<Option<Connection>, StorageError> {
+        let call = Call {
+            statement: |prepared| &prepared.connection,
+            parameters: vec![Box::new(user_id), Box::new(provider.as_str())],
+        };
+        let rows = self.reads.call(call).await?;
+        Ok(rows.first().map(rows::connection).transpose()?)
+    }
+
+    async fn put_connection(
+        &self,
+        user_id: Uuid,
+        provider: Provider,
+        token: &DiscogsToken,
+        identity: &Identity,
+    ) -> Result<(), StorageError> {
+        let call = Call {
+            statement: |prepared| &prepared.put_connection,
+            parameters: vec![
+                Box::new(self.random.uuid()),
+                Box::new(user_id),
+                Box::new(provider.as_str()),
+                Box::new(token.0.token.clone()),
+                Box::new(token.0.secret.expose_secret().to_owned()),
+                Box::new(identity.username.clone()),
+                Box::new(identity.id.clone()),
+            ],
+        };
+        Ok(self.writes.call(call).await.map(drop)?)
+    }
+
+    async fn delete_connection(
+        &self,
+        user_id: Uuid,
+        provider: Provider,
+    ) -> Result<(), StorageError> {
+        let call = Call {
+            statement: |prepared| &prepared.delete_connection,
+            parameters: vec![Box::new(user_id), Box::new(provider.as_str())],
+        };
+        Ok(self.writes.call(call).await.map(drop)?)
+    }
+
+    async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError> {
+        let call = Call { statement: |prepared| &prepared.config, parameters: Vec::new() };
+        let rows = self.reads.call(call).await?;
+        Ok(rows.iter().filter_map(|row| rows::config_entry(row).transpose()).collect::<Result<_, _>>()?)
+    }
+
+    async fn put_config(
+        &self,
+        values: &[(ConfigKey, ConfigValue)],
+    ) -> Result<Timestamp, StorageError> {
+        let keys: Vec<_> = values.iter().map(|(key, _)| key.as_str()).collect();
+        let values: Vec<_> = values.iter().map(|(_, value)| value.expose().to_owned()).collect();
+        let call = Call {
+            statement: |prepared| &prepared.put_config,
+            parameters: vec![Box::new(keys), Box::new(values)],
+        };
+        let rows = self.writes.call(call).await?;
+        let row = rows.first().ok_or_else(|| PostgresError::Row("upsert gave none".to_owned()))?;
+        Ok(row.try_get::<_, At>(0).map_err(PostgresError::from)?.0)
+    }
+
+    async fn delete_config(&self, keys: &[ConfigKey]) -> Result<(), StorageError> {
+        let keys: Vec<_> = keys.iter().map(|key| key.as_str()).collect();
+        let call = Call {
+            statement: |prepared| &prepared.delete_config,
+            parameters: vec![Box::new(keys)],
+        };
+        Ok(self.writes.call(call).await.map(drop)?)
+    }
+
+    async fn close(&self) {
+        for group in [&self.reads, &self.writes, &self.health] {
+            group.close();
+        }
+    }
+}

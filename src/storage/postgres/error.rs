@@ -1,0 +1,120 @@
+//! What PostgreSQL's errors mean for us, by SQLSTATE, and what of them may be logged.
+//!
+//! The detail and hint of a server's message may hold a row's values, an email address among
+//! them, so they are left out.
+
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio_postgres::error::SqlState;
+
+use crate::storage::StorageError;
+
+/// Why a call did not get its answer.
+#[derive(Debug, Error)]
+pub(super) enum PostgresError {
+    /// No connection was there in time.
+    #[error("no connection to PostgreSQL within {} ms", .0.as_millis())]
+    NoConnection(Duration),
+    /// A connection was there, the answer was not.
+    #[error("no answer from PostgreSQL within {} ms", .0.as_millis())]
+    NoAnswer(Duration),
+    /// Every connection has as much under way as it may.
+    #[error("too many statements are under way")]
+    TooMany,
+    /// The service is closing.
+    #[error("the connections are closed")]
+    Closed,
+    /// The server says no.
+    #[error("PostgreSQL says {code}: {message}")]
+    Server {
+        /// SQLSTATE.
+        code: String,
+        /// The primary message.
+        message: String,
+        /// The constraint that would be broken.
+        constraint: Option<String>,
+    },
+    /// The connection broke, or what came over it makes no sense.
+    #[error("the connection to PostgreSQL failed: {0}")]
+    Connection(String),
+    /// A row is not of the shape that the schema promises.
+    #[error("a row has another shape than its table: {0}")]
+    Row(String),
+}
+
+impl PostgresError {
+    /// Whether the connection is of no use any more: closed, or to a server that is stopping or
+    /// may not be written to.
+    pub(super) fn is_end_of_connection(&self) -> bool {
+        match self {
+            Self::Connection(_) => true,
+            Self::Server { code, .. } => {
+                matches!(code.as_str(), "57P01" | "57P02" | "57P03" | "25006")
+            }
+            Self::NoConnection(_) | Self::NoAnswer(_) | Self::TooMany | Self::Closed | Self::Row(_) => false,
+        }
+    }
+
+    /// Whether it may succeed later with nothing mended in the service: connection (08), resources
+    /// (53), an operator's hand or a time limit (57), locks (40, 55), a read-only server (25006).
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::NoConnection(_)
+            | Self::NoAnswer(_)
+            | Self::TooMany
+            | Self::Closed
+            | Self::Connection(_) => true,
+            Self::Row(_) => false,
+            Self::Server { code, .. } => {
+                code == "25006"
+                    || ["08", "28", "3D", "40", "53", "55", "57", "58"]
+                        .iter()
+                        .any(|class| code.starts_with(class))
+            }
+        }
+    }
+
+    fn constraint(&self, expected: &SqlState) -> Option<&str> {
+        match self {
+            Self::Server { code, constraint, .. } if code == expected.code() => constraint.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for PostgresError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            Some(server) => Self::Server {
+                code: server.code().code().to_owned(),
+                message: server.message().to_owned(),
+                constraint: server.constraint().map(str::to_owned),
+            },
+            None => Self::Connection(with_source(&error)),
+        }
+    }
+}
+
+impl From<PostgresError> for StorageError {
+    fn from(error: PostgresError) -> Self {
+        if error.constraint(&SqlState::UNIQUE_VIOLATION) == Some("users_email_key") {
+            Self::EmailTaken
+        } else if error.constraint(&SqlState::FOREIGN_KEY_VIOLATION).is_some() {
+            Self::NoSuchUser
+        } else if matches!(error, PostgresError::TooMany) {
+            Self::Overloaded
+        } else if error.is_passing() {
+            Self::Unavailable(Box::new(error))
+        } else {
+            Self::Refused(Box::new(error))
+        }
+    }
+}
+
+fn with_source(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

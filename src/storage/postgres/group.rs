@@ -1,0 +1,234 @@
+//! A few long-lived connections that many requests share, each with many statements under way.
+//!
+//! Each place in the group has a task that keeps a connection up: after one is lost, the first
+//! try comes at once, the next ones after longer and longer pauses. Where every connection is
+//! stuck behind slow statements another is opened, up to a limit.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio_postgres::Row;
+
+use super::error::PostgresError;
+use super::session::{Call, Room, Session, Ticket};
+use crate::clock;
+use crate::config::PostgresConfig;
+use crate::random::Random;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often a request that waits looks again whether a stuck connection has come free.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The most requests that may wait for a connection at once.
+const MOST_WAITING: usize = 4096;
+
+/// How many connections a group has, and how long a call may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) connections: usize,
+    pub(super) most_connections: usize,
+    pub(super) call: Duration,
+}
+
+/// A group of connections; clones share them.
+#[derive(Clone)]
+pub(super) struct Group(Arc<Shared>);
+
+struct Shared {
+    purpose: &'static str,
+    config: PostgresConfig,
+    limits: Limits,
+    random: Random,
+    places: Mutex<Places>,
+    waiting: AtomicUsize,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Places {
+    sessions: Vec<Option<Arc<Session>>>,
+    is_closed: bool,
+}
+
+enum Picked {
+    Ticket(Ticket),
+    Full,
+    None,
+}
+
+impl Group {
+    pub(super) fn new(
+        purpose: &'static str,
+        config: PostgresConfig,
+        limits: Limits,
+        random: Random,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            purpose,
+            config,
+            limits,
+            random,
+            places: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            changed: Notify::new(),
+        }))
+    }
+
+    /// Begins to connect, if that has not begun.
+    pub(super) fn start(&self) {
+        let mut places = self.0.lock();
+        while places.sessions.len() < self.0.limits.connections {
+            self.add_place(&mut places);
+        }
+    }
+
+    /// Closes every connection for good.
+    pub(super) fn close(&self) {
+        let mut places = self.0.lock();
+        places.is_closed = true;
+        places.sessions.iter().flatten().for_each(|session| session.end());
+        drop(places);
+        self.0.changed.notify_waiters();
+    }
+
+    /// Sends a statement; it runs to its end even when the caller goes away.
+    ///
+    /// Sent once more where the connection dies under it: every statement of ours is safe to
+    /// repeat (docs/decisions/0004-writes-are-sent-again.md).
+    pub(super) async fn call(&self, call: Call) -> Result<Vec<Row>, PostgresError> {
+        let group = self.clone();
+        let run = tokio::spawn(async move {
+            let until = Instant::now() + group.0.limits.call;
+            match group.attempt(&call, until).await {
+                Err(error) if error.is_end_of_connection() => group.attempt(&call, until).await,
+                done => done,
+            }
+        });
+        run.await.unwrap_or(Err(PostgresError::Closed))
+    }
+
+    async fn attempt(&self, call: &Call, until: Instant) -> Result<Vec<Row>, PostgresError> {
+        let ticket = self.ticket(until).await?;
+        let answer = ticket.send(call, until.saturating_duration_since(Instant::now())).await;
+        drop(ticket);
+        if self.0.waiting.load(Ordering::Relaxed) > 0 {
+            self.0.changed.notify_waiters();
+        }
+        answer
+    }
+
+    /// Takes a place on the connection with the fewest statements under way.
+    async fn ticket(&self, until: Instant) -> Result<Ticket, PostgresError> {
+        match self.pick()? {
+            Picked::Ticket(ticket) => Ok(ticket),
+            Picked::Full => Err(PostgresError::TooMany),
+            Picked::None => {
+                if self.0.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
+                    self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+                    return Err(PostgresError::TooMany);
+                }
+                let waited = self.wait_for_ticket(until).await;
+                self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+                waited
+            }
+        }
+    }
+
+    async fn wait_for_ticket(&self, until: Instant) -> Result<Ticket, PostgresError> {
+        loop {
+            let changed = self.0.changed.notified();
+            match self.pick()? {
+                Picked::Ticket(ticket) => return Ok(ticket),
+                Picked::Full => return Err(PostgresError::TooMany),
+                Picked::None => {}
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(PostgresError::NoConnection(self.0.limits.call));
+            }
+            // Either something changed, or time has passed: in both cases it is looked at again.
+            let _ = tokio::time::timeout(left.min(LOOK_AGAIN), changed).await;
+        }
+    }
+
+    fn pick(&self) -> Result<Picked, PostgresError> {
+        let mut places = self.0.lock();
+        if places.is_closed {
+            return Err(PostgresError::Closed);
+        }
+        let sessions = places.sessions.iter().flatten();
+        match sessions.map(|session| (session.room(), session)).min_by_key(|(room, _)| *room) {
+            Some((Room::Free(_), session)) => return Ok(Picked::Ticket(session.ticket())),
+            Some((Room::Full, _)) => return Ok(Picked::Full),
+            Some((Room::Stuck, _)) | None => {}
+        }
+        let are_all_up = places.sessions.iter().all(|place| {
+            place.as_ref().is_some_and(|session| !session.is_ended())
+        });
+        if are_all_up && places.sessions.len() < self.0.limits.most_connections {
+            self.add_place(&mut places);
+        }
+        Ok(Picked::None)
+    }
+
+    fn add_place(&self, places: &mut Places) {
+        let place = places.sessions.len();
+        places.sessions.push(None);
+        tokio::spawn(Arc::clone(&self.0).keep_up(place));
+    }
+}
+
+impl Shared {
+    /// Keeps a connection up in one place until the group is closed.
+    async fn keep_up(self: Arc<Self>, place: usize) {
+        let mut pause = Duration::ZERO;
+        while !self.lock().is_closed {
+            clock::pause(pause).await;
+            let error = match Session::open(&self.config).await {
+                Ok((session, driver)) => {
+                    pause = Duration::ZERO;
+                    let session = Arc::new(session);
+                    self.put(place, Some(Arc::clone(&session)));
+                    let driven = session.drive(driver).await;
+                    self.put(place, None);
+                    driven.err()
+                }
+                Err(error) => {
+                    let longest = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+                    pause = self.random.between(longest / 2, longest);
+                    Some(error)
+                }
+            };
+            if let Some(error) = error {
+                tracing::debug!(%error, purpose = self.purpose, "💾 A database connection was lost");
+            }
+        }
+    }
+
+    fn put(&self, place: usize, session: Option<Arc<Session>>) {
+        let mut places = self.lock();
+        if let Some(session) = session.as_ref().filter(|_| places.is_closed) {
+            session.end();
+        }
+        if let Some(slot) = places.sessions.get_mut(place) {
+            *slot = session;
+        }
+        drop(places);
+        self.changed.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("purpose", &self.0.purpose).finish_non_exhaustive()
+    }
+}

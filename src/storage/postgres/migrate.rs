@@ -1,0 +1,87 @@
+//! Bringing the schema up to date: one transaction behind one lock, so that replicas which start
+//! together do it once.
+
+use std::time::Duration;
+
+use tokio_postgres::Client;
+
+use super::error::PostgresError;
+use super::session;
+use crate::config::{Migrations, PostgresConfig};
+use crate::storage::migrations::POSTGRES;
+use crate::storage::{Migration, StorageError};
+
+/// Nobody else takes this one: it spells `discogs` in ASCII.
+const LOCK: i64 = 0x64_6973_636f_6773;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Applies what is missing, or only says what is.
+pub(super) async fn migrate(
+    config: &PostgresConfig,
+    how: Migrations,
+) -> Result<Vec<Migration>, StorageError> {
+    let (client, driver) = session::connect(config).await?;
+    let driver = tokio::spawn(driver);
+    let migrated = tokio::time::timeout(TIMEOUT, bring_up_to_date(client, how)).await;
+    driver.abort();
+    migrated.unwrap_or(Err(PostgresError::NoAnswer(TIMEOUT).into()))
+}
+
+async fn bring_up_to_date(
+    mut client: Client,
+    how: Migrations,
+) -> Result<Vec<Migration>, StorageError> {
+    let missing = pending(&client).await?;
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    if how == Migrations::Manual {
+        let missing = missing.iter().map(Migration::to_string).collect();
+        return Err(StorageError::SchemaBehind { missing });
+    }
+    Ok(apply(&mut client).await?)
+}
+
+async fn apply(client: &mut Client) -> Result<Vec<Migration>, PostgresError> {
+    let transaction = client.transaction().await?;
+    // A table that somebody keeps locked makes this fail soon and be tried again, instead of
+    // making everybody wait who comes behind it.
+    transaction.batch_execute("set local statement_timeout = 0; set local lock_timeout = '5s'").await?;
+    transaction.execute("select pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    transaction
+        .batch_execute(
+            "create table if not exists api_migrations (
+                number integer primary key,
+                name text not null,
+                applied_at timestamptz not null default now()
+            )",
+        )
+        .await?;
+    let missing = pending_in(&transaction.query("select number from api_migrations", &[]).await?)?;
+    for migration in &missing {
+        transaction.batch_execute(migration.sql).await?;
+        transaction
+            .execute(
+                "insert into api_migrations (number, name) values ($1, $2)",
+                &[&migration.number, &migration.name],
+            )
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(missing)
+}
+
+/// The migrations that the database lacks; a newer version's are none of our business.
+async fn pending(client: &Client) -> Result<Vec<Migration>, PostgresError> {
+    let table = client.query_one("select to_regclass('api_migrations') is not null", &[]).await?;
+    if !table.try_get::<_, bool>(0)? {
+        return Ok(POSTGRES.to_vec());
+    }
+    pending_in(&client.query("select number from api_migrations", &[]).await?)
+}
+
+fn pending_in(rows: &[tokio_postgres::Row]) -> Result<Vec<Migration>, PostgresError> {
+    let applied = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i32>, _>>()?;
+    Ok(POSTGRES.into_iter().filter(|migration| !applied.contains(&migration.number)).collect())
+}

@@ -1,0 +1,66 @@
+//! Rows as they stand: what another program left empty is taken without complaint.
+
+use std::error::Error;
+
+use secrecy::SecretString;
+use tokio_postgres::Row;
+use tokio_postgres::types::{FromSql, Type};
+
+use super::error::PostgresError;
+use crate::clock::Timestamp;
+use crate::model::{ConfigEntry, ConfigKey, Connection, User};
+
+/// PostgreSQL counts from 2000-01-01, we count from 1970-01-01: the microseconds between.
+const EPOCH_OFFSET: i64 = 946_684_800_000_000;
+
+/// A `timestamptz`; `infinity` and its negative stay at the ends of time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At(pub(super) Timestamp);
+
+impl<'a> FromSql<'a> for At {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        let microseconds = i64::from_be_bytes(raw.try_into()?);
+        Ok(Self(Timestamp::from_microseconds(microseconds.saturating_add(EPOCH_OFFSET))))
+    }
+
+    fn accepts(sql_type: &Type) -> bool {
+        *sql_type == Type::TIMESTAMPTZ
+    }
+}
+
+pub(super) fn user(row: &Row) -> Result<User, PostgresError> {
+    Ok(User {
+        id: row.try_get(0)?,
+        email: row.try_get::<_, Option<_>>(1)?.unwrap_or_default(),
+        hashed_password: SecretString::from(
+            row.try_get::<_, Option<String>>(2)?.unwrap_or_default(),
+        ),
+        is_active: row.try_get::<_, Option<_>>(3)?.unwrap_or(false),
+        is_admin: row.try_get::<_, Option<_>>(4)?.unwrap_or(false),
+        created_at: moment(row, 5)?,
+    })
+}
+
+pub(super) fn connection(row: &Row) -> Result<Connection, PostgresError> {
+    Ok(Connection {
+        provider_username: row.try_get(0)?,
+        provider_user_id: row.try_get(1)?,
+        updated_at: moment(row, 2)?,
+    })
+}
+
+/// `None` for a key that another program keeps in the table.
+pub(super) fn config_entry(row: &Row) -> Result<Option<ConfigEntry>, PostgresError> {
+    let Some(key) = ConfigKey::from_name(row.try_get(0)?) else { return Ok(None) };
+    Ok(Some(ConfigEntry {
+        key,
+        value: SecretString::from(row.try_get::<_, String>(1)?),
+        updated_at: moment(row, 2)?,
+    }))
+}
+
+/// A moment that nobody wrote counts as the Unix epoch.
+fn moment(row: &Row, column: usize) -> Result<Timestamp, PostgresError> {
+    let at: Option<At> = row.try_get(column)?;
+    Ok(at.map_or(Timestamp::from_microseconds(0), |at| at.0))
+}

@@ -1,0 +1,190 @@
+//! One connection to PostgreSQL, with its settings, its statements and what is under way on it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use secrecy::ExposeSecret as _;
+use tokio::sync::Notify;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, NoTls, Row, Socket, Statement, tls::NoTlsStream};
+
+use super::error::PostgresError;
+use super::statements::Statements;
+use crate::clock;
+use crate::config::PostgresConfig;
+
+/// How long making a connection may take, its statements included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Every statement's limit while it runs; waiting behind others does not count.
+const STATEMENT_TIMEOUT: &str = "-c statement_timeout=3s";
+
+/// A connection whose oldest statement waits for longer than this gets no new ones.
+const SLOW: Duration = Duration::from_millis(250);
+
+/// The most statements under way on one connection: the library's own queue has no limit.
+const MOST_UNDER_WAY: usize = 1024;
+
+pub(super) type Driver = tokio_postgres::Connection<Socket, NoTlsStream>;
+pub(super) type Parameter = Box<dyn ToSql + Send + Sync>;
+
+/// A statement with its parameters, ready to be sent, and sent again.
+pub(super) struct Call {
+    pub(super) statement: fn(&Statements) -> &Statement,
+    pub(super) parameters: Vec<Parameter>,
+}
+
+/// A connection that is up.
+pub(super) struct Session {
+    client: Client,
+    statements: Statements,
+    /// When each statement under way was sent, oldest first.
+    under_way: Mutex<VecDeque<(u64, Instant)>>,
+    is_ended: AtomicBool,
+    end: Notify,
+}
+
+/// A statement under way; it counts until this is dropped.
+pub(super) struct Ticket {
+    session: Arc<Session>,
+    number: u64,
+}
+
+/// Whether a connection can take another statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Room {
+    /// Yes; so many are under way.
+    Free(usize),
+    /// As many are under way as may be.
+    Full,
+    /// The oldest has waited for long, or the connection has ended.
+    Stuck,
+}
+
+/// Connects with the settings of every session of ours.
+pub(super) async fn connect(config: &PostgresConfig) -> Result<(Client, Driver), PostgresError> {
+    let connect = async {
+        let mut settings = Config::new();
+        settings
+            .host(&config.host)
+            .port(config.port)
+            .user(&config.username)
+            .password(config.password.expose_secret())
+            .dbname(&config.database)
+            .application_name("discogsography-api")
+            .options(STATEMENT_TIMEOUT)
+            .keepalives_idle(Duration::from_secs(30))
+            .connect_timeout(CONNECT_TIMEOUT);
+        Ok(settings.connect(NoTls).await?)
+    };
+    match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
+        Ok(connected) => connected,
+        Err(_) => Err(PostgresError::NoConnection(CONNECT_TIMEOUT)),
+    }
+}
+
+impl Session {
+    /// Connects and prepares every statement; the driver is to be run with [`Session::drive`].
+    pub(super) async fn open(config: &PostgresConfig) -> Result<(Self, Driver), PostgresError> {
+        let (client, mut driver) = connect(config).await?;
+        let statements = tokio::select! {
+            statements = Statements::prepare(&client) => statements?,
+            ended = &mut driver => {
+                return Err(ended.err().map_or(PostgresError::Closed, PostgresError::from));
+            }
+            () = clock::pause(CONNECT_TIMEOUT) => {
+                return Err(PostgresError::NoConnection(CONNECT_TIMEOUT));
+            }
+        };
+        let session = Self {
+            client,
+            statements,
+            under_way: Mutex::default(),
+            is_ended: AtomicBool::new(false),
+            end: Notify::new(),
+        };
+        Ok((session, driver))
+    }
+
+    /// Moves the connection's bytes until it breaks or is ended.
+    pub(super) async fn drive(&self, driver: Driver) -> Result<(), PostgresError> {
+        let driven = tokio::select! {
+            driven = driver => driven.map_err(PostgresError::from),
+            () = self.end.notified() => Ok(()),
+        };
+        self.is_ended.store(true, Ordering::Release);
+        driven
+    }
+
+    /// Has the connection closed; what is under way on it fails.
+    pub(super) fn end(&self) {
+        self.is_ended.store(true, Ordering::Release);
+        self.end.notify_one();
+    }
+
+    pub(super) fn room(&self) -> Room {
+        if self.is_ended.load(Ordering::Acquire) || self.client.is_closed() {
+            return Room::Stuck;
+        }
+        let under_way = self.lock();
+        match under_way.front() {
+            Some((_, sent)) if sent.elapsed() > SLOW => Room::Stuck,
+            _ if under_way.len() >= MOST_UNDER_WAY => Room::Full,
+            _ => Room::Free(under_way.len()),
+        }
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::Acquire) || self.client.is_closed()
+    }
+
+    /// Counts a statement that is about to be sent.
+    pub(super) fn ticket(self: &Arc<Self>) -> Ticket {
+        let mut under_way = self.lock();
+        let number = under_way.back().map_or(0, |(number, _)| number + 1);
+        under_way.push_back((number, Instant::now()));
+        drop(under_way);
+        Ticket { session: Arc::clone(self), number }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(u64, Instant)>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    /// Sends the statement and waits for its rows.
+    ///
+    /// A statement that gets no answer in time is cancelled, and its connection closed.
+    pub(super) async fn send(&self, call: &Call, limit: Duration) -> Result<Vec<Row>, PostgresError> {
+        let session = &self.session;
+        let statement = (call.statement)(&session.statements);
+        let parameters: Vec<&(dyn ToSql + Sync)> =
+            call.parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect();
+        let answer = session.client.query(statement, &parameters);
+        let Ok(answer) = tokio::time::timeout(limit, answer).await else {
+            let cancel = session.client.cancel_token();
+            tokio::spawn(tokio::time::timeout(CONNECT_TIMEOUT, async move {
+                cancel.cancel_query(NoTls).await
+            }));
+            session.end();
+            return Err(PostgresError::NoAnswer(limit));
+        };
+        let answer = answer.map_err(PostgresError::from);
+        if answer.as_ref().is_err_and(PostgresError::is_end_of_connection) {
+            session.end();
+        }
+        answer
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut under_way = self.session.lock();
+        if let Some(at) = under_way.iter().position(|(number, _)| *number == self.number) {
+            under_way.remove(at);
+        }
+    }
+}

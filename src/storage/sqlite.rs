@@ -1,0 +1,323 @@
+//! The storage in one SQLite file: the same tables as PostgreSQL's, the statements in the same
+//! order. Ids and times come from the service.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension as _, Row, ffi, named_params};
+use secrecy::{ExposeSecret as _, SecretString};
+use uuid::Uuid;
+
+use super::{Admin, Migration, Storage, StorageError};
+use crate::clock::{Clock, Timestamp};
+use crate::config::Migrations;
+use crate::model::{
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider, User,
+};
+use crate::random::Random;
+use crate::sqlite::{Database, SqliteError};
+
+const CREATE_USER: &str = "
+    insert into users (id, email, hashed_password, created_at, updated_at)
+    values (:id, :email, :hashed_password, :now, :now)";
+
+const USER_BY_ID: &str = "
+    select id, email, hashed_password, is_active, is_admin, created_at
+    from users
+    where id = :id";
+
+const USER_BY_EMAIL: &str = "
+    select id, email, hashed_password, is_active, is_admin, created_at
+    from users
+    where email = :email";
+
+const PUT_ADMIN: &str = "
+    update users
+    set is_admin = :is_admin, updated_at = :now
+    where email = :email";
+
+const ADMINS: &str = "
+    select email
+    from users
+    where is_admin
+    order by email";
+
+const CONNECTION: &str = "
+    select provider_username, provider_user_id, updated_at
+    from oauth_tokens
+    where user_id = :user_id and provider = :provider";
+
+const PUT_CONNECTION: &str = "
+    insert into oauth_tokens (
+        id, user_id, provider, access_token, access_secret,
+        provider_username, provider_user_id, created_at, updated_at
+    )
+    values (
+        :id, :user_id, :provider, :access_token, :access_secret,
+        :provider_username, :provider_user_id, :now, :now
+    )
+    on conflict (user_id, provider) do update
+    set access_token = excluded.access_token,
+        access_secret = excluded.access_secret,
+        provider_username = excluded.provider_username,
+        provider_user_id = excluded.provider_user_id,
+        updated_at = excluded.updated_at";
+
+const DELETE_CONNECTION: &str = "
+    delete from oauth_tokens
+    where user_id = :user_id and provider = :provider";
+
+const CONFIG: &str = "
+    select key, value, updated_at
+    from app_config
+    where value <> ''
+    order by key";
+
+const PUT_CONFIG: &str = "
+    insert into app_config (key, value, updated_at)
+    values (:key, :value, :now)
+    on conflict (key) do update
+    set value = excluded.value, updated_at = excluded.updated_at";
+
+const DELETE_CONFIG: &str = "
+    delete from app_config
+    where key = :key";
+
+/// [`Storage`] in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStorage {
+    database: Arc<Database>,
+    clock: Clock,
+    random: Random,
+}
+
+impl SqliteStorage {
+    /// Takes the file, which need not be open yet.
+    #[must_use]
+    pub fn new(database: Arc<Database>, clock: Clock, random: Random) -> Self {
+        Self { database, clock, random }
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now().as_microseconds()
+    }
+}
+
+#[async_trait]
+impl Storage for SqliteStorage {
+    async fn prepare(&self, migrations: Migrations) -> Result<Vec<Migration>, StorageError> {
+        Ok(self.database.open(migrations).await?)
+    }
+
+    async fn ping(&self) -> Result<(), StorageError> {
+        Ok(self.database.ping().await?)
+    }
+
+    async fn create_user(&self, user: &NewUser) -> Result<User, StorageError> {
+        let (user, now) = (user.clone(), self.clock.now());
+        let create = move |transaction: &rusqlite::Transaction<'_>| {
+            transaction.prepare_cached(CREATE_USER)?.execute(named_params! {
+                ":id": user.id.to_string(),
+                ":email": user.email.as_str(),
+                ":hashed_password": user.hashed_password.expose_secret(),
+                ":now": now.as_microseconds(),
+            })?;
+            Ok(User {
+                id: user.id,
+                email: user.email.as_str().to_owned(),
+                hashed_password: user.hashed_password,
+                is_active: true,
+                is_admin: false,
+                created_at: now,
+            })
+        };
+        self.database.write(create).await.map_err(|error| match error.extended_code() {
+            Some(ffi::SQLITE_CONSTRAINT_UNIQUE) => StorageError::EmailTaken,
+            _ => error.into(),
+        })
+    }
+
+    async fn user_by_id(&self, id: Uuid) -> Result<Option<User>, StorageError> {
+        let id = id.to_string();
+        let read = move |connection: &mut rusqlite::Connection| {
+            let mut statement = connection.prepare_cached(USER_BY_ID)?;
+            statement.query_row(named_params! { ":id": id }, user).optional()
+        };
+        Ok(self.database.read(read).await?)
+    }
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StorageError> {
+        let email = email.to_owned();
+        let read = move |connection: &mut rusqlite::Connection| {
+            let mut statement = connection.prepare_cached(USER_BY_EMAIL)?;
+            statement.query_row(named_params! { ":email": email }, user).optional()
+        };
+        Ok(self.database.read(read).await?)
+    }
+
+    async fn put_admin(&self, email: &str, admin: Admin) -> Result<bool, StorageError> {
+        let (email, now) = (email.to_owned(), self.now());
+        let put = move |transaction: &rusqlite::Transaction<'_>| {
+            let is_admin = admin == Admin::Granted;
+            let parameters = named_params! { ":is_admin": is_admin, ":now": now, ":email": email };
+            Ok(transaction.prepare_cached(PUT_ADMIN)?.execute(parameters)? > 0)
+        };
+        Ok(self.database.write(put).await?)
+    }
+
+    async fn admins(&self) -> Result<Vec<String>, StorageError> {
+        let read = |connection: &mut rusqlite::Connection| {
+            let mut statement = connection.prepare_cached(ADMINS)?;
+            statement.query_map([], |row| row.get(0))?.collect()
+        };
+        Ok(self.database.read(read).await?)
+    }
+
+    async fn connection(
+        &self,
+        user_id: Uuid,
+        provider: Provider,
+    ) -> Result<Option<Connection>, StorageError> {
+        let read = move |connection: &mut rusqlite::Connection| {
+            let parameters = named_params! {
+                ":user_id": user_id.to_string(),
+                ":provider": provider.as_str(),
+            };
+            let mut statement = connection.prepare_cached(CONNECTION)?;
+            statement.query_row(parameters, self::connection).optional()
+        };
+        Ok(self.database.read(read).await?)
+    }
+
+    async fn put_connection(
+        &self,
+        user_id: Uuid,
+        provider: Provider,
+        token: &DiscogsToken,
+        identity: &Identity,
+    ) -> Result<(), StorageError> {
+        let (id, now) = (self.random.uuid(), self.now());
+        let (token, identity) = (token.clone(), identity.clone());
+        let put = move |transaction: &rusqlite::Transaction<'_>| {
+            transaction.prepare_cached(PUT_CONNECTION)?.execute(named_params! {
+                ":id": id.to_string(),
+                ":user_id": user_id.to_string(),
+                ":provider": provider.as_str(),
+                ":access_token": token.0.token,
+                ":access_secret": token.0.secret.expose_secret(),
+                ":provider_username": identity.username,
+                ":provider_user_id": identity.id,
+                ":now": now,
+            })
+        };
+        let written = self.database.write(put).await.map_err(|error| match error.extended_code() {
+            Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => StorageError::NoSuchUser,
+            _ => error.into(),
+        });
+        written.map(drop)
+    }
+
+    async fn delete_connection(
+        &self,
+        user_id: Uuid,
+        provider: Provider,
+    ) -> Result<(), StorageError> {
+        let delete = move |transaction: &rusqlite::Transaction<'_>| {
+            transaction.prepare_cached(DELETE_CONNECTION)?.execute(named_params! {
+                ":user_id": user_id.to_string(),
+                ":provider": provider.as_str(),
+            })
+        };
+        Ok(self.database.write(delete).await.map(drop)?)
+    }
+
+    async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError> {
+        let read = |connection: &mut rusqlite::Connection| {
+            let mut statement = connection.prepare_cached(CONFIG)?;
+            let entries = statement.query_map([], config_entry)?;
+            entries.filter_map(Result::transpose).collect()
+        };
+        Ok(self.database.read(read).await?)
+    }
+
+    async fn put_config(
+        &self,
+        values: &[(ConfigKey, ConfigValue)],
+    ) -> Result<Timestamp, StorageError> {
+        let (values, now) = (values.to_vec(), self.clock.now());
+        let put = move |transaction: &rusqlite::Transaction<'_>| {
+            let mut statement = transaction.prepare_cached(PUT_CONFIG)?;
+            for (key, value) in &values {
+                statement.execute(named_params! {
+                    ":key": key.as_str(),
+                    ":value": value.expose(),
+                    ":now": now.as_microseconds(),
+                })?;
+            }
+            Ok(now)
+        };
+        Ok(self.database.write(put).await?)
+    }
+
+    async fn delete_config(&self, keys: &[ConfigKey]) -> Result<(), StorageError> {
+        let keys = keys.to_vec();
+        let delete = move |transaction: &rusqlite::Transaction<'_>| {
+            let mut statement = transaction.prepare_cached(DELETE_CONFIG)?;
+            for key in &keys {
+                statement.execute(named_params! { ":key": key.as_str() })?;
+            }
+            Ok(())
+        };
+        Ok(self.database.write(delete).await?)
+    }
+
+    async fn close(&self) {
+        self.database.close().await;
+    }
+}
+
+fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+    Ok(User {
+        id: uuid(row, 0)?,
+        email: row.get(1)?,
+        hashed_password: SecretString::from(row.get::<_, String>(2)?),
+        is_active: row.get(3)?,
+        is_admin: row.get(4)?,
+        created_at: Timestamp::from_microseconds(row.get(5)?),
+    })
+}
+
+fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
+    Ok(Connection {
+        provider_username: row.get(0)?,
+        provider_user_id: row.get(1)?,
+        updated_at: Timestamp::from_microseconds(row.get(2)?),
+    })
+}
+
+/// `None` for a key that another program keeps in the table.
+fn config_entry(row: &Row<'_>) -> rusqlite::Result<Option<ConfigEntry>> {
+    let Some(key) = ConfigKey::from_name(&row.get::<_, String>(0)?) else { return Ok(None) };
+    Ok(Some(ConfigEntry {
+        key,
+        value: SecretString::from(row.get::<_, String>(1)?),
+        updated_at: Timestamp::from_microseconds(row.get(2)?),
+    }))
+}
+
+fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+    Uuid::try_parse(&row.get::<_, String>(column)?).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
+    })
+}
+
+impl From<SqliteError> for StorageError {
+    fn from(error: SqliteError) -> Self {
+        match error {
+            SqliteError::Overloaded => Self::Overloaded,
+            SqliteError::SchemaBehind(missing) => Self::SchemaBehind { missing },
+            error if error.is_passing() => Self::Unavailable(error.into_cause()),
+            error => Self::Refused(error.into_cause()),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! An answer with all that tests look at.
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.text().await.unwrap(),
+        }
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// One header; `None` where it is absent.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Asserts the status and the whole JSON body.
+    #[track_caller]
+    pub(crate) fn assert(&self, status: u16, body: &Value) {
+        assert_eq!((self.status, &self.json()), (status, body));
+    }
+
+    /// Asserts an error with all that belongs to it.
+    #[track_caller]
+    pub(crate) fn assert_error(&self, status: u16, code: &str, detail: &str) {
+        self.assert(status, &serde_json::json!({ "detail": detail, "code": code }));
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        let authenticate = if status == 401 { Some("Bearer") } else { None };
+        assert_eq!(self.header("www-authenticate"), authenticate);
+        let may_be_retried = status == 503 && code != "discogs_not_configured";
+        assert_eq!(self.header("retry-after").is_some(), may_be_retried, "{self:?}");
+    }
+
+    /// Asserts that the body is refused for exactly one field.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, field: &str, kind: &str, msg: &str) {
+        let error = serde_json::json!({ "type": kind, "loc": ["body", field], "msg": msg });
+        self.assert(422, &serde_json::json!({ "detail": [error], "code": "invalid_input" }));
+    }
+}

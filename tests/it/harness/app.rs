@@ -1,0 +1,357 @@
+//! A service under test, started as `main` starts it, with a sandbox for Discogs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use discogs_sandbox::{Options, Sandbox};
+use discogsography_api::clock::{Clock, Timestamp};
+use discogsography_api::config::{Config, Environment, RedisConfig, Stores};
+use discogsography_api::random::Random;
+use discogsography_api::server::{self, Listeners, ServerError, Surroundings};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{Actor, Answer, Proxy, TestDatabase, test_servers};
+
+/// The secret that the service under test signs with.
+pub(crate) const JWT_SECRET_KEY: &str = "0123456789abcdef0123456789abcdef-shared-secret";
+
+/// The moment at which tests begin: 2026-09-21, well before the year 2100.
+const START: i64 = 1_790_000_000_000_000;
+
+/// On which stores the service runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Composition {
+    Embedded,
+    Servers,
+}
+
+/// A service that is about to be started.
+pub(crate) struct Setup {
+    pub(crate) composition: Composition,
+    /// Variables besides those of the stores.
+    pub(crate) variables: Vec<(String, String)>,
+    /// How the sandbox behaves.
+    pub(crate) sandbox: Box<dyn FnOnce(&mut Options) + Send>,
+    /// Whether the app's credentials are set before the start.
+    pub(crate) is_configured: bool,
+}
+
+/// A service under test; it ends when this is dropped.
+pub(crate) struct TestApp {
+    pub(crate) composition: Composition,
+    pub(crate) url: String,
+    pub(crate) health_url: String,
+    pub(crate) clock: Clock,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) client: reqwest::Client,
+    pub(crate) stores: TestStores,
+    config: Config,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<Result<(), ServerError>>>,
+}
+
+/// What the service under test stands on.
+pub(crate) struct TestStores {
+    /// The folder of the embedded store.
+    pub(crate) folder: TempDir,
+    /// The database, and the proxies before the two servers.
+    pub(crate) servers: Option<(TestDatabase, Proxy, Proxy)>,
+}
+
+impl Setup {
+    pub(crate) fn new(composition: Composition) -> Self {
+        let sandbox = Box::new(|options: &mut Options| options.rate_limit = None);
+        Self { composition, variables: Vec::new(), sandbox, is_configured: true }
+    }
+
+    /// Sets a variable.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Leaves the app's credentials unset.
+    pub(crate) fn unconfigured(mut self) -> Self {
+        self.is_configured = false;
+        self
+    }
+
+    /// Changes how the sandbox behaves.
+    pub(crate) fn sandbox(mut self, change: impl FnOnce(&mut Options) + Send + 'static) -> Self {
+        self.sandbox = Box::new(|options| {
+            options.rate_limit = None;
+            change(options);
+        });
+        self
+    }
+
+    /// Starts the service on new stores and waits until it is ready.
+    pub(crate) async fn start(self) -> TestApp {
+        let stores = TestStores::new(self.composition).await;
+        self.start_on(stores).await
+    }
+
+    /// Starts the service on these stores.
+    pub(crate) async fn start_on(self, stores: TestStores) -> TestApp {
+        let is_configured = self.is_configured;
+        let app = self.launch_on(stores).await;
+        app.wait_until_healthy().await;
+        if is_configured {
+            app.configure().await;
+        }
+        app
+    }
+
+    /// Starts the service on these stores without waiting for anything.
+    pub(crate) async fn launch_on(self, stores: TestStores) -> TestApp {
+        let clock = Clock::manual(Timestamp::from_microseconds(START));
+        let sandbox = start_sandbox(&clock, self.sandbox).await;
+        let mut variables = stores.variables();
+        variables.push(("JWT_SECRET_KEY".to_owned(), JWT_SECRET_KEY.to_owned()));
+        variables.push(("DISCOGS_API_URL".to_owned(), sandbox.url()));
+        variables.push(("DISCOGS_WEB_URL".to_owned(), sandbox.url()));
+        variables.extend(self.variables);
+        let mut config = Config::load(&Environment::of(variables)).unwrap();
+        if let Stores::Servers { redis, .. } = &mut config.stores {
+            redis.key_prefix = stores.key_prefix();
+        }
+        let client = http_client();
+        let mut app = TestApp {
+            composition: self.composition,
+            url: String::new(),
+            health_url: String::new(),
+            clock,
+            sandbox,
+            client,
+            stores,
+            config,
+            stop: None,
+            running: None,
+        };
+        app.run();
+        app
+    }
+}
+
+impl TestStores {
+    pub(crate) async fn new(composition: Composition) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let servers = match composition {
+            Composition::Embedded => None,
+            Composition::Servers => {
+                let servers = test_servers();
+                let redis = servers.redis_url.trim_start_matches("redis://");
+                let redis = redis.split('/').next().unwrap();
+                Some((
+                    TestDatabase::empty().await,
+                    Proxy::before(&servers.postgres_address).await,
+                    Proxy::before(redis).await,
+                ))
+            }
+        };
+        Self { folder, servers }
+    }
+
+    /// The variables that point to these stores.
+    pub(crate) fn variables(&self) -> Vec<(String, String)> {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        match &self.servers {
+            None => vec![pair("DATA_DIR", self.folder.path().to_str().unwrap())],
+            Some((database, postgres, redis)) => vec![
+                pair("POSTGRES_ADDRESS", &postgres.address),
+                pair("POSTGRES_USERNAME", &test_servers().postgres_username),
+                pair("POSTGRES_PASSWORD", &test_servers().postgres_password),
+                pair("POSTGRES_DATABASE", &database.name),
+                pair("REDIS_URL", &format!("redis://{}/0", redis.address)),
+            ],
+        }
+    }
+
+    /// Keeps the states of this test apart from those of others.
+    pub(crate) fn key_prefix(&self) -> String {
+        let name = self.servers.as_ref().map(|(database, ..)| database.name.clone());
+        format!("{}:{}", name.unwrap_or_default(), RedisConfig::KEY_PREFIX)
+    }
+
+    /// The PostgreSQL of a service on servers.
+    pub(crate) fn database(&self) -> &TestDatabase {
+        &self.servers.as_ref().unwrap().0
+    }
+
+    pub(crate) fn postgres(&self) -> &Proxy {
+        &self.servers.as_ref().unwrap().1
+    }
+
+    pub(crate) fn redis(&self) -> &Proxy {
+        &self.servers.as_ref().unwrap().2
+    }
+}
+
+impl TestApp {
+    /// Starts the service with the configuration it has.
+    fn run(&mut self) {
+        let bind = || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            listener
+        };
+        let listeners = Listeners { api: bind(), health: bind() };
+        self.url = format!("http://{}", listeners.api.local_addr().unwrap());
+        self.health_url = format!("http://{}", listeners.health.local_addr().unwrap());
+        let surroundings = Surroundings {
+            clock: self.clock.clone(),
+            random: Random::from_system().unwrap(),
+            sandbox_consumer: None,
+        };
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        self.stop = Some(stop);
+        self.running = Some(tokio::spawn(server::run(self.config.clone(), listeners, surroundings, shutdown)));
+    }
+
+    /// Tells the service to stop, as a signal does, and gives what it ended with.
+    pub(crate) async fn stop(&mut self) -> Result<(), ServerError> {
+        drop(self.stop.take());
+        self.running.take().unwrap().await.unwrap()
+    }
+
+    /// Tells the service to stop without waiting for its end.
+    pub(crate) fn begin_to_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// Stops the service and starts it again on the same stores.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await.unwrap();
+        self.run();
+        self.wait_until_healthy().await;
+    }
+
+    /// Starts a second service on the same stores: another replica.
+    pub(crate) async fn replica(&self) -> TestApp {
+        let mut config = self.config.clone();
+        let sandbox = start_sandbox(&self.clock, Box::new(|_| {})).await;
+        config.discogs.api_url = self.sandbox.url();
+        let mut replica = TestApp {
+            composition: self.composition,
+            url: String::new(),
+            health_url: String::new(),
+            clock: self.clock.clone(),
+            sandbox,
+            client: self.client.clone(),
+            stores: TestStores { folder: tempfile::tempdir().unwrap(), servers: None },
+            config,
+            stop: None,
+            running: None,
+        };
+        replica.run();
+        replica.wait_until_healthy().await;
+        replica
+    }
+
+    /// Waits until the service says that it is healthy; asks again at once, since each answer
+    /// takes as long as the service needs for it.
+    pub(crate) async fn wait_until_healthy(&self) {
+        self.wait_for_health(200, "healthy").await;
+    }
+
+    pub(crate) async fn wait_for_health(&self, status: u16, word: &str) {
+        let wait = async {
+            loop {
+                let health = self.health().await;
+                if (health.status, &health.json()["status"]) == (status, &word.into()) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        assert!(waited.is_ok(), "the service is not {word} after 20 s");
+    }
+
+    /// What the health port says.
+    pub(crate) async fn health(&self) -> Answer {
+        let response = self.client.get(format!("{}/health", self.health_url)).send().await;
+        Answer::of(response.unwrap()).await
+    }
+
+    /// Sets the sandbox's credentials by the storage that the service uses.
+    pub(crate) async fn configure(&self) {
+        let admin = self.admin().await;
+        admin.put_config("discogs_consumer_key", "sandbox-key").await;
+        admin.put_config("discogs_consumer_secret", "sandbox-secret").await;
+    }
+
+    /// The configuration that the service runs with.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Somebody without a token.
+    pub(crate) fn anonymous(&self) -> Actor {
+        Actor::new(self.client.clone(), self.url.clone(), None)
+    }
+
+    /// Somebody registered and signed in.
+    pub(crate) async fn user(&self, name: &str) -> Actor {
+        self.anonymous().register_and_sign_in(&format!("{name}@example.com")).await
+    }
+
+    /// Somebody registered, signed in, and an admin.
+    pub(crate) async fn admin(&self) -> Actor {
+        let name = format!("admin-{}", Random::from_system().unwrap().hex());
+        let admin = self.user(&name).await;
+        self.sql(&format!("update users set is_admin = true where email = '{name}@example.com'")).await;
+        admin
+    }
+
+    /// Runs a statement beside the service, in its own database.
+    pub(crate) async fn sql(&self, statement: &str) {
+        match &self.stores.servers {
+            Some((database, ..)) => database.client().await.batch_execute(statement).await.unwrap(),
+            None => self.sqlite().execute_batch(statement).unwrap(),
+        }
+    }
+
+    /// Asks for one text beside the service, in its own database.
+    pub(crate) async fn sql_text(&self, query: &str) -> Option<String> {
+        match &self.stores.servers {
+            Some((database, ..)) => {
+                let row = database.client().await.query_opt(query, &[]).await.unwrap();
+                row.and_then(|row| row.get(0))
+            }
+            None => {
+                use rusqlite::OptionalExtension as _;
+                let text = self.sqlite().query_row(query, [], |row| row.get(0)).optional();
+                text.unwrap().flatten()
+            }
+        }
+    }
+
+    fn sqlite(&self) -> rusqlite::Connection {
+        let connection =
+            rusqlite::Connection::open(self.stores.folder.path().join("discogsography.db")).unwrap();
+        connection.busy_timeout(Duration::from_secs(5)).unwrap();
+        connection
+    }
+}
+
+/// A client for tests; one that speaks TLS must be told how, even if it never does.
+pub(crate) fn http_client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+async fn start_sandbox(clock: &Clock, change: Box<dyn FnOnce(&mut Options) + Send>) -> Sandbox {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let clock = clock.clone();
+    let seed = u64::from_le_bytes(Random::from_system().unwrap().bytes());
+    let mut options = Options::new(Arc::new(move || clock.now().since_epoch()), seed);
+    change(&mut options);
+    Sandbox::start(listener, options).unwrap()
+}

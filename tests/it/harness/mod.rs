@@ -1,0 +1,64 @@
+//! What tests stand on: a service under test, its actors, its servers, a proxy that breaks things.
+
+pub(crate) mod actor;
+pub(crate) mod app;
+pub(crate) mod answer;
+pub(crate) mod proxy;
+pub(crate) mod servers;
+
+pub(crate) use actor::{Actor, PASSWORD};
+pub(crate) use answer::Answer;
+pub(crate) use app::{Composition, Setup, TestApp};
+pub(crate) use proxy::Proxy;
+pub(crate) use servers::{TestDatabase, test_servers};
+
+/// Makes of each function `async fn name(app: TestApp)` two tests: on the embedded store, and on
+/// PostgreSQL with Redis.
+macro_rules! on_both_compositions {
+    ($($name:ident),* $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let setup = crate::harness::Setup::new(crate::harness::Composition::Embedded);
+                    super::$name(setup.start().await).await;
+                }
+            )*
+        }
+        mod servers {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+                async fn $name() {
+                    let setup = crate::harness::Setup::new(crate::harness::Composition::Servers);
+                    super::$name(setup.start().await).await;
+                }
+            )*
+        }
+    };
+}
+
+/// The same for functions that start the service themselves: `async fn name(setup: Setup)`.
+macro_rules! on_both_setups {
+    ($($name:ident),* $(,)?) => {
+        mod embedded_setup {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(crate::harness::Setup::new(crate::harness::Composition::Embedded)).await;
+                }
+            )*
+        }
+        mod servers_setup {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+                async fn $name() {
+                    super::$name(crate::harness::Setup::new(crate::harness::Composition::Servers)).await;
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use {on_both_compositions, on_both_setups};

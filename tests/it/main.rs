@@ -1,0 +1,15 @@
+//! The tests of the whole service: real servers, real HTTP, the sandbox for Discogs.
+//!
+//! A test that needs PostgreSQL and Redis is ignored unless `scripts/test` runs it; those on the
+//! embedded store run anywhere.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, as it should"
+)]
+
+mod accounts;
+mod harness;
