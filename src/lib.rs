@@ -10,17 +10,17 @@
 //! - [`server`]: opens the stores, binds both ports, runs, drains.
 //! - [`cli`]: the commands.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod model;
-pub mod password;
-pub mod random;
 pub mod connect;
 pub mod discogs;
 pub mod http;
+pub mod model;
+pub mod password;
+pub mod random;
+pub mod server;
 pub mod sqlite;
 pub mod state;
 pub mod storage;
 pub mod telemetry;
-pub mod cli;
-pub mod server;

@@ -17,7 +17,8 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::config::Migrations;
 use crate::model::{
-    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider, User,
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider,
+    User,
 };
 
 pub use migrations::Migration;
@@ -72,8 +73,11 @@ pub trait Storage: Debug + Send + Sync {
     ) -> Result<(), StorageError>;
 
     /// Removes a connection, if there is one.
-    async fn delete_connection(&self, user_id: Uuid, provider: Provider)
-    -> Result<(), StorageError>;
+    async fn delete_connection(
+        &self,
+        user_id: Uuid,
+        provider: Provider,
+    ) -> Result<(), StorageError>;
 
     /// The rows of `app_config` that we know; an empty value counts as not set.
     async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError>;

@@ -19,7 +19,8 @@ pub(super) async fn health(environment: &Environment) -> anyhow::Result<()> {
     let address = reachable(Config::load(environment)?.health_address);
     let answer = tokio::time::timeout(TIMEOUT, ask(address)).await;
     let answer = answer.context("no answer in time").flatten();
-    let answer = answer.with_context(|| format!("no service answers at http://{address}/health"))?;
+    let answer =
+        answer.with_context(|| format!("no service answers at http://{address}/health"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     say(body)?;
     if head.split(' ').nth(1) != Some("200") {
@@ -44,6 +45,9 @@ async fn ask(address: SocketAddr) -> anyhow::Result<String> {
     let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
-    stream.take(ANSWER_LENGTH).read_to_string(&mut answer).await?;
+    stream
+        .take(ANSWER_LENGTH)
+        .read_to_string(&mut answer)
+        .await?;
     Ok(answer)
 }

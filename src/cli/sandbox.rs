@@ -27,8 +27,13 @@ pub(super) struct Arguments {
 
 pub(super) async fn sandbox(arguments: &Arguments) -> anyhow::Result<()> {
     let sandbox = start(arguments.port, &surroundings()?).await?;
-    say(&format!("A stand-in for Discogs listens on {}.", sandbox.url()))?;
-    say(&format!("Consumer key {CONSUMER_KEY}, consumer secret {CONSUMER_SECRET}. Ctrl-C ends it."))?;
+    say(&format!(
+        "A stand-in for Discogs listens on {}.",
+        sandbox.url()
+    ))?;
+    say(&format!(
+        "Consumer key {CONSUMER_KEY}, consumer secret {CONSUMER_SECRET}. Ctrl-C ends it."
+    ))?;
     tokio::signal::ctrl_c().await?;
     Ok(())
 }
@@ -37,7 +42,9 @@ pub(super) async fn sandbox(arguments: &Arguments) -> anyhow::Result<()> {
 pub(super) async fn start(port: u16, surroundings: &Surroundings) -> anyhow::Result<Sandbox> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let listener = listener.with_context(|| {
-        format!("can't listen on 127.0.0.1:{port} for the sandbox: is it in use? Choose another port")
+        format!(
+            "can't listen on 127.0.0.1:{port} for the sandbox: is it in use? Choose another port"
+        )
     })?;
     let Surroundings { clock, random, .. } = surroundings.clone();
     let seed = u64::from_le_bytes(random.bytes());

@@ -33,24 +33,34 @@ impl Environment {
         let mut not_unicode = Vec::new();
         let variables = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
-            match value.into_string() {
-                Ok(value) => Some((name, value)),
-                Err(_) => {
-                    not_unicode.push(name);
-                    None
-                }
+            if let Ok(value) = value.into_string() {
+                return Some((name, value));
             }
+            not_unicode.push(name);
+            None
         });
         let variables = variables.collect::<Vec<_>>();
-        Self { not_unicode, ..Self::of(variables) }
+        Self {
+            not_unicode,
+            ..Self::of(variables)
+        }
     }
 
     /// Takes these variables: for tests.
     #[must_use]
-    pub fn of<N: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
-        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        let variables = variables.filter(|(_, value): &(_, String)| !value.is_empty()).collect();
-        Self { variables, not_unicode: Vec::new() }
+    pub fn of<N: Into<String>, V: Into<String>>(
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        let variables = variables
+            .filter(|(_, value): &(_, String)| !value.is_empty())
+            .collect();
+        Self {
+            variables,
+            not_unicode: Vec::new(),
+        }
     }
 
     /// One variable; `None` where it is not set or empty.
@@ -62,9 +72,16 @@ impl Environment {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(environment: &'a Environment) -> Self {
-        let mut reader = Self { environment, problems: Vec::new(), warnings: Vec::new() };
+        let mut reader = Self {
+            environment,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        };
         for name in &environment.not_unicode {
-            if super::VARIABLES.iter().any(|variable| variable.is_named(name)) {
+            if super::VARIABLES
+                .iter()
+                .any(|variable| variable.is_named(name))
+            {
                 reader.problem(name, "is not valid UTF-8", "plain text");
             }
         }
@@ -74,7 +91,12 @@ impl<'a> Reader<'a> {
     /// The variables whose name begins with one of these, in alphabetical order.
     pub(super) fn names_beginning_with(&self, prefixes: &[&str]) -> Vec<&'a str> {
         let is_meant = |name: &&str| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        self.environment.variables.keys().map(String::as_str).filter(is_meant).collect()
+        self.environment
+            .variables
+            .keys()
+            .map(String::as_str)
+            .filter(is_meant)
+            .collect()
     }
 
     /// A variable as it stands.
@@ -108,9 +130,15 @@ impl<'a> Reader<'a> {
     pub(super) fn secret_text(&mut self, name: &str) -> Option<String> {
         let file_name = format!("{name}_FILE");
         let value = self.environment.get(name);
-        let Some(path) = self.environment.get(&file_name) else { return value.map(str::to_owned) };
+        let Some(path) = self.environment.get(&file_name) else {
+            return value.map(str::to_owned);
+        };
         if value.is_some() {
-            self.problem(&file_name, format!("is set together with {name}; keep one"), "one of them");
+            self.problem(
+                &file_name,
+                format!("is set together with {name}; keep one"),
+                "one of them",
+            );
             return None;
         }
         let example = format!("/run/secrets/{}", name.to_lowercase());
@@ -121,7 +149,11 @@ impl<'a> Reader<'a> {
             }
             Ok(content) => Some(content.trim().to_owned()),
             Err(error) => {
-                self.problem(&file_name, format!("`{path}` can't be read: {error}"), &example);
+                self.problem(
+                    &file_name,
+                    format!("`{path}` can't be read: {error}"),
+                    &example,
+                );
                 None
             }
         }
@@ -129,7 +161,9 @@ impl<'a> Reader<'a> {
 
     pub(super) fn has_problem_with(&self, name: &str) -> bool {
         let file_name = format!("{name}_FILE");
-        self.problems.iter().any(|problem| [name, &file_name].contains(&problem.name()))
+        self.problems
+            .iter()
+            .any(|problem| [name, &file_name].contains(&problem.name()))
     }
 
     /// Notes that a variable is missing, unless something else is wrong with it already.
@@ -149,6 +183,10 @@ impl<'a> Reader<'a> {
 
     /// Ends the reading: the warnings, or all the problems.
     pub(super) fn finish(self) -> Result<Vec<Warning>, ConfigError> {
-        if self.problems.is_empty() { Ok(self.warnings) } else { Err(ConfigError::new(self.problems)) }
+        if self.problems.is_empty() {
+            Ok(self.warnings)
+        } else {
+            Err(ConfigError::new(self.problems))
+        }
     }
 }

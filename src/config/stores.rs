@@ -84,13 +84,21 @@ impl RedisConfig {
     /// `host:port`, without what is secret.
     #[must_use]
     pub fn address(&self) -> String {
-        let Ok(url) = Url::parse(self.url.expose_secret()) else { return String::new() };
-        format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or(6379))
+        let Ok(url) = Url::parse(self.url.expose_secret()) else {
+            return String::new();
+        };
+        format!(
+            "{}:{}",
+            url.host_str().unwrap_or_default(),
+            url.port().unwrap_or(6379)
+        )
     }
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
-    let data_dir = reader.text("DATA_DIR").map_or_else(|| PathBuf::from("./data"), PathBuf::from);
+    let data_dir = reader
+        .text("DATA_DIR")
+        .map_or_else(|| PathBuf::from("./data"), PathBuf::from);
     let embedded = Stores::Embedded(EmbeddedStores { data_dir });
     let present = reader.names_beginning_with(&SERVER_PREFIXES);
     if present.is_empty() {
@@ -104,46 +112,77 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
             POSTGRES_ADDRESS_EXAMPLE,
         );
     }
-    let why = format!("belongs to PostgreSQL, which {} asks for", present.join(", "));
-    let why_redis = format!(
-        "is needed with PostgreSQL, which {} asks for: replicas share the OAuth state through it",
-        present.join(", ")
-    );
+    let asked_for_by = present.join(", ");
+    let postgres = read_postgres(reader, &asked_for_by);
+    let redis = read_redis(reader, &asked_for_by);
+    match (postgres, redis) {
+        (Some(postgres), Some(redis)) => Stores::Servers { postgres, redis },
+        // The problems that were noted end the start.
+        _ => embedded,
+    }
+}
+
+fn read_postgres(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<PostgresConfig> {
     let address = reader.parsed("POSTGRES_ADDRESS", POSTGRES_ADDRESS_EXAMPLE, parse_address);
     let username = reader.secret_text("POSTGRES_USERNAME");
     let password = reader.secret("POSTGRES_PASSWORD");
     let database = reader.text("POSTGRES_DATABASE");
-    let redis_url = read_redis_url(reader);
-    for (name, is_missing, why, example) in [
-        ("POSTGRES_ADDRESS", address.is_none(), &why, POSTGRES_ADDRESS_EXAMPLE),
-        ("POSTGRES_USERNAME", username.is_none(), &why, "discogsography"),
-        ("POSTGRES_PASSWORD", password.is_none(), &why, "a long random one"),
-        ("POSTGRES_DATABASE", database.is_none(), &why, "discogsography"),
-        ("REDIS_URL", redis_url.is_none(), &why_redis, REDIS_URL_EXAMPLE),
+    let why = format!("belongs to PostgreSQL, which {asked_for_by} asks for");
+    for (name, is_missing, example) in [
+        (
+            "POSTGRES_ADDRESS",
+            address.is_none(),
+            POSTGRES_ADDRESS_EXAMPLE,
+        ),
+        ("POSTGRES_USERNAME", username.is_none(), "discogsography"),
+        ("POSTGRES_PASSWORD", password.is_none(), "a long random one"),
+        ("POSTGRES_DATABASE", database.is_none(), "discogsography"),
     ] {
         if is_missing {
-            reader.missing(name, why, example);
+            reader.missing(name, &why, example);
         }
     }
-    let (Some((host, port)), Some(username), Some(password), Some(database), Some(url)) =
-        (address, username, password, database, redis_url)
-    else {
-        return embedded; // The problems noted above end the start.
+    let (host, port) = address?;
+    let database = database?.to_owned();
+    Some(PostgresConfig {
+        host,
+        port,
+        username: username?,
+        password: password?,
+        database,
+    })
+}
+
+fn read_redis(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisConfig> {
+    let Some(url) = read_redis_url(reader) else {
+        let why = format!(
+            "is needed with PostgreSQL, which {asked_for_by} asks for: replicas share the OAuth \
+             state through it"
+        );
+        reader.missing("REDIS_URL", &why, REDIS_URL_EXAMPLE);
+        return None;
     };
-    let database = database.to_owned();
-    Stores::Servers {
-        postgres: PostgresConfig { host, port, username, password, database },
-        redis: RedisConfig { url, key_prefix: RedisConfig::KEY_PREFIX.to_owned() },
-    }
+    Some(RedisConfig {
+        url,
+        key_prefix: RedisConfig::KEY_PREFIX.to_owned(),
+    })
 }
 
 /// Reads `host:port`, `host`, `[IPv6]:port` or `[IPv6]`.
 fn parse_address(value: &str) -> Result<(String, u16), String> {
-    let (host, port) = match value.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, port)) if port.is_empty() => (host, None),
-        Some((host, port)) => (host, Some(port.strip_prefix(':').ok_or("has no `:` after `]`")?)),
+    let (host, port) = match value
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        Some((host, "")) => (host, None),
+        Some((host, port)) => (
+            host,
+            Some(port.strip_prefix(':').ok_or("has no `:` after `]`")?),
+        ),
         None => match value.split_once(':') {
-            Some((_, port)) if port.contains(':') => return Err("an IPv6 address needs brackets".to_owned()),
+            Some((_, port)) if port.contains(':') => {
+                return Err("an IPv6 address needs brackets".to_owned());
+            }
             Some((host, port)) => (host, Some(port)),
             None => (value, None),
         },
@@ -153,7 +192,9 @@ fn parse_address(value: &str) -> Result<(String, u16), String> {
         Some(Ok(port)) if port > 0 => port,
         Some(_) => return Err("port is not a number from 1 to 65535".to_owned()),
     };
-    if host.is_empty() || host.contains(|character: char| character.is_whitespace() || character == '/') {
+    if host.is_empty()
+        || host.contains(|character: char| character.is_whitespace() || character == '/')
+    {
         return Err("host is missing or malformed".to_owned());
     }
     Ok((host.to_owned(), port))
@@ -162,7 +203,8 @@ fn parse_address(value: &str) -> Result<(String, u16), String> {
 fn read_redis_url(reader: &mut Reader<'_>) -> Option<SecretString> {
     let url = reader.secret_text("REDIS_URL")?;
     let is_redis = Url::parse(url.trim()).is_ok_and(|url| {
-        matches!(url.scheme(), "redis" | "rediss") && url.host_str().is_some_and(|host| !host.is_empty())
+        matches!(url.scheme(), "redis" | "rediss")
+            && url.host_str().is_some_and(|host| !host.is_empty())
     });
     if is_redis {
         return Some(url.trim().into());

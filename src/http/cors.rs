@@ -16,7 +16,8 @@ use crate::config::CorsOrigins;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type");
-const EXPOSED: HeaderValue = HeaderValue::from_static("Retry-After, WWW-Authenticate, X-Request-Id");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Retry-After, WWW-Authenticate, X-Request-Id");
 
 /// Seconds for which a browser may remember a preflight.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
@@ -33,7 +34,10 @@ impl Cors {
         match origins {
             CorsOrigins::Any => Self::Any,
             CorsOrigins::Only(origins) => Self::Only(
-                origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok()).collect(),
+                origins
+                    .iter()
+                    .filter_map(|origin| HeaderValue::try_from(origin).ok())
+                    .collect(),
             ),
         }
     }
@@ -42,9 +46,7 @@ impl Cors {
     fn allowed(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
         match self {
             Self::Any => Some(HeaderValue::from_static("*")),
-            Self::Only(origins) => {
-                origin.filter(|origin| origins.contains(origin)).cloned()
-            }
+            Self::Only(origins) => origin.filter(|origin| origins.contains(origin)).cloned(),
         }
     }
 }
@@ -52,8 +54,11 @@ impl Cors {
 /// Answers preflights, and says who may read all other answers.
 pub(super) async fn cors(State(cors): State<Arc<Cors>>, request: Request, next: Next) -> Response {
     let allowed = cors.allowed(request.headers().get(header::ORIGIN));
-    let mut response =
-        if is_preflight(&request) { preflight() } else { next.run(request).await };
+    let mut response = if is_preflight(&request) {
+        preflight()
+    } else {
+        next.run(request).await
+    };
     let headers = response.headers_mut();
     if matches!(*cors, Cors::Only(_)) {
         headers.append(header::VARY, HeaderValue::from_static("Origin"));

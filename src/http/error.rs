@@ -1,7 +1,9 @@
-//! Every answer that is an error: one table from variant to status, `code` and `detail`.
+//! Every answer that is an error: from a variant to its row in the [`table`].
 //!
 //! The one place that turns inner errors into answers. A client gets a fixed sentence; the cause
 //! goes to the request's log line (see [`Report`]).
+
+mod table;
 
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use crate::password::PasswordError;
 use crate::state::StateError;
 use crate::storage::StorageError;
 use crate::telemetry::chain;
+use table::Row;
 
 /// What a client is told to wait where nothing better is known.
 const RETRY_SOON: Duration = Duration::from_secs(2);
@@ -92,57 +95,37 @@ pub(super) struct Report {
 }
 
 impl ApiError {
-    /// The table: status, `code`, `detail`.
-    fn row(&self) -> (StatusCode, &'static str, &'static str) {
-        use StatusCode as S;
+    fn row(&self) -> &'static Row {
         match self {
-            Self::StateUnknown => (S::BAD_REQUEST, "state_unknown",
-                "OAuth state not found or expired. Please restart the OAuth flow."),
-            Self::StateBusy => (S::BAD_REQUEST, "state_busy",
-                "This PIN is already being checked. Please wait a moment."),
-            Self::VerifierRejected(_) => (S::BAD_REQUEST, "verifier_rejected",
-                "Invalid verifier code or OAuth flow failed"),
-            Self::NotAuthenticated => (S::UNAUTHORIZED, "not_authenticated", "Not authenticated"),
-            Self::InvalidToken => (S::UNAUTHORIZED, "invalid_token", "Invalid or expired token"),
-            Self::InvalidCredentials => (S::UNAUTHORIZED, "invalid_credentials",
-                "Incorrect email or password"),
-            Self::AdminRequired => (S::FORBIDDEN, "admin_required", "Admin access required"),
-            Self::StateNotYours => (S::FORBIDDEN, "state_not_yours",
-                "This connection was started by another user. Please start your own."),
-            Self::NotFound => (S::NOT_FOUND, "not_found", "Not Found"),
-            Self::UnknownConfigKey => (S::NOT_FOUND, "unknown_config_key",
-                "Unknown config key. Known are discogs_consumer_key and discogs_consumer_secret."),
-            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method_not_allowed",
-                "Method Not Allowed"),
-            Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body_too_large",
-                "The request body is larger than 64 KiB."),
-            Self::NotJson => (S::UNSUPPORTED_MEDIA_TYPE, "not_json",
-                "The request body must be JSON, sent with Content-Type: application/json."),
-            Self::EmailTaken => (S::CONFLICT, "email_taken", "Email address already registered"),
-            Self::InvalidInput(_) => (S::UNPROCESSABLE_ENTITY, "invalid_input", ""),
-            Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, "internal",
-                "Something went wrong on our side. Please try again."),
-            Self::DiscogsCredentialsRejected(_) => (S::BAD_GATEWAY, "discogs_credentials_rejected",
-                "Discogs does not accept this app's credentials. Please ask an admin to check them."),
-            Self::DiscogsBlocked(_) => (S::BAD_GATEWAY, "discogs_blocked",
-                "Discogs is turning our requests away. Please try again later, and tell an admin \
-                 if it goes on."),
-            Self::DiscogsUnavailable(_) => (S::BAD_GATEWAY, "discogs_unavailable",
-                "Discogs is not answering as it should. Please try again in a moment."),
-            Self::Overloaded(..) => (S::SERVICE_UNAVAILABLE, "overloaded",
-                "The service is very busy. Please try again in a moment."),
-            Self::DatabaseUnavailable(_) => (S::SERVICE_UNAVAILABLE, "database_unavailable",
-                "The service can't reach its database. Please try again in a moment."),
-            Self::StateStoreUnavailable(_) => (S::SERVICE_UNAVAILABLE, "state_store_unavailable",
-                "Connecting to Discogs is not possible right now. Please try again in a moment."),
-            Self::DiscogsNotConfigured(FlowStep::Authorize) => (S::SERVICE_UNAVAILABLE,
-                "discogs_not_configured",
-                "Discogs app credentials not configured. Ask an admin to run discogs-setup on the \
-                 API container."),
-            Self::DiscogsNotConfigured(FlowStep::Verify) => (S::SERVICE_UNAVAILABLE,
-                "discogs_not_configured", "Discogs app credentials not configured"),
-            Self::DiscogsRateLimited(_) => (S::SERVICE_UNAVAILABLE, "discogs_rate_limited",
-                "Discogs is getting too many requests from us. Please wait a moment and try again."),
+            Self::StateUnknown => &table::STATE_UNKNOWN,
+            Self::StateBusy => &table::STATE_BUSY,
+            Self::VerifierRejected(_) => &table::VERIFIER_REJECTED,
+            Self::NotAuthenticated => &table::NOT_AUTHENTICATED,
+            Self::InvalidToken => &table::INVALID_TOKEN,
+            Self::InvalidCredentials => &table::INVALID_CREDENTIALS,
+            Self::AdminRequired => &table::ADMIN_REQUIRED,
+            Self::StateNotYours => &table::STATE_NOT_YOURS,
+            Self::NotFound => &table::NOT_FOUND,
+            Self::UnknownConfigKey => &table::UNKNOWN_CONFIG_KEY,
+            Self::MethodNotAllowed => &table::METHOD_NOT_ALLOWED,
+            Self::BodyTooLarge => &table::BODY_TOO_LARGE,
+            Self::NotJson => &table::NOT_JSON,
+            Self::EmailTaken => &table::EMAIL_TAKEN,
+            Self::InvalidInput(_) => &table::INVALID_INPUT,
+            Self::Internal(_) => &table::INTERNAL,
+            Self::DiscogsCredentialsRejected(_) => &table::DISCOGS_CREDENTIALS_REJECTED,
+            Self::DiscogsBlocked(_) => &table::DISCOGS_BLOCKED,
+            Self::DiscogsUnavailable(_) => &table::DISCOGS_UNAVAILABLE,
+            Self::Overloaded(..) => &table::OVERLOADED,
+            Self::DatabaseUnavailable(_) => &table::DATABASE_UNAVAILABLE,
+            Self::StateStoreUnavailable(_) => &table::STATE_STORE_UNAVAILABLE,
+            Self::DiscogsNotConfigured(FlowStep::Authorize) => {
+                &table::DISCOGS_NOT_CONFIGURED_AT_AUTHORIZE
+            }
+            Self::DiscogsNotConfigured(FlowStep::Verify) => {
+                &table::DISCOGS_NOT_CONFIGURED_AT_VERIFY
+            }
+            Self::DiscogsRateLimited(_) => &table::DISCOGS_RATE_LIMITED,
         }
     }
 
@@ -184,21 +167,32 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, code, sentence) = self.row();
+        let &Row {
+            status,
+            code,
+            detail,
+        } = self.row();
         let detail = match &self {
             Self::InvalidInput(errors) => json!(errors),
-            _ => Value::from(sentence),
+            _ => Value::from(detail),
         };
-        let mut response = (status, Json(json!({ "detail": detail, "code": code }))).into_response();
+        let mut response =
+            (status, Json(json!({ "detail": detail, "code": code }))).into_response();
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(wait) = self.retry_after() {
             let seconds = wait.as_secs_f64().ceil().max(1.0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(seconds)));
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(whole_seconds(seconds)),
+            );
         }
-        response.extensions_mut().insert(Report { code, chain: self.cause() });
+        response.extensions_mut().insert(Report {
+            code,
+            chain: self.cause(),
+        });
         response
     }
 }

@@ -78,10 +78,22 @@ mod tests {
     #[test]
     fn what_people_paste_around_a_pin_is_trimmed() {
         for pasted in [
-            "AbCdEfGhIj", " AbCdEfGhIj ", "\nAbCdEfGhIj\r\n", "\"AbCdEfGhIj\"", "'AbCdEfGhIj'",
-            "“AbCdEfGhIj”", "‘ AbCdEfGhIj ’", "« AbCdEfGhIj »", "\u{feff}AbCdEfGhIj\u{200b}", "\u{a0}AbCdEfGhIj\t",
+            "AbCdEfGhIj",
+            " AbCdEfGhIj ",
+            "\nAbCdEfGhIj\r\n",
+            "\"AbCdEfGhIj\"",
+            "'AbCdEfGhIj'",
+            "“AbCdEfGhIj”",
+            "‘ AbCdEfGhIj ’",
+            "« AbCdEfGhIj »",
+            "\u{feff}AbCdEfGhIj\u{200b}",
+            "\u{a0}AbCdEfGhIj\t",
         ] {
-            assert_eq!(Verifier::parse(pasted).unwrap().as_str(), "AbCdEfGhIj", "{pasted:?}");
+            assert_eq!(
+                Verifier::parse(pasted).unwrap().as_str(),
+                "AbCdEfGhIj",
+                "{pasted:?}"
+            );
         }
     }
 

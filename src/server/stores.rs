@@ -55,15 +55,21 @@ pub fn open_stores(
             let database = Database::new(embedded.database());
             let states = SqliteStates::new(Arc::clone(&database), clock.clone());
             let storage = SqliteStorage::new(database, clock.clone(), random.clone());
-            Ok(OpenedStores { storage: Arc::new(storage), states: Arc::new(states) })
+            Ok(OpenedStores {
+                storage: Arc::new(storage),
+                states: Arc::new(states),
+            })
         }
         Stores::Servers { postgres, redis } => {
             let states = RedisStates::new(redis).map_err(|error| ServerError::Setup {
                 what: "the connection to Redis (REDIS_URL)",
                 source: error.into(),
             })?;
-            let storage = PostgresStorage::new(postgres, random.clone());
-            Ok(OpenedStores { storage: Arc::new(storage), states: Arc::new(states) })
+            let storage = PostgresStorage::new(postgres, random);
+            Ok(OpenedStores {
+                storage: Arc::new(storage),
+                states: Arc::new(states),
+            })
         }
     }
 }
@@ -73,16 +79,26 @@ pub fn open_stores(
 /// A file of its own: SQLite's locks on the database would be lost when another handle on it is
 /// closed.
 pub(super) fn lock(stores: &Stores) -> Result<Option<File>, LockError> {
-    let Stores::Embedded(embedded) = stores else { return Ok(None) };
+    let Stores::Embedded(embedded) = stores else {
+        return Ok(None);
+    };
     let path = embedded.data_dir.join("discogsography.lock");
-    let unusable = |source| LockError::Unusable { path: path.clone(), source };
+    let unusable = |source| LockError::Unusable {
+        path: path.clone(),
+        source,
+    };
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&embedded.data_dir)
         .map_err(unusable)?;
     let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path);
     let file = file.map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

@@ -138,7 +138,10 @@ fn apply_claim(
         return (Write::Nothing, Outcome::Busy);
     }
     let until = now.plus(CLAIM_LEASE).as_microseconds();
-    record.claim = Some(Claim { id: claim.0.clone(), until });
+    record.claim = Some(Claim {
+        id: claim.0.clone(),
+        until,
+    });
     let pending = record.pending(state);
     (Write::Replace(record.encode()), Outcome::Claimed(pending))
 }
@@ -194,7 +197,11 @@ impl Record {
 
     fn decode(text: &str) -> Option<Self> {
         let record: Self = serde_json::from_str(text).ok()?;
-        if record.version == VERSION { Some(record) } else { None }
+        if record.version == VERSION {
+            Some(record)
+        } else {
+            None
+        }
     }
 
     fn encode(&self) -> String {
@@ -209,9 +216,10 @@ impl Record {
         PendingAuthorization {
             user_id: self.user_id,
             request_token: token(state, &self.request_token_secret),
-            granted: self.granted.as_ref().map(|granted| {
-                DiscogsToken(token(&granted.access_token, &granted.access_secret))
-            }),
+            granted: self
+                .granted
+                .as_ref()
+                .map(|granted| DiscogsToken(token(&granted.access_token, &granted.access_secret))),
         }
     }
 
@@ -224,7 +232,9 @@ impl Record {
     fn is_held_by_another(&self, claim: &ClaimId, now: Timestamp) -> bool {
         let now_or_later = now.as_microseconds()..=now.plus(CLAIM_LEASE).as_microseconds();
         self.claim.as_ref().is_some_and(|held| {
-            held.id != claim.0 && held.until != now.as_microseconds() && now_or_later.contains(&held.until)
+            held.id != claim.0
+                && held.until != now.as_microseconds()
+                && now_or_later.contains(&held.until)
         })
     }
 }

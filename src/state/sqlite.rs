@@ -65,7 +65,8 @@ impl OAuthStates for SqliteStates {
         let state = pending.request_token.token.clone();
         let record = record::encode(pending);
         let expires_at = self.clock.now().plus(STATE_LIFE).as_microseconds();
-        let write = move |transaction: &Transaction<'_>| put(transaction, &state, &record, expires_at);
+        let write =
+            move |transaction: &Transaction<'_>| put(transaction, &state, &record, expires_at);
         Ok(self.database.write(write).await?)
     }
 
@@ -111,7 +112,10 @@ fn put(
 ) -> rusqlite::Result<()> {
     let parameters =
         named_params! { ":state": state, ":record": record, ":expires_at": expires_at };
-    transaction.prepare_cached(PUT)?.execute(parameters).map(drop)
+    transaction
+        .prepare_cached(PUT)?
+        .execute(parameters)
+        .map(drop)
 }
 
 /// Removes expired states until the file is no longer used.
@@ -120,10 +124,14 @@ async fn sweep(database: Weak<Database>, clock: Clock) {
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let Some(database) = database.upgrade() else { return };
+        let Some(database) = database.upgrade() else {
+            return;
+        };
         let now = clock.now().as_microseconds();
         let delete = move |transaction: &Transaction<'_>| {
-            transaction.prepare_cached(DELETE_EXPIRED)?.execute(named_params! { ":now": now })
+            transaction
+                .prepare_cached(DELETE_EXPIRED)?
+                .execute(named_params! { ":now": now })
         };
         // What could not be removed now is removed a minute later.
         let _ = database.write(delete).await;

@@ -20,7 +20,8 @@ use super::{Admin, Migration, Storage, StorageError};
 use crate::clock::Timestamp;
 use crate::config::{Migrations, PostgresConfig};
 use crate::model::{
-    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider, User,
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider,
+    User,
 };
 use crate::random::Random;
 use error::PostgresError;
@@ -31,10 +32,21 @@ use session::Call;
 /// Leaves half a second of the promised five for everything else.
 const CALL: Duration = Duration::from_millis(4_500);
 
-const READS: Limits = Limits { connections: 2, most_connections: 4, call: CALL };
-const WRITES: Limits = Limits { connections: 2, most_connections: 4, call: CALL };
-const HEALTH: Limits =
-    Limits { connections: 1, most_connections: 1, call: Duration::from_millis(900) };
+const READS: Limits = Limits {
+    connections: 2,
+    most_connections: 4,
+    call: CALL,
+};
+const WRITES: Limits = Limits {
+    connections: 2,
+    most_connections: 4,
+    call: CALL,
+};
+const HEALTH: Limits = Limits {
+    connections: 1,
+    most_connections: 1,
+    call: Duration::from_millis(900),
+};
 
 /// [`Storage`] in PostgreSQL.
 #[derive(Debug)]
@@ -49,7 +61,7 @@ pub struct PostgresStorage {
 impl PostgresStorage {
     /// Takes the address; nothing is connected before [`Storage::prepare`].
     #[must_use]
-    pub fn new(config: &PostgresConfig, random: Random) -> Self {
+    pub fn new(config: &PostgresConfig, random: &Random) -> Self {
         let group = |purpose, limits| Group::new(purpose, config.clone(), limits, random.clone());
         Self {
             reads: group("reads", READS),
@@ -72,7 +84,10 @@ impl Storage for PostgresStorage {
     }
 
     async fn ping(&self) -> Result<(), StorageError> {
-        let call = Call { statement: |prepared| &prepared.ping, parameters: Vec::new() };
+        let call = Call {
+            statement: |prepared| &prepared.ping,
+            parameters: Vec::new(),
+        };
         Ok(self.health.call(call).await.map(drop)?)
     }
 
@@ -86,7 +101,9 @@ impl Storage for PostgresStorage {
             ],
         };
         let rows = self.writes.call(call).await?;
-        let row = rows.first().ok_or_else(|| PostgresError::Row("insert gave none".to_owned()))?;
+        let row = rows
+            .first()
+            .ok_or_else(|| PostgresError::Row("insert gave none".to_owned()))?;
         Ok(rows::user(row)?)
     }
 
@@ -117,15 +134,24 @@ impl Storage for PostgresStorage {
         }
         let call = Call {
             statement: |prepared| &prepared.put_admin,
-            parameters: vec![Box::new(admin == Admin::Granted), Box::new(email.to_owned())],
+            parameters: vec![
+                Box::new(admin == Admin::Granted),
+                Box::new(email.to_owned()),
+            ],
         };
         Ok(!self.writes.call(call).await?.is_empty())
     }
 
     async fn admins(&self) -> Result<Vec<String>, StorageError> {
-        let call = Call { statement: |prepared| &prepared.admins, parameters: Vec::new() };
+        let call = Call {
+            statement: |prepared| &prepared.admins,
+            parameters: Vec::new(),
+        };
         let rows = self.reads.call(call).await?;
-        let emails = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>();
+        let emails = rows
+            .iter()
+            .map(|row| row.try_get(0))
+            .collect::<Result<_, _>>();
         Ok(emails.map_err(PostgresError::from)?)
     }
 
@@ -177,9 +203,15 @@ impl Storage for PostgresStorage {
     }
 
     async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError> {
-        let call = Call { statement: |prepared| &prepared.config, parameters: Vec::new() };
+        let call = Call {
+            statement: |prepared| &prepared.config,
+            parameters: Vec::new(),
+        };
         let rows = self.reads.call(call).await?;
-        Ok(rows.iter().filter_map(|row| rows::config_entry(row).transpose()).collect::<Result<_, _>>()?)
+        Ok(rows
+            .iter()
+            .filter_map(|row| rows::config_entry(row).transpose())
+            .collect::<Result<_, _>>()?)
     }
 
     async fn put_config(
@@ -187,13 +219,18 @@ impl Storage for PostgresStorage {
         values: &[(ConfigKey, ConfigValue)],
     ) -> Result<Timestamp, StorageError> {
         let keys: Vec<_> = values.iter().map(|(key, _)| key.as_str()).collect();
-        let values: Vec<_> = values.iter().map(|(_, value)| value.expose().to_owned()).collect();
+        let values: Vec<_> = values
+            .iter()
+            .map(|(_, value)| value.expose().to_owned())
+            .collect();
         let call = Call {
             statement: |prepared| &prepared.put_config,
             parameters: vec![Box::new(keys), Box::new(values)],
         };
         let rows = self.writes.call(call).await?;
-        let row = rows.first().ok_or_else(|| PostgresError::Row("upsert gave none".to_owned()))?;
+        let row = rows
+            .first()
+            .ok_or_else(|| PostgresError::Row("upsert gave none".to_owned()))?;
         Ok(row.try_get::<_, At>(0).map_err(PostgresError::from)?.0)
     }
 

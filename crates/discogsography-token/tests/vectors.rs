@@ -1,5 +1,10 @@
 //! Tokens made with other libraries: what must be accepted, and what must be refused.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
+
 use std::time::Duration;
 
 use discogsography_token::{Claims, Key, TokenError};

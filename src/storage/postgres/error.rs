@@ -52,7 +52,11 @@ impl PostgresError {
             Self::Server { code, .. } => {
                 matches!(code.as_str(), "57P01" | "57P02" | "57P03" | "25006")
             }
-            Self::NoConnection(_) | Self::NoAnswer(_) | Self::TooMany | Self::Closed | Self::Row(_) => false,
+            Self::NoConnection(_)
+            | Self::NoAnswer(_)
+            | Self::TooMany
+            | Self::Closed
+            | Self::Row(_) => false,
         }
     }
 
@@ -77,7 +81,9 @@ impl PostgresError {
 
     fn constraint(&self, expected: &SqlState) -> Option<&str> {
         match self {
-            Self::Server { code, constraint, .. } if code == expected.code() => constraint.as_deref(),
+            Self::Server {
+                code, constraint, ..
+            } if code == expected.code() => constraint.as_deref(),
             _ => None,
         }
     }

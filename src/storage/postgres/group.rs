@@ -91,7 +91,11 @@ impl Group {
     pub(super) fn close(&self) {
         let mut places = self.0.lock();
         places.is_closed = true;
-        places.sessions.iter().flatten().for_each(|session| session.end());
+        places
+            .sessions
+            .iter()
+            .flatten()
+            .for_each(|session| session.end());
         drop(places);
         self.0.changed.notify_waiters();
     }
@@ -114,7 +118,9 @@ impl Group {
 
     async fn attempt(&self, call: &Call, until: Instant) -> Result<Vec<Row>, PostgresError> {
         let ticket = self.ticket(until).await?;
-        let answer = ticket.send(call, until.saturating_duration_since(Instant::now())).await;
+        let answer = ticket
+            .send(call, until.saturating_duration_since(Instant::now()))
+            .await;
         drop(ticket);
         if self.0.waiting.load(Ordering::Relaxed) > 0 {
             self.0.changed.notify_waiters();
@@ -162,14 +168,18 @@ impl Group {
             return Err(PostgresError::Closed);
         }
         let sessions = places.sessions.iter().flatten();
-        match sessions.map(|session| (session.room(), session)).min_by_key(|(room, _)| *room) {
+        match sessions
+            .map(|session| (session.room(), session))
+            .min_by_key(|(room, _)| *room)
+        {
             Some((Room::Free(_), session)) => return Ok(Picked::Ticket(session.ticket())),
             Some((Room::Full, _)) => return Ok(Picked::Full),
             Some((Room::Stuck, _)) | None => {}
         }
-        let are_all_up = places.sessions.iter().all(|place| {
-            place.as_ref().is_some_and(|session| !session.is_ended())
-        });
+        let are_all_up = places
+            .sessions
+            .iter()
+            .all(|place| place.as_ref().is_some_and(|session| !session.is_ended()));
         if are_all_up && places.sessions.len() < self.0.limits.most_connections {
             self.add_place(&mut places);
         }
@@ -194,9 +204,9 @@ impl Shared {
                     pause = Duration::ZERO;
                     let session = Arc::new(session);
                     self.put(place, Some(Arc::clone(&session)));
-                    let driven = session.drive(driver).await;
+                    let ended = session.drive(driver).await;
                     self.put(place, None);
-                    driven.err()
+                    ended.err()
                 }
                 Err(error) => {
                     let longest = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
@@ -229,6 +239,8 @@ impl Shared {
 
 impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group").field("purpose", &self.0.purpose).finish_non_exhaustive()
+        f.debug_struct("Group")
+            .field("purpose", &self.0.purpose)
+            .finish_non_exhaustive()
     }
 }

@@ -20,7 +20,9 @@ pub(super) struct At(pub(super) Timestamp);
 impl<'a> FromSql<'a> for At {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
         let microseconds = i64::from_be_bytes(raw.try_into()?);
-        Ok(Self(Timestamp::from_microseconds(microseconds.saturating_add(EPOCH_OFFSET))))
+        Ok(Self(Timestamp::from_microseconds(
+            microseconds.saturating_add(EPOCH_OFFSET),
+        )))
     }
 
     fn accepts(sql_type: &Type) -> bool {
@@ -51,7 +53,9 @@ pub(super) fn connection(row: &Row) -> Result<Connection, PostgresError> {
 
 /// `None` for a key that another program keeps in the table.
 pub(super) fn config_entry(row: &Row) -> Result<Option<ConfigEntry>, PostgresError> {
-    let Some(key) = ConfigKey::from_name(row.try_get(0)?) else { return Ok(None) };
+    let Some(key) = ConfigKey::from_name(row.try_get(0)?) else {
+        return Ok(None);
+    };
     Ok(Some(ConfigEntry {
         key,
         value: SecretString::from(row.try_get::<_, String>(1)?),

@@ -110,12 +110,12 @@ impl Session {
 
     /// Moves the connection's bytes until it breaks or is ended.
     pub(super) async fn drive(&self, driver: Driver) -> Result<(), PostgresError> {
-        let driven = tokio::select! {
-            driven = driver => driven.map_err(PostgresError::from),
+        let ended = tokio::select! {
+            ended = driver => ended.map_err(PostgresError::from),
             () = self.end.notified() => Ok(()),
         };
         self.is_ended.store(true, Ordering::Release);
-        driven
+        ended
     }
 
     /// Has the connection closed; what is under way on it fails.
@@ -146,11 +146,16 @@ impl Session {
         let number = under_way.back().map_or(0, |(number, _)| number + 1);
         under_way.push_back((number, Instant::now()));
         drop(under_way);
-        Ticket { session: Arc::clone(self), number }
+        Ticket {
+            session: Arc::clone(self),
+            number,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(u64, Instant)>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -158,11 +163,18 @@ impl Ticket {
     /// Sends the statement and waits for its rows.
     ///
     /// A statement that gets no answer in time is cancelled, and its connection closed.
-    pub(super) async fn send(&self, call: &Call, limit: Duration) -> Result<Vec<Row>, PostgresError> {
+    pub(super) async fn send(
+        &self,
+        call: &Call,
+        limit: Duration,
+    ) -> Result<Vec<Row>, PostgresError> {
         let session = &self.session;
         let statement = (call.statement)(&session.statements);
-        let parameters: Vec<&(dyn ToSql + Sync)> =
-            call.parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect();
+        let parameters: Vec<&(dyn ToSql + Sync)> = call
+            .parameters
+            .iter()
+            .map(|parameter| &**parameter as &(dyn ToSql + Sync))
+            .collect();
         let answer = session.client.query(statement, &parameters);
         let Ok(answer) = tokio::time::timeout(limit, answer).await else {
             let cancel = session.client.cancel_token();
@@ -173,7 +185,10 @@ impl Ticket {
             return Err(PostgresError::NoAnswer(limit));
         };
         let answer = answer.map_err(PostgresError::from);
-        if answer.as_ref().is_err_and(PostgresError::is_end_of_connection) {
+        if answer
+            .as_ref()
+            .is_err_and(PostgresError::is_end_of_connection)
+        {
             session.end();
         }
         answer
@@ -183,7 +198,10 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut under_way = self.session.lock();
-        if let Some(at) = under_way.iter().position(|(number, _)| *number == self.number) {
+        if let Some(at) = under_way
+            .iter()
+            .position(|(number, _)| *number == self.number)
+        {
             under_way.remove(at);
         }
     }

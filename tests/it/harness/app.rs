@@ -64,7 +64,12 @@ pub(crate) struct TestStores {
 impl Setup {
     pub(crate) fn new(composition: Composition) -> Self {
         let sandbox = Box::new(|options: &mut Options| options.rate_limit = None);
-        Self { composition, variables: Vec::new(), sandbox, is_configured: true }
+        Self {
+            composition,
+            variables: Vec::new(),
+            sandbox,
+            is_configured: true,
+        }
     }
 
     /// Sets a variable.
@@ -172,7 +177,10 @@ impl TestStores {
 
     /// Keeps the states of this test apart from those of others.
     pub(crate) fn key_prefix(&self) -> String {
-        let name = self.servers.as_ref().map(|(database, ..)| database.name.clone());
+        let name = self
+            .servers
+            .as_ref()
+            .map(|(database, ..)| database.name.clone());
         format!("{}:{}", name.unwrap_or_default(), RedisConfig::KEY_PREFIX)
     }
 
@@ -198,7 +206,10 @@ impl TestApp {
             listener.set_nonblocking(true).unwrap();
             listener
         };
-        let listeners = Listeners { api: bind(), health: bind() };
+        let listeners = Listeners {
+            api: bind(),
+            health: bind(),
+        };
         self.url = format!("http://{}", listeners.api.local_addr().unwrap());
         self.health_url = format!("http://{}", listeners.health.local_addr().unwrap());
         let surroundings = Surroundings {
@@ -211,7 +222,12 @@ impl TestApp {
             let _ = stopped.await;
         };
         self.stop = Some(stop);
-        self.running = Some(tokio::spawn(server::run(self.config.clone(), listeners, surroundings, shutdown)));
+        self.running = Some(tokio::spawn(server::run(
+            self.config.clone(),
+            listeners,
+            surroundings,
+            shutdown,
+        )));
     }
 
     /// Tells the service to stop, as a signal does, and gives what it ended with.
@@ -244,7 +260,10 @@ impl TestApp {
             clock: self.clock.clone(),
             sandbox,
             client: self.client.clone(),
-            stores: TestStores { folder: tempfile::tempdir().unwrap(), servers: None },
+            stores: TestStores {
+                folder: tempfile::tempdir().unwrap(),
+                servers: None,
+            },
             config,
             stop: None,
             running: None,
@@ -276,15 +295,23 @@ impl TestApp {
 
     /// What the health port says.
     pub(crate) async fn health(&self) -> Answer {
-        let response = self.client.get(format!("{}/health", self.health_url)).send().await;
+        let response = self
+            .client
+            .get(format!("{}/health", self.health_url))
+            .send()
+            .await;
         Answer::of(response.unwrap()).await
     }
 
     /// Sets the sandbox's credentials by the storage that the service uses.
     pub(crate) async fn configure(&self) {
         let admin = self.admin().await;
-        admin.put_config("discogs_consumer_key", "sandbox-key").await;
-        admin.put_config("discogs_consumer_secret", "sandbox-secret").await;
+        admin
+            .put_config("discogs_consumer_key", "sandbox-key")
+            .await;
+        admin
+            .put_config("discogs_consumer_secret", "sandbox-secret")
+            .await;
     }
 
     /// The configuration that the service runs with.
@@ -299,21 +326,31 @@ impl TestApp {
 
     /// Somebody registered and signed in.
     pub(crate) async fn user(&self, name: &str) -> Actor {
-        self.anonymous().register_and_sign_in(&format!("{name}@example.com")).await
+        self.anonymous()
+            .register_and_sign_in(&format!("{name}@example.com"))
+            .await
     }
 
     /// Somebody registered, signed in, and an admin.
     pub(crate) async fn admin(&self) -> Actor {
         let name = format!("admin-{}", Random::from_system().unwrap().hex());
         let admin = self.user(&name).await;
-        self.sql(&format!("update users set is_admin = true where email = '{name}@example.com'")).await;
+        self.sql(&format!(
+            "update users set is_admin = true where email = '{name}@example.com'"
+        ))
+        .await;
         admin
     }
 
     /// Runs a statement beside the service, in its own database.
     pub(crate) async fn sql(&self, statement: &str) {
         match &self.stores.servers {
-            Some((database, ..)) => database.client().await.batch_execute(statement).await.unwrap(),
+            Some((database, ..)) => database
+                .client()
+                .await
+                .batch_execute(statement)
+                .await
+                .unwrap(),
             None => self.sqlite().execute_batch(statement).unwrap(),
         }
     }
@@ -327,7 +364,10 @@ impl TestApp {
             }
             None => {
                 use rusqlite::OptionalExtension as _;
-                let text = self.sqlite().query_row(query, [], |row| row.get(0)).optional();
+                let text = self
+                    .sqlite()
+                    .query_row(query, [], |row| row.get(0))
+                    .optional();
                 text.unwrap().flatten()
             }
         }
@@ -335,7 +375,8 @@ impl TestApp {
 
     fn sqlite(&self) -> rusqlite::Connection {
         let connection =
-            rusqlite::Connection::open(self.stores.folder.path().join("discogsography.db")).unwrap();
+            rusqlite::Connection::open(self.stores.folder.path().join("discogsography.db"))
+                .unwrap();
         connection.busy_timeout(Duration::from_secs(5)).unwrap();
         connection
     }

@@ -1,8 +1,8 @@
 //! What tests stand on: a service under test, its actors, its servers, a proxy that breaks things.
 
 pub(crate) mod actor;
-pub(crate) mod app;
 pub(crate) mod answer;
+pub(crate) mod app;
 pub(crate) mod proxy;
 pub(crate) mod servers;
 

@@ -43,7 +43,10 @@ impl Proxy {
                 }
             }
         });
-        Self { address, way: Arc::new(way) }
+        Self {
+            address,
+            way: Arc::new(way),
+        }
     }
 
     /// Cuts every connection; new ones are fine.
@@ -80,13 +83,19 @@ async fn serve(mut client: TcpStream, upstream: String, mut way: watch::Receiver
     let begun = *way.borrow_and_update();
     match begun {
         Way::Open(_) => {
-            let Ok(mut server) = TcpStream::connect(upstream).await else { return };
+            let Ok(mut server) = TcpStream::connect(upstream).await else {
+                return;
+            };
             tokio::select! {
                 _ = copy_bidirectional(&mut client, &mut server) => return,
                 changed = way.changed() => if changed.is_err() { return },
             }
         }
-        Way::Hanging => if way.changed().await.is_err() { return },
+        Way::Hanging => {
+            if way.changed().await.is_err() {
+                return;
+            }
+        }
         Way::Closed => return,
     }
     // A connection that is to hang is kept, and dropped when the way changes again.

@@ -22,7 +22,10 @@ pub(crate) struct TestDatabase {
 }
 
 /// The servers of `scripts/test`.
-#[expect(clippy::disallowed_methods, reason = "tests are told by variables where the servers are")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told by variables where the servers are"
+)]
 pub(crate) fn test_servers() -> TestServers {
     let variable = |name: &str| {
         std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run scripts/test"))
@@ -59,7 +62,10 @@ impl TestDatabase {
         let servers = test_servers();
         let name = format!("test_{}", Random::from_system().unwrap().hex());
         let client = servers.client("postgres").await;
-        client.batch_execute(&format!("create database {name}")).await.unwrap();
+        client
+            .batch_execute(&format!("create database {name}"))
+            .await
+            .unwrap();
         Self { name, servers }
     }
 
@@ -73,10 +79,17 @@ impl Drop for TestDatabase {
         let (servers, name) = (self.servers.clone(), self.name.clone());
         // The test's own runtime may be ending, so this one has another.
         let drop_database = thread::spawn(move || {
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-                let client = servers.client("postgres").await;
-                client.batch_execute(&format!("drop database {name} with (force)")).await.unwrap();
-            });
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(async {
+                    let client = servers.client("postgres").await;
+                    client
+                        .batch_execute(&format!("drop database {name} with (force)"))
+                        .await
+                        .unwrap();
+                });
         });
         if !thread::panicking() {
             drop_database.join().unwrap();
