@@ -13,3 +13,5 @@
 
 mod accounts;
 mod harness;
+mod state_contract;
+mod storage_contract;

@@ -184,6 +184,10 @@ impl TestStores {
         format!("{}:{}", name.unwrap_or_default(), RedisConfig::KEY_PREFIX)
     }
 
+    pub(crate) fn composition(&self) -> Composition {
+        if self.servers.is_some() { Composition::Servers } else { Composition::Embedded }
+    }
+
     /// The PostgreSQL of a service on servers.
     pub(crate) fn database(&self) -> &TestDatabase {
         &self.servers.as_ref().unwrap().0

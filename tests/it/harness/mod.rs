@@ -3,12 +3,14 @@
 pub(crate) mod actor;
 pub(crate) mod answer;
 pub(crate) mod app;
+pub(crate) mod opened;
 pub(crate) mod proxy;
 pub(crate) mod servers;
 
 pub(crate) use actor::{Actor, PASSWORD};
 pub(crate) use answer::Answer;
-pub(crate) use app::{Composition, Setup, TestApp};
+pub(crate) use app::{Composition, Setup, TestApp, TestStores};
+pub(crate) use opened::{Opened, on_both_stores, redis_connection};
 pub(crate) use proxy::Proxy;
 pub(crate) use servers::{TestDatabase, test_servers};
 

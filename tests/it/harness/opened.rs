@@ -1,0 +1,109 @@
+//! The two stores without a service around them, for the contracts that both kinds must keep.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use discogsography_api::clock::{Clock, Timestamp};
+use discogsography_api::config::{Config, Environment, Migrations, Stores};
+use discogsography_api::random::Random;
+use discogsography_api::server::{OpenedStores, Surroundings, open_stores};
+use discogsography_api::state::OAuthStates;
+use discogsography_api::storage::Storage;
+
+use super::app::JWT_SECRET_KEY;
+use super::{Composition, TestStores, test_servers};
+
+/// Moves the records of one prefix through time: their lives and their claims become shorter.
+const ADVANCE: &str = "
+    local by = tonumber(ARGV[2])
+    for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
+        local record = cjson.decode(redis.call('GET', key))
+        if record.claim and record.claim ~= cjson.null then
+            local till = string.format('%.0f', record.claim['until'] - by * 1000)
+            local text = redis.call('GET', key):gsub('\"until\":%d+', '\"until\":' .. till)
+            redis.call('SET', key, text, 'KEEPTTL')
+        end
+        local left = redis.call('PTTL', key) - by
+        if left <= 0 then redis.call('DEL', key) else redis.call('PEXPIRE', key, left) end
+    end
+    return 0";
+
+/// The two stores, prepared.
+pub(crate) struct Opened {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) states: Arc<dyn OAuthStates>,
+    pub(crate) stores: TestStores,
+    pub(crate) random: Random,
+    clock: Clock,
+}
+
+impl Opened {
+    /// Opens new stores of one kind.
+    pub(crate) async fn new(composition: Composition) -> Self {
+        let opened = Self::unprepared(TestStores::new(composition).await);
+        opened.storage.prepare(Migrations::Automatic).await.unwrap();
+        opened
+    }
+
+    /// Names the stores without preparing them.
+    pub(crate) fn unprepared(stores: TestStores) -> Self {
+        let mut variables = stores.variables();
+        variables.push(("JWT_SECRET_KEY".to_owned(), JWT_SECRET_KEY.to_owned()));
+        let mut config = Config::load(&Environment::of(variables)).unwrap();
+        if let Stores::Servers { redis, .. } = &mut config.stores {
+            redis.key_prefix = stores.key_prefix();
+        }
+        let clock = Clock::manual(Timestamp::from_microseconds(1_790_000_000_000_000));
+        let random = Random::from_system().unwrap();
+        let surroundings =
+            Surroundings { clock: clock.clone(), random: random.clone(), sandbox_consumer: None };
+        let OpenedStores { storage, states } = open_stores(&config.stores, &surroundings).unwrap();
+        Self { storage, states, stores, random, clock }
+    }
+
+    /// Lets time pass for the OAuth state: by the clock of the embedded store, or in Redis, whose
+    /// own clock nobody can move, by shortening what is left of each record.
+    pub(crate) async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        if self.stores.servers.is_some() {
+            let mut redis = redis_connection().await;
+            let milliseconds = u64::try_from(by.as_millis()).unwrap();
+            let script = redis::Script::new(ADVANCE);
+            let mut advance = script.arg(self.stores.key_prefix());
+            let _: i64 = advance.arg(milliseconds).invoke_async(&mut redis).await.unwrap();
+        }
+    }
+}
+
+/// A connection of the tests' own, not through a proxy.
+pub(crate) async fn redis_connection() -> redis::aio::MultiplexedConnection {
+    let client = redis::Client::open(test_servers().redis_url).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
+/// Makes of each function `async fn name(opened: Opened)` two tests, one for each kind of store.
+macro_rules! on_both_stores {
+    ($($name:ident),* $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let composition = crate::harness::Composition::Embedded;
+                    super::$name(crate::harness::Opened::new(composition).await).await;
+                }
+            )*
+        }
+        mod servers {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+                async fn $name() {
+                    let composition = crate::harness::Composition::Servers;
+                    super::$name(crate::harness::Opened::new(composition).await).await;
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use on_both_stores;

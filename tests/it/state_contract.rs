@@ -1,0 +1,242 @@
+//! What every store of the OAuth state promises, told once and held against each of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use discogsography_api::model::DiscogsToken;
+use discogsography_api::state::{
+    CLAIM_LEASE, ClaimId, Claimed, PendingAuthorization, Release, STATE_LIFE,
+};
+use oauth1::Token;
+use secrecy::ExposeSecret as _;
+use uuid::Uuid;
+
+use crate::harness::{Opened, on_both_stores};
+
+const ALICE: Uuid = Uuid::from_u128(1);
+const BOB: Uuid = Uuid::from_u128(2);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+on_both_stores!(
+    a_state_can_be_claimed_once,
+    of_fifty_claims_one_succeeds,
+    a_state_belongs_to_who_started_it,
+    a_claim_is_given_back,
+    a_claim_ends_with_its_lease,
+    a_claim_repeated_is_the_same_claim,
+    a_state_ends_at_that_instant,
+    a_claim_and_its_release_leave_the_life_as_it_is,
+    the_third_refused_verifier_deletes_the_state,
+    a_granted_token_is_kept_and_life_starts_again,
+    a_granted_token_is_kept_when_the_state_has_just_expired,
+    a_removed_state_is_gone,
+    a_late_finish_does_not_disturb_the_one_that_took_over,
+    states_of_any_characters_are_kept_apart,
+    what_was_never_put_is_unknown,
+);
+
+fn pending(state: &str) -> PendingAuthorization {
+    let request_token = Token { token: state.to_owned(), secret: "request secret".into() };
+    PendingAuthorization { user_id: ALICE, request_token, granted: None }
+}
+
+fn claim(name: &str) -> ClaimId {
+    ClaimId(name.to_owned())
+}
+
+async fn started(opened: &Opened, state: &str) {
+    opened.states.put(&pending(state)).await.unwrap();
+}
+
+/// Claims for Alice and gives what came of it in a word.
+async fn claimed(opened: &Opened, state: &str, by: &str) -> &'static str {
+    word(&opened.states.claim(state, ALICE, &claim(by)).await.unwrap())
+}
+
+fn word(claimed: &Claimed) -> &'static str {
+    match claimed {
+        Claimed::Yours(_) => "yours",
+        Claimed::Busy => "busy",
+        Claimed::NotYours => "not yours",
+        Claimed::Unknown => "unknown",
+    }
+}
+
+async fn a_state_can_be_claimed_once(opened: Opened) {
+    started(&opened, "state").await;
+    let Claimed::Yours(found) = opened.states.claim("state", ALICE, &claim("a")).await.unwrap() else {
+        panic!("the state is there")
+    };
+    assert_eq!(found.user_id, ALICE);
+    assert_eq!(found.request_token.token, "state");
+    assert_eq!(found.request_token.secret.expose_secret(), "request secret");
+    assert!(found.granted.is_none());
+    assert_eq!(claimed(&opened, "state", "b").await, "busy");
+}
+
+async fn of_fifty_claims_one_succeeds(opened: Opened) {
+    started(&opened, "state").await;
+    let claims = (0..50).map(|number| {
+        let states = Arc::clone(&opened.states);
+        tokio::spawn(async move {
+            word(&states.claim("state", ALICE, &claim(&number.to_string())).await.unwrap())
+        })
+    });
+    let mut words = Vec::new();
+    for claim in claims.collect::<Vec<_>>() {
+        words.push(claim.await.unwrap());
+    }
+    words.sort_unstable();
+    assert_eq!(words.pop(), Some("yours"));
+    assert!(words.iter().all(|word| *word == "busy"), "{words:?}");
+}
+
+async fn a_state_belongs_to_who_started_it(opened: Opened) {
+    started(&opened, "state").await;
+    for _ in 0..5 {
+        let by_bob = opened.states.claim("state", BOB, &claim("b")).await.unwrap();
+        assert_eq!(word(&by_bob), "not yours");
+    }
+    assert_eq!(claimed(&opened, "state", "a").await, "yours");
+    let by_bob = opened.states.claim("state", BOB, &claim("b")).await.unwrap();
+    assert_eq!(word(&by_bob), "not yours");
+}
+
+async fn a_claim_is_given_back(opened: Opened) {
+    started(&opened, "state").await;
+    for _ in 0..10 {
+        assert_eq!(claimed(&opened, "state", "a").await, "yours");
+        opened.states.release("state", &claim("b"), Release::Failed).await.unwrap();
+        assert_eq!(claimed(&opened, "state", "b").await, "busy");
+        for _ in 0..2 {
+            opened.states.release("state", &claim("a"), Release::Failed).await.unwrap();
+        }
+    }
+    assert_eq!(claimed(&opened, "state", "b").await, "yours");
+}
+
+async fn a_claim_ends_with_its_lease(opened: Opened) {
+    started(&opened, "state").await;
+    assert_eq!(claimed(&opened, "state", "a").await, "yours");
+    opened.advance(CLAIM_LEASE - Duration::from_secs(5)).await;
+    assert_eq!(claimed(&opened, "state", "b").await, "busy");
+    opened.advance(Duration::from_secs(5)).await;
+    assert_eq!(claimed(&opened, "state", "b").await, "yours");
+}
+
+async fn a_claim_repeated_is_the_same_claim(opened: Opened) {
+    started(&opened, "state").await;
+    for _ in 0..3 {
+        assert_eq!(claimed(&opened, "state", "a").await, "yours");
+    }
+}
+
+async fn a_state_ends_at_that_instant(opened: Opened) {
+    started(&opened, "state").await;
+    opened.advance(STATE_LIFE - Duration::from_secs(5)).await;
+    assert_eq!(claimed(&opened, "state", "a").await, "yours");
+    opened.advance(Duration::from_secs(5)).await;
+    assert_eq!(claimed(&opened, "state", "a").await, "unknown");
+    let by_bob = opened.states.claim("state", BOB, &claim("b")).await.unwrap();
+    assert_eq!(word(&by_bob), "unknown");
+}
+
+async fn a_claim_and_its_release_leave_the_life_as_it_is(opened: Opened) {
+    started(&opened, "state").await;
+    opened.advance(STATE_LIFE - Duration::from_secs(5)).await;
+    assert_eq!(claimed(&opened, "state", "a").await, "yours");
+    opened.states.release("state", &claim("a"), Release::Failed).await.unwrap();
+    opened.advance(Duration::from_secs(5)).await;
+    assert_eq!(claimed(&opened, "state", "a").await, "unknown");
+}
+
+async fn the_third_refused_verifier_deletes_the_state(opened: Opened) {
+    started(&opened, "state").await;
+    for name in ["a", "b", "c"] {
+        assert_eq!(claimed(&opened, "state", name).await, "yours");
+        opened.states.release("state", &claim(name), Release::Failed).await.unwrap();
+        assert_eq!(claimed(&opened, "state", name).await, "yours");
+        for _ in 0..2 {
+            let why = Release::VerifierRefused;
+            opened.states.release("state", &claim(name), why).await.unwrap();
+        }
+    }
+    assert_eq!(claimed(&opened, "state", "d").await, "unknown");
+}
+
+fn granted(state: &str) -> PendingAuthorization {
+    let token = Token { token: "access".to_owned(), secret: "access secret".into() };
+    PendingAuthorization { granted: Some(DiscogsToken(token)), ..pending(state) }
+}
+
+async fn a_granted_token_is_kept_and_life_starts_again(opened: Opened) {
+    started(&opened, "state").await;
+    opened.advance(STATE_LIFE - Duration::from_secs(5)).await;
+    assert_eq!(claimed(&opened, "state", "a").await, "yours");
+    for _ in 0..2 {
+        opened.states.granted(&claim("a"), &granted("state")).await.unwrap();
+    }
+    assert_eq!(claimed(&opened, "state", "b").await, "busy");
+    opened.states.release("state", &claim("a"), Release::Failed).await.unwrap();
+    opened.advance(STATE_LIFE - Duration::from_secs(5)).await;
+    let Claimed::Yours(found) = opened.states.claim("state", ALICE, &claim("b")).await.unwrap() else {
+        panic!("the state is there")
+    };
+    let DiscogsToken(token) = found.granted.unwrap();
+    assert_eq!((token.token.as_str(), token.secret.expose_secret()), ("access", "access secret"));
+    assert_eq!(found.request_token.secret.expose_secret(), "request secret");
+}
+
+async fn a_granted_token_is_kept_when_the_state_has_just_expired(opened: Opened) {
+    started(&opened, "state").await;
+    assert_eq!(claimed(&opened, "state", "a").await, "yours");
+    opened.advance(STATE_LIFE + MILLISECOND).await;
+    opened.states.granted(&claim("a"), &granted("state")).await.unwrap();
+    opened.states.release("state", &claim("a"), Release::Failed).await.unwrap();
+    let found = opened.states.claim("state", ALICE, &claim("b")).await.unwrap();
+    assert!(matches!(found, Claimed::Yours(PendingAuthorization { granted: Some(_), .. })));
+}
+
+async fn a_removed_state_is_gone(opened: Opened) {
+    started(&opened, "state").await;
+    assert_eq!(claimed(&opened, "state", "a").await, "yours");
+    for _ in 0..2 {
+        opened.states.remove("state", &claim("a")).await.unwrap();
+        assert_eq!(claimed(&opened, "state", "b").await, "unknown");
+    }
+}
+
+async fn a_late_finish_does_not_disturb_the_one_that_took_over(opened: Opened) {
+    started(&opened, "state").await;
+    assert_eq!(claimed(&opened, "state", "late").await, "yours");
+    opened.advance(CLAIM_LEASE).await;
+    assert_eq!(claimed(&opened, "state", "next").await, "yours");
+    opened.states.release("state", &claim("late"), Release::VerifierRefused).await.unwrap();
+    opened.states.remove("state", &claim("late")).await.unwrap();
+    assert_eq!(claimed(&opened, "state", "third").await, "busy");
+    opened.states.granted(&claim("late"), &granted("state")).await.unwrap();
+    assert_eq!(claimed(&opened, "state", "third").await, "busy");
+    opened.states.release("state", &claim("next"), Release::Failed).await.unwrap();
+    let found = opened.states.claim("state", ALICE, &claim("third")).await.unwrap();
+    assert!(matches!(found, Claimed::Yours(PendingAuthorization { granted: Some(_), .. })));
+}
+
+async fn states_of_any_characters_are_kept_apart(opened: Opened) {
+    let states = ["a", "A", "a ", "a\0", "a\0b", "ä", "🎧", "a\n", "*", "a:b", "{a}"];
+    for state in states {
+        started(&opened, state).await;
+    }
+    for state in states {
+        assert_eq!(claimed(&opened, state, "a").await, "yours", "{state:?}");
+        opened.states.remove(state, &claim("a")).await.unwrap();
+        assert_eq!(claimed(&opened, state, "a").await, "unknown", "{state:?}");
+    }
+}
+
+async fn what_was_never_put_is_unknown(opened: Opened) {
+    assert_eq!(claimed(&opened, "state", "a").await, "unknown");
+    opened.states.release("state", &claim("a"), Release::Failed).await.unwrap();
+    opened.states.remove("state", &claim("a")).await.unwrap();
+    assert_eq!(claimed(&opened, "state", "a").await, "unknown");
+    opened.states.ping().await.unwrap();
+}

@@ -1,0 +1,217 @@
+//! What every storage promises, told once and held against each of them.
+
+use std::sync::Arc;
+
+use discogsography_api::config::Migrations;
+use discogsography_api::model::{
+    ConfigEntry, ConfigKey, ConfigValue, DiscogsToken, Email, Identity, NewUser, Provider, User,
+};
+use discogsography_api::storage::{Admin, Storage, StorageError};
+use oauth1::Token;
+use secrecy::ExposeSecret as _;
+use uuid::Uuid;
+
+use crate::harness::{Opened, on_both_stores};
+
+on_both_stores!(
+    a_user_is_found_by_id_and_by_address,
+    nobody_is_found_where_there_is_nobody,
+    an_address_belongs_to_one_user,
+    of_fifty_users_with_one_address_one_is_made,
+    admins_are_granted_revoked_and_listed,
+    a_connection_is_replaced_in_place,
+    a_connection_needs_its_user,
+    removing_a_connection_is_safe_to_repeat,
+    config_values_are_written_together_and_removed,
+    any_text_comes_back_as_it_was,
+    preparing_again_applies_nothing,
+    a_prepared_store_answers_pings,
+    the_schema_is_only_checked_where_migrations_are_manual,
+);
+
+fn new_user(opened: &Opened, email: &str) -> NewUser {
+    NewUser {
+        id: opened.random.uuid(),
+        email: Email::parse(email).unwrap(),
+        hashed_password: "salt:key".into(),
+    }
+}
+
+async fn user(opened: &Opened, email: &str) -> User {
+    opened.storage.create_user(&new_user(opened, email)).await.unwrap()
+}
+
+fn token(token: &str, secret: &str) -> DiscogsToken {
+    DiscogsToken(Token { token: token.to_owned(), secret: secret.into() })
+}
+
+fn identity(id: &str, username: &str) -> Identity {
+    Identity { id: id.to_owned(), username: username.to_owned() }
+}
+
+async fn a_user_is_found_by_id_and_by_address(opened: Opened) {
+    let new = new_user(&opened, "digger@example.com");
+    let created = opened.storage.create_user(&new).await.unwrap();
+    assert_eq!(created.id, new.id);
+    for found in [
+        opened.storage.user_by_id(new.id).await.unwrap().unwrap(),
+        opened.storage.user_by_email("digger@example.com").await.unwrap().unwrap(),
+    ] {
+        assert_eq!(found.id, new.id);
+        assert_eq!(found.email, "digger@example.com");
+        assert_eq!(found.hashed_password.expose_secret(), "salt:key");
+        assert!(found.is_active);
+        assert!(!found.is_admin);
+        assert_eq!(found.created_at, created.created_at);
+    }
+}
+
+async fn nobody_is_found_where_there_is_nobody(opened: Opened) {
+    user(&opened, "digger@example.com").await;
+    assert!(opened.storage.user_by_id(Uuid::nil()).await.unwrap().is_none());
+    for email in ["", "Digger@example.com", "digger@example.com ", "nul\0", "%", &"x".repeat(9_000)] {
+        let found = opened.storage.user_by_email(email).await.unwrap();
+        assert!(found.is_none(), "{email:?}");
+    }
+}
+
+async fn an_address_belongs_to_one_user(opened: Opened) {
+    user(&opened, "digger@example.com").await;
+    let second = opened.storage.create_user(&new_user(&opened, "digger@example.com")).await;
+    assert!(matches!(second, Err(StorageError::EmailTaken)), "{second:?}");
+}
+
+async fn of_fifty_users_with_one_address_one_is_made(opened: Opened) {
+    let attempts = (0..50).map(|_| {
+        let (storage, new) = (Arc::clone(&opened.storage), new_user(&opened, "digger@example.com"));
+        tokio::spawn(async move { (new.id, storage.create_user(&new).await) })
+    });
+    let mut made = Vec::new();
+    for attempt in attempts.collect::<Vec<_>>() {
+        match attempt.await.unwrap() {
+            (id, Ok(user)) => {
+                assert_eq!(id, user.id);
+                made.push(id);
+            }
+            (_, Err(StorageError::EmailTaken)) => {}
+            (_, Err(error)) => panic!("{error:?}"),
+        }
+    }
+    let found = opened.storage.user_by_email("digger@example.com").await.unwrap().unwrap();
+    assert_eq!(made, [found.id]);
+}
+
+async fn admins_are_granted_revoked_and_listed(opened: Opened) {
+    let storage = &opened.storage;
+    for email in ["b@example.com", "a@example.com", "c@example.com"] {
+        user(&opened, email).await;
+        assert!(storage.put_admin(email, Admin::Granted).await.unwrap());
+    }
+    assert!(storage.put_admin("c@example.com", Admin::Revoked).await.unwrap());
+    assert!(storage.put_admin("b@example.com", Admin::Granted).await.unwrap());
+    assert!(!storage.put_admin("nobody@example.com", Admin::Granted).await.unwrap());
+    assert!(!storage.put_admin("nul\0", Admin::Granted).await.unwrap());
+    assert_eq!(storage.admins().await.unwrap(), ["a@example.com", "b@example.com"]);
+    assert!(storage.user_by_email("a@example.com").await.unwrap().unwrap().is_admin);
+    assert!(!storage.user_by_email("c@example.com").await.unwrap().unwrap().is_admin);
+}
+
+async fn a_connection_is_replaced_in_place(opened: Opened) {
+    let (storage, alice) = (&opened.storage, user(&opened, "alice@example.com").await);
+    let bob = user(&opened, "bob@example.com").await;
+    let shown = async |id| storage.connection(id, Provider::Discogs).await.unwrap();
+    assert_eq!(shown(alice.id).await, None);
+    let put = async |token: DiscogsToken, identity: Identity| {
+        storage.put_connection(alice.id, Provider::Discogs, &token, &identity).await.unwrap();
+    };
+    put(token("first", "secret"), identity("1001", "digger")).await;
+    let first = shown(alice.id).await.unwrap();
+    opened.advance(std::time::Duration::from_micros(1)).await;
+    put(token("second", "secret"), identity("18446744073709551615", "ディガー 🎧")).await;
+    let second = shown(alice.id).await.unwrap();
+    assert_eq!(first.provider_username.as_deref(), Some("digger"));
+    assert_eq!(second.provider_username.as_deref(), Some("ディガー 🎧"));
+    assert_eq!(second.provider_user_id.as_deref(), Some("18446744073709551615"));
+    assert!(second.updated_at > first.updated_at);
+    assert_eq!(shown(bob.id).await, None);
+}
+
+async fn a_connection_needs_its_user(opened: Opened) {
+    let (token, identity) = (token("token", "secret"), identity("1", "digger"));
+    let put = opened.storage.put_connection(Uuid::nil(), Provider::Discogs, &token, &identity).await;
+    assert!(matches!(put, Err(StorageError::NoSuchUser)), "{put:?}");
+}
+
+async fn removing_a_connection_is_safe_to_repeat(opened: Opened) {
+    let (storage, alice) = (&opened.storage, user(&opened, "alice@example.com").await);
+    let (token, identity) = (token("token", "secret"), identity("1", "digger"));
+    storage.put_connection(alice.id, Provider::Discogs, &token, &identity).await.unwrap();
+    for _ in 0..2 {
+        storage.delete_connection(alice.id, Provider::Discogs).await.unwrap();
+        assert_eq!(storage.connection(alice.id, Provider::Discogs).await.unwrap(), None);
+    }
+}
+
+async fn config_values_are_written_together_and_removed(opened: Opened) {
+    let storage: &dyn Storage = &*opened.storage;
+    let value = |text| ConfigValue::parse(text).unwrap();
+    assert!(storage.config().await.unwrap().is_empty());
+    let both = [
+        (ConfigKey::DiscogsConsumerKey, value("key")),
+        (ConfigKey::DiscogsConsumerSecret, value("secret")),
+    ];
+    let written_at = storage.put_config(&both).await.unwrap();
+    let entries = storage.config().await.unwrap();
+    assert_eq!(shown(&entries), [("discogs_consumer_key", "key"), ("discogs_consumer_secret", "secret")]);
+    assert!(entries.iter().all(|entry| entry.updated_at == written_at));
+    let consumer = ConfigEntry::consumer(&entries).unwrap();
+    assert_eq!((consumer.key.as_str(), consumer.secret.expose_secret()), ("key", "secret"));
+
+    storage.put_config(&[(ConfigKey::DiscogsConsumerKey, value("other"))]).await.unwrap();
+    assert_eq!(shown(&storage.config().await.unwrap())[0], ("discogs_consumer_key", "other"));
+    for _ in 0..2 {
+        storage.delete_config(&[ConfigKey::DiscogsConsumerKey]).await.unwrap();
+        let entries = storage.config().await.unwrap();
+        assert_eq!(shown(&entries), [("discogs_consumer_secret", "secret")]);
+        assert!(ConfigEntry::consumer(&entries).is_none());
+    }
+    storage.delete_config(&ConfigKey::ALL).await.unwrap();
+    assert!(storage.config().await.unwrap().is_empty());
+}
+
+fn shown(entries: &[ConfigEntry]) -> Vec<(&'static str, &str)> {
+    entries.iter().map(|entry| (entry.key.as_str(), entry.value.expose_secret())).collect()
+}
+
+async fn any_text_comes_back_as_it_was(opened: Opened) {
+    let email = "収集家+\"quote'\\%_@例え.テスト";
+    let created = user(&opened, email).await;
+    let found = opened.storage.user_by_email(email).await.unwrap().unwrap();
+    assert_eq!((found.id, found.email.as_str()), (created.id, email));
+}
+
+async fn preparing_again_applies_nothing(opened: Opened) {
+    user(&opened, "digger@example.com").await;
+    for migrations in [Migrations::Automatic, Migrations::Manual] {
+        assert_eq!(opened.storage.prepare(migrations).await.unwrap(), []);
+    }
+    assert!(opened.storage.user_by_email("digger@example.com").await.unwrap().is_some());
+}
+
+async fn a_prepared_store_answers_pings(opened: Opened) {
+    opened.storage.ping().await.unwrap();
+    opened.storage.close().await;
+    let after = opened.storage.ping().await;
+    assert!(matches!(after, Err(StorageError::Unavailable(_))), "{after:?}");
+}
+
+async fn the_schema_is_only_checked_where_migrations_are_manual(opened: Opened) {
+    let composition = opened.stores.composition();
+    let empty = Opened::unprepared(crate::harness::TestStores::new(composition).await);
+    let checked = empty.storage.prepare(Migrations::Manual).await;
+    let Err(StorageError::SchemaBehind { missing }) = checked else { panic!("{checked:?}") };
+    assert_eq!(missing, ["0001_accounts", "0002_admins", "0003_oauth_states"]);
+    let applied = empty.storage.prepare(Migrations::Automatic).await.unwrap();
+    let applied: Vec<_> = applied.iter().map(ToString::to_string).collect();
+    assert_eq!(applied, missing);
+}
