@@ -77,9 +77,7 @@ struct UsageError(String);
 #[must_use]
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
     let mut arguments: Vec<_> = arguments.into_iter().collect();
-    let name = arguments
-        .first()
-        .and_then(|path| Path::new(path).file_stem());
+    let name = arguments.first().and_then(|path| Path::new(path).file_stem());
     if name == Some(OsStr::new(DISCOGS_SETUP)) {
         arguments.insert(1, DISCOGS_SETUP.into());
     }
@@ -94,10 +92,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
 pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        match cli
-            .command
-            .unwrap_or_else(|| Command::Serve(serve::Arguments::default()))
-        {
+        match cli.command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
             Command::Serve(arguments) => serve::serve(&arguments, environment).await,
             Command::Sandbox(arguments) => sandbox::sandbox(&arguments).await,
             Command::Migrate => migrate::migrate(environment).await,
@@ -127,11 +122,7 @@ fn say(line: &str) -> std::io::Result<()> {
 
 fn surroundings() -> anyhow::Result<Surroundings> {
     let random = Random::from_system()?;
-    Ok(Surroundings {
-        clock: Clock::system(),
-        random,
-        sandbox_consumer: None,
-    })
+    Ok(Surroundings { clock: Clock::system(), random, sandbox_consumer: None })
 }
 
 /// Opens the storage for a command that works beside a running service, or without one.

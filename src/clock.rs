@@ -108,18 +108,12 @@ impl serde::Serialize for Timestamp {
 }
 
 /// Lets time pass where there is no event to wait for: between two tries of something.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "every other place must wait for what it needs"
-)]
+#[expect(clippy::disallowed_methods, reason = "every other place must wait for what it needs")]
 pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that asks the machine"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
 fn system_now() -> Timestamp {
     match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since_epoch) => Timestamp(saturating_micros(since_epoch)),
@@ -148,16 +142,8 @@ mod tests {
 
     #[test]
     fn a_timestamp_out_of_range_is_shown_as_the_nearest_one() {
-        assert!(
-            Timestamp::from_microseconds(i64::MAX)
-                .to_string()
-                .starts_with("9999-12-30")
-        );
-        assert!(
-            Timestamp::from_microseconds(i64::MIN)
-                .to_string()
-                .starts_with("-009999-")
-        );
+        assert!(Timestamp::from_microseconds(i64::MAX).to_string().starts_with("9999-12-30"));
+        assert!(Timestamp::from_microseconds(i64::MIN).to_string().starts_with("-009999-"));
     }
 
     #[test]

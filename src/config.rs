@@ -156,16 +156,10 @@ impl Config {
             migrations: reader.parsed("AUTO_MIGRATE", "on", parse_switch).map_or(
                 Migrations::Automatic,
                 |on| {
-                    if on {
-                        Migrations::Automatic
-                    } else {
-                        Migrations::Manual
-                    }
+                    if on { Migrations::Automatic } else { Migrations::Manual }
                 },
             ),
-            log_level: reader
-                .parsed("LOG_LEVEL", "INFO", parse_level)
-                .unwrap_or(LogLevel::Info),
+            log_level: reader.parsed("LOG_LEVEL", "INFO", parse_level).unwrap_or(LogLevel::Info),
             log_format: reader
                 .parsed("LOG_FORMAT", "json", parse_format)
                 .unwrap_or(LogFormat::Auto),
@@ -210,9 +204,7 @@ fn read_jwt_secret_key(reader: &mut Reader<'_>, stores: &Stores) -> Option<Secre
 
 fn read_discogs(reader: &mut Reader<'_>) -> DiscogsConfig {
     const USER_AGENT: &str = "Discogsography/1.0 +https://github.com/SimplicityGuy/discogsography";
-    let allow_http = reader
-        .parsed("DISCOGS_ALLOW_HTTP", "on", parse_switch)
-        .unwrap_or(false);
+    let allow_http = reader.parsed("DISCOGS_ALLOW_HTTP", "on", parse_switch).unwrap_or(false);
     let mut url = |name, default: &str| {
         let Some(url) = reader.parsed(name, default, parse_http_url) else {
             return default.to_owned();
@@ -266,10 +258,7 @@ fn parse_http_url(value: &str) -> Result<Url, String> {
 }
 
 fn parse_user_agent(value: &str) -> Result<String, String> {
-    if value
-        .chars()
-        .all(|character| character == ' ' || character.is_ascii_graphic())
-    {
+    if value.chars().all(|character| character == ' ' || character.is_ascii_graphic()) {
         Ok(value.to_owned())
     } else {
         Err("must be visible ASCII characters".to_owned())
@@ -279,17 +268,12 @@ fn parse_user_agent(value: &str) -> Result<String, String> {
 fn parse_host(value: &str) -> Result<IpAddr, String> {
     match value {
         "localhost" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        _ => value
-            .trim_matches(['[', ']'])
-            .parse()
-            .map_err(|_| "is not an IP address".to_owned()),
+        _ => value.trim_matches(['[', ']']).parse().map_err(|_| "is not an IP address".to_owned()),
     }
 }
 
 fn parse_port(value: &str) -> Result<u16, String> {
-    value
-        .parse()
-        .map_err(|_| "is not a port, 0 to 65535".to_owned())
+    value.parse().map_err(|_| "is not a port, 0 to 65535".to_owned())
 }
 
 fn parse_minutes(value: &str) -> Result<Duration, String> {
@@ -308,11 +292,7 @@ fn parse_switch(value: &str) -> Result<bool, String> {
 }
 
 fn parse_origins(value: &str) -> Result<CorsOrigins, String> {
-    let origins: Vec<_> = value
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect();
+    let origins: Vec<_> = value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     if origins == ["*"] {
         return Ok(CorsOrigins::Any);
     }
@@ -325,16 +305,10 @@ fn parse_origins(value: &str) -> Result<CorsOrigins, String> {
         if url.origin().is_tuple() && serialized == origin.trim_end_matches('/').to_lowercase() {
             Ok(serialized)
         } else {
-            Err(format!(
-                "`{origin}` is not an origin: scheme, host and port, nothing else"
-            ))
+            Err(format!("`{origin}` is not an origin: scheme, host and port, nothing else"))
         }
     };
-    origins
-        .iter()
-        .map(as_browsers_write_it)
-        .collect::<Result<_, _>>()
-        .map(CorsOrigins::Only)
+    origins.iter().map(as_browsers_write_it).collect::<Result<_, _>>().map(CorsOrigins::Only)
 }
 
 fn parse_level(value: &str) -> Result<LogLevel, String> {

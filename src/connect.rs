@@ -100,11 +100,7 @@ impl Connect {
             authorize_url: self.discogs.authorize_url(&request_token.token),
             state: request_token.token.clone(),
         };
-        let pending = PendingAuthorization {
-            user_id,
-            request_token,
-            granted: None,
-        };
+        let pending = PendingAuthorization { user_id, request_token, granted: None };
         self.states.put(&pending).await?;
         Ok(started)
     }
@@ -122,21 +118,13 @@ impl Connect {
     ) -> Result<Identity, ConnectError> {
         let connect = self.clone();
         let until = Instant::now() + REQUEST_TIME;
-        let task = async move {
-            connect
-                .claim_and_finish(user_id, &state, verifier, until)
-                .await
-        };
+        let task = async move { connect.claim_and_finish(user_id, &state, verifier, until).await };
         let task = self.finishes.spawn(task);
         if let Ok(Ok(finished)) = tokio::time::timeout_at(until.into(), task).await {
             return finished;
         }
         let what = "the finish takes too long; it goes on by itself".to_owned();
-        Err(DiscogsError::Unavailable {
-            step: "finish",
-            what,
-        }
-        .into())
+        Err(DiscogsError::Unavailable { step: "finish", what }.into())
     }
 
     async fn claim_and_finish(
@@ -157,14 +145,7 @@ impl Connect {
             Claimed::NotYours => return Err(ConnectError::StateNotYours),
             Claimed::Unknown => return Err(ConnectError::StateUnknown),
         };
-        let mut finish = Finish {
-            connect: self,
-            claim,
-            pending,
-            consumer,
-            verifier,
-            until,
-        };
+        let mut finish = Finish { connect: self, claim, pending, consumer, verifier, until };
         let finished = finish.run().await;
         finish.end(finished.as_ref().err()).await;
         finished
@@ -183,38 +164,28 @@ impl Connect {
 impl Finish<'_> {
     /// From the exchange, or from where an earlier finish had to stop, to the stored connection.
     async fn run(&mut self) -> Result<Identity, ConnectError> {
-        let Connect {
-            storage, discogs, ..
-        } = self.connect;
+        let Connect { storage, discogs, .. } = self.connect;
         let token = match self.pending.granted.clone() {
             Some(token) => token,
             None => self.exchange().await?,
         };
         let identity = discogs.identity(&self.consumer, &token, self.until).await?;
         let user_id = self.pending.user_id;
-        storage
-            .put_connection(user_id, Provider::Discogs, &token, &identity)
-            .await?;
+        storage.put_connection(user_id, Provider::Discogs, &token, &identity).await?;
         Ok(identity)
     }
 
     /// Exchanges the verifier, and keeps the granted token before anything else can fail.
     async fn exchange(&mut self) -> Result<DiscogsToken, ConnectError> {
-        let Connect {
-            states, discogs, ..
-        } = self.connect;
+        let Connect { states, discogs, .. } = self.connect;
         let request_token = &self.pending.request_token;
-        let token = discogs
-            .access_token(&self.consumer, request_token, &self.verifier, self.until)
-            .await?;
+        let token =
+            discogs.access_token(&self.consumer, request_token, &self.verifier, self.until).await?;
         self.pending.granted = Some(token.clone());
         if let Err(error) = states.granted(&self.claim, &self.pending).await {
             // The token is in our hands: going on is the best that can be done for the person.
             let error = crate::telemetry::chain(&error);
-            tracing::warn!(
-                error,
-                "⚠️ A granted Discogs token could not be kept in the state"
-            );
+            tracing::warn!(error, "⚠️ A granted Discogs token could not be kept in the state");
         }
         Ok(token)
     }
@@ -226,18 +197,13 @@ impl Finish<'_> {
         let ended = match error {
             None => states.remove(state, &self.claim).await,
             Some(ConnectError::Discogs(DiscogsError::VerifierRejected { .. })) => {
-                states
-                    .release(state, &self.claim, Release::VerifierRefused)
-                    .await
+                states.release(state, &self.claim, Release::VerifierRefused).await
             }
             Some(_) => states.release(state, &self.claim, Release::Failed).await,
         };
         if let Err(error) = ended {
             let error = crate::telemetry::chain(&error);
-            tracing::warn!(
-                error,
-                "⚠️ A claim on an OAuth state ends only with its lease"
-            );
+            tracing::warn!(error, "⚠️ A claim on an OAuth state ends only with its lease");
         }
     }
 }

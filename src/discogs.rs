@@ -33,11 +33,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What RFC 3986 section 2.3 leaves as it is.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Calls Discogs.
 #[derive(Debug, Clone)]
@@ -126,12 +122,7 @@ impl Discogs {
             .referer(false)
             .no_proxy()
             .build()?;
-        Ok(Self {
-            client,
-            config,
-            clock,
-            random,
-        })
+        Ok(Self { client, config, clock, random })
     }
 
     /// Asks for a request token; "temporary credentials" in RFC 5849 section 2.1.
@@ -156,10 +147,9 @@ impl Discogs {
         let answer = self.get(call, until).await?;
         match answer.status {
             200..=299 => answer.token(call.step),
-            status @ (400 | 401) => Err(DiscogsError::CredentialsRejected {
-                step: call.step,
-                status,
-            }),
+            status @ (400 | 401) => {
+                Err(DiscogsError::CredentialsRejected { step: call.step, status })
+            }
             _ => Err(answer.refusal(call.step)),
         }
     }
@@ -168,10 +158,7 @@ impl Discogs {
     #[must_use]
     pub fn authorize_url(&self, request_token: &str) -> String {
         let token = utf8_percent_encode(request_token, RESERVED);
-        format!(
-            "{}/oauth/authorize?oauth_token={token}",
-            self.config.web_url
-        )
+        format!("{}/oauth/authorize?oauth_token={token}", self.config.web_url)
     }
 
     /// Exchanges an approved request token for the permanent one; RFC 5849 section 2.3.
@@ -197,17 +184,11 @@ impl Discogs {
             callback: None,
             verifier: Some(verifier.as_str()),
         };
-        let answer = self
-            .send(call, until)
-            .await
-            .map_err(|failure| failure.at(call.step))?;
+        let answer = self.send(call, until).await.map_err(|failure| failure.at(call.step))?;
         match answer.status {
             200..=299 => answer.token(call.step).map(DiscogsToken),
             status @ (400 | 401) if answer.names_the_app() => {
-                Err(DiscogsError::CredentialsRejected {
-                    step: call.step,
-                    status,
-                })
+                Err(DiscogsError::CredentialsRejected { step: call.step, status })
             }
             status @ (400 | 401) => Err(DiscogsError::VerifierRejected { status }),
             _ => Err(answer.refusal(call.step)),
@@ -256,9 +237,7 @@ impl Discogs {
             return first.map_err(|failure| failure.at(call.step));
         }
         clock::pause(pause).await;
-        self.send(call, until)
-            .await
-            .map_err(|failure| failure.at(call.step))
+        self.send(call, until).await.map_err(|failure| failure.at(call.step))
     }
 
     async fn send(&self, call: Call<'_>, until: Instant) -> Result<Answer, Failure> {
@@ -272,32 +251,24 @@ impl Discogs {
             nonce: &self.random.hex(),
             timestamp: self.clock.now().as_seconds(),
         };
-        let authorization = request
-            .authorization()
-            .map_err(|error| Failure::Other(error.to_string()))?;
+        let authorization =
+            request.authorization().map_err(|error| Failure::Other(error.to_string()))?;
         let mut authorization = header::HeaderValue::try_from(authorization)
             .map_err(|_| Failure::Other("the app's credentials fit in no header".to_owned()))?;
         authorization.set_sensitive(true);
         let left = until.saturating_duration_since(Instant::now());
-        let method = if call.method == "POST" {
-            Method::POST
-        } else {
-            Method::GET
-        };
+        let method = if call.method == "POST" { Method::POST } else { Method::GET };
         let mut request = self
             .client
             .request(method.clone(), &url)
             .timeout(left.min(ANSWER_TIMEOUT))
             .header(header::AUTHORIZATION, authorization);
         if method == Method::POST {
-            request = request
-                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body("");
+            request =
+                request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body("");
         }
         let response = request.send().await.map_err(Failure::from)?;
-        Answer::read(response, self.clock.now())
-            .await
-            .map_err(Failure::from)
+        Answer::read(response, self.clock.now()).await.map_err(Failure::from)
     }
 }
 
@@ -325,10 +296,6 @@ impl From<reqwest::Error> for Failure {
             what = format!("{what}: {cause}");
             source = cause.source();
         }
-        if is_before_sending {
-            Self::Other(what)
-        } else {
-            Self::Connection(what)
-        }
+        if is_before_sending { Self::Other(what) } else { Self::Connection(what) }
     }
 }

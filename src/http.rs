@@ -71,9 +71,9 @@ impl AppState {
     /// The storage, once it has been prepared.
     fn storage(&self) -> Result<&dyn Storage, ApiError> {
         match self.health.phase().stage() {
-            Stage::Starting => Err(ApiError::DatabaseUnavailable(
-                "the service is starting".to_owned(),
-            )),
+            Stage::Starting => {
+                Err(ApiError::DatabaseUnavailable("the service is starting".to_owned()))
+            }
             Stage::Ready | Stage::Draining => Ok(&*self.storage),
         }
     }
@@ -99,15 +99,9 @@ pub fn api(app: AppState) -> Router {
         )
         .route("/api/oauth/verify/discogs", post(oauth::verify))
         .route("/api/oauth/status/discogs", get(oauth::status))
-        .route(
-            "/api/oauth/revoke/discogs",
-            axum::routing::delete(oauth::revoke),
-        )
+        .route("/api/oauth/revoke/discogs", axum::routing::delete(oauth::revoke))
         .route("/api/admin/config", get(admin::list))
-        .route(
-            "/api/admin/config/{key}",
-            put(admin::put).delete(admin::delete),
-        )
+        .route("/api/admin/config/{key}", put(admin::put).delete(admin::delete))
         .merge(health_routes());
     let cors = Arc::new(cors::Cors::new(&app.cors_origins));
     finish(routes, app).layer(from_fn_with_state(cors, cors::cors))

@@ -48,11 +48,7 @@ impl Passwords {
     /// Where the operating system gives no more threads.
     pub fn start(workers: NonZeroUsize, random: Random) -> std::io::Result<Self> {
         let decoy = StoredHash::new(random.bytes(), random.bytes());
-        Ok(Self {
-            workers: Workers::start(workers)?,
-            random,
-            decoy,
-        })
+        Ok(Self { workers: Workers::start(workers)?, random, decoy })
     }
 
     /// Hashes a new password with a fresh salt.

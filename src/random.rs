@@ -46,13 +46,11 @@ impl Random {
     /// Draws 16 bytes and writes them as 32 hex digits: a nonce, a `jti`, a claim's id.
     #[must_use]
     pub fn hex(&self) -> String {
-        self.bytes::<16>()
-            .iter()
-            .fold(String::with_capacity(32), |mut text, byte| {
-                // Writing to a `String` can't fail.
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        self.bytes::<16>().iter().fold(String::with_capacity(32), |mut text, byte| {
+            // Writing to a `String` can't fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     /// Draws a UUID of version 4.

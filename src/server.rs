@@ -102,11 +102,7 @@ pub fn bind(config: &Config) -> Result<Listeners, ServerError> {
             listener.set_nonblocking(true)?;
             Ok(listener)
         });
-        listener.map_err(|source| ServerError::Bind {
-            address,
-            variable,
-            source,
-        })
+        listener.map_err(|source| ServerError::Bind { address, variable, source })
     };
     Ok(Listeners {
         api: listen(config.api_address, "API_PORT")?,
@@ -126,34 +122,20 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     announce(&config);
-    let key = Key::new(
-        secret::read_or_make(&config, &surroundings.random)?
-            .expose_secret()
-            .as_bytes(),
-    );
+    let key =
+        Key::new(secret::read_or_make(&config, &surroundings.random)?.expose_secret().as_bytes());
     let _lock = stores::lock(&config.stores)?;
     let stores = open_stores(&config.stores, &surroundings)?;
     let phase = Phase::default();
     let app = assemble(&config, &stores, surroundings, key, phase.clone())?;
 
     let (stop_health, health_stopped) = watch::channel(());
-    let health = serve_health(
-        listeners.health,
-        http::health_only(app.clone()),
-        health_stopped,
-    )?;
+    let health = serve_health(listeners.health, http::health_only(app.clone()), health_stopped)?;
     let (stop_api, api_stopped) = watch::channel(());
-    let api = tokio::spawn(listen::serve(
-        listeners.api,
-        http::api(app.clone()),
-        api_stopped,
-        DRAIN_TIME,
-    ));
-    let prepare = tokio::spawn(prepare(
-        Arc::clone(&stores.storage),
-        config.migrations,
-        phase.clone(),
-    ));
+    let api =
+        tokio::spawn(listen::serve(listeners.api, http::api(app.clone()), api_stopped, DRAIN_TIME));
+    let prepare =
+        tokio::spawn(prepare(Arc::clone(&stores.storage), config.migrations, phase.clone()));
 
     shutdown.await;
     info!("🔧 Stopping: requests under way may end, new ones are not taken");
@@ -177,32 +159,18 @@ fn assemble(
     key: Key,
     phase: Phase,
 ) -> Result<AppState, ServerError> {
-    let Surroundings {
-        clock,
-        random,
-        sandbox_consumer,
-    } = surroundings;
+    let Surroundings { clock, random, sandbox_consumer } = surroundings;
     let discogs =
         Discogs::new(config.discogs.clone(), clock.clone(), random.clone()).map_err(|error| {
-            ServerError::Setup {
-                what: "the client for Discogs",
-                source: error.into(),
-            }
+            ServerError::Setup { what: "the client for Discogs", source: error.into() }
         })?;
     let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let passwords =
-        Passwords::start(cores, random.clone()).map_err(|error| ServerError::Setup {
-            what: "the password workers",
-            source: error.into(),
-        })?;
+    let passwords = Passwords::start(cores, random.clone()).map_err(|error| {
+        ServerError::Setup { what: "the password workers", source: error.into() }
+    })?;
     let OpenedStores { storage, states } = stores.clone();
     Ok(AppState::new(App {
-        health: Health::new(
-            Arc::clone(&storage),
-            Arc::clone(&states),
-            phase,
-            clock.clone(),
-        ),
+        health: Health::new(Arc::clone(&storage), Arc::clone(&states), phase, clock.clone()),
         connect: Connect {
             storage: Arc::clone(&storage),
             states,
@@ -230,11 +198,7 @@ fn announce(config: &Config) {
         }
         Stores::Servers { postgres, redis } => {
             let postgres = format!("{}:{}/{}", postgres.host, postgres.port, postgres.database);
-            info!(
-                postgres,
-                redis = redis.address(),
-                "🚀 Starting on PostgreSQL and Redis"
-            );
+            info!(postgres, redis = redis.address(), "🚀 Starting on PostgreSQL and Redis");
         }
     }
     for warning in &config.warnings {
@@ -256,15 +220,10 @@ fn serve_health(
         what: "the thread of the health port",
         source: source.into(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(setup)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(setup)?;
     let serve = move || runtime.block_on(listen::serve(listener, routes, stopped, Duration::ZERO));
-    thread::Builder::new()
-        .name("health".to_owned())
-        .spawn(serve)
-        .map_err(setup)
+    thread::Builder::new().name("health".to_owned()).spawn(serve).map_err(setup)
 }
 
 /// Prepares the storage, trying again until it succeeds; says what changes, once each.
@@ -298,19 +257,13 @@ fn report_not_prepared(error: &StorageError, problem: &str) {
     if matches!(error, StorageError::SchemaBehind { .. }) {
         error!(problem, "❌ The schema is behind and AUTO_MIGRATE is off");
     } else {
-        warn!(
-            problem,
-            "⚠️ The database is not ready; trying again until it is"
-        );
+        warn!(problem, "⚠️ The database is not ready; trying again until it is");
     }
 }
 
 async fn drain_finishes(finishes: &TaskTracker) {
     finishes.close();
-    if tokio::time::timeout(DRAIN_TIME, finishes.wait())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(DRAIN_TIME, finishes.wait()).await.is_err() {
         warn!("⚠️ A Discogs connection that was being finished was cut off");
     }
 }

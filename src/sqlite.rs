@@ -71,11 +71,7 @@ impl Database {
     /// Names the file; nothing is opened.
     #[must_use]
     pub fn new(path: PathBuf) -> Arc<Self> {
-        Arc::new(Self {
-            path,
-            threads: Mutex::default(),
-            damage: Arc::default(),
-        })
+        Arc::new(Self { path, threads: Mutex::default(), damage: Arc::default() })
     }
 
     /// Where the file is.
@@ -114,8 +110,7 @@ impl Database {
         if let Some(damage) = self.damage.get() {
             return Err(SqliteError::Damaged(damage.clone()));
         }
-        self.read(|connection| connection.query_row("select 1", [], |_| Ok(())))
-            .await
+        self.read(|connection| connection.query_row("select 1", [], |_| Ok(()))).await
     }
 
     /// Runs one read on the reader's thread.

@@ -93,10 +93,7 @@ pub trait OAuthStates: Debug + Send + Sync {
         user_id: Uuid,
         claim: &ClaimId,
     ) -> Result<Claimed, StateError> {
-        let step = Step::Claim {
-            user_id,
-            claim: claim.clone(),
-        };
+        let step = Step::Claim { user_id, claim: claim.clone() };
         Ok(match self.step(state, step).await? {
             Outcome::Claimed(pending) => Claimed::Yours(pending),
             Outcome::Busy => Claimed::Busy,
@@ -107,15 +104,7 @@ pub trait OAuthStates: Debug + Send + Sync {
 
     /// Gives a claim back, if it is still held.
     async fn release(&self, state: &str, claim: &ClaimId, why: Release) -> Result<(), StateError> {
-        self.step(
-            state,
-            Step::Release {
-                claim: claim.clone(),
-                why,
-            },
-        )
-        .await
-        .map(drop)
+        self.step(state, Step::Release { claim: claim.clone(), why }).await.map(drop)
     }
 
     /// Keeps the token that Discogs granted; the life of the state starts again.
@@ -125,23 +114,13 @@ pub trait OAuthStates: Debug + Send + Sync {
         pending: &PendingAuthorization,
     ) -> Result<(), StateError> {
         let state = &pending.request_token.token;
-        let step = Step::Granted {
-            claim: claim.clone(),
-            pending: pending.clone(),
-        };
+        let step = Step::Granted { claim: claim.clone(), pending: pending.clone() };
         self.step(state, step).await.map(drop)
     }
 
     /// Removes a state that has served its purpose, unless another finish holds it.
     async fn remove(&self, state: &str, claim: &ClaimId) -> Result<(), StateError> {
-        self.step(
-            state,
-            Step::Remove {
-                claim: claim.clone(),
-            },
-        )
-        .await
-        .map(drop)
+        self.step(state, Step::Remove { claim: claim.clone() }).await.map(drop)
     }
 }
 

@@ -42,21 +42,11 @@ pub fn start(level: LogLevel, format: LogFormat) -> Result<(), TryInitError> {
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = if is_pretty {
-        lines
-            .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
-            .boxed()
+        lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).boxed()
     } else {
-        lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .boxed()
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
     };
-    tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
-        .try_init()?;
+    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }
@@ -78,12 +68,6 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 /// Says where a panic happened; its message may hold anything, so it is left out.
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
-    let place = panic
-        .location()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    tracing::error!(
-        place,
-        "❌ A panic: this is a mistake in the service, please report it"
-    );
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "❌ A panic: this is a mistake in the service, please report it");
 }

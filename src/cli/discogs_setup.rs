@@ -52,13 +52,7 @@ async fn show(storage: &dyn Storage) -> anyhow::Result<()> {
         let entry = entries.iter().find(|entry| entry.key == key);
         let shown = entry.map_or_else(
             || "not set".to_owned(),
-            |entry| {
-                format!(
-                    "{} (since {})",
-                    mask(entry.value.expose_secret()),
-                    entry.updated_at
-                )
-            },
+            |entry| format!("{} (since {})", mask(entry.value.expose_secret()), entry.updated_at),
         );
         say(&format!("{}: {shown}", key.as_str()))?;
     }
@@ -68,25 +62,13 @@ async fn show(storage: &dyn Storage) -> anyhow::Result<()> {
 /// The values to write, in the order in which stdin gives them.
 fn values(arguments: &Arguments) -> anyhow::Result<Vec<(ConfigKey, ConfigValue)>> {
     let given = [
-        (
-            ConfigKey::DiscogsConsumerKey,
-            "--consumer-key",
-            &arguments.consumer_key,
-        ),
-        (
-            ConfigKey::DiscogsConsumerSecret,
-            "--consumer-secret",
-            &arguments.consumer_secret,
-        ),
+        (ConfigKey::DiscogsConsumerKey, "--consumer-key", &arguments.consumer_key),
+        (ConfigKey::DiscogsConsumerSecret, "--consumer-secret", &arguments.consumer_secret),
     ];
     let mut values = Vec::new();
     for (key, option, given) in given {
         let Some(given) = given else { continue };
-        let text = if given == "-" {
-            line_of_stdin()?
-        } else {
-            given.clone()
-        };
+        let text = if given == "-" { line_of_stdin()? } else { given.clone() };
         let value =
             ConfigValue::parse(&text).map_err(|error| UsageError(format!("{option}: {error}")))?;
         values.push((key, value));

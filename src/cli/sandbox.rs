@@ -27,10 +27,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn sandbox(arguments: &Arguments) -> anyhow::Result<()> {
     let sandbox = start(arguments.port, &surroundings()?).await?;
-    say(&format!(
-        "A stand-in for Discogs listens on {}.",
-        sandbox.url()
-    ))?;
+    say(&format!("A stand-in for Discogs listens on {}.", sandbox.url()))?;
     say(&format!(
         "Consumer key {CONSUMER_KEY}, consumer secret {CONSUMER_SECRET}. Ctrl-C ends it."
     ))?;

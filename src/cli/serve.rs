@@ -39,17 +39,10 @@ pub(super) async fn serve(arguments: &Arguments, environment: &Environment) -> a
     } else {
         None
     };
-    let (terminate, interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    let served = server::run(
-        config,
-        listeners,
-        surroundings,
-        told_to_stop(terminate, interrupt),
-    )
-    .await;
+    let (terminate, interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let served =
+        server::run(config, listeners, surroundings, told_to_stop(terminate, interrupt)).await;
     drop(sandbox);
     Ok(served?)
 }

@@ -40,10 +40,7 @@ impl Environment {
             None
         });
         let variables = variables.collect::<Vec<_>>();
-        Self {
-            not_unicode,
-            ..Self::of(variables)
-        }
+        Self { not_unicode, ..Self::of(variables) }
     }
 
     /// Takes these variables: for tests.
@@ -51,16 +48,9 @@ impl Environment {
     pub fn of<N: Into<String>, V: Into<String>>(
         variables: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
-        let variables = variables
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()));
-        let variables = variables
-            .filter(|(_, value): &(_, String)| !value.is_empty())
-            .collect();
-        Self {
-            variables,
-            not_unicode: Vec::new(),
-        }
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let variables = variables.filter(|(_, value): &(_, String)| !value.is_empty()).collect();
+        Self { variables, not_unicode: Vec::new() }
     }
 
     /// One variable; `None` where it is not set or empty.
@@ -72,16 +62,9 @@ impl Environment {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(environment: &'a Environment) -> Self {
-        let mut reader = Self {
-            environment,
-            problems: Vec::new(),
-            warnings: Vec::new(),
-        };
+        let mut reader = Self { environment, problems: Vec::new(), warnings: Vec::new() };
         for name in &environment.not_unicode {
-            if super::VARIABLES
-                .iter()
-                .any(|variable| variable.is_named(name))
-            {
+            if super::VARIABLES.iter().any(|variable| variable.is_named(name)) {
                 reader.problem(name, "is not valid UTF-8", "plain text");
             }
         }
@@ -91,12 +74,7 @@ impl<'a> Reader<'a> {
     /// The variables whose name begins with one of these, in alphabetical order.
     pub(super) fn names_beginning_with(&self, prefixes: &[&str]) -> Vec<&'a str> {
         let is_meant = |name: &&str| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        self.environment
-            .variables
-            .keys()
-            .map(String::as_str)
-            .filter(is_meant)
-            .collect()
+        self.environment.variables.keys().map(String::as_str).filter(is_meant).collect()
     }
 
     /// A variable as it stands.
@@ -149,11 +127,7 @@ impl<'a> Reader<'a> {
             }
             Ok(content) => Some(content.trim().to_owned()),
             Err(error) => {
-                self.problem(
-                    &file_name,
-                    format!("`{path}` can't be read: {error}"),
-                    &example,
-                );
+                self.problem(&file_name, format!("`{path}` can't be read: {error}"), &example);
                 None
             }
         }
@@ -161,9 +135,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn has_problem_with(&self, name: &str) -> bool {
         let file_name = format!("{name}_FILE");
-        self.problems
-            .iter()
-            .any(|problem| [name, &file_name].contains(&problem.name()))
+        self.problems.iter().any(|problem| [name, &file_name].contains(&problem.name()))
     }
 
     /// Notes that a variable is missing, unless something else is wrong with it already.

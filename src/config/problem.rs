@@ -21,11 +21,7 @@ pub struct ConfigError {
 impl Problem {
     /// `what` follows the name in a sentence: "is not a port".
     pub(super) fn new(name: &str, what: impl Into<String>, example: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            what: what.into(),
-            example: example.to_owned(),
-        }
+        Self { name: name.to_owned(), what: what.into(), example: example.to_owned() }
     }
 
     /// The variable that is wrong.
@@ -49,11 +45,7 @@ impl ConfigError {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {} (for example: {})",
-            self.name, self.what, self.example
-        )
+        write!(f, "{} {} (for example: {})", self.name, self.what, self.example)
     }
 }
 

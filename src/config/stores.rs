@@ -87,18 +87,12 @@ impl RedisConfig {
         let Ok(url) = Url::parse(self.url.expose_secret()) else {
             return String::new();
         };
-        format!(
-            "{}:{}",
-            url.host_str().unwrap_or_default(),
-            url.port().unwrap_or(6379)
-        )
+        format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or(6379))
     }
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
-    let data_dir = reader
-        .text("DATA_DIR")
-        .map_or_else(|| PathBuf::from("./data"), PathBuf::from);
+    let data_dir = reader.text("DATA_DIR").map_or_else(|| PathBuf::from("./data"), PathBuf::from);
     let embedded = Stores::Embedded(EmbeddedStores { data_dir });
     let present = reader.names_beginning_with(&SERVER_PREFIXES);
     if present.is_empty() {
@@ -129,11 +123,7 @@ fn read_postgres(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<Postgres
     let database = reader.text("POSTGRES_DATABASE");
     let why = format!("belongs to PostgreSQL, which {asked_for_by} asks for");
     for (name, is_missing, example) in [
-        (
-            "POSTGRES_ADDRESS",
-            address.is_none(),
-            POSTGRES_ADDRESS_EXAMPLE,
-        ),
+        ("POSTGRES_ADDRESS", address.is_none(), POSTGRES_ADDRESS_EXAMPLE),
         ("POSTGRES_USERNAME", username.is_none(), "discogsography"),
         ("POSTGRES_PASSWORD", password.is_none(), "a long random one"),
         ("POSTGRES_DATABASE", database.is_none(), "discogsography"),
@@ -144,13 +134,7 @@ fn read_postgres(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<Postgres
     }
     let (host, port) = address?;
     let database = database?.to_owned();
-    Some(PostgresConfig {
-        host,
-        port,
-        username: username?,
-        password: password?,
-        database,
-    })
+    Some(PostgresConfig { host, port, username: username?, password: password?, database })
 }
 
 fn read_redis(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisConfig> {
@@ -162,23 +146,14 @@ fn read_redis(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisConfig
         reader.missing("REDIS_URL", &why, REDIS_URL_EXAMPLE);
         return None;
     };
-    Some(RedisConfig {
-        url,
-        key_prefix: RedisConfig::KEY_PREFIX.to_owned(),
-    })
+    Some(RedisConfig { url, key_prefix: RedisConfig::KEY_PREFIX.to_owned() })
 }
 
 /// Reads `host:port`, `host`, `[IPv6]:port` or `[IPv6]`.
 fn parse_address(value: &str) -> Result<(String, u16), String> {
-    let (host, port) = match value
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
+    let (host, port) = match value.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host, None),
-        Some((host, port)) => (
-            host,
-            Some(port.strip_prefix(':').ok_or("has no `:` after `]`")?),
-        ),
+        Some((host, port)) => (host, Some(port.strip_prefix(':').ok_or("has no `:` after `]`")?)),
         None => match value.split_once(':') {
             Some((_, port)) if port.contains(':') => {
                 return Err("an IPv6 address needs brackets".to_owned());

@@ -20,27 +20,15 @@ impl Variable {
 }
 
 const fn plain(name: &'static str, default: &'static str) -> Variable {
-    Variable {
-        name,
-        default: Some(default),
-        may_be_a_file: false,
-    }
+    Variable { name, default: Some(default), may_be_a_file: false }
 }
 
 const fn without_default(name: &'static str) -> Variable {
-    Variable {
-        name,
-        default: None,
-        may_be_a_file: false,
-    }
+    Variable { name, default: None, may_be_a_file: false }
 }
 
 const fn or_file(name: &'static str) -> Variable {
-    Variable {
-        name,
-        default: None,
-        may_be_a_file: true,
-    }
+    Variable { name, default: None, may_be_a_file: true }
 }
 
 /// Every variable, in the order of `docs/configuration.md`.

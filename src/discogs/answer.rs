@@ -35,17 +35,8 @@ impl Answer {
         mut response: reqwest::Response,
         now: Timestamp,
     ) -> reqwest::Result<Self> {
-        let text = |name| {
-            response
-                .headers()
-                .get(name)?
-                .to_str()
-                .ok()
-                .map(str::to_owned)
-        };
-        let content_type = text(header::CONTENT_TYPE)
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let text = |name| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let content_type = text(header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
         let retry_after = text(header::RETRY_AFTER);
         let status = response.status().as_u16();
         let mut body = Vec::new();
@@ -56,13 +47,7 @@ impl Answer {
             body.extend_from_slice(chunk.get(..BODY_LENGTH - body.len()).unwrap_or(&chunk));
         }
         let is_html = content_type.contains("html") || begins_like_html(&body);
-        Ok(Self {
-            status,
-            is_html,
-            retry_after,
-            received_at: now,
-            body,
-        })
+        Ok(Self { status, is_html, retry_after, received_at: now, body })
     }
 
     /// A token with its secret, form-encoded (RFC 5849 section 2.1).
@@ -73,17 +58,10 @@ impl Answer {
             let (_, value) = form_urlencoded::parse(&self.body).find(|(key, _)| key == name)?;
             let is_sane =
                 !value.is_empty() && !value.contains('\0') && value.chars().count() <= TOKEN_LENGTH;
-            if is_sane {
-                Some(value.into_owned())
-            } else {
-                None
-            }
+            if is_sane { Some(value.into_owned()) } else { None }
         };
         match (field("oauth_token"), field("oauth_token_secret")) {
-            (Some(token), Some(secret)) => Ok(Token {
-                token,
-                secret: secret.into(),
-            }),
+            (Some(token), Some(secret)) => Ok(Token { token, secret: secret.into() }),
             _ => Err(self.senseless(step, "the answer holds no token with its secret")),
         }
     }
@@ -96,20 +74,14 @@ impl Answer {
             Some(Value::Number(number)) if number.is_u64() => number.to_string(),
             _ => return Err(self.senseless(step, "the identity has no id")),
         };
-        let username = identity
-            .get("username")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let username = identity.get("username").and_then(Value::as_str).unwrap_or_default();
         if username.is_empty() || username.contains('\0') {
             return Err(self.senseless(step, "the identity has no username"));
         }
         if username.chars().count() > DISCOGS_NAME_LENGTH {
             return Err(self.senseless(step, "the username is too long"));
         }
-        Ok(Identity {
-            id,
-            username: username.to_owned(),
-        })
+        Ok(Identity { id, username: username.to_owned() })
     }
 
     /// Whether a refusal is about the app's credentials and not about the person's PIN.
@@ -121,22 +93,14 @@ impl Answer {
     /// What any answer means that the step itself has no meaning for.
     pub(super) fn refusal(&self, step: &'static str) -> DiscogsError {
         match self.status {
-            429 => DiscogsError::RateLimited {
-                retry_after: self.retry_after(),
-            },
+            429 => DiscogsError::RateLimited { retry_after: self.retry_after() },
             status @ (403 | 503) if self.is_html => DiscogsError::Blocked { step, status },
-            status => DiscogsError::Unavailable {
-                step,
-                what: format!("status {status}"),
-            },
+            status => DiscogsError::Unavailable { step, what: format!("status {status}") },
         }
     }
 
     fn senseless(&self, step: &'static str, what: &str) -> DiscogsError {
-        DiscogsError::Unavailable {
-            step,
-            what: format!("status {}, but {what}", self.status),
-        }
+        DiscogsError::Unavailable { step, what: format!("status {}, but {what}", self.status) }
     }
 
     /// Seconds or a date (RFC 9110 section 10.2.3), within bounds.

@@ -57,9 +57,7 @@ pub(super) async fn list(
             updated_at: entry.map(|entry| entry.updated_at),
         }
     });
-    Ok(Json(ConfigListAnswer {
-        config: config.into(),
-    }))
+    Ok(Json(ConfigListAnswer { config: config.into() }))
 }
 
 /// `PUT /api/admin/config/{key}`
@@ -71,11 +69,7 @@ pub(super) async fn put(
 ) -> Result<Json<ConfigAnswer>, ApiError> {
     let value = mask(request.value.expose());
     let updated_at = app.storage()?.put_config(&[(key, request.value)]).await?;
-    Ok(Json(ConfigAnswer {
-        key: key.as_str(),
-        value,
-        updated_at,
-    }))
+    Ok(Json(ConfigAnswer { key: key.as_str(), value, updated_at }))
 }
 
 /// `DELETE /api/admin/config/{key}`
@@ -106,8 +100,6 @@ impl axum::extract::FromRequestParts<AppState> for KnownKey {
 
 impl Input for PutRequest {
     fn read(fields: &mut Fields) -> Option<Self> {
-        Some(Self {
-            value: fields.parse("value", ConfigValue::parse)?,
-        })
+        Some(Self { value: fields.parse("value", ConfigValue::parse)? })
     }
 }

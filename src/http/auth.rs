@@ -52,11 +52,7 @@ pub(super) async fn register(
 ) -> Result<(StatusCode, Json<UserAnswer>), ApiError> {
     let storage = app.storage()?;
     let hashed_password = app.passwords.hash(request.password).await?;
-    let new = NewUser {
-        id: app.random.uuid(),
-        email: request.email,
-        hashed_password,
-    };
+    let new = NewUser { id: app.random.uuid(), email: request.email, hashed_password };
     let user = storage.create_user(&new).await?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }
@@ -68,10 +64,7 @@ pub(super) async fn login(
 ) -> Result<Json<AccessTokenAnswer>, ApiError> {
     let user = app.storage()?.user_by_email(&request.email).await?;
     let hashed_password = user.as_ref().map(|user| &user.hashed_password);
-    let is_right = app
-        .passwords
-        .verify(request.password, hashed_password)
-        .await?;
+    let is_right = app.passwords.verify(request.password, hashed_password).await?;
     let user = user.filter(|user| is_right && user.is_active);
     let user = user.ok_or(ApiError::InvalidCredentials)?;
     let expires_in = app.access_token_life.as_secs();
@@ -83,11 +76,7 @@ pub(super) async fn login(
         exp: iat + expires_in,
         jti: app.random.hex(),
     });
-    Ok(Json(AccessTokenAnswer {
-        access_token,
-        token_type: "bearer",
-        expires_in,
-    }))
+    Ok(Json(AccessTokenAnswer { access_token, token_type: "bearer", expires_in }))
 }
 
 /// `GET /api/auth/me`
@@ -99,10 +88,7 @@ impl Input for RegisterRequest {
     fn read(fields: &mut Fields) -> Option<Self> {
         let email = fields.parse("email", Email::parse);
         let password = fields.parse("password", NewPassword::parse);
-        Some(Self {
-            email: email?,
-            password: password?,
-        })
+        Some(Self { email: email?, password: password? })
     }
 }
 
@@ -110,10 +96,7 @@ impl Input for LoginRequest {
     fn read(fields: &mut Fields) -> Option<Self> {
         let email = fields.parse("email", |raw| Ok::<_, Refusal>(normalize_email(raw)));
         let password = fields.text("password").map(SecretString::from);
-        Some(Self {
-            email: email?,
-            password: password?,
-        })
+        Some(Self { email: email?, password: password? })
     }
 }
 

@@ -34,10 +34,7 @@ impl Cors {
         match origins {
             CorsOrigins::Any => Self::Any,
             CorsOrigins::Only(origins) => Self::Only(
-                origins
-                    .iter()
-                    .filter_map(|origin| HeaderValue::try_from(origin).ok())
-                    .collect(),
+                origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok()).collect(),
             ),
         }
     }
@@ -54,11 +51,7 @@ impl Cors {
 /// Answers preflights, and says who may read all other answers.
 pub(super) async fn cors(State(cors): State<Arc<Cors>>, request: Request, next: Next) -> Response {
     let allowed = cors.allowed(request.headers().get(header::ORIGIN));
-    let mut response = if is_preflight(&request) {
-        preflight()
-    } else {
-        next.run(request).await
-    };
+    let mut response = if is_preflight(&request) { preflight() } else { next.run(request).await };
     let headers = response.headers_mut();
     if matches!(*cors, Cors::Only(_)) {
         headers.append(header::VARY, HeaderValue::from_static("Origin"));

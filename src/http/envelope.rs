@@ -25,15 +25,9 @@ const REQUEST_ID_LENGTH: usize = 64;
 
 /// On every answer; only what the service answers with needs a browser's trust, and that is JSON.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("strict-origin-when-cross-origin"),
-    ),
+    (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
     (
         HeaderName::from_static("permissions-policy"),
         HeaderValue::from_static("geolocation=(), microphone=(), camera=()"),
@@ -65,9 +59,7 @@ pub(super) async fn envelope(
     let route = request.extensions().get::<MatchedPath>();
     let line = Line {
         method: request.method().clone(),
-        route: route
-            .map(|route| route.as_str().to_owned())
-            .unwrap_or_default(),
+        route: route.map(|route| route.as_str().to_owned()).unwrap_or_default(),
         request_id: request_id(request.headers(), &app),
         user: UserOfRequest::default(),
         begun: Instant::now(),
@@ -132,21 +124,9 @@ impl Line {
     fn write(&self, status: StatusCode, report: Option<&Report>) {
         let is_probe = self.route.starts_with("/health");
         if status == StatusCode::INTERNAL_SERVER_ERROR {
-            request_line!(
-                error,
-                self,
-                status,
-                report,
-                "❌ A request met a mistake of ours"
-            );
+            request_line!(error, self, status, report, "❌ A request met a mistake of ours");
         } else if status.is_server_error() {
-            request_line!(
-                warn,
-                self,
-                status,
-                report,
-                "⚠️ A request could not be served"
-            );
+            request_line!(warn, self, status, report, "⚠️ A request could not be served");
         } else if is_probe && status.is_success() {
             request_line!(debug, self, status, report, "🏥 A probe was answered");
         } else {
@@ -169,9 +149,7 @@ mod tests {
     async fn a_panic_is_answered_as_an_internal_error() {
         let response = catch_panic(async { panic!("secret") }).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        let body = axum::body::to_bytes(response.into_body(), 1024)
-            .await
-            .unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
         assert_eq!(
             serde_json::from_slice::<serde_json::Value>(&body).unwrap(),
             serde_json::json!({

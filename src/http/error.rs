@@ -167,11 +167,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let &Row {
-            status,
-            code,
-            detail,
-        } = self.row();
+        let &Row { status, code, detail } = self.row();
         let detail = match &self {
             Self::InvalidInput(errors) => json!(errors),
             _ => Value::from(detail),
@@ -184,15 +180,9 @@ impl IntoResponse for ApiError {
         }
         if let Some(wait) = self.retry_after() {
             let seconds = wait.as_secs_f64().ceil().max(1.0);
-            headers.insert(
-                header::RETRY_AFTER,
-                HeaderValue::from(whole_seconds(seconds)),
-            );
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(seconds)));
         }
-        response.extensions_mut().insert(Report {
-            code,
-            chain: self.cause(),
-        });
+        response.extensions_mut().insert(Report { code, chain: self.cause() });
         response
     }
 }

@@ -51,9 +51,7 @@ impl FromRequestParts<AppState> for CurrentUser {
         let verified = app.key.verify(token, app.clock.now().since_epoch());
         let user_id = verified.map_err(|_| ApiError::InvalidToken)?.sub;
         let user = app.storage()?.user_by_id(user_id).await?;
-        let user = user
-            .filter(|user| user.is_active)
-            .ok_or(ApiError::InvalidToken)?;
+        let user = user.filter(|user| user.is_active).ok_or(ApiError::InvalidToken)?;
         if let Some(of_request) = parts.extensions.get::<UserOfRequest>() {
             // Set once: a request has one user.
             let _ = of_request.0.set(user.id);
@@ -67,11 +65,7 @@ impl FromRequestParts<AppState> for AdminUser {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let CurrentUser(user) = CurrentUser::from_request_parts(parts, app).await?;
-        if user.is_admin {
-            Ok(Self)
-        } else {
-            Err(ApiError::AdminRequired)
-        }
+        if user.is_admin { Ok(Self) } else { Err(ApiError::AdminRequired) }
     }
 }
 
@@ -104,10 +98,7 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, ApiError> {
 
 fn split_at_blank(value: &[u8]) -> (&[u8], &[u8]) {
     let value = value.trim_ascii();
-    let end = value
-        .iter()
-        .position(u8::is_ascii_whitespace)
-        .unwrap_or(value.len());
+    let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end);
     (scheme, rest.trim_ascii())
 }
@@ -117,12 +108,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
         return true;
     };
-    let essence = content_type
-        .to_str()
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default();
+    let essence = content_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();
     essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"))

@@ -117,13 +117,7 @@ impl Health {
         phase: Phase,
         clock: Clock,
     ) -> Self {
-        Self {
-            storage,
-            states,
-            phase,
-            clock,
-            last: Mutex::default(),
-        }
+        Self { storage, states, phase, clock, last: Mutex::default() }
     }
 
     /// The stage of the service.
@@ -146,20 +140,11 @@ impl Health {
                 checked
             }
         };
-        Checks {
-            service: self.phase.stage(),
-            database,
-            state_store,
-        }
+        Checks { service: self.phase.stage(), database, state_store }
     }
 
     fn answer(&self, status: Status, checks: Option<Checks>) -> HealthAnswer {
-        HealthAnswer {
-            service: "api",
-            status,
-            timestamp: self.clock.now(),
-            checks,
-        }
+        HealthAnswer { service: "api", status, timestamp: self.clock.now(), checks }
     }
 }
 
@@ -182,11 +167,7 @@ pub(super) async fn live(State(app): State<AppState>) -> HealthResponse {
 /// `GET /health/ready`
 pub(super) async fn ready(State(app): State<AppState>) -> HealthResponse {
     let is_ready = app.health.phase.stage() == Stage::Ready;
-    let status = if is_ready {
-        Status::Healthy
-    } else {
-        Status::Unhealthy
-    };
+    let status = if is_ready { Status::Healthy } else { Status::Unhealthy };
     HealthResponse(app.health.answer(status, None))
 }
 
@@ -206,9 +187,5 @@ impl IntoResponse for HealthResponse {
 }
 
 fn up<E, T>(checked: &Result<Result<(), E>, T>) -> Up {
-    if matches!(checked, Ok(Ok(()))) {
-        Up::Up
-    } else {
-        Up::Down
-    }
+    if matches!(checked, Ok(Ok(()))) { Up::Up } else { Up::Down }
 }

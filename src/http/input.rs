@@ -46,10 +46,8 @@ pub(super) struct Fields {
 
 impl Refusal {
     /// A state that is empty; a long one is merely unknown.
-    pub(super) const EMPTY: Self = Self {
-        kind: "string_too_short",
-        msg: "String should have at least 1 character",
-    };
+    pub(super) const EMPTY: Self =
+        Self { kind: "string_too_short", msg: "String should have at least 1 character" };
 }
 
 impl Fields {
@@ -60,25 +58,15 @@ impl Fields {
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         let refusal = match self.object.get(name) {
-            None => Refusal {
-                kind: "missing",
-                msg: "Field required",
-            },
+            None => Refusal { kind: "missing", msg: "Field required" },
             Some(Value::String(text)) => match parse(text) {
                 Ok(parsed) => return Some(parsed),
                 Err(refusal) => refusal.into(),
             },
-            Some(_) => Refusal {
-                kind: "string_type",
-                msg: "Input should be a valid string",
-            },
+            Some(_) => Refusal { kind: "string_type", msg: "Input should be a valid string" },
         };
         let loc = vec![Location::Name("body"), Location::Name(name)];
-        self.errors.push(FieldError {
-            kind: refusal.kind,
-            loc,
-            msg: refusal.msg,
-        });
+        self.errors.push(FieldError { kind: refusal.kind, loc, msg: refusal.msg });
         None
     }
 
@@ -90,18 +78,8 @@ impl Fields {
 
 /// Reads a whole body.
 pub(super) fn read<T: Input>(body: &[u8]) -> Result<T, Vec<FieldError>> {
-    let whole = |kind, msg| {
-        vec![FieldError {
-            kind,
-            loc: vec![Location::Name("body")],
-            msg,
-        }]
-    };
-    let value = if body.is_empty() {
-        Value::Null
-    } else {
-        parse_json(body)?
-    };
+    let whole = |kind, msg| vec![FieldError { kind, loc: vec![Location::Name("body")], msg }];
+    let value = if body.is_empty() { Value::Null } else { parse_json(body)? };
     let object = match value {
         Value::Object(object) => object,
         Value::Null => return Err(whole("missing", "Field required")),
@@ -112,10 +90,7 @@ pub(super) fn read<T: Input>(body: &[u8]) -> Result<T, Vec<FieldError>> {
             ));
         }
     };
-    let mut fields = Fields {
-        object,
-        errors: Vec::new(),
-    };
+    let mut fields = Fields { object, errors: Vec::new() };
     match T::read(&mut fields) {
         Some(input) if fields.errors.is_empty() => Ok(input),
         _ => Err(fields.errors),
@@ -125,11 +100,7 @@ pub(super) fn read<T: Input>(body: &[u8]) -> Result<T, Vec<FieldError>> {
 /// What a body that is cut off or broken at `offset` is answered with.
 pub(super) fn json_invalid(offset: usize) -> Vec<FieldError> {
     let loc = vec![Location::Name("body"), Location::Offset(offset)];
-    vec![FieldError {
-        kind: "json_invalid",
-        loc,
-        msg: "JSON decode error",
-    }]
+    vec![FieldError { kind: "json_invalid", loc, msg: "JSON decode error" }]
 }
 
 fn parse_json(body: &[u8]) -> Result<Value, Vec<FieldError>> {
@@ -141,37 +112,29 @@ fn offset(body: &[u8], error: &serde_json::Error) -> usize {
     if error.is_eof() {
         return body.len();
     }
-    let lines_before = body
-        .split_inclusive(|byte| *byte == b'\n')
-        .take(error.line() - 1);
+    let lines_before = body.split_inclusive(|byte| *byte == b'\n').take(error.line() - 1);
     let begin: usize = lines_before.map(<[u8]>::len).sum();
     (begin + error.column().saturating_sub(1)).min(body.len())
 }
 
 impl From<EmailError> for Refusal {
     fn from(_: EmailError) -> Self {
-        Self {
-            kind: "value_error",
-            msg: "Value error, Invalid email address",
-        }
+        Self { kind: "value_error", msg: "Value error, Invalid email address" }
     }
 }
 
 impl From<NewPasswordError> for Refusal {
     fn from(error: NewPasswordError) -> Self {
         match error {
-            NewPasswordError::TooShort => Self {
-                kind: "string_too_short",
-                msg: "String should have at least 8 characters",
-            },
-            NewPasswordError::TooLong => Self {
-                kind: "string_too_long",
-                msg: "String should have at most 1024 characters",
-            },
-            NewPasswordError::ContainsNul => Self {
-                kind: "value_error",
-                msg: "Value error, Password must not contain NUL",
-            },
+            NewPasswordError::TooShort => {
+                Self { kind: "string_too_short", msg: "String should have at least 8 characters" }
+            }
+            NewPasswordError::TooLong => {
+                Self { kind: "string_too_long", msg: "String should have at most 1024 characters" }
+            }
+            NewPasswordError::ContainsNul => {
+                Self { kind: "value_error", msg: "Value error, Password must not contain NUL" }
+            }
         }
     }
 }
@@ -183,20 +146,14 @@ impl From<VerifierError> for Refusal {
             VerifierError::TooLong => "Value error, PIN must have at most 128 characters",
             VerifierError::Invisible => "Value error, PIN must not contain blanks or line breaks",
         };
-        Self {
-            kind: "value_error",
-            msg,
-        }
+        Self { kind: "value_error", msg }
     }
 }
 
 impl From<ConfigValueError> for Refusal {
     fn from(_: ConfigValueError) -> Self {
         let msg = "Value error, Value must be 1 to 256 visible ASCII characters";
-        Self {
-            kind: "value_error",
-            msg,
-        }
+        Self { kind: "value_error", msg }
     }
 }
 
@@ -245,10 +202,7 @@ mod tests {
     fn broken_json_is_located_by_its_byte() {
         assert_eq!(errors(b"{"), invalid_at(1));
         assert_eq!(errors(b"{\"a\": x}"), invalid_at(6));
-        assert_eq!(
-            errors("{\n \"ä\": 1,\n \"b\": ?}".as_bytes()),
-            invalid_at(17)
-        );
+        assert_eq!(errors("{\n \"ä\": 1,\n \"b\": ?}".as_bytes()), invalid_at(17));
         assert_eq!(errors(b"{} {}"), invalid_at(3));
         assert_eq!(errors(b"  "), invalid_at(2));
     }

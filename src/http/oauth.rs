@@ -76,10 +76,7 @@ pub(super) async fn verify(
     State(app): State<AppState>,
     JsonBody(request): JsonBody<VerifyRequest>,
 ) -> Result<Json<VerifyAnswer>, ApiError> {
-    let identity = app
-        .connect
-        .finish(user.id, request.state, request.verifier)
-        .await;
+    let identity = app.connect.finish(user.id, request.state, request.verifier).await;
     let identity = identity.map_err(|error| ApiError::of_flow(error, FlowStep::Verify))?;
     Ok(Json(VerifyAnswer {
         connected: true,
@@ -93,10 +90,7 @@ pub(super) async fn status(
     CurrentUser(user): CurrentUser,
     State(app): State<AppState>,
 ) -> Result<Json<StatusAnswer>, ApiError> {
-    let connection = app
-        .storage()?
-        .connection(user.id, Provider::Discogs)
-        .await?;
+    let connection = app.storage()?.connection(user.id, Provider::Discogs).await?;
     Ok(Json(match connection {
         None => StatusAnswer::NotConnected { connected: false },
         Some(connection) => StatusAnswer::Connected {
@@ -113,25 +107,16 @@ pub(super) async fn revoke(
     CurrentUser(user): CurrentUser,
     State(app): State<AppState>,
 ) -> Result<Json<RevokeAnswer>, ApiError> {
-    app.storage()?
-        .delete_connection(user.id, Provider::Discogs)
-        .await?;
+    app.storage()?.delete_connection(user.id, Provider::Discogs).await?;
     Ok(Json(RevokeAnswer { revoked: true }))
 }
 
 impl Input for VerifyRequest {
     fn read(fields: &mut Fields) -> Option<Self> {
         let state = fields.parse("state", |raw| {
-            if raw.is_empty() {
-                Err(Refusal::EMPTY)
-            } else {
-                Ok(raw.to_owned())
-            }
+            if raw.is_empty() { Err(Refusal::EMPTY) } else { Ok(raw.to_owned()) }
         });
         let verifier = fields.parse("oauth_verifier", Verifier::parse);
-        Some(Self {
-            state: state?,
-            verifier: verifier?,
-        })
+        Some(Self { state: state?, verifier: verifier? })
     }
 }

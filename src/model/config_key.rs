@@ -105,11 +105,7 @@ impl ConfigEntry {
 pub fn mask(value: &str) -> String {
     let length = value.chars().count();
     let is_shown = |at| length > FULLY_MASKED_LENGTH && (at < 2 || at + 2 >= length);
-    value
-        .chars()
-        .enumerate()
-        .map(|(at, shown)| if is_shown(at) { shown } else { '*' })
-        .collect()
+    value.chars().enumerate().map(|(at, shown)| if is_shown(at) { shown } else { '*' }).collect()
 }
 
 #[cfg(test)]
@@ -128,14 +124,7 @@ mod tests {
     fn a_value_is_trimmed_and_must_be_visible_ascii() {
         assert_eq!(ConfigValue::parse(" key-1 \n").unwrap().expose(), "key-1");
         assert!(ConfigValue::parse(&"x".repeat(256)).is_ok());
-        for refused in [
-            "",
-            "  ",
-            "two words",
-            "schlüssel",
-            "nul\0",
-            &"x".repeat(257),
-        ] {
+        for refused in ["", "  ", "two words", "schlüssel", "nul\0", &"x".repeat(257)] {
             assert!(ConfigValue::parse(refused).is_err(), "{refused:?}");
         }
     }

@@ -89,11 +89,7 @@ mod tests {
             "\u{feff}AbCdEfGhIj\u{200b}",
             "\u{a0}AbCdEfGhIj\t",
         ] {
-            assert_eq!(
-                Verifier::parse(pasted).unwrap().as_str(),
-                "AbCdEfGhIj",
-                "{pasted:?}"
-            );
+            assert_eq!(Verifier::parse(pasted).unwrap().as_str(), "AbCdEfGhIj", "{pasted:?}");
         }
     }
 

@@ -24,30 +24,21 @@ impl StoredHash {
     pub(super) const SALT_LENGTH: usize = 32;
 
     pub(super) fn new(salt: [u8; Self::SALT_LENGTH], key: [u8; KEY_LENGTH]) -> Self {
-        Self {
-            salt: salt.to_vec(),
-            key: Zeroizing::new(key),
-        }
+        Self { salt: salt.to_vec(), key: Zeroizing::new(key) }
     }
 
     /// Derives the key of a password: this is what takes its time.
     pub(super) fn derive(password: &str, salt: &[u8]) -> Self {
         let mut key = Zeroizing::new([0; KEY_LENGTH]);
         pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, ITERATIONS, key.as_mut());
-        Self {
-            salt: salt.to_vec(),
-            key,
-        }
+        Self { salt: salt.to_vec(), key }
     }
 
     /// Reads the stored text; `None` where it can't be read.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (salt, key) = text.split_once(':')?;
         let key: [u8; KEY_LENGTH] = from_hex(key)?.try_into().ok()?;
-        Some(Self {
-            salt: from_hex(salt)?,
-            key: Zeroizing::new(key),
-        })
+        Some(Self { salt: from_hex(salt)?, key: Zeroizing::new(key) })
     }
 
     pub(super) fn to_text(&self) -> SecretString {
@@ -67,11 +58,7 @@ impl fmt::Debug for StoredHash {
 }
 
 fn to_hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 0xf])
-        .map(hex_digit)
-        .collect()
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).map(hex_digit).collect()
 }
 
 fn hex_digit(half: u8) -> char {
@@ -79,19 +66,12 @@ fn hex_digit(half: u8) -> char {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {
         return None;
     }
-    pairs
-        .iter()
-        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
-        .collect()
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
 #[cfg(test)]
@@ -108,14 +88,9 @@ mod tests {
     #[test]
     fn every_hash_that_python_made_verifies_in_either_case() {
         for case in vectors()["stored"].as_array().unwrap() {
-            let (password, stored) = (
-                case["password"].as_str().unwrap(),
-                case["stored"].as_str().unwrap(),
-            );
-            assert!(
-                StoredHash::parse(stored).unwrap().verify(password),
-                "{password:?}"
-            );
+            let (password, stored) =
+                (case["password"].as_str().unwrap(), case["stored"].as_str().unwrap());
+            assert!(StoredHash::parse(stored).unwrap().verify(password), "{password:?}");
             let upper = StoredHash::parse(&stored.to_uppercase()).unwrap();
             assert!(!upper.verify(&format!("{password}x")), "{password:?}");
             assert_eq!(upper.to_text().expose_secret(), stored);
@@ -125,10 +100,7 @@ mod tests {
     #[test]
     fn what_is_no_hash_is_not_read() {
         for text in vectors()["must_not_verify"].as_array().unwrap() {
-            assert!(
-                StoredHash::parse(text.as_str().unwrap()).is_none(),
-                "{text}"
-            );
+            assert!(StoredHash::parse(text.as_str().unwrap()).is_none(), "{text}");
         }
     }
 
@@ -143,9 +115,7 @@ mod tests {
                     case["key_hex"].as_str().unwrap()
                 );
                 assert!(
-                    StoredHash::parse(&text)
-                        .unwrap()
-                        .verify(case["password"].as_str().unwrap())
+                    StoredHash::parse(&text).unwrap().verify(case["password"].as_str().unwrap())
                 );
                 checked += 1;
             }

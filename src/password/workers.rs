@@ -43,24 +43,15 @@ struct Queue {
 
 impl Workers {
     pub(super) fn start(count: NonZeroUsize) -> std::io::Result<Self> {
-        let queue = Queue {
-            waiting: VecDeque::new(),
-            running: 0,
-            is_closed: false,
-            cost: FIRST_GUESS,
-        };
-        let shared = Arc::new(Shared {
-            queue: Mutex::new(queue),
-            changed: Condvar::new(),
-        });
+        let queue =
+            Queue { waiting: VecDeque::new(), running: 0, is_closed: false, cost: FIRST_GUESS };
+        let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() });
         let count = u32::try_from(count.get()).unwrap_or(u32::MAX);
         let workers = Self { shared, count };
         for number in 0..count {
             let shared = Arc::clone(&workers.shared);
             let name = format!("password-{number}");
-            thread::Builder::new()
-                .name(name)
-                .spawn(move || shared.work())?;
+            thread::Builder::new().name(name).spawn(move || shared.work())?;
         }
         Ok(workers)
     }
@@ -100,9 +91,7 @@ impl Drop for Workers {
 
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Workers")
-            .field("count", &self.count)
-            .finish_non_exhaustive()
+        f.debug_struct("Workers").field("count", &self.count).finish_non_exhaustive()
     }
 }
 
@@ -141,10 +130,7 @@ impl Shared {
                 queue.running += 1;
                 return Some(job);
             }
-            queue = self
-                .changed
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -163,18 +149,10 @@ mod tests {
         let (release, released) = mpsc::channel::<()>();
         let held = workers.run(move || released.recv().is_ok());
         let mut held = Box::pin(held);
-        assert!(
-            futures_poll(&mut held).await,
-            "the first job is running or waiting"
-        );
+        assert!(futures_poll(&mut held).await, "the first job is running or waiting");
         workers.shared.lock().cost = LONGEST_WAIT * 2;
         let refused = workers.run(|| ()).await;
-        assert_eq!(
-            refused,
-            Err(PasswordError::Overloaded {
-                wait: LONGEST_WAIT * 2
-            })
-        );
+        assert_eq!(refused, Err(PasswordError::Overloaded { wait: LONGEST_WAIT * 2 }));
         release.send(()).unwrap();
         assert_eq!(held.await, Ok(true));
     }

@@ -49,9 +49,7 @@ pub(super) async fn serve(
         }
     }
     drop(listener);
-    if tokio::time::timeout(drain_time, connections.shutdown())
-        .await
-        .is_err()
+    if tokio::time::timeout(drain_time, connections.shutdown()).await.is_err()
         && !drain_time.is_zero()
     {
         warn!("⚠️ Requests that took too long were cut off");

@@ -53,36 +53,20 @@ fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
         Ok(text) if text.trim().is_empty() => Err(SecretError::Empty(path.to_owned())),
         Ok(text) => Ok(Some(text.trim().into())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(SecretError::Unusable {
-            verb: "read",
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(SecretError::Unusable { verb: "read", path: path.to_owned(), source }),
     }
 }
 
 /// Writes the whole file under another name first: there is never half a secret.
 fn make(path: &Path, random: &Random) -> Result<SecretString, SecretError> {
-    let unusable = |source| SecretError::Unusable {
-        verb: "make",
-        path: path.to_owned(),
-        source,
-    };
+    let unusable = |source| SecretError::Unusable { verb: "make", path: path.to_owned(), source };
     if let Some(folder) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(unusable)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
     }
     let secret = SecretString::from(format!("{}{}", random.hex(), random.hex()));
     let half = path.with_extension(random.hex());
     let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&half)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
         writeln!(file, "{}", secret.expose_secret())?;
         file.sync_all()?;
         // Fails where another process was faster, whose secret then counts.

@@ -55,10 +55,7 @@ pub fn open_stores(
             let database = Database::new(embedded.database());
             let states = SqliteStates::new(Arc::clone(&database), clock.clone());
             let storage = SqliteStorage::new(database, clock.clone(), random.clone());
-            Ok(OpenedStores {
-                storage: Arc::new(storage),
-                states: Arc::new(states),
-            })
+            Ok(OpenedStores { storage: Arc::new(storage), states: Arc::new(states) })
         }
         Stores::Servers { postgres, redis } => {
             let states = RedisStates::new(redis).map_err(|error| ServerError::Setup {
@@ -66,10 +63,7 @@ pub fn open_stores(
                 source: error.into(),
             })?;
             let storage = PostgresStorage::new(postgres, random);
-            Ok(OpenedStores {
-                storage: Arc::new(storage),
-                states: Arc::new(states),
-            })
+            Ok(OpenedStores { storage: Arc::new(storage), states: Arc::new(states) })
         }
     }
 }
@@ -83,22 +77,10 @@ pub(super) fn lock(stores: &Stores) -> Result<Option<File>, LockError> {
         return Ok(None);
     };
     let path = embedded.data_dir.join("discogsography.lock");
-    let unusable = |source| LockError::Unusable {
-        path: path.clone(),
-        source,
-    };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&embedded.data_dir)
-        .map_err(unusable)?;
+    let unusable = |source| LockError::Unusable { path: path.clone(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(&embedded.data_dir).map_err(unusable)?;
     let mut options = OpenOptions::new();
-    let file = options
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path);
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
     let file = file.map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

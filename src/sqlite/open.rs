@@ -33,11 +33,7 @@ pub(super) fn open(path: &Path, migrations: Migrations) -> Result<Opened, Sqlite
     let applied = migrate(&mut writer, migrations)?;
     let reader = connect(path)?;
     reader.pragma_update(None, "query_only", true)?;
-    Ok(Opened {
-        writer,
-        reader,
-        applied,
-    })
+    Ok(Opened { writer, reader, applied })
 }
 
 /// Starts `quick_check` on a thread of its own; what it finds goes into `damage`.
@@ -55,13 +51,9 @@ pub(super) fn check_beside(path: &Path, damage: Arc<OnceLock<String>>) -> Result
         // Only this thread writes it.
         let _ = damage.set(found);
     };
-    let started = thread::Builder::new()
-        .name("sqlite-check".to_owned())
-        .spawn(check);
+    let started = thread::Builder::new().name("sqlite-check".to_owned()).spawn(check);
     let path = path.to_owned();
-    started
-        .map(drop)
-        .map_err(|source| SqliteError::CannotOpen { path, source })
+    started.map(drop).map_err(|source| SqliteError::CannotOpen { path, source })
 }
 
 /// Makes the folder and an empty file, readable by their owner alone; both may exist.
@@ -78,12 +70,7 @@ fn make_file(path: &Path) -> Result<(), SqliteError> {
         let make = DirBuilder::new().recursive(true).mode(0o700).create(folder);
         make.map_err(cannot_open(folder))?;
     }
-    match OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-    {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(cannot_open(path)(error)),
@@ -107,9 +94,7 @@ fn migrate(connection: &mut Connection, how: Migrations) -> Result<Vec<Migration
         return Ok(pending);
     }
     if how == Migrations::Manual {
-        return Err(SqliteError::SchemaBehind(
-            pending.iter().map(Migration::to_string).collect(),
-        ));
+        return Err(SqliteError::SchemaBehind(pending.iter().map(Migration::to_string).collect()));
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(
@@ -137,11 +122,6 @@ fn pending(connection: &Connection) -> Result<Vec<Migration>, SqliteError> {
         return Ok(SQLITE_MIGRATIONS.to_vec());
     }
     let mut statement = connection.prepare("select number from api_migrations")?;
-    let applied = statement
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<Vec<i32>, _>>()?;
-    Ok(SQLITE_MIGRATIONS
-        .into_iter()
-        .filter(|step| !applied.contains(&step.number))
-        .collect())
+    let applied = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<i32>, _>>()?;
+    Ok(SQLITE_MIGRATIONS.into_iter().filter(|step| !applied.contains(&step.number)).collect())
 }

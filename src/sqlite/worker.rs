@@ -28,10 +28,7 @@ impl Worker {
         let started = thread::Builder::new().name(name.to_owned()).spawn(work);
         match started {
             Ok(_) => Ok(Self { jobs }),
-            Err(source) => Err(SqliteError::CannotOpen {
-                path: name.into(),
-                source,
-            }),
+            Err(source) => Err(SqliteError::CannotOpen { path: name.into(), source }),
         }
     }
 

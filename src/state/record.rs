@@ -138,10 +138,7 @@ fn apply_claim(
         return (Write::Nothing, Outcome::Busy);
     }
     let until = now.plus(CLAIM_LEASE).as_microseconds();
-    record.claim = Some(Claim {
-        id: claim.0.clone(),
-        until,
-    });
+    record.claim = Some(Claim { id: claim.0.clone(), until });
     let pending = record.pending(state);
     (Write::Replace(record.encode()), Outcome::Claimed(pending))
 }
@@ -167,10 +164,8 @@ fn apply_granted(
     pending: &PendingAuthorization,
 ) -> Write {
     let mut renewed = Record::new(pending);
-    renewed.claim = Some(Claim {
-        id: claim.0.clone(),
-        until: now.plus(CLAIM_LEASE).as_microseconds(),
-    });
+    renewed.claim =
+        Some(Claim { id: claim.0.clone(), until: now.plus(CLAIM_LEASE).as_microseconds() });
     if let Some(record) = record {
         renewed.refusals = record.refusals;
         if record.is_held_by_another(claim, now) {
@@ -197,11 +192,7 @@ impl Record {
 
     fn decode(text: &str) -> Option<Self> {
         let record: Self = serde_json::from_str(text).ok()?;
-        if record.version == VERSION {
-            Some(record)
-        } else {
-            None
-        }
+        if record.version == VERSION { Some(record) } else { None }
     }
 
     fn encode(&self) -> String {

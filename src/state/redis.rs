@@ -125,29 +125,18 @@ impl RedisStates {
             Write::Delete => ("", 0),
         };
         let mut invocation = self.replace.prepare_invoke();
-        invocation
-            .key(self.key(state))
-            .arg(stored)
-            .arg(record)
-            .arg(life.to_string());
-        self.ask(async |mut connection| invocation.invoke_async(&mut connection).await)
-            .await
+        invocation.key(self.key(state)).arg(stored).arg(record).arg(life.to_string());
+        self.ask(async |mut connection| invocation.invoke_async(&mut connection).await).await
     }
 
     fn connection(&self) -> ConnectionManager {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Gives up a connection that does not answer, which the library would go on waiting for.
     fn reconnect(&self) {
         if let Ok(manager) = manager(&self.client) {
-            *self
-                .connection
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = manager;
+            *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = manager;
         }
     }
 }
@@ -162,8 +151,7 @@ impl OAuthStates for RedisStates {
             .arg("")
             .arg("PX")
             .arg(1_000);
-        self.ask(async |mut connection| write.query_async(&mut connection).await)
-            .await
+        self.ask(async |mut connection| write.query_async(&mut connection).await).await
     }
 
     async fn put(&self, pending: &PendingAuthorization) -> Result<(), StateError> {
@@ -174,17 +162,15 @@ impl OAuthStates for RedisStates {
             .arg(record::encode(pending))
             .arg("PX")
             .arg(life);
-        self.ask(async |mut connection| write.query_async(&mut connection).await)
-            .await
+        self.ask(async |mut connection| write.query_async(&mut connection).await).await
     }
 
     async fn step(&self, state: &str, step: Step) -> Result<Outcome, StateError> {
         let mut read = self.read.prepare_invoke();
         read.key(self.key(state));
         for _ in 0..MOST_ATTEMPTS {
-            let (stored, seconds, microseconds): (Option<Vec<u8>>, i64, i64) = self
-                .ask(async |mut connection| read.invoke_async(&mut connection).await)
-                .await?;
+            let (stored, seconds, microseconds): (Option<Vec<u8>>, i64, i64) =
+                self.ask(async |mut connection| read.invoke_async(&mut connection).await).await?;
             let now = Timestamp::from_microseconds(seconds * 1_000_000 + microseconds);
             let stored = match stored.map(String::from_utf8) {
                 Some(Err(_)) => return Ok(not_ours(&step)),
@@ -192,10 +178,7 @@ impl OAuthStates for RedisStates {
                 None => None,
             };
             let (write, outcome) = record::apply(state, stored.as_deref(), now, &step);
-            if self
-                .replace(state, stored.as_deref().unwrap_or_default(), &write)
-                .await?
-            {
+            if self.replace(state, stored.as_deref().unwrap_or_default(), &write).await? {
                 return Ok(outcome);
             }
         }
@@ -208,9 +191,7 @@ impl OAuthStates for RedisStates {
 
 impl fmt::Debug for RedisStates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStates")
-            .field("key_prefix", &self.key_prefix)
-            .finish_non_exhaustive()
+        f.debug_struct("RedisStates").field("key_prefix", &self.key_prefix).finish_non_exhaustive()
     }
 }
 
@@ -224,10 +205,7 @@ fn not_ours(step: &Step) -> Outcome {
 
 fn client(config: &RedisConfig) -> Result<Client, RedisError> {
     let info = config.url.expose_secret().into_connection_info()?;
-    let settings = info
-        .redis_settings()
-        .clone()
-        .set_protocol(ProtocolVersion::RESP3);
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     Client::open(info.set_redis_settings(settings))
 }
 

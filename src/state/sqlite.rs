@@ -112,10 +112,7 @@ fn put(
 ) -> rusqlite::Result<()> {
     let parameters =
         named_params! { ":state": state, ":record": record, ":expires_at": expires_at };
-    transaction
-        .prepare_cached(PUT)?
-        .execute(parameters)
-        .map(drop)
+    transaction.prepare_cached(PUT)?.execute(parameters).map(drop)
 }
 
 /// Removes expired states until the file is no longer used.
@@ -129,9 +126,7 @@ async fn sweep(database: Weak<Database>, clock: Clock) {
         };
         let now = clock.now().as_microseconds();
         let delete = move |transaction: &Transaction<'_>| {
-            transaction
-                .prepare_cached(DELETE_EXPIRED)?
-                .execute(named_params! { ":now": now })
+            transaction.prepare_cached(DELETE_EXPIRED)?.execute(named_params! { ":now": now })
         };
         // What could not be removed now is removed a minute later.
         let _ = database.write(delete).await;

@@ -36,11 +36,7 @@ macro_rules! migrations {
             Migration {
                 number: 3,
                 name: "oauth_states",
-                sql: include_str!(concat!(
-                    "../../migrations/",
-                    $side,
-                    "/0003_oauth_states.sql"
-                )),
+                sql: include_str!(concat!("../../migrations/", $side, "/0003_oauth_states.sql")),
             },
         ]
     };

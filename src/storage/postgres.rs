@@ -32,21 +32,10 @@ use session::Call;
 /// Leaves half a second of the promised five for everything else.
 const CALL: Duration = Duration::from_millis(4_500);
 
-const READS: Limits = Limits {
-    connections: 2,
-    most_connections: 4,
-    call: CALL,
-};
-const WRITES: Limits = Limits {
-    connections: 2,
-    most_connections: 4,
-    call: CALL,
-};
-const HEALTH: Limits = Limits {
-    connections: 1,
-    most_connections: 1,
-    call: Duration::from_millis(900),
-};
+const READS: Limits = Limits { connections: 2, most_connections: 4, call: CALL };
+const WRITES: Limits = Limits { connections: 2, most_connections: 4, call: CALL };
+const HEALTH: Limits =
+    Limits { connections: 1, most_connections: 1, call: Duration::from_millis(900) };
 
 /// [`Storage`] in PostgreSQL.
 #[derive(Debug)]
@@ -84,10 +73,7 @@ impl Storage for PostgresStorage {
     }
 
     async fn ping(&self) -> Result<(), StorageError> {
-        let call = Call {
-            statement: |prepared| &prepared.ping,
-            parameters: Vec::new(),
-        };
+        let call = Call { statement: |prepared| &prepared.ping, parameters: Vec::new() };
         Ok(self.health.call(call).await.map(drop)?)
     }
 
@@ -101,17 +87,13 @@ impl Storage for PostgresStorage {
             ],
         };
         let rows = self.writes.call(call).await?;
-        let row = rows
-            .first()
-            .ok_or_else(|| PostgresError::Row("insert gave none".to_owned()))?;
+        let row = rows.first().ok_or_else(|| PostgresError::Row("insert gave none".to_owned()))?;
         Ok(rows::user(row)?)
     }
 
     async fn user_by_id(&self, id: Uuid) -> Result<Option<User>, StorageError> {
-        let call = Call {
-            statement: |prepared| &prepared.user_by_id,
-            parameters: vec![Box::new(id)],
-        };
+        let call =
+            Call { statement: |prepared| &prepared.user_by_id, parameters: vec![Box::new(id)] };
         let rows = self.reads.call(call).await?;
         Ok(rows.first().map(rows::user).transpose()?)
     }
@@ -134,24 +116,15 @@ impl Storage for PostgresStorage {
         }
         let call = Call {
             statement: |prepared| &prepared.put_admin,
-            parameters: vec![
-                Box::new(admin == Admin::Granted),
-                Box::new(email.to_owned()),
-            ],
+            parameters: vec![Box::new(admin == Admin::Granted), Box::new(email.to_owned())],
         };
         Ok(!self.writes.call(call).await?.is_empty())
     }
 
     async fn admins(&self) -> Result<Vec<String>, StorageError> {
-        let call = Call {
-            statement: |prepared| &prepared.admins,
-            parameters: Vec::new(),
-        };
+        let call = Call { statement: |prepared| &prepared.admins, parameters: Vec::new() };
         let rows = self.reads.call(call).await?;
-        let emails = rows
-            .iter()
-            .map(|row| row.try_get(0))
-            .collect::<Result<_, _>>();
+        let emails = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>();
         Ok(emails.map_err(PostgresError::from)?)
     }
 
@@ -203,10 +176,7 @@ impl Storage for PostgresStorage {
     }
 
     async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError> {
-        let call = Call {
-            statement: |prepared| &prepared.config,
-            parameters: Vec::new(),
-        };
+        let call = Call { statement: |prepared| &prepared.config, parameters: Vec::new() };
         let rows = self.reads.call(call).await?;
         Ok(rows
             .iter()
@@ -219,18 +189,13 @@ impl Storage for PostgresStorage {
         values: &[(ConfigKey, ConfigValue)],
     ) -> Result<Timestamp, StorageError> {
         let keys: Vec<_> = values.iter().map(|(key, _)| key.as_str()).collect();
-        let values: Vec<_> = values
-            .iter()
-            .map(|(_, value)| value.expose().to_owned())
-            .collect();
+        let values: Vec<_> = values.iter().map(|(_, value)| value.expose().to_owned()).collect();
         let call = Call {
             statement: |prepared| &prepared.put_config,
             parameters: vec![Box::new(keys), Box::new(values)],
         };
         let rows = self.writes.call(call).await?;
-        let row = rows
-            .first()
-            .ok_or_else(|| PostgresError::Row("upsert gave none".to_owned()))?;
+        let row = rows.first().ok_or_else(|| PostgresError::Row("upsert gave none".to_owned()))?;
         Ok(row.try_get::<_, At>(0).map_err(PostgresError::from)?.0)
     }
 

@@ -96,11 +96,7 @@ impl SqliteStorage {
     /// Takes the file, which need not be open yet.
     #[must_use]
     pub fn new(database: Arc<Database>, clock: Clock, random: Random) -> Self {
-        Self {
-            database,
-            clock,
-            random,
-        }
+        Self { database, clock, random }
     }
 
     fn now(&self) -> i64 {
@@ -121,14 +117,12 @@ impl Storage for SqliteStorage {
     async fn create_user(&self, user: &NewUser) -> Result<User, StorageError> {
         let (user, now) = (user.clone(), self.clock.now());
         let create = move |transaction: &rusqlite::Transaction<'_>| {
-            transaction
-                .prepare_cached(CREATE_USER)?
-                .execute(named_params! {
-                    ":id": user.id.to_string(),
-                    ":email": user.email.as_str(),
-                    ":hashed_password": user.hashed_password.expose_secret(),
-                    ":now": now.as_microseconds(),
-                })?;
+            transaction.prepare_cached(CREATE_USER)?.execute(named_params! {
+                ":id": user.id.to_string(),
+                ":email": user.email.as_str(),
+                ":hashed_password": user.hashed_password.expose_secret(),
+                ":now": now.as_microseconds(),
+            })?;
             Ok(User {
                 id: user.id,
                 email: user.email.as_str().to_owned(),
@@ -138,22 +132,17 @@ impl Storage for SqliteStorage {
                 created_at: now,
             })
         };
-        self.database
-            .write(create)
-            .await
-            .map_err(|error| match error.extended_code() {
-                Some(ffi::SQLITE_CONSTRAINT_UNIQUE) => StorageError::EmailTaken,
-                _ => error.into(),
-            })
+        self.database.write(create).await.map_err(|error| match error.extended_code() {
+            Some(ffi::SQLITE_CONSTRAINT_UNIQUE) => StorageError::EmailTaken,
+            _ => error.into(),
+        })
     }
 
     async fn user_by_id(&self, id: Uuid) -> Result<Option<User>, StorageError> {
         let id = id.to_string();
         let read = move |connection: &mut rusqlite::Connection| {
             let mut statement = connection.prepare_cached(USER_BY_ID)?;
-            statement
-                .query_row(named_params! { ":id": id }, user)
-                .optional()
+            statement.query_row(named_params! { ":id": id }, user).optional()
         };
         Ok(self.database.read(read).await?)
     }
@@ -162,9 +151,7 @@ impl Storage for SqliteStorage {
         let email = email.to_owned();
         let read = move |connection: &mut rusqlite::Connection| {
             let mut statement = connection.prepare_cached(USER_BY_EMAIL)?;
-            statement
-                .query_row(named_params! { ":email": email }, user)
-                .optional()
+            statement.query_row(named_params! { ":email": email }, user).optional()
         };
         Ok(self.database.read(read).await?)
     }
@@ -213,27 +200,21 @@ impl Storage for SqliteStorage {
         let (id, now) = (self.random.uuid(), self.now());
         let (token, identity) = (token.clone(), identity.clone());
         let put = move |transaction: &rusqlite::Transaction<'_>| {
-            transaction
-                .prepare_cached(PUT_CONNECTION)?
-                .execute(named_params! {
-                    ":id": id.to_string(),
-                    ":user_id": user_id.to_string(),
-                    ":provider": provider.as_str(),
-                    ":access_token": token.0.token,
-                    ":access_secret": token.0.secret.expose_secret(),
-                    ":provider_username": identity.username,
-                    ":provider_user_id": identity.id,
-                    ":now": now,
-                })
+            transaction.prepare_cached(PUT_CONNECTION)?.execute(named_params! {
+                ":id": id.to_string(),
+                ":user_id": user_id.to_string(),
+                ":provider": provider.as_str(),
+                ":access_token": token.0.token,
+                ":access_secret": token.0.secret.expose_secret(),
+                ":provider_username": identity.username,
+                ":provider_user_id": identity.id,
+                ":now": now,
+            })
         };
-        let written = self
-            .database
-            .write(put)
-            .await
-            .map_err(|error| match error.extended_code() {
-                Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => StorageError::NoSuchUser,
-                _ => error.into(),
-            });
+        let written = self.database.write(put).await.map_err(|error| match error.extended_code() {
+            Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => StorageError::NoSuchUser,
+            _ => error.into(),
+        });
         written.map(drop)
     }
 
@@ -243,12 +224,10 @@ impl Storage for SqliteStorage {
         provider: Provider,
     ) -> Result<(), StorageError> {
         let delete = move |transaction: &rusqlite::Transaction<'_>| {
-            transaction
-                .prepare_cached(DELETE_CONNECTION)?
-                .execute(named_params! {
-                    ":user_id": user_id.to_string(),
-                    ":provider": provider.as_str(),
-                })
+            transaction.prepare_cached(DELETE_CONNECTION)?.execute(named_params! {
+                ":user_id": user_id.to_string(),
+                ":provider": provider.as_str(),
+            })
         };
         Ok(self.database.write(delete).await.map(drop)?)
     }

@@ -13,5 +13,7 @@
 
 mod accounts;
 mod harness;
+mod outages;
 mod state_contract;
 mod storage_contract;
+mod takeover;

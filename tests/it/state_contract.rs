@@ -64,7 +64,8 @@ fn word(claimed: &Claimed) -> &'static str {
 
 async fn a_state_can_be_claimed_once(opened: Opened) {
     started(&opened, "state").await;
-    let Claimed::Yours(found) = opened.states.claim("state", ALICE, &claim("a")).await.unwrap() else {
+    let Claimed::Yours(found) = opened.states.claim("state", ALICE, &claim("a")).await.unwrap()
+    else {
         panic!("the state is there")
     };
     assert_eq!(found.user_id, ALICE);
@@ -179,7 +180,8 @@ async fn a_granted_token_is_kept_and_life_starts_again(opened: Opened) {
     assert_eq!(claimed(&opened, "state", "b").await, "busy");
     opened.states.release("state", &claim("a"), Release::Failed).await.unwrap();
     opened.advance(STATE_LIFE - Duration::from_secs(5)).await;
-    let Claimed::Yours(found) = opened.states.claim("state", ALICE, &claim("b")).await.unwrap() else {
+    let Claimed::Yours(found) = opened.states.claim("state", ALICE, &claim("b")).await.unwrap()
+    else {
         panic!("the state is there")
     };
     let DiscogsToken(token) = found.granted.unwrap();

@@ -69,7 +69,8 @@ async fn a_user_is_found_by_id_and_by_address(opened: Opened) {
 async fn nobody_is_found_where_there_is_nobody(opened: Opened) {
     user(&opened, "digger@example.com").await;
     assert!(opened.storage.user_by_id(Uuid::nil()).await.unwrap().is_none());
-    for email in ["", "Digger@example.com", "digger@example.com ", "nul\0", "%", &"x".repeat(9_000)] {
+    for email in ["", "Digger@example.com", "digger@example.com ", "nul\0", "%", &"x".repeat(9_000)]
+    {
         let found = opened.storage.user_by_email(email).await.unwrap();
         assert!(found.is_none(), "{email:?}");
     }
@@ -138,7 +139,8 @@ async fn a_connection_is_replaced_in_place(opened: Opened) {
 
 async fn a_connection_needs_its_user(opened: Opened) {
     let (token, identity) = (token("token", "secret"), identity("1", "digger"));
-    let put = opened.storage.put_connection(Uuid::nil(), Provider::Discogs, &token, &identity).await;
+    let put =
+        opened.storage.put_connection(Uuid::nil(), Provider::Discogs, &token, &identity).await;
     assert!(matches!(put, Err(StorageError::NoSuchUser)), "{put:?}");
 }
 
@@ -162,7 +164,10 @@ async fn config_values_are_written_together_and_removed(opened: Opened) {
     ];
     let written_at = storage.put_config(&both).await.unwrap();
     let entries = storage.config().await.unwrap();
-    assert_eq!(shown(&entries), [("discogs_consumer_key", "key"), ("discogs_consumer_secret", "secret")]);
+    assert_eq!(
+        shown(&entries),
+        [("discogs_consumer_key", "key"), ("discogs_consumer_secret", "secret")]
+    );
     assert!(entries.iter().all(|entry| entry.updated_at == written_at));
     let consumer = ConfigEntry::consumer(&entries).unwrap();
     assert_eq!((consumer.key.as_str(), consumer.secret.expose_secret()), ("key", "secret"));

@@ -109,11 +109,7 @@ impl Call {
         if Duration::from_secs(timestamp).abs_diff(now) > options.timestamp_window {
             return Err(Refusal::Stale);
         }
-        Ok(Self {
-            authorization,
-            nonce,
-            timestamp,
-        })
+        Ok(Self { authorization, nonce, timestamp })
     }
 
     /// A parameter of the step, which may be missing.
@@ -130,26 +126,17 @@ impl Call {
         desk: &mut Desk,
     ) -> Result<(), Refusal> {
         let url = format!("{}{}", received.base(), received.head.uri);
-        let target = Target {
-            method: received.head.method.as_str(),
-            url: &url,
-            form: received.form(),
-        };
+        let target =
+            Target { method: received.head.method.as_str(), url: &url, form: received.form() };
         let secret = &options.consumer.secret;
-        self.authorization
-            .verify(target, secret, token_secret)
-            .map_err(|error| match error {
-                CheckError::Missing(name) => Refusal::Missing(name),
-                CheckError::WrongSignature => Refusal::WrongSignature,
-                CheckError::UnsupportedMethod
-                | CheckError::UnsupportedVersion
-                | CheckError::Url(_) => Refusal::Malformed(error.to_string()),
-            })?;
-        if desk.take_nonce(self.timestamp, &self.nonce) {
-            Ok(())
-        } else {
-            Err(Refusal::UsedNonce)
-        }
+        self.authorization.verify(target, secret, token_secret).map_err(|error| match error {
+            CheckError::Missing(name) => Refusal::Missing(name),
+            CheckError::WrongSignature => Refusal::WrongSignature,
+            CheckError::UnsupportedMethod | CheckError::UnsupportedVersion | CheckError::Url(_) => {
+                Refusal::Malformed(error.to_string())
+            }
+        })?;
+        if desk.take_nonce(self.timestamp, &self.nonce) { Ok(()) } else { Err(Refusal::UsedNonce) }
     }
 }
 

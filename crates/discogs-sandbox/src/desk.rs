@@ -55,10 +55,7 @@ pub(crate) enum ExchangeError {
 /// What the person has said to a request.
 enum Reply {
     Pending,
-    Approved {
-        verifier: String,
-        identity: Identity,
-    },
+    Approved { verifier: String, identity: Identity },
     Denied,
 }
 
@@ -108,8 +105,7 @@ impl Desk {
             reply: Reply::Pending,
             wrong_verifiers: 0,
         };
-        self.request_tokens
-            .insert(token.token.clone(), request_token);
+        self.request_tokens.insert(token.token.clone(), request_token);
         token
     }
 
@@ -138,10 +134,7 @@ impl Desk {
         self.pending(token, now)?;
         let verifier = self.new_verifier(alphabet);
         let request_token = self.live(token, now).ok_or(ApprovalError::Unknown)?;
-        request_token.reply = Reply::Approved {
-            verifier: verifier.clone(),
-            identity,
-        };
+        request_token.reply = Reply::Approved { verifier: verifier.clone(), identity };
         Ok(verifier)
     }
 
@@ -175,12 +168,8 @@ impl Desk {
         };
         self.request_tokens.remove(token);
         let granted = self.new_token();
-        let access_token = AccessToken {
-            secret: granted.secret.clone(),
-            identity,
-        };
-        self.access_tokens
-            .insert(granted.token.clone(), access_token);
+        let access_token = AccessToken { secret: granted.secret.clone(), identity };
+        self.access_tokens.insert(granted.token.clone(), access_token);
         Ok(granted)
     }
 

@@ -93,10 +93,7 @@ impl Options {
                 secret: SecretString::from("sandbox-secret"),
             },
             consumer_name: "Sandbox application".to_owned(),
-            digger: Identity {
-                id: 1001,
-                username: "sandbox_digger".to_owned(),
-            },
+            digger: Identity { id: 1001, username: "sandbox_digger".to_owned() },
             rate_limit: Some(60),
             request_token_life: Duration::from_mins(15),
             timestamp_window: Duration::from_mins(5),

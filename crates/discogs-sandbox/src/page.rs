@@ -66,11 +66,7 @@ pub(crate) fn problem(status: StatusCode, text: &str) -> Answer {
 }
 
 pub(crate) fn stylesheet() -> Answer {
-    Answer::new(
-        StatusCode::OK,
-        "text/css; charset=utf-8",
-        STYLESHEET.to_owned(),
-    )
+    Answer::new(StatusCode::OK, "text/css; charset=utf-8", STYLESHEET.to_owned())
 }
 
 fn page(status: StatusCode, title: &str, body: &str) -> Answer {
@@ -112,9 +108,6 @@ mod tests {
 
     #[test]
     fn what_could_be_markup_is_escaped() {
-        assert_eq!(
-            escape("<a b=\"c\" d='&'>"),
-            "&lt;a b=&quot;c&quot; d=&#39;&amp;&#39;&gt;"
-        );
+        assert_eq!(escape("<a b=\"c\" d='&'>"), "&lt;a b=&quot;c&quot; d=&#39;&amp;&#39;&gt;");
     }
 }

@@ -34,11 +34,7 @@ pub(crate) fn elsewhere(method: &Method, path: &str) -> Answer {
         let message = "The requested resource was not found.";
         return Answer::message(StatusCode::NOT_FOUND, message);
     }
-    if method == Method::GET {
-        page::stylesheet()
-    } else {
-        wrong_method("GET")
-    }
+    if method == Method::GET { page::stylesheet() } else { wrong_method("GET") }
 }
 
 /// Does a step.
@@ -199,9 +195,7 @@ fn authenticated(
     now: Duration,
 ) -> Result<Identity, Refusal> {
     let call = Call::read(received, options, now)?;
-    let access = call
-        .parameter("oauth_token")
-        .and_then(|token| desk.access(token));
+    let access = call.parameter("oauth_token").and_then(|token| desk.access(token));
     let (digger, secret) = access.ok_or(Refusal::Missing("oauth_token"))?;
     match call.verify(received, Some(&secret), options, desk) {
         Err(Refusal::WrongSignature) if options.bad_signature == BadSignature::Ignored => {}
@@ -238,12 +232,7 @@ fn reply(received: &Received, options: &Options, desk: &mut Desk, now: Duration)
         let text = "Please say whether you allow it: send allow=yes, or deny=yes.";
         return page::problem(StatusCode::BAD_REQUEST, text);
     }
-    match desk.approve(
-        &token,
-        options.digger.clone(),
-        options.verifier_alphabet,
-        now,
-    ) {
+    match desk.approve(&token, options.digger.clone(), options.verifier_alphabet, now) {
         Ok(verifier) => page::pin(&verifier, &options.consumer_name),
         Err(error) => not_answerable(error),
     }

@@ -60,11 +60,7 @@ impl Sandbox {
             options,
         });
         let server = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
-        Ok(Self {
-            address,
-            shared,
-            server,
-        })
+        Ok(Self { address, shared, server })
     }
 
     /// Stops, and waits until the port is free and every connection is closed.

@@ -79,10 +79,7 @@ impl Hold {
     pub(crate) fn new() -> (Self, Barrier) {
         let (reached_sender, reached) = oneshot::channel();
         let (release, release_receiver) = oneshot::channel();
-        let barrier = Barrier {
-            reached: reached_sender,
-            release: release_receiver,
-        };
+        let barrier = Barrier { reached: reached_sender, release: release_receiver };
         (Self { reached, release }, barrier)
     }
 

@@ -112,10 +112,7 @@ async fn meet(shared: &Shared, request: Request<Incoming>) -> Outcome {
         let answer = Answer::plain(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.");
         return Outcome::Answer(answer.into_response());
     };
-    let received = Received {
-        head,
-        body: body.to_bytes(),
-    };
+    let received = Received { head, body: body.to_bytes() };
     let Some(step) = routes::step_at(received.head.uri.path()) else {
         let answer = routes::elsewhere(&received.head.method, received.head.uri.path());
         return Outcome::Answer(answer.into_response());
@@ -135,9 +132,7 @@ fn recorded(received: &Received) -> RecordedCall {
         method: received.head.method.to_string(),
         user_agent: text(&USER_AGENT),
         query: received.head.uri.query().map(str::to_owned),
-        oauth: parameters
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
+        oauth: parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         content_type: text(&CONTENT_TYPE),
         body_length: received.body.len(),
     }

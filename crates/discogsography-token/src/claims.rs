@@ -48,32 +48,20 @@ pub(crate) enum ClaimsError {
 impl VerifiedClaims {
     /// Reads a payload that has passed the signature check.
     pub(crate) fn read(payload: &Map<String, Value>, now: Duration) -> Result<Self, ClaimsError> {
-        let exp = payload
-            .get("exp")
-            .and_then(Value::as_number)
-            .and_then(serde_json::Number::as_f64);
+        let exp =
+            payload.get("exp").and_then(Value::as_number).and_then(serde_json::Number::as_f64);
         let exp = exp.ok_or(ClaimsError::Malformed)?;
         if exp <= now.as_secs_f64() {
             return Err(ClaimsError::Expired);
         }
-        let sub = payload
-            .get("sub")
-            .and_then(Value::as_str)
-            .and_then(hyphenated_uuid);
+        let sub = payload.get("sub").and_then(Value::as_str).and_then(hyphenated_uuid);
         Ok(Self {
             sub: sub.ok_or(ClaimsError::Malformed)?,
-            email: payload
-                .get("email")
-                .and_then(Value::as_str)
-                .map(str::to_owned),
+            email: payload.get("email").and_then(Value::as_str).map(str::to_owned),
         })
     }
 }
 
 fn hyphenated_uuid(text: &str) -> Option<Uuid> {
-    if text.len() == HYPHENATED_UUID_LENGTH {
-        Uuid::try_parse(text).ok()
-    } else {
-        None
-    }
+    if text.len() == HYPHENATED_UUID_LENGTH { Uuid::try_parse(text).ok() } else { None }
 }

@@ -63,12 +63,7 @@ impl Key {
         token.push_str(HEADER);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let signature = self
-            .mac
-            .clone()
-            .chain_update(&token)
-            .finalize()
-            .into_bytes();
+        let signature = self.mac.clone().chain_update(&token).finalize().into_bytes();
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         token
@@ -87,8 +82,7 @@ impl Key {
         }
         let signature = decode(signature)?;
         let mac = self.mac.clone().chain_update(signed);
-        mac.verify_slice(&signature)
-            .map_err(|_| TokenError::WrongSignature)?;
+        mac.verify_slice(&signature).map_err(|_| TokenError::WrongSignature)?;
         let payload = object(payload)?;
         VerifiedClaims::read(&payload, now).map_err(|error| match error {
             ClaimsError::Malformed => TokenError::Malformed,
@@ -119,7 +113,5 @@ fn object(part: &str) -> Result<Map<String, Value>, TokenError> {
 
 /// Unpadded base64url with no trailing bits; a dot is not in its alphabet.
 fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
-    URL_SAFE_NO_PAD
-        .decode(part)
-        .map_err(|_| TokenError::Malformed)
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
 }

@@ -1,9 +1,6 @@
 //! Tokens made with other libraries: what must be accepted, and what must be refused.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that panics has failed, as it should"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 use std::time::Duration;
 
@@ -40,18 +37,8 @@ fn every_token_to_accept_is_accepted() {
         let verified = key.verify(case["token"].as_str().unwrap(), NOW);
         let verified = verified.unwrap_or_else(|error| panic!("{}: {error}", case["why"]));
         let sub = case["claims"]["sub"].as_str().unwrap();
-        assert_eq!(
-            verified.sub,
-            Uuid::parse_str(sub).unwrap(),
-            "{}",
-            case["why"]
-        );
-        assert_eq!(
-            verified.email.as_deref(),
-            case["claims"]["email"].as_str(),
-            "{}",
-            case["why"]
-        );
+        assert_eq!(verified.sub, Uuid::parse_str(sub).unwrap(), "{}", case["why"]);
+        assert_eq!(verified.email.as_deref(), case["claims"]["email"].as_str(), "{}", case["why"]);
     }
 }
 
@@ -86,9 +73,7 @@ fn header_and_claims_are_exactly_the_shared_ones() {
 
 fn decoded(part: &str) -> Vec<u8> {
     use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(part)
-        .unwrap()
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap()
 }
 
 #[test]
@@ -98,30 +83,21 @@ fn another_library_accepts_our_token() {
     validation.validate_exp = false;
     let read =
         jsonwebtoken::decode::<Value>(&token, &DecodingKey::from_secret(SECRET), &validation);
-    assert_eq!(
-        read.unwrap().claims,
-        serde_json::to_value(claims()).unwrap()
-    );
+    assert_eq!(read.unwrap().claims, serde_json::to_value(claims()).unwrap());
 }
 
 #[test]
 fn we_accept_another_librarys_token() {
     let key = EncodingKey::from_secret(SECRET);
     let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims(), &key).unwrap();
-    assert_eq!(
-        Key::new(SECRET).verify(&token, NOW).unwrap().sub,
-        claims().sub
-    );
+    assert_eq!(Key::new(SECRET).verify(&token, NOW).unwrap().sub, claims().sub);
 }
 
 #[test]
 fn a_token_is_good_until_the_instant_of_exp() {
     let key = Key::new(SECRET);
     let token = key.sign(&claims());
-    assert!(
-        key.verify(&token, Duration::from_millis(1_790_086_399_999))
-            .is_ok()
-    );
+    assert!(key.verify(&token, Duration::from_millis(1_790_086_399_999)).is_ok());
     let at_exp = key.verify(&token, Duration::from_secs(1_790_086_400));
     assert_eq!(at_exp, Err(TokenError::Expired));
 }

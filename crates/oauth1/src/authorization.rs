@@ -70,10 +70,8 @@ impl Authorization {
         if header.len() > MAX_LENGTH {
             return Err(HeaderError::TooLong);
         }
-        let (scheme, mut rest) = header
-            .trim_ascii()
-            .split_once([' ', '\t'])
-            .ok_or(HeaderError::NotOAuth)?;
+        let (scheme, mut rest) =
+            header.trim_ascii().split_once([' ', '\t']).ok_or(HeaderError::NotOAuth)?;
         if !scheme.eq_ignore_ascii_case("OAuth") {
             return Err(HeaderError::NotOAuth);
         }
@@ -101,9 +99,7 @@ impl Authorization {
 
     /// Every parameter, `realm` too, decoded and in the order of the header.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.parameters
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The text that must have been signed.
@@ -112,9 +108,8 @@ impl Authorization {
     ///
     /// Refuses a URL that has no base string; see [`UrlError`].
     pub fn signature_base_string(&self, target: Target<'_>) -> Result<String, UrlError> {
-        let signed = self
-            .parameters()
-            .filter(|(name, _)| !matches!(*name, "realm" | "oauth_signature"));
+        let signed =
+            self.parameters().filter(|(name, _)| !matches!(*name, "realm" | "oauth_signature"));
         target.signature_base_string(signed)
     }
 
@@ -135,20 +130,13 @@ impl Authorization {
         if required("oauth_signature_method")? != "HMAC-SHA1" {
             return Err(CheckError::UnsupportedMethod);
         }
-        if self
-            .parameter("oauth_version")
-            .is_some_and(|version| version != "1.0")
-        {
+        if self.parameter("oauth_version").is_some_and(|version| version != "1.0") {
             return Err(CheckError::UnsupportedVersion);
         }
         let signature = required("oauth_signature")?;
         let base_string = self.signature_base_string(target)?;
         let key = SigningKey::new(consumer_secret, token_secret);
-        if key.accepts(&base_string, signature) {
-            Ok(())
-        } else {
-            Err(CheckError::WrongSignature)
-        }
+        if key.accepts(&base_string, signature) { Ok(()) } else { Err(CheckError::WrongSignature) }
     }
 }
 
@@ -171,11 +159,7 @@ fn next_parameter(text: &str) -> Option<(String, String, &str)> {
     let rest = rest.trim_ascii_start().strip_prefix('"')?;
     let (value, rest) = quoted(rest)?;
     // The realm is an ordinary quoted string (RFC 2617), everything else is percent-encoded.
-    let value = if name == "realm" {
-        value
-    } else {
-        decode(&value)?
-    };
+    let value = if name == "realm" { value } else { decode(&value)? };
     let rest = rest.trim_ascii_start();
     if rest.is_empty() {
         return Some((name, value, rest));

@@ -39,11 +39,7 @@ impl<'a> Target<'a> {
     /// A request with no form body.
     #[must_use]
     pub fn new(method: &'a str, url: &'a str) -> Self {
-        Self {
-            method,
-            url,
-            form: None,
-        }
+        Self { method, url, form: None }
     }
 
     /// Builds the signature base string for these protocol parameters, given unencoded.
@@ -60,10 +56,7 @@ impl<'a> Target<'a> {
         let (base, query) = split_url(self.url)?;
         let sent = form_parameters(query).chain(form_parameters(self.form.unwrap_or_default()));
         let mut parameters: Vec<(String, String)> = sent.collect();
-        if parameters
-            .iter()
-            .any(|(name, _)| name.starts_with("oauth_"))
-        {
+        if parameters.iter().any(|(name, _)| name.starts_with("oauth_")) {
             return Err(UrlError::ProtocolParameter);
         }
         let protocol = protocol.into_iter();
@@ -80,9 +73,7 @@ impl<'a> Target<'a> {
 /// Section 3.4.1.3.2: sorted by encoded name, then by encoded value.
 fn normalized(mut parameters: Vec<(String, String)>) -> String {
     parameters.sort_unstable();
-    let pairs = parameters
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"));
+    let pairs = parameters.iter().map(|(name, value)| format!("{name}={value}"));
     pairs.collect::<Vec<_>>().join("&")
 }
 
@@ -123,11 +114,7 @@ fn normalized_authority(authority: &str, default_port: &str) -> Result<String, U
         return Err(UrlError::Authority);
     }
     let host = host.to_ascii_lowercase();
-    Ok(if port.is_empty() || port == default_port {
-        host
-    } else {
-        format!("{host}:{port}")
-    })
+    Ok(if port.is_empty() || port == default_port { host } else { format!("{host}:{port}") })
 }
 
 #[cfg(test)]
@@ -144,10 +131,7 @@ mod tests {
     #[test]
     fn only_the_default_port_of_the_scheme_is_dropped() {
         for (url, base) in [
-            (
-                "https://www.example.net:8080/?q=1",
-                "https://www.example.net:8080/",
-            ),
+            ("https://www.example.net:8080/?q=1", "https://www.example.net:8080/"),
             ("https://example.net:443", "https://example.net/"),
             ("http://example.net:443/", "http://example.net:443/"),
             ("http://example.net:/", "http://example.net/"),

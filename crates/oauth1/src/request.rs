@@ -53,11 +53,8 @@ impl Request<'_> {
     /// Refuses a URL that has no base string; see [`UrlError`].
     pub fn signature_base_string(&self) -> Result<String, UrlError> {
         let parameters = self.parameters();
-        self.target.signature_base_string(
-            parameters
-                .iter()
-                .map(|(name, value)| (*name, value.as_str())),
-        )
+        self.target
+            .signature_base_string(parameters.iter().map(|(name, value)| (*name, value.as_str())))
     }
 
     /// The HMAC-SHA1 signature, in base64.
@@ -79,9 +76,7 @@ impl Request<'_> {
     pub fn authorization(&self) -> Result<String, UrlError> {
         let mut parameters = self.parameters();
         parameters.push(("oauth_signature", self.signature()?));
-        let pairs = parameters
-            .iter()
-            .map(|(name, value)| format!("{name}=\"{}\"", encode(value)));
+        let pairs = parameters.iter().map(|(name, value)| format!("{name}=\"{}\"", encode(value)));
         Ok(format!("OAuth {}", pairs.collect::<Vec<_>>().join(", ")))
     }
 

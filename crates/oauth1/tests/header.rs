@@ -7,9 +7,7 @@ use secrecy::SecretString;
 
 fn verify(header: &str, url: &str) -> Result<(), CheckError> {
     let secret = SecretString::from("s");
-    Authorization::parse(header)
-        .unwrap()
-        .verify(Target::new("GET", url), &secret, None)
+    Authorization::parse(header).unwrap().verify(Target::new("GET", url), &secret, None)
 }
 
 #[test]
@@ -17,31 +15,14 @@ fn order_case_realm_and_white_space_are_free() {
     let header = "oauth  realm=\"a, \\\"b\\\"\" ,\toauth_nonce = \"n%20n\",oauth_token=\"\"  ";
     let header = Authorization::parse(header).unwrap();
     let parameters: Vec<_> = header.parameters().collect();
-    assert_eq!(
-        parameters,
-        [
-            ("realm", "a, \"b\""),
-            ("oauth_nonce", "n n"),
-            ("oauth_token", "")
-        ]
-    );
+    assert_eq!(parameters, [("realm", "a, \"b\""), ("oauth_nonce", "n n"), ("oauth_token", "")]);
     assert_eq!(header.parameter("oauth_verifier"), None);
 }
 
 #[test]
 fn other_schemes_are_refused() {
-    for header in [
-        "",
-        "OAuth",
-        "Bearer abc",
-        "Discogs token=\"x\"",
-        "OAuth2 a=\"b\"",
-    ] {
-        assert_eq!(
-            Authorization::parse(header),
-            Err(HeaderError::NotOAuth),
-            "{header}"
-        );
+    for header in ["", "OAuth", "Bearer abc", "Discogs token=\"x\"", "OAuth2 a=\"b\""] {
+        assert_eq!(Authorization::parse(header), Err(HeaderError::NotOAuth), "{header}");
     }
 }
 
@@ -59,20 +40,13 @@ fn malformed_headers_are_refused() {
         "OAuth a=\"%FF\"",
         "OAuth a=\"b\",,c=\"d\"",
     ] {
-        assert_eq!(
-            Authorization::parse(header),
-            Err(HeaderError::Malformed),
-            "{header}"
-        );
+        assert_eq!(Authorization::parse(header), Err(HeaderError::Malformed), "{header}");
     }
 }
 
 #[test]
 fn a_parameter_given_twice_is_refused() {
-    for header in [
-        "OAuth a=\"1\", b=\"2\", a=\"3\"",
-        "OAuth a=\"1\", %61=\"1\"",
-    ] {
+    for header in ["OAuth a=\"1\", b=\"2\", a=\"3\"", "OAuth a=\"1\", %61=\"1\""] {
         let duplicate = HeaderError::Duplicate("a".to_owned());
         assert_eq!(Authorization::parse(header), Err(duplicate), "{header}");
     }
@@ -93,14 +67,8 @@ fn headers_are_bounded() {
 fn the_check_says_what_it_can_not_work_with() {
     let url = "https://example.com/";
     for (header, error) in [
-        (
-            "OAuth a=\"b\"",
-            CheckError::Missing("oauth_signature_method"),
-        ),
-        (
-            "OAuth oauth_signature_method=\"HMAC-SHA1\"",
-            CheckError::Missing("oauth_signature"),
-        ),
+        ("OAuth a=\"b\"", CheckError::Missing("oauth_signature_method")),
+        ("OAuth oauth_signature_method=\"HMAC-SHA1\"", CheckError::Missing("oauth_signature")),
         (
             "OAuth oauth_signature_method=\"PLAINTEXT\", oauth_signature=\"s%26\"",
             CheckError::UnsupportedMethod,
@@ -124,19 +92,10 @@ fn the_check_says_what_it_can_not_work_with() {
 
 #[test]
 fn nothing_secret_shows_in_debug() {
-    let consumer = Consumer {
-        key: "the-key".to_owned(),
-        secret: SecretString::from("hush-1"),
-    };
-    let token = Token {
-        token: "hush-2".to_owned(),
-        secret: SecretString::from("hush-3"),
-    };
+    let consumer = Consumer { key: "the-key".to_owned(), secret: SecretString::from("hush-1") };
+    let token = Token { token: "hush-2".to_owned(), secret: SecretString::from("hush-3") };
     let header = Authorization::parse("OAuth oauth_verifier=\"hush-4\"").unwrap();
     let shown = format!("{consumer:?} {token:?} {header:?}");
-    assert!(
-        shown.contains("the-key") && shown.contains("oauth_verifier"),
-        "{shown}"
-    );
+    assert!(shown.contains("the-key") && shown.contains("oauth_verifier"), "{shown}");
     assert!(!shown.contains("hush"), "{shown}");
 }

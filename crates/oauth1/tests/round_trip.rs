@@ -22,21 +22,11 @@ fn signed() -> impl Strategy<Value = Signed> {
     let protocol = (any::<String>(), any::<String>(), any::<String>());
     let secrets = (any::<String>(), any::<String>());
     (sent, protocol, secrets, any::<u64>()).prop_map(|(sent, protocol, secrets, timestamp)| {
-        let consumer = Consumer {
-            key: protocol.0,
-            secret: SecretString::from(secrets.0),
-        };
-        let token = Token {
-            token: protocol.1,
-            secret: SecretString::from(secrets.1),
-        };
+        let consumer = Consumer { key: protocol.0, secret: SecretString::from(secrets.0) };
+        let token = Token { token: protocol.1, secret: SecretString::from(secrets.1) };
         let (url, form) = sent;
         let header = Request {
-            target: Target {
-                method: "POST",
-                url: &url,
-                form: Some(&form),
-            },
+            target: Target { method: "POST", url: &url, form: Some(&form) },
             consumer: &consumer,
             token: Some(&token),
             callback: None,
@@ -46,23 +36,13 @@ fn signed() -> impl Strategy<Value = Signed> {
         }
         .authorization()
         .unwrap();
-        Signed {
-            url,
-            form,
-            consumer,
-            token,
-            header,
-        }
+        Signed { url, form, consumer, token, header }
     })
 }
 
 impl Signed {
     fn target(&self) -> Target<'_> {
-        Target {
-            method: "POST",
-            url: &self.url,
-            form: Some(&self.form),
-        }
+        Target { method: "POST", url: &self.url, form: Some(&self.form) }
     }
 
     fn verify(&self, target: Target<'_>) -> Result<(), CheckError> {
@@ -133,10 +113,8 @@ proptest! {
 fn same_meaning(one: &str, other: &str) -> bool {
     let sorted = |header: &str| {
         let header = Authorization::parse(header).ok()?;
-        let mut all: Vec<_> = header
-            .parameters()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let mut all: Vec<_> =
+            header.parameters().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         all.sort();
         Some(all)
     };

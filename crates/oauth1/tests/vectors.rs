@@ -1,10 +1,6 @@
 //! Signatures made with another library, and the examples of RFC 5849.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a helper of a test may panic"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test may panic")]
 
 use std::collections::BTreeSet;
 
@@ -54,10 +50,7 @@ fn parameter_set(header: &str) -> BTreeSet<String> {
 fn base_strings_and_signatures_are_those_of_the_other_library() {
     for case in cases() {
         with_request(&case, |request| {
-            assert_eq!(
-                request.signature_base_string().unwrap(),
-                text(&case, "base_string")
-            );
+            assert_eq!(request.signature_base_string().unwrap(), text(&case, "base_string"));
             assert_eq!(request.signature().unwrap(), text(&case, "signature"));
         });
     }
@@ -68,10 +61,7 @@ fn headers_hold_the_same_parameters_as_the_other_library_sends() {
     for case in cases() {
         with_request(&case, |request| {
             let header = request.authorization().unwrap();
-            assert_eq!(
-                parameter_set(&header),
-                parameter_set(text(&case, "authorization"))
-            );
+            assert_eq!(parameter_set(&header), parameter_set(text(&case, "authorization")));
         });
     }
 }
@@ -83,9 +73,7 @@ fn headers_of_the_other_library_are_accepted() {
         let target = Target::new(text(&case, "method"), text(&case, "url"));
         let consumer_secret = SecretString::from(text(&case, "consumer_secret"));
         let token_secret = SecretString::from(text(&case, "token_secret"));
-        header
-            .verify(target, &consumer_secret, Some(&token_secret))
-            .unwrap();
+        header.verify(target, &consumer_secret, Some(&token_secret)).unwrap();
         let other = SecretString::from("another secret");
         let refused = header.verify(target, &other, Some(&token_secret));
         assert_eq!(refused, Err(CheckError::WrongSignature));
@@ -132,11 +120,7 @@ fn requests_of_the_rfc_are_accepted() {
         oauth_signature="74KNZJeDHnMBp0EMJ9ZHt%2FXKycU%3D""#;
     Authorization::parse(initiate)
         .unwrap()
-        .verify(
-            Target::new("POST", "https://photos.example.net/initiate"),
-            &consumer_secret,
-            None,
-        )
+        .verify(Target::new("POST", "https://photos.example.net/initiate"), &consumer_secret, None)
         .unwrap();
     let token = r#"OAuth realm="Photos",
         oauth_consumer_key="dpf43f3p2l4k3l03",

@@ -13,11 +13,7 @@ pub(super) struct Row {
 }
 
 const fn row(status: StatusCode, code: &'static str, detail: &'static str) -> Row {
-    Row {
-        status,
-        code,
-        detail,
-    }
+    Row { status, code, detail }
 }
 
 pub(super) const STATE_UNKNOWN: Row = row(
@@ -32,35 +28,20 @@ pub(super) const STATE_BUSY: Row = row(
     "This PIN is already being checked. Please wait a moment.",
 );
 
-pub(super) const VERIFIER_REJECTED: Row = row(
-    StatusCode::BAD_REQUEST,
-    "verifier_rejected",
-    "Invalid verifier code or OAuth flow failed",
-);
+pub(super) const VERIFIER_REJECTED: Row =
+    row(StatusCode::BAD_REQUEST, "verifier_rejected", "Invalid verifier code or OAuth flow failed");
 
-pub(super) const NOT_AUTHENTICATED: Row = row(
-    StatusCode::UNAUTHORIZED,
-    "not_authenticated",
-    "Not authenticated",
-);
+pub(super) const NOT_AUTHENTICATED: Row =
+    row(StatusCode::UNAUTHORIZED, "not_authenticated", "Not authenticated");
 
-pub(super) const INVALID_TOKEN: Row = row(
-    StatusCode::UNAUTHORIZED,
-    "invalid_token",
-    "Invalid or expired token",
-);
+pub(super) const INVALID_TOKEN: Row =
+    row(StatusCode::UNAUTHORIZED, "invalid_token", "Invalid or expired token");
 
-pub(super) const INVALID_CREDENTIALS: Row = row(
-    StatusCode::UNAUTHORIZED,
-    "invalid_credentials",
-    "Incorrect email or password",
-);
+pub(super) const INVALID_CREDENTIALS: Row =
+    row(StatusCode::UNAUTHORIZED, "invalid_credentials", "Incorrect email or password");
 
-pub(super) const ADMIN_REQUIRED: Row = row(
-    StatusCode::FORBIDDEN,
-    "admin_required",
-    "Admin access required",
-);
+pub(super) const ADMIN_REQUIRED: Row =
+    row(StatusCode::FORBIDDEN, "admin_required", "Admin access required");
 
 pub(super) const STATE_NOT_YOURS: Row = row(
     StatusCode::FORBIDDEN,
@@ -76,17 +57,11 @@ pub(super) const UNKNOWN_CONFIG_KEY: Row = row(
     "Unknown config key. Known are discogs_consumer_key and discogs_consumer_secret.",
 );
 
-pub(super) const METHOD_NOT_ALLOWED: Row = row(
-    StatusCode::METHOD_NOT_ALLOWED,
-    "method_not_allowed",
-    "Method Not Allowed",
-);
+pub(super) const METHOD_NOT_ALLOWED: Row =
+    row(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed");
 
-pub(super) const BODY_TOO_LARGE: Row = row(
-    StatusCode::PAYLOAD_TOO_LARGE,
-    "body_too_large",
-    "The request body is larger than 64 KiB.",
-);
+pub(super) const BODY_TOO_LARGE: Row =
+    row(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The request body is larger than 64 KiB.");
 
 pub(super) const NOT_JSON: Row = row(
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -94,11 +69,8 @@ pub(super) const NOT_JSON: Row = row(
     "The request body must be JSON, sent with Content-Type: application/json.",
 );
 
-pub(super) const EMAIL_TAKEN: Row = row(
-    StatusCode::CONFLICT,
-    "email_taken",
-    "Email address already registered",
-);
+pub(super) const EMAIL_TAKEN: Row =
+    row(StatusCode::CONFLICT, "email_taken", "Email address already registered");
 
 pub(super) const INVALID_INPUT: Row = row(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", "");
 

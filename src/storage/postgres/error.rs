@@ -81,9 +81,9 @@ impl PostgresError {
 
     fn constraint(&self, expected: &SqlState) -> Option<&str> {
         match self {
-            Self::Server {
-                code, constraint, ..
-            } if code == expected.code() => constraint.as_deref(),
+            Self::Server { code, constraint, .. } if code == expected.code() => {
+                constraint.as_deref()
+            }
             _ => None,
         }
     }

@@ -91,36 +91,34 @@ impl Group {
     pub(super) fn close(&self) {
         let mut places = self.0.lock();
         places.is_closed = true;
-        places
-            .sessions
-            .iter()
-            .flatten()
-            .for_each(|session| session.end());
+        places.sessions.iter().flatten().for_each(|session| session.end());
         drop(places);
         self.0.changed.notify_waiters();
     }
 
     /// Sends a statement; it runs to its end even when the caller goes away.
     ///
-    /// Sent once more where the connection dies under it: every statement of ours is safe to
-    /// repeat (docs/decisions/0004-writes-are-sent-again.md).
+    /// Sent again where the connection dies under it, since every statement of ours is safe to
+    /// repeat (docs/decisions/0004-writes-are-sent-again.md); as often as there are connections,
+    /// since whatever killed one may have killed them all, and that is noticed one by one.
     pub(super) async fn call(&self, call: Call) -> Result<Vec<Row>, PostgresError> {
         let group = self.clone();
         let run = tokio::spawn(async move {
             let until = Instant::now() + group.0.limits.call;
-            match group.attempt(&call, until).await {
-                Err(error) if error.is_end_of_connection() => group.attempt(&call, until).await,
-                done => done,
+            for _ in 0..group.0.limits.most_connections {
+                match group.attempt(&call, until).await {
+                    Err(error) if error.is_end_of_connection() => {}
+                    done => return done,
+                }
             }
+            group.attempt(&call, until).await
         });
         run.await.unwrap_or(Err(PostgresError::Closed))
     }
 
     async fn attempt(&self, call: &Call, until: Instant) -> Result<Vec<Row>, PostgresError> {
         let ticket = self.ticket(until).await?;
-        let answer = ticket
-            .send(call, until.saturating_duration_since(Instant::now()))
-            .await;
+        let answer = ticket.send(call, until.saturating_duration_since(Instant::now())).await;
         drop(ticket);
         if self.0.waiting.load(Ordering::Relaxed) > 0 {
             self.0.changed.notify_waiters();
@@ -168,10 +166,7 @@ impl Group {
             return Err(PostgresError::Closed);
         }
         let sessions = places.sessions.iter().flatten();
-        match sessions
-            .map(|session| (session.room(), session))
-            .min_by_key(|(room, _)| *room)
-        {
+        match sessions.map(|session| (session.room(), session)).min_by_key(|(room, _)| *room) {
             Some((Room::Free(_), session)) => return Ok(Picked::Ticket(session.ticket())),
             Some((Room::Full, _)) => return Ok(Picked::Full),
             Some((Room::Stuck, _)) | None => {}
@@ -239,8 +234,6 @@ impl Shared {
 
 impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group")
-            .field("purpose", &self.0.purpose)
-            .finish_non_exhaustive()
+        f.debug_struct("Group").field("purpose", &self.0.purpose).finish_non_exhaustive()
     }
 }

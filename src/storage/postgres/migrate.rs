@@ -50,9 +50,7 @@ async fn apply(client: &mut Client) -> Result<Vec<Migration>, PostgresError> {
     transaction
         .batch_execute("set local statement_timeout = 0; set local lock_timeout = '5s'")
         .await?;
-    transaction
-        .execute("select pg_advisory_xact_lock($1)", &[&LOCK])
-        .await?;
+    transaction.execute("select pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     transaction
         .batch_execute(
             "create table if not exists api_migrations (
@@ -62,11 +60,7 @@ async fn apply(client: &mut Client) -> Result<Vec<Migration>, PostgresError> {
             )",
         )
         .await?;
-    let missing = pending_in(
-        &transaction
-            .query("select number from api_migrations", &[])
-            .await?,
-    )?;
+    let missing = pending_in(&transaction.query("select number from api_migrations", &[]).await?)?;
     for migration in &missing {
         transaction.batch_execute(migration.sql).await?;
         transaction
@@ -82,26 +76,14 @@ async fn apply(client: &mut Client) -> Result<Vec<Migration>, PostgresError> {
 
 /// The migrations that the database lacks; a newer version's are none of our business.
 async fn pending(client: &Client) -> Result<Vec<Migration>, PostgresError> {
-    let table = client
-        .query_one("select to_regclass('api_migrations') is not null", &[])
-        .await?;
+    let table = client.query_one("select to_regclass('api_migrations') is not null", &[]).await?;
     if !table.try_get::<_, bool>(0)? {
         return Ok(POSTGRES.to_vec());
     }
-    pending_in(
-        &client
-            .query("select number from api_migrations", &[])
-            .await?,
-    )
+    pending_in(&client.query("select number from api_migrations", &[]).await?)
 }
 
 fn pending_in(rows: &[tokio_postgres::Row]) -> Result<Vec<Migration>, PostgresError> {
-    let applied = rows
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<Vec<i32>, _>>()?;
-    Ok(POSTGRES
-        .into_iter()
-        .filter(|migration| !applied.contains(&migration.number))
-        .collect())
+    let applied = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i32>, _>>()?;
+    Ok(POSTGRES.into_iter().filter(|migration| !applied.contains(&migration.number)).collect())
 }

@@ -20,9 +20,7 @@ pub(super) struct At(pub(super) Timestamp);
 impl<'a> FromSql<'a> for At {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
         let microseconds = i64::from_be_bytes(raw.try_into()?);
-        Ok(Self(Timestamp::from_microseconds(
-            microseconds.saturating_add(EPOCH_OFFSET),
-        )))
+        Ok(Self(Timestamp::from_microseconds(microseconds.saturating_add(EPOCH_OFFSET))))
     }
 
     fn accepts(sql_type: &Type) -> bool {

@@ -146,16 +146,11 @@ impl Session {
         let number = under_way.back().map_or(0, |(number, _)| number + 1);
         under_way.push_back((number, Instant::now()));
         drop(under_way);
-        Ticket {
-            session: Arc::clone(self),
-            number,
-        }
+        Ticket { session: Arc::clone(self), number }
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(u64, Instant)>> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -170,11 +165,8 @@ impl Ticket {
     ) -> Result<Vec<Row>, PostgresError> {
         let session = &self.session;
         let statement = (call.statement)(&session.statements);
-        let parameters: Vec<&(dyn ToSql + Sync)> = call
-            .parameters
-            .iter()
-            .map(|parameter| &**parameter as &(dyn ToSql + Sync))
-            .collect();
+        let parameters: Vec<&(dyn ToSql + Sync)> =
+            call.parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect();
         let answer = session.client.query(statement, &parameters);
         let Ok(answer) = tokio::time::timeout(limit, answer).await else {
             let cancel = session.client.cancel_token();
@@ -185,10 +177,7 @@ impl Ticket {
             return Err(PostgresError::NoAnswer(limit));
         };
         let answer = answer.map_err(PostgresError::from);
-        if answer
-            .as_ref()
-            .is_err_and(PostgresError::is_end_of_connection)
-        {
+        if answer.as_ref().is_err_and(PostgresError::is_end_of_connection) {
             session.end();
         }
         answer
@@ -198,10 +187,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut under_way = self.session.lock();
-        if let Some(at) = under_way
-            .iter()
-            .position(|(number, _)| *number == self.number)
-        {
+        if let Some(at) = under_way.iter().position(|(number, _)| *number == self.number) {
             under_way.remove(at);
         }
     }

@@ -20,29 +20,22 @@ pub(crate) struct Actor {
 
 impl Actor {
     pub(crate) fn new(client: reqwest::Client, url: String, token: Option<String>) -> Self {
-        Self {
-            client,
-            url,
-            token,
-            email: String::new(),
-            id: String::new(),
-        }
+        Self { client, url, token, email: String::new(), id: String::new() }
     }
 
     /// The same person at another replica.
     pub(crate) fn at(&self, url: &str) -> Self {
-        Self {
-            url: url.to_owned(),
-            ..self.clone()
-        }
+        Self { url: url.to_owned(), ..self.clone() }
+    }
+
+    /// Somebody without a token, at the same service.
+    pub(crate) fn anonymous(&self) -> Self {
+        Self::new(self.client.clone(), self.url.clone(), None)
     }
 
     /// The same person with another token.
     pub(crate) fn with_token(&self, token: &str) -> Self {
-        Self {
-            token: Some(token.to_owned()),
-            ..self.clone()
-        }
+        Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
     /// A request that is not sent yet.
@@ -77,47 +70,30 @@ impl Actor {
         path: &str,
         body: impl Into<reqwest::Body>,
     ) -> Answer {
-        let request = self
-            .request(method, path)
-            .header("content-type", "application/json");
+        let request = self.request(method, path).header("content-type", "application/json");
         send(request.body(body)).await
     }
 
     pub(crate) async fn register(&self, email: &str, password: &str) -> Answer {
-        self.post(
-            "/api/auth/register",
-            &json!({ "email": email, "password": password }),
-        )
-        .await
+        self.post("/api/auth/register", &json!({ "email": email, "password": password })).await
     }
 
     pub(crate) async fn login(&self, email: &str, password: &str) -> Answer {
-        self.post(
-            "/api/auth/login",
-            &json!({ "email": email, "password": password }),
-        )
-        .await
+        self.post("/api/auth/login", &json!({ "email": email, "password": password })).await
     }
 
     pub(crate) async fn register_and_sign_in(&self, email: &str) -> Self {
         let registered = self.register(email, PASSWORD).await;
         assert_eq!(registered.status, 201, "{registered:?}");
         let id = registered.json()["id"].as_str().unwrap().to_owned();
-        Self {
-            id,
-            ..self.sign_in(email, PASSWORD).await
-        }
+        Self { id, ..self.sign_in(email, PASSWORD).await }
     }
 
     pub(crate) async fn sign_in(&self, email: &str, password: &str) -> Self {
         let login = self.login(email, password).await;
         assert_eq!(login.status, 200, "{login:?}");
         let token = login.json()["access_token"].as_str().unwrap().to_owned();
-        Self {
-            token: Some(token),
-            email: email.to_owned(),
-            ..self.clone()
-        }
+        Self { token: Some(token), email: email.to_owned(), ..self.clone() }
     }
 
     pub(crate) async fn me(&self) -> Answer {
@@ -149,12 +125,7 @@ impl Actor {
     }
 
     pub(crate) async fn put_config(&self, key: &str, value: &str) {
-        let put = self
-            .put(
-                &format!("/api/admin/config/{key}"),
-                &json!({ "value": value }),
-            )
-            .await;
+        let put = self.put(&format!("/api/admin/config/{key}"), &json!({ "value": value })).await;
         assert_eq!(put.status, 200, "{put:?}");
     }
 }

@@ -40,28 +40,18 @@ impl Answer {
     /// Asserts an error with all that belongs to it.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, code: &str, detail: &str) {
-        self.assert(
-            status,
-            &serde_json::json!({ "detail": detail, "code": code }),
-        );
+        self.assert(status, &serde_json::json!({ "detail": detail, "code": code }));
         assert_eq!(self.header("content-type"), Some("application/json"));
         let authenticate = if status == 401 { Some("Bearer") } else { None };
         assert_eq!(self.header("www-authenticate"), authenticate);
         let may_be_retried = status == 503 && code != "discogs_not_configured";
-        assert_eq!(
-            self.header("retry-after").is_some(),
-            may_be_retried,
-            "{self:?}"
-        );
+        assert_eq!(self.header("retry-after").is_some(), may_be_retried, "{self:?}");
     }
 
     /// Asserts that the body is refused for exactly one field.
     #[track_caller]
     pub(crate) fn assert_refused(&self, field: &str, kind: &str, msg: &str) {
         let error = serde_json::json!({ "type": kind, "loc": ["body", field], "msg": msg });
-        self.assert(
-            422,
-            &serde_json::json!({ "detail": [error], "code": "invalid_input" }),
-        );
+        self.assert(422, &serde_json::json!({ "detail": [error], "code": "invalid_input" }));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use discogs_sandbox::{Options, Sandbox};
 use discogsography_api::clock::{Clock, Timestamp};
-use discogsography_api::config::{Config, Environment, RedisConfig, Stores};
+use discogsography_api::config::{Config, Environment, Migrations, RedisConfig, Stores};
 use discogsography_api::random::Random;
 use discogsography_api::server::{self, Listeners, ServerError, Surroundings};
 use tempfile::TempDir;
@@ -64,12 +64,7 @@ pub(crate) struct TestStores {
 impl Setup {
     pub(crate) fn new(composition: Composition) -> Self {
         let sandbox = Box::new(|options: &mut Options| options.rate_limit = None);
-        Self {
-            composition,
-            variables: Vec::new(),
-            sandbox,
-            is_configured: true,
-        }
+        Self { composition, variables: Vec::new(), sandbox, is_configured: true }
     }
 
     /// Sets a variable.
@@ -177,10 +172,7 @@ impl TestStores {
 
     /// Keeps the states of this test apart from those of others.
     pub(crate) fn key_prefix(&self) -> String {
-        let name = self
-            .servers
-            .as_ref()
-            .map(|(database, ..)| database.name.clone());
+        let name = self.servers.as_ref().map(|(database, ..)| database.name.clone());
         format!("{}:{}", name.unwrap_or_default(), RedisConfig::KEY_PREFIX)
     }
 
@@ -210,10 +202,7 @@ impl TestApp {
             listener.set_nonblocking(true).unwrap();
             listener
         };
-        let listeners = Listeners {
-            api: bind(),
-            health: bind(),
-        };
+        let listeners = Listeners { api: bind(), health: bind() };
         self.url = format!("http://{}", listeners.api.local_addr().unwrap());
         self.health_url = format!("http://{}", listeners.health.local_addr().unwrap());
         let surroundings = Surroundings {
@@ -226,12 +215,8 @@ impl TestApp {
             let _ = stopped.await;
         };
         self.stop = Some(stop);
-        self.running = Some(tokio::spawn(server::run(
-            self.config.clone(),
-            listeners,
-            surroundings,
-            shutdown,
-        )));
+        self.running =
+            Some(tokio::spawn(server::run(self.config.clone(), listeners, surroundings, shutdown)));
     }
 
     /// Tells the service to stop, as a signal does, and gives what it ended with.
@@ -264,10 +249,7 @@ impl TestApp {
             clock: self.clock.clone(),
             sandbox,
             client: self.client.clone(),
-            stores: TestStores {
-                folder: tempfile::tempdir().unwrap(),
-                servers: None,
-            },
+            stores: TestStores { folder: tempfile::tempdir().unwrap(), servers: None },
             config,
             stop: None,
             running: None,
@@ -299,23 +281,30 @@ impl TestApp {
 
     /// What the health port says.
     pub(crate) async fn health(&self) -> Answer {
-        let response = self
-            .client
-            .get(format!("{}/health", self.health_url))
-            .send()
-            .await;
+        let response = self.client.get(format!("{}/health", self.health_url)).send().await;
         Answer::of(response.unwrap()).await
     }
 
-    /// Sets the sandbox's credentials by the storage that the service uses.
+    /// Sets the sandbox's credentials as the app's.
     pub(crate) async fn configure(&self) {
-        let admin = self.admin().await;
-        admin
-            .put_config("discogs_consumer_key", "sandbox-key")
-            .await;
-        admin
-            .put_config("discogs_consumer_secret", "sandbox-secret")
-            .await;
+        let now = if self.stores.servers.is_some() { "now()" } else { "0" };
+        self.sql(&format!(
+            "insert into app_config (key, value, updated_at)
+             values ('discogs_consumer_key', 'sandbox-key', {now}),
+                    ('discogs_consumer_secret', 'sandbox-secret', {now})",
+        ))
+        .await;
+    }
+
+    /// Does what the command `migrate` does, beside the service.
+    pub(crate) async fn migrate(&self) {
+        let surroundings = Surroundings {
+            clock: self.clock.clone(),
+            random: Random::from_system().unwrap(),
+            sandbox_consumer: None,
+        };
+        let stores = server::open_stores(&self.config.stores, &surroundings).unwrap();
+        stores.storage.prepare(Migrations::Automatic).await.unwrap();
     }
 
     /// The configuration that the service runs with.
@@ -330,31 +319,22 @@ impl TestApp {
 
     /// Somebody registered and signed in.
     pub(crate) async fn user(&self, name: &str) -> Actor {
-        self.anonymous()
-            .register_and_sign_in(&format!("{name}@example.com"))
-            .await
+        self.anonymous().register_and_sign_in(&format!("{name}@example.com")).await
     }
 
     /// Somebody registered, signed in, and an admin.
     pub(crate) async fn admin(&self) -> Actor {
         let name = format!("admin-{}", Random::from_system().unwrap().hex());
         let admin = self.user(&name).await;
-        self.sql(&format!(
-            "update users set is_admin = true where email = '{name}@example.com'"
-        ))
-        .await;
+        self.sql(&format!("update users set is_admin = true where email = '{name}@example.com'"))
+            .await;
         admin
     }
 
     /// Runs a statement beside the service, in its own database.
     pub(crate) async fn sql(&self, statement: &str) {
         match &self.stores.servers {
-            Some((database, ..)) => database
-                .client()
-                .await
-                .batch_execute(statement)
-                .await
-                .unwrap(),
+            Some((database, ..)) => database.client().await.batch_execute(statement).await.unwrap(),
             None => self.sqlite().execute_batch(statement).unwrap(),
         }
     }
@@ -368,10 +348,7 @@ impl TestApp {
             }
             None => {
                 use rusqlite::OptionalExtension as _;
-                let text = self
-                    .sqlite()
-                    .query_row(query, [], |row| row.get(0))
-                    .optional();
+                let text = self.sqlite().query_row(query, [], |row| row.get(0)).optional();
                 text.unwrap().flatten()
             }
         }

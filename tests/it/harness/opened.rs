@@ -35,6 +35,7 @@ pub(crate) struct Opened {
     pub(crate) stores: TestStores,
     pub(crate) random: Random,
     clock: Clock,
+    config: Config,
 }
 
 impl Opened {
@@ -58,7 +59,17 @@ impl Opened {
         let surroundings =
             Surroundings { clock: clock.clone(), random: random.clone(), sandbox_consumer: None };
         let OpenedStores { storage, states } = open_stores(&config.stores, &surroundings).unwrap();
-        Self { storage, states, stores, random, clock }
+        Self { storage, states, stores, random, clock, config }
+    }
+
+    /// Another service's storage on the same database.
+    pub(crate) fn another_storage(&self) -> Arc<dyn Storage> {
+        open_stores(&self.config.stores, &self.surroundings()).unwrap().storage
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        let (clock, random) = (self.clock.clone(), self.random.clone());
+        Surroundings { clock, random, sandbox_consumer: None }
     }
 
     /// Lets time pass for the OAuth state: by the clock of the embedded store, or in Redis, whose

@@ -43,10 +43,7 @@ impl Proxy {
                 }
             }
         });
-        Self {
-            address,
-            way: Arc::new(way),
-        }
+        Self { address, way: Arc::new(way) }
     }
 
     /// Cuts every connection; new ones are fine.

@@ -13,11 +13,7 @@ pub(crate) struct Bounded<K, V> {
 
 impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            entries: HashMap::new(),
-            order: VecDeque::new(),
-        }
+        Self { capacity, entries: HashMap::new(), order: VecDeque::new() }
     }
 
     /// Adds an entry; false, and no change, when the key is there already.
@@ -69,10 +65,7 @@ mod tests {
         assert!(map.insert("a", 1));
         assert!(map.insert("b", 2));
         assert!(map.insert("c", 3));
-        assert_eq!(
-            (map.get("a"), map.get("b"), map.get("c")),
-            (None, Some(&2), Some(&3))
-        );
+        assert_eq!((map.get("a"), map.get("b"), map.get("c")), (None, Some(&2), Some(&3)));
     }
 
     #[test]

@@ -22,10 +22,7 @@ pub(crate) struct RateState {
 
 impl Rate {
     pub(crate) fn new(limit: Option<usize>) -> Self {
-        Self {
-            limit,
-            calls: VecDeque::new(),
-        }
+        Self { limit, calls: VecDeque::new() }
     }
 
     /// Counts a call; `None` when there is no limit.
@@ -36,11 +33,7 @@ impl Rate {
         if admitted {
             self.calls.push_back(now);
         }
-        Some(RateState {
-            limit,
-            used: self.calls.len(),
-            admitted,
-        })
+        Some(RateState { limit, used: self.calls.len(), admitted })
     }
 }
 

@@ -19,12 +19,7 @@ fn tokens_and_verifiers_have_the_shapes_of_discogs() {
     let token = desk.new_request_token(&options, NOW).token;
     assert_eq!(token.len(), 40);
     assert!(token.bytes().all(|byte| byte.is_ascii_alphabetic()));
-    let verifier = desk.approve(
-        &token,
-        options.digger.clone(),
-        VerifierAlphabet::Letters,
-        NOW,
-    );
+    let verifier = desk.approve(&token, options.digger.clone(), VerifierAlphabet::Letters, NOW);
     let verifier = verifier.unwrap();
     assert_eq!(verifier.len(), 10);
     assert!(verifier.bytes().all(|byte| byte.is_ascii_alphabetic()));
@@ -41,10 +36,7 @@ fn verifiers_may_hold_digits() {
 fn the_same_seed_gives_the_same_tokens() {
     let options = options();
     let token = |seed| {
-        let options = Options {
-            seed,
-            ..options.clone()
-        };
+        let options = Options { seed, ..options.clone() };
         Desk::new(&options).new_request_token(&options, NOW).token
     };
     assert_eq!(token(1), token(1));
@@ -79,10 +71,7 @@ fn the_oldest_request_token_goes_when_there_are_too_many() {
 #[test]
 fn a_request_token_survives_as_many_wrong_verifiers_as_it_is_told() {
     for survived in [0, 2] {
-        let options = Options {
-            wrong_verifiers_survived: survived,
-            ..options()
-        };
+        let options = Options { wrong_verifiers_survived: survived, ..options() };
         let mut desk = Desk::new(&options);
         let token = desk.new_request_token(&options, NOW).token;
         let digger = options.digger.clone();
@@ -94,9 +83,7 @@ fn a_request_token_survives_as_many_wrong_verifiers_as_it_is_told() {
         assert!(desk.request_secret(&token, NOW).is_some());
         let refused = desk.exchange(&token, "wrong", &options, NOW).err();
         assert_eq!(refused, Some(ExchangeError::WrongVerifier));
-        let refused = desk
-            .exchange(&token, &verifier.unwrap(), &options, NOW)
-            .err();
+        let refused = desk.exchange(&token, &verifier.unwrap(), &options, NOW).err();
         assert_eq!(refused, Some(ExchangeError::Unknown));
     }
 }

@@ -38,10 +38,7 @@ async fn the_whole_dance_ends_with_an_identity() {
 async fn a_request_token_can_be_asked_for_with_post() {
     let app = App::start().await;
     let path = "/oauth/request_token";
-    let with = With {
-        callback: Some("oob"),
-        ..With::default()
-    };
+    let with = With { callback: Some("oob"), ..With::default() };
     let header = app.header(&Method::POST, path, with);
     let call = app.call(Method::POST, path, &header);
     assert_eq!(token_in(call.send().await.unwrap()).await.token.len(), 40);
@@ -52,10 +49,7 @@ async fn anybody_can_approve() {
     let app = App::start().await;
     for (id, username) in [(u64::MAX, "Größe 日本 🎶".to_owned()), (1, "x".repeat(300))] {
         let token = app.request_token().await;
-        let digger = Identity {
-            id,
-            username: username.clone(),
-        };
+        let digger = Identity { id, username: username.clone() };
         let verifier = app.sandbox.approve_as(&token.token, digger).unwrap();
         let call = app.exchange_call(&token, &verifier);
         let token = token_in(call.send().await.unwrap()).await;
@@ -71,10 +65,7 @@ async fn a_query_is_part_of_what_is_signed() {
     let app = App::start().await;
     let token = app.access_token().await;
     let path = "/oauth/identity?b=2&a=%C3%A9+x";
-    let with = With {
-        token: Some(&token),
-        ..With::default()
-    };
+    let with = With { token: Some(&token), ..With::default() };
     let header = app.header(&Method::GET, path, with);
     let response = app.call(Method::GET, path, &header).send().await.unwrap();
     assert_eq!(response.status(), 200);
@@ -85,10 +76,7 @@ async fn a_query_is_part_of_what_is_signed() {
 
 #[tokio::test]
 async fn two_sandboxes_in_one_process_know_nothing_of_each_other() {
-    let (one, other) = (
-        App::start().await,
-        App::start_with(|options| options.seed = 8).await,
-    );
+    let (one, other) = (App::start().await, App::start_with(|options| options.seed = 8).await);
     let token = one.request_token().await;
     assert!(other.sandbox.approve(&token.token).is_err());
     assert!(one.sandbox.approve(&token.token).is_ok());

@@ -32,26 +32,11 @@ fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
 async fn fixed_answers_come_as_ordered() {
     let app = App::start().await;
     for (fault, status, content_type, body) in [
-        (
-            Fault::server_error(),
-            500,
-            "text/html",
-            "<h1>Internal Server Error</h1>",
-        ),
-        (
-            Fault::plain(404, "gone"),
-            404,
-            "text/plain; charset=utf-8",
-            "gone",
-        ),
+        (Fault::server_error(), 500, "text/html", "<h1>Internal Server Error</h1>"),
+        (Fault::plain(404, "gone"), 404, "text/plain; charset=utf-8", "gone"),
         (Fault::plain(401, ""), 401, "text/plain; charset=utf-8", ""),
         (Fault::answer(418, "x/y", "tea"), 418, "x/y", "tea"),
-        (
-            Fault::nonsense(),
-            200,
-            "text/plain; charset=utf-8",
-            "It works!",
-        ),
+        (Fault::nonsense(), 200, "text/plain; charset=utf-8", "It works!"),
         (
             Fault::identity(&json!({ "username": "x" })),
             200,
@@ -75,22 +60,15 @@ async fn fixed_answers_come_as_ordered() {
 #[tokio::test]
 async fn redirects_block_pages_and_rate_limits_have_their_headers() {
     let app = App::start().await;
-    let response = start_meets(&app, Fault::redirect("https://example.com/"))
-        .await
-        .unwrap();
+    let response = start_meets(&app, Fault::redirect("https://example.com/")).await.unwrap();
     assert_eq!(response.status(), 302);
     assert_eq!(response.headers()["location"], "https://example.com/");
     for status in [403, 503] {
         let response = start_meets(&app, Fault::block_page(status)).await.unwrap();
         assert_eq!(response.status().as_u16(), status);
-        assert_eq!(
-            response.headers()["content-type"],
-            "text/html; charset=UTF-8"
-        );
+        assert_eq!(response.headers()["content-type"], "text/html; charset=UTF-8");
     }
-    let response = start_meets(&app, Fault::rate_limited(Some("17")))
-        .await
-        .unwrap();
+    let response = start_meets(&app, Fault::rate_limited(Some("17"))).await.unwrap();
     assert_eq!(response.status(), 429);
     assert_eq!(response.headers()["retry-after"], "17");
     let response = start_meets(&app, Fault::rate_limited(None)).await.unwrap();
@@ -101,29 +79,19 @@ async fn redirects_block_pages_and_rate_limits_have_their_headers() {
 #[tokio::test]
 async fn an_order_that_is_no_http_is_told() {
     let app = App::start().await;
-    let canned = Canned {
-        status: 200,
-        headers: vec![("a b".to_owned(), "c".to_owned())],
-        body: Vec::new(),
-    };
+    let canned =
+        Canned { status: 200, headers: vec![("a b".to_owned(), "c".to_owned())], body: Vec::new() };
     let response = start_meets(&app, Fault::Answer(canned)).await.unwrap();
     assert_eq!(response.status(), 500);
     let text = response.text().await.unwrap();
-    assert!(
-        text.starts_with("The ordered answer is no HTTP: "),
-        "{text}"
-    );
+    assert!(text.starts_with("The ordered answer is no HTTP: "), "{text}");
 }
 
 #[tokio::test]
 async fn a_reset_is_a_reset() {
     let app = App::start().await;
     let error = start_meets(&app, Fault::Reset).await.unwrap_err();
-    assert_eq!(
-        io_kind(&error),
-        Some(ErrorKind::ConnectionReset),
-        "{error:?}"
-    );
+    assert_eq!(io_kind(&error), Some(ErrorKind::ConnectionReset), "{error:?}");
 }
 
 #[tokio::test]
@@ -152,9 +120,7 @@ async fn half_an_answer_breaks_in_the_body() {
 #[tokio::test]
 async fn a_huge_body_has_its_length() {
     let app = App::start().await;
-    let response = start_meets(&app, Fault::huge_body(65 * 1024))
-        .await
-        .unwrap();
+    let response = start_meets(&app, Fault::huge_body(65 * 1024)).await.unwrap();
     assert_eq!(response.bytes().await.unwrap().len(), 65 * 1024);
 }
 
@@ -205,12 +171,7 @@ async fn every_other_fault_leaves_the_step_undone() {
     let app = App::start().await;
     let token = app.request_token().await;
     let verifier = app.sandbox.approve(&token.token).unwrap();
-    for fault in [
-        Fault::Reset,
-        Fault::Close,
-        Fault::HalfAnswer,
-        Fault::server_error(),
-    ] {
+    for fault in [Fault::Reset, Fault::Close, Fault::HalfAnswer, Fault::server_error()] {
         app.sandbox.order(Step::AccessToken, fault);
         // Some of these are errors of the client, some are answers; neither is a token.
         let _ = app.exchange_call(&token, &verifier).send().await;
@@ -231,8 +192,7 @@ async fn an_answer_may_come_late_after_the_step() {
 #[tokio::test]
 async fn faults_are_met_in_order_and_only_at_their_step() {
     let app = App::start().await;
-    app.sandbox
-        .order_always(Step::RequestToken, Fault::plain(404, ""));
+    app.sandbox.order_always(Step::RequestToken, Fault::plain(404, ""));
     app.sandbox.order(Step::RequestToken, Fault::plain(501, ""));
     app.sandbox.order(Step::RequestToken, Fault::plain(502, ""));
     let page = app.client.get(app.url("/oauth/authorize")).send().await;

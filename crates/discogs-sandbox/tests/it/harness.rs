@@ -103,30 +103,20 @@ impl App {
 
     pub(crate) fn start_call(&self) -> RequestBuilder {
         let path = "/oauth/request_token";
-        let with = With {
-            callback: Some("oob"),
-            ..With::default()
-        };
+        let with = With { callback: Some("oob"), ..With::default() };
         self.call(Method::GET, path, &self.header(&Method::GET, path, with))
     }
 
     pub(crate) fn exchange_call(&self, token: &Token, verifier: &str) -> RequestBuilder {
         let path = "/oauth/access_token";
-        let with = With {
-            token: Some(token),
-            verifier: Some(verifier),
-            ..With::default()
-        };
+        let with = With { token: Some(token), verifier: Some(verifier), ..With::default() };
         self.call(Method::POST, path, &self.header(&Method::POST, path, with))
             .header("content-type", "application/x-www-form-urlencoded")
     }
 
     pub(crate) fn identity_call(&self, token: &Token) -> RequestBuilder {
         let path = "/oauth/identity";
-        let with = With {
-            token: Some(token),
-            ..With::default()
-        };
+        let with = With { token: Some(token), ..With::default() };
         self.call(Method::GET, path, &self.header(&Method::GET, path, with))
     }
 
@@ -168,10 +158,7 @@ pub(crate) async fn token_in(response: Response) -> Token {
 /// Asserts a whole plain-text refusal.
 pub(crate) async fn assert_plain(response: Response, status: u16, text: &str) {
     assert_eq!(response.status().as_u16(), status);
-    assert_eq!(
-        response.headers()["content-type"],
-        "text/plain; charset=utf-8"
-    );
+    assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
     assert_eq!(response.text().await.unwrap(), text);
 }
 

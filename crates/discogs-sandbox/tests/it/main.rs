@@ -1,10 +1,6 @@
 //! The sandbox over real HTTP: the whole dance, each refusal, the page, each fault.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a helper of a test may panic"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test may panic")]
 
 mod dance;
 mod faults;

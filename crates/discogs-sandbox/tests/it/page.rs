@@ -37,12 +37,7 @@ async fn the_page_asks_without_a_script() {
     assert!(html.contains(&format!("name=\"oauth_token\" value=\"{token}\"")));
     assert!(html.contains("<strong>sandbox_digger</strong>"));
     assert!(html.contains("<html lang=\"en\">") && !html.contains("<script"));
-    let style = app
-        .client
-        .get(app.url("/sandbox.css"))
-        .send()
-        .await
-        .unwrap();
+    let style = app.client.get(app.url("/sandbox.css")).send().await.unwrap();
     assert_eq!(style.headers()["content-type"], "text/css; charset=utf-8");
 }
 
@@ -94,10 +89,7 @@ async fn unknown_and_expired_requests_are_told_plainly() {
         let html = response.text().await.unwrap();
         assert!(html.contains("This request is unknown or has expired."));
         assert!(!html.contains("<b>"));
-        assert_eq!(
-            say(&app, &format!("oauth_token={token}&allow=yes")).await.0,
-            404
-        );
+        assert_eq!(say(&app, &format!("oauth_token={token}&allow=yes")).await.0, 404);
     }
 }
 
@@ -107,10 +99,7 @@ async fn a_form_that_says_nothing_changes_nothing() {
     let token = app.request_token().await.token;
     assert_eq!(say(&app, "allow=yes").await.0, 400);
     assert_eq!(say(&app, &format!("oauth_token={token}")).await.0, 400);
-    assert_eq!(
-        say(&app, &format!("oauth_token={token}&allow=no")).await.0,
-        400
-    );
+    assert_eq!(say(&app, &format!("oauth_token={token}&allow=no")).await.0, 400);
     let bare = app.client.get(app.url("/oauth/authorize")).send().await;
     assert_eq!(bare.unwrap().status(), 400);
     assert!(app.sandbox.approve(&token).is_ok());

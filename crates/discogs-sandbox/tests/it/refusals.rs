@@ -13,21 +13,14 @@ const START: &str = "/oauth/request_token";
 const UNKNOWN_TOKEN: &str = "The request token is unknown, has expired, or was exchanged before.";
 const UNAUTHENTICATED: &str = "You must authenticate to access this resource.";
 
-const OOB: With<'_> = With {
-    token: None,
-    callback: Some("oob"),
-    verifier: None,
-};
+const OOB: With<'_> = With { token: None, callback: Some("oob"), verifier: None };
 
 async fn start_with_header(app: &App, header: &str) -> reqwest::Response {
     app.call(Method::GET, START, header).send().await.unwrap()
 }
 
 fn with_other_secret(token: &Token) -> Token {
-    Token {
-        token: token.token.clone(),
-        secret: SecretString::from("another secret"),
-    }
+    Token { token: token.token.clone(), secret: SecretString::from("another secret") }
 }
 
 #[tokio::test]
@@ -35,10 +28,7 @@ async fn a_call_without_user_agent_is_refused() {
     let app = App::start().await;
     for agent in [None, Some(" ")] {
         let header = app.header(&Method::GET, START, OOB);
-        let call = app
-            .client
-            .get(app.url(START))
-            .header("authorization", header);
+        let call = app.client.get(app.url(START)).header("authorization", header);
         let call = match agent {
             Some(agent) => call.header("user-agent", agent),
             None => call,
@@ -51,58 +41,30 @@ async fn a_call_without_user_agent_is_refused() {
 #[tokio::test]
 async fn an_unknown_consumer_is_refused() {
     let app = App::start().await;
-    let stranger = Consumer {
-        key: "stranger".to_owned(),
-        secret: SecretString::from("sandbox-secret"),
-    };
+    let stranger =
+        Consumer { key: "stranger".to_owned(), secret: SecretString::from("sandbox-secret") };
     let header = app.header_by(&stranger, &Method::GET, START, OOB);
-    assert_plain(
-        start_with_header(&app, &header).await,
-        401,
-        "Invalid consumer.",
-    )
-    .await;
+    assert_plain(start_with_header(&app, &header).await, 401, "Invalid consumer.").await;
 }
 
 #[tokio::test]
 async fn a_wrong_consumer_secret_is_refused() {
     let app = App::start().await;
-    let wrong = Consumer {
-        key: "sandbox-key".to_owned(),
-        secret: SecretString::from("wrong"),
-    };
+    let wrong = Consumer { key: "sandbox-key".to_owned(), secret: SecretString::from("wrong") };
     let header = app.header_by(&wrong, &Method::GET, START, OOB);
-    assert_plain(
-        start_with_header(&app, &header).await,
-        401,
-        "Invalid signature.",
-    )
-    .await;
+    assert_plain(start_with_header(&app, &header).await, 401, "Invalid signature.").await;
 }
 
 #[tokio::test]
 async fn calls_without_oauth_parameters_are_refused() {
     let app = App::start().await;
     let missing = "Parameter not found: oauth_consumer_key";
-    let call = app
-        .client
-        .get(app.url(START))
-        .header("user-agent", USER_AGENT);
+    let call = app.client.get(app.url(START)).header("user-agent", USER_AGENT);
     assert_plain(call.send().await.unwrap(), 401, missing).await;
     assert_plain(start_with_header(&app, "Bearer x").await, 401, missing).await;
-    assert_plain(
-        start_with_header(&app, "OAuth oauth_nonce=\"x\"").await,
-        401,
-        missing,
-    )
-    .await;
+    assert_plain(start_with_header(&app, "OAuth oauth_nonce=\"x\"").await, 401, missing).await;
     let header = app.header(&Method::GET, START, OOB);
-    for name in [
-        "oauth_nonce",
-        "oauth_timestamp",
-        "oauth_signature_method",
-        "oauth_signature",
-    ] {
+    for name in ["oauth_nonce", "oauth_timestamp", "oauth_signature_method", "oauth_signature"] {
         let header = header.replace(&format!("{name}="), "other=");
         let missing = format!("Parameter not found: {name}");
         assert_plain(start_with_header(&app, &header).await, 401, &missing).await;
@@ -117,21 +79,9 @@ async fn malformed_oauth_requests_are_refused() {
     for (from, to, why) in [
         ("\"1.0\"", "\"2.0\"", "unsupported OAuth version"),
         ("HMAC-SHA1", "PLAINTEXT", "unsupported signature method"),
-        (
-            now.as_str(),
-            "now",
-            "oauth_timestamp must be a number of seconds",
-        ),
-        (
-            "oauth_nonce=\"",
-            "oauth_nonce=\"%z",
-            "malformed Authorization header",
-        ),
-        (
-            "oauth_version",
-            "oauth_nonce",
-            "parameter given twice: oauth_nonce",
-        ),
+        (now.as_str(), "now", "oauth_timestamp must be a number of seconds"),
+        ("oauth_nonce=\"", "oauth_nonce=\"%z", "malformed Authorization header"),
+        ("oauth_version", "oauth_nonce", "parameter given twice: oauth_nonce"),
         (
             "oauth_nonce=\"",
             "oauth_nonce=\"0123456789012345678901234567890123",
@@ -150,10 +100,7 @@ async fn a_callback_must_be_out_of_band() {
     let text = "The OAuth request could not be understood: \
                 oauth_callback must be oob; this sandbox knows no other.";
     for callback in [None, Some("https://example.com/ready")] {
-        let with = With {
-            callback,
-            ..With::default()
-        };
+        let with = With { callback, ..With::default() };
         let header = app.header(&Method::GET, START, with);
         assert_plain(start_with_header(&app, &header).await, 400, text).await;
     }
@@ -171,10 +118,8 @@ async fn a_nonce_is_good_once() {
 #[tokio::test]
 async fn a_timestamp_is_good_for_five_minutes() {
     let app = App::start().await;
-    let (first, second) = (
-        app.header(&Method::GET, START, OOB),
-        app.header(&Method::GET, START, OOB),
-    );
+    let (first, second) =
+        (app.header(&Method::GET, START, OOB), app.header(&Method::GET, START, OOB));
     app.pass(Duration::from_mins(5));
     assert_eq!(start_with_header(&app, &first).await.status(), 200);
     app.pass(Duration::from_secs(1));
@@ -207,33 +152,18 @@ async fn a_request_token_lives_fifteen_minutes() {
 async fn an_unanswered_request_token_is_not_exchanged() {
     let app = App::start().await;
     let token = app.request_token().await;
-    let early = app
-        .exchange_call(&token, "ABCDEFGHIJ")
-        .send()
-        .await
-        .unwrap();
-    assert_plain(
-        early,
-        400,
-        "The user has not yet authorized this request token.",
-    )
-    .await;
+    let early = app.exchange_call(&token, "ABCDEFGHIJ").send().await.unwrap();
+    assert_plain(early, 400, "The user has not yet authorized this request token.").await;
 }
 
 #[tokio::test]
 async fn a_denied_request_token_is_answered_as_the_options_say() {
-    for (reading, status) in [
-        (RefusedStatus::BadRequest, 400),
-        (RefusedStatus::Unauthorized, 401),
-    ] {
+    for (reading, status) in [(RefusedStatus::BadRequest, 400), (RefusedStatus::Unauthorized, 401)]
+    {
         let app = App::start_with(|options| options.refused_status = reading).await;
         let token = app.request_token().await;
         app.sandbox.deny(&token.token).unwrap();
-        let denied = app
-            .exchange_call(&token, "ABCDEFGHIJ")
-            .send()
-            .await
-            .unwrap();
+        let denied = app.exchange_call(&token, "ABCDEFGHIJ").send().await.unwrap();
         assert_plain(denied, status, "The user has denied access.").await;
     }
 }
@@ -266,10 +196,7 @@ async fn an_exchange_needs_token_verifier_and_the_right_secret() {
     assert_plain(bare, 400, text).await;
 
     let token = app.request_token().await;
-    let with = With {
-        token: Some(&token),
-        ..With::default()
-    };
+    let with = With { token: Some(&token), ..With::default() };
     let header = app.header(&Method::POST, path, with);
     let bare = app.call(Method::POST, path, &header).send().await.unwrap();
     let text = "The OAuth request could not be understood: oauth_verifier is missing.";
@@ -296,11 +223,7 @@ async fn identity_wants_a_living_access_token() {
 
 #[tokio::test]
 async fn a_wrong_signature_at_identity_means_what_the_options_say() {
-    for reading in [
-        BadSignature::Anonymous,
-        BadSignature::Refused,
-        BadSignature::Ignored,
-    ] {
+    for reading in [BadSignature::Anonymous, BadSignature::Refused, BadSignature::Ignored] {
         let app = App::start_with(|options| options.bad_signature = reading).await;
         let token = with_other_secret(&app.access_token().await);
         let response = app.identity_call(&token).send().await.unwrap();
@@ -322,15 +245,9 @@ async fn the_sixty_first_call_in_a_minute_is_one_too_many() {
         let response = app.start_call().send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(header(&response, "x-discogs-ratelimit"), "60");
-        assert_eq!(
-            header(&response, "x-discogs-ratelimit-used"),
-            used.to_string()
-        );
+        assert_eq!(header(&response, "x-discogs-ratelimit-used"), used.to_string());
         let remaining = (60 - used).to_string();
-        assert_eq!(
-            header(&response, "x-discogs-ratelimit-remaining"),
-            remaining
-        );
+        assert_eq!(header(&response, "x-discogs-ratelimit-remaining"), remaining);
     }
     let refused = app.start_call().send().await.unwrap();
     assert_eq!(header(&refused, "x-discogs-ratelimit-remaining"), "0");

@@ -13,9 +13,7 @@ async fn calls_are_recorded_as_they_were_sent() {
     let token = app.access_token().await;
     app.identity_call(&token).send().await.unwrap();
     let calls = app.sandbox.calls(Step::AccessToken);
-    let [call] = calls.as_slice() else {
-        panic!("one call expected: {calls:?}")
-    };
+    let [call] = calls.as_slice() else { panic!("one call expected: {calls:?}") };
     assert_eq!(call.method, "POST");
     assert_eq!(call.user_agent.as_deref(), Some(USER_AGENT));
     assert_eq!(call.query, None);
@@ -101,10 +99,7 @@ async fn calls_can_be_waited_for() {
     let app = App::start().await;
     app.sandbox.wait_for_calls(Step::RequestToken, 0).await;
     app.sandbox.order_always(Step::RequestToken, Fault::Hang);
-    let calls = [
-        tokio::spawn(app.start_call().send()),
-        tokio::spawn(app.start_call().send()),
-    ];
+    let calls = [tokio::spawn(app.start_call().send()), tokio::spawn(app.start_call().send())];
     app.sandbox.wait_for_calls(Step::RequestToken, 2).await;
     assert_eq!(app.sandbox.calls(Step::RequestToken).len(), 2);
     assert!(calls.iter().all(|call| !call.is_finished()));

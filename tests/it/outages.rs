@@ -1,0 +1,245 @@
+//! What happens when PostgreSQL or Redis go away, hang, or throw our connections out.
+
+use std::time::{Duration, Instant};
+
+use discogs_sandbox::Step;
+use serde_json::json;
+
+use crate::harness::{Actor, Answer, Composition, PASSWORD, Setup, TestApp, TestStores};
+
+/// Nobody waits longer than this for a 503.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// So soon everything works again.
+const RECOVERY: Duration = Duration::from_secs(2);
+
+const NO_DATABASE: &str = "The service can't reach its database. Please try again in a moment.";
+const NO_STATE_STORE: &str =
+    "Connecting to Discogs is not possible right now. Please try again in a moment.";
+
+async fn started() -> TestApp {
+    Setup::new(Composition::Servers).start().await
+}
+
+/// An answer that must come in time.
+async fn in_time(answer: impl Future<Output = Answer>) -> Answer {
+    tokio::time::timeout(PATIENCE, answer).await.expect("an answer within 5 s")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn without_the_database_it_says_so_and_recovers_by_itself() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    app.stores.postgres().close();
+    let away = [
+        in_time(alice.me()).await,
+        in_time(alice.anonymous().login(&alice.email, PASSWORD)).await,
+        in_time(alice.anonymous().register("new@example.com", PASSWORD)).await,
+    ];
+    for answer in away {
+        answer.assert_error(503, "database_unavailable", NO_DATABASE);
+    }
+    app.wait_for_health(503, "unhealthy").await;
+    let checks = app.health().await.json()["checks"].clone();
+    assert_eq!(checks, json!({ "service": "ready", "database": "down", "state_store": "up" }));
+    app.stores.postgres().open();
+    let back = Instant::now();
+    app.wait_until_healthy().await;
+    assert_eq!(alice.me().await.status, 200);
+    assert_eq!(app.anonymous().register("new@example.com", PASSWORD).await.status, 201);
+    assert!(back.elapsed() < RECOVERY, "{:?}", back.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_database_that_hangs_is_given_up_in_time() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    app.stores.postgres().hang();
+    let anonymous = app.anonymous();
+    let (me, register, ()) = tokio::join!(
+        in_time(alice.me()),
+        in_time(anonymous.register("new@example.com", PASSWORD)),
+        app.wait_for_health(503, "unhealthy"),
+    );
+    me.assert_error(503, "database_unavailable", NO_DATABASE);
+    register.assert_error(503, "database_unavailable", NO_DATABASE);
+    app.stores.postgres().open();
+    let back = Instant::now();
+    assert_eq!(alice.me().await.status, 200);
+    assert!(back.elapsed() < RECOVERY, "{:?}", back.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn sessions_killed_while_nothing_is_under_way_are_not_noticed() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    let operator = app.stores.database().client().await;
+    for round in 0..20 {
+        operator
+            .batch_execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity
+                 where datname = current_database() and pid <> pg_backend_pid()",
+            )
+            .await
+            .unwrap();
+        assert_eq!(alice.me().await.status, 200, "round {round}");
+        assert_eq!(alice.revoke().await.status, 200, "round {round}");
+    }
+    let email = "after@example.com";
+    assert_eq!(app.anonymous().register(email, PASSWORD).await.status, 201);
+    assert_eq!(app.health().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn connections_cut_on_the_way_are_not_noticed() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    for round in 0..20 {
+        app.stores.postgres().cut();
+        app.stores.redis().cut();
+        assert_eq!(alice.me().await.status, 200, "round {round}");
+        assert_eq!(alice.revoke().await.status, 200, "round {round}");
+        assert_eq!(alice.authorize().await.status, 200, "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_locked_table_holds_up_only_those_who_need_it() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    let mut operator = app.stores.database().client().await;
+    let lock = operator.transaction().await.unwrap();
+    lock.batch_execute("lock table oauth_tokens in access exclusive mode").await.unwrap();
+    let blocked = async {
+        let begun = Instant::now();
+        let (status, revoke) = tokio::join!(in_time(alice.status()), in_time(alice.revoke()));
+        status.assert_error(503, "database_unavailable", NO_DATABASE);
+        revoke.assert_error(503, "database_unavailable", NO_DATABASE);
+        begun.elapsed()
+    };
+    let others = async {
+        let begun = Instant::now();
+        assert_eq!(app.health().await.status, 200);
+        while begun.elapsed() < RECOVERY {
+            assert_eq!(alice.me().await.status, 200);
+            assert_eq!(app.health().await.status, 200);
+        }
+    };
+    let (blocked_for, ()) = tokio::join!(blocked, others);
+    assert!(blocked_for > RECOVERY, "the lock was not met: {blocked_for:?}");
+    lock.rollback().await.unwrap();
+    assert_eq!(alice.status().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_start_without_the_database_waits_for_it() {
+    let stores = TestStores::new(Composition::Servers).await;
+    stores.postgres().close();
+    let app = Setup::new(Composition::Servers).launch_on(stores).await;
+    app.wait_for_health(503, "unhealthy").await;
+    let checks = app.health().await.json()["checks"].clone();
+    assert_eq!(checks, json!({ "service": "starting", "database": "down", "state_store": "up" }));
+    let anonymous = app.anonymous();
+    anonymous.me().await.assert_error(401, "not_authenticated", "Not authenticated");
+    let register = in_time(anonymous.register("a@example.com", PASSWORD)).await;
+    register.assert_error(503, "database_unavailable", NO_DATABASE);
+    for path in ["/health/live", "/health/ready"] {
+        let expected = if path == "/health/live" { 200 } else { 503 };
+        assert_eq!(anonymous.get(path).await.status, expected, "{path}");
+    }
+    app.stores.postgres().open();
+    let back = Instant::now();
+    app.wait_until_healthy().await;
+    assert!(back.elapsed() < RECOVERY, "{:?}", back.elapsed());
+    assert_eq!(anonymous.register("a@example.com", PASSWORD).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_schema_that_is_behind_is_unhealthy_until_somebody_migrates() {
+    let setup = Setup::new(Composition::Servers).with("AUTO_MIGRATE", "off");
+    let app = setup.launch_on(TestStores::new(Composition::Servers).await).await;
+    app.wait_for_health(503, "unhealthy").await;
+    let register = app.anonymous().register("a@example.com", PASSWORD).await;
+    register.assert_error(503, "database_unavailable", NO_DATABASE);
+    let tables = app
+        .sql_text("select string_agg(tablename, ',') from pg_tables where schemaname = 'public'")
+        .await;
+    assert_eq!(tables, None);
+    app.migrate().await;
+    app.wait_until_healthy().await;
+    assert_eq!(app.anonymous().register("a@example.com", PASSWORD).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn without_redis_everything_but_connecting_works() {
+    let app = started().await;
+    let (alice, state) = flow_under_way(&app).await;
+    app.stores.redis().close();
+    everything_but_connecting_works(&app, &alice, &state).await;
+    app.stores.redis().open();
+    connecting_works_again(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn with_a_redis_that_hangs_everything_but_connecting_works() {
+    let app = started().await;
+    let (alice, state) = flow_under_way(&app).await;
+    app.stores.redis().hang();
+    everything_but_connecting_works(&app, &alice, &state).await;
+    app.stores.redis().open();
+    connecting_works_again(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn with_a_redis_that_is_full_everything_but_connecting_works() {
+    let redis = crate::harness::PrivateRedis::start().await;
+    let app = Setup::new(Composition::Servers).with("REDIS_URL", &redis.url()).start().await;
+    let (alice, state) = flow_under_way(&app).await;
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    everything_but_connecting_works(&app, &alice, &state).await;
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    connecting_works_again(&app).await;
+}
+
+async fn flow_under_way(app: &TestApp) -> (Actor, String) {
+    let alice = app.user("alice").await;
+    let state = alice.start().await;
+    (alice, state)
+}
+
+async fn everything_but_connecting_works(app: &TestApp, alice: &Actor, state: &str) {
+    app.wait_for_health(200, "degraded").await;
+    let checks = app.health().await.json()["checks"].clone();
+    assert_eq!(checks, json!({ "service": "ready", "database": "up", "state_store": "down" }));
+    let alice = app.anonymous().sign_in(&alice.email, PASSWORD).await;
+    assert_eq!(alice.me().await.status, 200);
+    assert_eq!(alice.status().await.status, 200);
+    assert_eq!(alice.revoke().await.status, 200);
+    let verifier = app.sandbox.approve(state).unwrap();
+    let (authorize, verify) =
+        tokio::join!(in_time(alice.authorize()), in_time(alice.verify(state, &verifier)));
+    authorize.assert_error(503, "state_store_unavailable", NO_STATE_STORE);
+    verify.assert_error(503, "state_store_unavailable", NO_STATE_STORE);
+    assert_eq!(app.sandbox.calls(Step::RequestToken).len(), 1);
+    assert_eq!(app.sandbox.calls(Step::AccessToken), []);
+}
+
+async fn connecting_works_again(app: &TestApp) {
+    let back = Instant::now();
+    app.wait_until_healthy().await;
+    let bob = app.user("bob").await;
+    let state = bob.start().await;
+    assert!(back.elapsed() < RECOVERY, "{:?}", back.elapsed());
+    let verifier = app.sandbox.approve(&state).unwrap();
+    assert_eq!(bob.verify(&state, &verifier).await.status, 200);
+}

@@ -1,0 +1,207 @@
+//! Taking over the database of the Python service, which still works if the operator goes back.
+
+use std::sync::Arc;
+
+use discogsography_api::config::Migrations;
+use serde_json::json;
+
+use crate::harness::{Actor, Composition, Opened, Setup, TestApp, TestStores};
+
+const SEED: &str = include_str!("seed_schema.sql");
+
+async fn seeded() -> TestStores {
+    let stores = TestStores::new(Composition::Servers).await;
+    stores.database().client().await.batch_execute(SEED).await.unwrap();
+    stores
+}
+
+async fn taken_over() -> TestApp {
+    Setup::new(Composition::Servers).unconfigured().start_on(seeded().await).await
+}
+
+async fn digger(app: &TestApp) -> Actor {
+    app.anonymous().sign_in("digger@example.com", "password1").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_user_of_the_python_service_signs_in() {
+    let app = taken_over().await;
+    digger(&app).await.me().await.assert(
+        200,
+        &json!({
+            "id": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
+            "email": "digger@example.com",
+            "is_active": true,
+            "created_at": "2024-02-29T12:00:00.500000+00:00",
+        }),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn rows_that_we_would_not_write_are_taken_as_they_stand() {
+    let app = taken_over().await;
+    let odd = app.anonymous().sign_in("localhost-only@localhost", "password1").await;
+    odd.me().await.assert(
+        200,
+        &json!({
+            "id": "00000000-0000-4000-8000-000000000001",
+            "email": "localhost-only@localhost",
+            "is_active": true,
+            "created_at": "1970-01-01T00:00:00.000000+00:00",
+        }),
+    );
+    for email in ["unreadable@example.com", "nobody-knows@example.com"] {
+        let login = app.anonymous().login(email, "password1").await;
+        login.assert_error(401, "invalid_credentials", "Incorrect email or password");
+    }
+    digger(&app).await.status().await.assert(
+        200,
+        &json!({
+            "connected": true,
+            "discogs_username": null,
+            "discogs_user_id": null,
+            "connected_at": "2024-03-01T00:00:00.000000+00:00",
+        }),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn the_app_credentials_are_taken_as_they_stand() {
+    let app = taken_over().await;
+    let admin = app.admin().await;
+    let listed = admin.get("/api/admin/config").await;
+    let updated_at = listed.json()["config"][0]["updated_at"].clone();
+    listed.assert(
+        200,
+        &json!({ "config": [
+            {
+                "key": "discogs_consumer_key",
+                "is_set": true,
+                "value": "sc*********************************n\"",
+                "updated_at": updated_at,
+            },
+            { "key": "discogs_consumer_secret", "is_set": false, "value": null, "updated_at": null },
+        ] }),
+    );
+    admin.authorize().await.assert_error(
+        503,
+        "discogs_not_configured",
+        "Discogs app credentials not configured. Ask an admin to run discogs-setup on the API \
+         container.",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn revoking_leaves_other_providers_alone() {
+    let app = taken_over().await;
+    let digger = digger(&app).await;
+    digger.revoke().await.assert(200, &json!({ "revoked": true }));
+    digger.status().await.assert(200, &json!({ "connected": false }));
+    let left = app.sql_text("select string_agg(provider, ',') from oauth_tokens").await;
+    assert_eq!(left.as_deref(), Some("another"));
+}
+
+/// What the Python service and Curator do with the tables, statement by statement.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn the_statements_of_the_siblings_still_work() {
+    let app = taken_over().await;
+    let alice = app.user("alice").await;
+    let client = app.stores.database().client().await;
+    let user_id = uuid::Uuid::parse_str(&alice.id).unwrap();
+    let added = client
+        .query_one(
+            "insert into users (email, hashed_password) values ($1, $2)
+             returning id, email, is_active, created_at",
+            &[&"python@example.com", &"79c4121fc60857dffefc74b999cc85f190ac46c8bcdf728e70fe6cce861e33e6:b39512068506be0a9c6280fa0fe6d435a018c19f7a4a036444c68a2ca1fc7dcc"],
+        )
+        .await
+        .unwrap();
+    assert!(added.get::<_, bool>("is_active"));
+    app.anonymous().sign_in("python@example.com", "password1").await;
+
+    for token in ["first", "second"] {
+        client
+            .execute(
+                "insert into oauth_tokens (
+                     user_id, provider, access_token, access_secret, provider_username, provider_user_id
+                 )
+                 values ($1, 'discogs', $2, 'secret', 'python_digger', '42')
+                 on conflict (user_id, provider) do update
+                 set access_token = excluded.access_token, updated_at = now()",
+                &[&user_id, &token],
+            )
+            .await
+            .unwrap();
+    }
+    let status = alice.status().await;
+    assert_eq!(status.json()["discogs_username"], "python_digger");
+
+    client
+        .batch_execute(
+            "insert into app_config (key, value) values ('discogs_consumer_secret', 'from python')
+             on conflict (key) do update set value = excluded.value, updated_at = now()",
+        )
+        .await
+        .unwrap();
+    let config = app.admin().await.get("/api/admin/config").await.json();
+    assert_eq!(config["config"][1]["value"], "fr*******on");
+
+    let read = client
+        .query_one(
+            "select access_token, access_secret, provider_username, provider_user_id
+             from oauth_tokens
+             where user_id = $1 and provider = 'discogs'",
+            &[&user_id],
+        )
+        .await
+        .unwrap();
+    assert_eq!(read.get::<_, &str>("access_token"), "second");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn five_cold_starts_on_one_empty_database_make_one_schema() {
+    cold_starts(TestStores::new(Composition::Servers).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn five_cold_starts_on_the_seeds_database_lose_nothing() {
+    let stores = seeded().await;
+    let client = stores.database().client().await;
+    let _opened = cold_starts(stores).await;
+    let rows = client
+        .query_one(
+            "select (select count(*) from users), (select count(*) from oauth_tokens),
+                    (select count(*) from app_config), (select count(*) from users where is_admin)",
+            &[],
+        )
+        .await
+        .unwrap();
+    let counts: Vec<i64> = (0..4).map(|column| rows.get(column)).collect();
+    assert_eq!(counts, [4, 2, 3, 0]);
+}
+
+/// Prepares one database from five services at once.
+async fn cold_starts(stores: TestStores) -> Opened {
+    let opened = Opened::unprepared(stores);
+    let others = (0..4).map(|_| opened.another_storage()).collect::<Vec<_>>();
+    let starts = others.into_iter().chain([Arc::clone(&opened.storage)]).map(|storage| {
+        tokio::spawn(async move {
+            let applied = storage.prepare(Migrations::Automatic).await.unwrap();
+            storage.ping().await.unwrap();
+            applied.len()
+        })
+    });
+    let mut applied = 0;
+    for start in starts.collect::<Vec<_>>() {
+        applied += start.await.unwrap();
+    }
+    assert_eq!(applied, 3, "each migration is applied once");
+    opened
+}
