@@ -52,7 +52,7 @@ apt_install() (
   as_root apt-get -qq -o DPkg::Lock::Timeout=300 update >&2
   as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
-    install --no-install-recommends "$@" </dev/null >&2
+    install --no-install-recommends "$@" </dev/null >/dev/null
 )
 
 as_root() {

@@ -16,7 +16,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/postgres-programs.sh"
 
 servers_folder=
 server_user=
-command_group=
 watcher=
 
 # find_servers MAJOR: of PostgreSQL, or "" for the newest on this machine.
@@ -50,7 +49,7 @@ start_servers() {
 
 # The environment variables that tests read, as lines for a shell.
 print_exports() {
-  export -p | sed -n 's/^declare -x \(TEST_\(POSTGRES\|REDIS\)_\)/export \1/p'
+  export -p | sed -nE 's/^declare -x (TEST_(POSTGRES|REDIS)_)/export \1/p'
 }
 
 # run_command COMMAND…: like COMMAND…, but whatever it starts ends with it, or with this script.
@@ -58,17 +57,11 @@ run_command() {
   local status=0
   set -m # a process group of its own
   "$@" <&0 &
-  command_group=$!
+  echo "-$!" >"$servers_folder/command.pid"
   set +m
-  wait "$command_group" || status=$?
-  end_command
+  wait "$!" || status=$?
+  stop command TERM
   return "$status"
-}
-
-end_command() {
-  [[ -n $command_group ]] || return 0
-  end_processes "-$command_group" TERM 5
-  command_group=
 }
 
 # --- the folder, and the end of everything in it ---
@@ -113,7 +106,6 @@ exec_as_server_user() {
 
 stop_servers() {
   trap '' HUP INT TERM
-  end_command
   if [[ -n $watcher ]]; then kill -KILL -- "-$watcher" 2>/dev/null || true; fi
   end_servers
   servers_folder=
@@ -121,8 +113,13 @@ stop_servers() {
 
 end_servers() {
   [[ -n $servers_folder ]] || return 0
-  stop_server postgres QUIT # at once, without a checkpoint: its data is thrown away
-  stop_server redis TERM
+  # All are told first and waited for then: an orphan can take a while to vanish.
+  tell command TERM
+  tell postgres QUIT # to end without a checkpoint, as its data is thrown away
+  tell redis TERM
+  await_end command
+  await_end postgres
+  await_end redis
   rm -rf "$servers_folder"
 }
 
@@ -141,7 +138,7 @@ watch_over_servers() {
   disown "$watcher"
 }
 
-# --- one server: NAME is postgres or redis ---
+# --- processes: NAME is postgres, redis or command ---
 
 # launch_server NAME COMMAND…: as the unprivileged user, in its folder; its output goes to a log.
 launch_server() {
@@ -159,35 +156,39 @@ launch_server() {
 await_server() {
   local deadline=$((SECONDS + 60))
   until "$2"; do
-    server_is_running "$1" && ((SECONDS < deadline)) || return 1
+    is_running "$1" && ((SECONDS < deadline)) || return 1
     sleep 0.05
   done
 }
 
-server_is_running() {
-  kill -0 "$(server_pid "$1")" 2>/dev/null
+is_running() {
+  kill -0 -- "$(pid_of "$1")" 2>/dev/null
 }
 
-server_pid() {
+pid_of() {
   cat "$servers_folder/$1.pid"
 }
 
-# stop_server NAME SIGNAL
-stop_server() {
-  [[ -s $servers_folder/$1.pid ]] || return 0
-  end_processes "$(server_pid "$1")" "$2" 10
-  rm -f "$servers_folder/$1.pid"
+# stop NAME SIGNAL
+stop() {
+  tell "$1" "$2"
+  await_end "$1"
 }
 
-# end_processes PID SIGNAL SECONDS: and by force if they are still there after so long. A PID
-# with a minus in front is a process group.
-end_processes() {
-  local deadline=$((SECONDS + $3))
-  kill "-$2" -- "$1" 2>/dev/null || return 0
-  while kill -0 -- "$1" 2>/dev/null && ((SECONDS < deadline + 2)); do
-    if ((SECONDS >= deadline)); then kill -KILL -- "$1" 2>/dev/null || true; fi
+# tell NAME SIGNAL
+tell() {
+  [[ ! -s $servers_folder/$1.pid ]] || kill "-$2" -- "$(pid_of "$1")" 2>/dev/null || true
+}
+
+# await_end NAME: what is still there after five seconds is ended by force.
+await_end() {
+  [[ -s $servers_folder/$1.pid ]] || return 0
+  local deadline=$((SECONDS + 5))
+  while is_running "$1" && ((SECONDS < deadline + 2)); do
+    if ((SECONDS >= deadline)); then tell "$1" KILL; fi
     sleep 0.05
   done
+  rm -f "$servers_folder/$1.pid"
 }
 
 # on_a_free_port LAUNCH IS_READY NAME: a taken port ends the server at once, so the next is tried.
@@ -197,7 +198,7 @@ on_a_free_port() {
     # Below the ports that systems hand out for outgoing connections.
     "$1" $((20000 + RANDOM % 12000))
     if await_server "$3" "$2"; then return 0; fi
-    stop_server "$3" KILL
+    stop "$3" KILL
   done
   say "$3 failed $try times. Its last words:"
   tail -n 20 "$servers_folder/$3.log" >&2
@@ -211,9 +212,11 @@ make_postgres_cluster() {
   export TEST_POSTGRES_USERNAME=tester TEST_POSTGRES_PASSWORD
   TEST_POSTGRES_PASSWORD=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
   (
+    umask 022
     cd "$servers_folder/postgres" && echo "$TEST_POSTGRES_PASSWORD" >password &&
       exec_as_server_user "$postgres_bin/initdb" --pgdata=data \
-        --username="$TEST_POSTGRES_USERNAME" --pwfile=password --auth-host=scram-sha-256 --auth-local=trust \
+        --username="$TEST_POSTGRES_USERNAME" --pwfile=password \
+        --auth-host=scram-sha-256 --auth-local=trust \
         --encoding=UTF8 --locale=C --no-sync --no-instructions
   ) >"$servers_folder/initdb.log" 2>&1 || {
     tail -n 20 "$servers_folder/initdb.log" >&2
@@ -224,7 +227,7 @@ make_postgres_cluster() {
 # Programs that were fetched can lie below a folder that only root may enter.
 let_server_user_read_postgres() {
   server_user_can_enter "$postgres_bin" && return
-  cp -R "$(dirname "$postgres_bin")" "$servers_folder/postgres-programs"
+  (umask 022 && cp -R "$(dirname "$postgres_bin")" "$servers_folder/postgres-programs")
   postgres_bin=$servers_folder/postgres-programs/bin
 }
 
@@ -243,9 +246,10 @@ launch_postgres() {
     -c max_connections=400 -c fsync=off -c full_page_writes=off
 }
 
-# The eighth line of its pid file, in a folder that is ours alone: no other server can answer.
+# As the first and eighth lines of its pid file say, so that it is this server and no other.
 postgres_is_ready() {
-  [[ $(sed -n 8p "$servers_folder/postgres/data/postmaster.pid" 2>/dev/null) == ready* ]]
+  local file=$servers_folder/postgres/data/postmaster.pid
+  [[ $(sed -n '1p;8p' "$file" 2>/dev/null) == "$(pid_of postgres)"$'\n'ready* ]]
 }
 
 # --- Redis ---
@@ -270,7 +274,7 @@ redis_is_ready() {
     exec 3<>"/dev/tcp/127.0.0.1/$redis_port" || exit
     printf 'INFO server\r\nQUIT\r\n' >&3
     while read -r -t 5 line <&3; do
-      [[ ${line%$'\r'} == "process_id:$(server_pid redis)" ]] && exit 0
+      [[ ${line%$'\r'} == "process_id:$(pid_of redis)" ]] && exit 0
     done
     exit 1
   ) 2>/dev/null
