@@ -16,6 +16,7 @@ pub mod config;
 pub mod connect;
 pub mod discogs;
 pub mod http;
+pub mod migrations;
 pub mod model;
 pub mod password;
 pub mod random;

@@ -15,7 +15,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
 
 use crate::config::Migrations;
-use crate::storage::Migration;
+use crate::migrations::Migration;
 use worker::Worker;
 
 /// Nobody waits longer than this for an answer.

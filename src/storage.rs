@@ -3,7 +3,6 @@
 //! Both implementations answer the same, byte for byte; `tests/it/storage_contract.rs` holds them
 //! to it. Must not know HTTP, nor the OAuth state.
 
-mod migrations;
 mod postgres;
 mod sqlite;
 
@@ -16,16 +15,14 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::config::Migrations;
+use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider,
     User,
 };
 
-pub use migrations::Migration;
 pub use postgres::PostgresStorage;
 pub use sqlite::SqliteStorage;
-
-pub(crate) use migrations::SQLITE as SQLITE_MIGRATIONS;
 
 /// Users, their connections, and the app's configuration.
 #[async_trait]

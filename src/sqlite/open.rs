@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use super::SqliteError;
 use crate::config::Migrations;
-use crate::storage::{Migration, SQLITE_MIGRATIONS};
+use crate::migrations::{Migration, SQLITE};
 
 /// How long SQLite waits for another process, such as a command beside the service.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -119,9 +119,9 @@ fn migrate(connection: &mut Connection, how: Migrations) -> Result<Vec<Migration
 fn pending(connection: &Connection) -> Result<Vec<Migration>, SqliteError> {
     let has_table = connection.table_exists(None, "api_migrations")?;
     if !has_table {
-        return Ok(SQLITE_MIGRATIONS.to_vec());
+        return Ok(SQLITE.to_vec());
     }
     let mut statement = connection.prepare("select number from api_migrations")?;
     let applied = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<i32>, _>>()?;
-    Ok(SQLITE_MIGRATIONS.into_iter().filter(|step| !applied.contains(&step.number)).collect())
+    Ok(SQLITE.into_iter().filter(|step| !applied.contains(&step.number)).collect())
 }

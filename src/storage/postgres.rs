@@ -16,9 +16,10 @@ use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
-use super::{Admin, Migration, Storage, StorageError};
+use super::{Admin, Storage, StorageError};
 use crate::clock::Timestamp;
 use crate::config::{Migrations, PostgresConfig};
+use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider,
     User,

@@ -8,9 +8,10 @@ use rusqlite::{OptionalExtension as _, Row, ffi, named_params};
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
-use super::{Admin, Migration, Storage, StorageError};
+use super::{Admin, Storage, StorageError};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Migrations;
+use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider,
     User,

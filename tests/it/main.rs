@@ -14,6 +14,8 @@
 mod accounts;
 mod harness;
 mod outages;
+mod readme;
 mod state_contract;
 mod storage_contract;
 mod takeover;
+mod tidy;

@@ -8,8 +8,8 @@ use tokio_postgres::Client;
 use super::error::PostgresError;
 use super::session;
 use crate::config::{Migrations, PostgresConfig};
-use crate::storage::migrations::POSTGRES;
-use crate::storage::{Migration, StorageError};
+use crate::migrations::{Migration, POSTGRES};
+use crate::storage::StorageError;
 
 /// Nobody else takes this one: it spells `discogs` in ASCII.
 const LOCK: i64 = 0x64_6973_636f_6773;

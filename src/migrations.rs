@@ -1,4 +1,6 @@
-//! The numbered files of `migrations/`, compiled in. A released one is never edited.
+//! The numbered files of `migrations/`, compiled in: the same numbers and names for both databases.
+//!
+//! A released one is never edited. Must not know who applies them.
 
 use std::fmt;
 
@@ -26,24 +28,24 @@ macro_rules! migrations {
             Migration {
                 number: 1,
                 name: "accounts",
-                sql: include_str!(concat!("../../migrations/", $side, "/0001_accounts.sql")),
+                sql: include_str!(concat!("../migrations/", $side, "/0001_accounts.sql")),
             },
             Migration {
                 number: 2,
                 name: "admins",
-                sql: include_str!(concat!("../../migrations/", $side, "/0002_admins.sql")),
+                sql: include_str!(concat!("../migrations/", $side, "/0002_admins.sql")),
             },
             Migration {
                 number: 3,
                 name: "oauth_states",
-                sql: include_str!(concat!("../../migrations/", $side, "/0003_oauth_states.sql")),
+                sql: include_str!(concat!("../migrations/", $side, "/0003_oauth_states.sql")),
             },
         ]
     };
 }
 
 /// For PostgreSQL.
-pub(crate) const POSTGRES: [Migration; 3] = migrations!("postgres");
+pub const POSTGRES: [Migration; 3] = migrations!("postgres");
 
 /// For SQLite.
-pub(crate) const SQLITE: [Migration; 3] = migrations!("sqlite");
+pub const SQLITE: [Migration; 3] = migrations!("sqlite");

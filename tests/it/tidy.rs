@@ -1,0 +1,210 @@
+//! The tree itself: who may import whom, and what every file and message has.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use discogsography_api::telemetry::MARKS;
+
+/// Which modules each module may import: ARCHITECTURE.md as a table. `server` and `cli` put the
+/// rest together.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("clock", &[]),
+    ("random", &[]),
+    ("model", &["clock"]),
+    ("config", &[]),
+    ("telemetry", &["config"]),
+    ("migrations", &[]),
+    ("password", &["model", "random"]),
+    ("sqlite", &["config", "migrations"]),
+    ("storage", &["clock", "config", "migrations", "model", "random", "sqlite"]),
+    ("state", &["clock", "config", "model", "sqlite"]),
+    ("discogs", &["clock", "config", "model", "random"]),
+    ("connect", &["discogs", "model", "random", "state", "storage", "telemetry"]),
+    (
+        "http",
+        &[
+            "clock",
+            "config",
+            "connect",
+            "discogs",
+            "model",
+            "password",
+            "random",
+            "state",
+            "storage",
+            "telemetry",
+        ],
+    ),
+    (
+        "server",
+        &[
+            "clock",
+            "config",
+            "connect",
+            "discogs",
+            "http",
+            "password",
+            "random",
+            "sqlite",
+            "state",
+            "storage",
+            "telemetry",
+        ],
+    ),
+    ("cli", &["clock", "config", "model", "random", "server", "storage", "telemetry"]),
+];
+
+/// The most lines of a file.
+const MOST_LINES: usize = 400;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below a folder with this ending, with its text.
+fn files(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.extension().is_some_and(|extension| extension == ending) {
+            found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+        }
+    }
+    found
+}
+
+fn rust_files() -> Vec<(PathBuf, String)> {
+    ["src", "crates", "tests"].iter().flat_map(|folder| files(&root().join(folder), "rs")).collect()
+}
+
+/// The module that a file of `src` belongs to; `None` for the roots.
+fn module(path: &Path) -> Option<String> {
+    let relative = path.strip_prefix(root().join("src")).ok()?;
+    let first = relative.components().next()?.as_os_str().to_str()?;
+    let name = first.trim_end_matches(".rs");
+    if ["lib", "main"].contains(&name) { None } else { Some(name.to_owned()) }
+}
+
+/// The names that follow a text, wherever it stands.
+fn names_after<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
+    let name = |rest: &'a str| {
+        let end = rest.find(|character: char| !character.is_alphanumeric() && character != '_');
+        &rest[..end.unwrap_or(rest.len())]
+    };
+    text.split(before).skip(1).map(name).filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn modules_import_only_what_the_architecture_allows() {
+    let mut checked = 0;
+    for (path, text) in files(&root().join("src"), "rs") {
+        let Some(module) = module(&path) else { continue };
+        let (_, allowed) = MAY_IMPORT
+            .iter()
+            .find(|(name, _)| *name == module)
+            .unwrap_or_else(|| panic!("{module} is missing in the table"));
+        let grouped = text.split("use crate::{").skip(1).flat_map(|rest| {
+            let names = rest.split("};").next().unwrap_or_default();
+            names.split(',').map(|name| name.trim().split("::").next().unwrap_or_default())
+        });
+        for imported in names_after(&text, "crate::").into_iter().chain(grouped) {
+            let is_own = imported == module || imported.is_empty();
+            assert!(is_own || allowed.contains(&imported), "{} imports {imported}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 50, "only {checked} imports were found");
+}
+
+#[test]
+fn crates_know_nothing_of_the_service() {
+    for (path, text) in files(&root().join("crates"), "rs") {
+        assert!(!text.contains("discogsography_api"), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_is_short() {
+    for (path, text) in rust_files() {
+        assert!(text.starts_with("//! "), "{} says nothing", path.display());
+        let lines = text.lines().count();
+        assert!(lines <= MOST_LINES, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn every_message_of_the_log_begins_with_a_mark() {
+    let mut checked = 0;
+    for (path, text) in files(&root().join("src"), "rs") {
+        for level in ["error!(", "warn!(", "info!(", "debug!(", "trace!("] {
+            for call in text.split(level).skip(1) {
+                let Some(message) = last_literal(call) else { continue };
+                let has_mark = MARKS.iter().any(|mark| message.starts_with(mark));
+                assert!(has_mark, "{}: {message}", path.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 10, "only {checked} messages were found");
+}
+
+/// The last string of a macro's arguments; `None` where there is none.
+fn last_literal(call: &str) -> Option<&str> {
+    let (mut depth, mut last) = (1, None);
+    for (number, piece) in call.split('"').enumerate() {
+        if number % 2 == 1 {
+            last = Some(piece);
+            continue;
+        }
+        for character in piece.chars() {
+            depth += i32::from(character == '(') - i32::from(character == ')');
+            if depth == 0 {
+                return last;
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn both_databases_have_the_same_migrations() {
+    let names = |side: &str| {
+        let folder = root().join("migrations").join(side);
+        let mut names: Vec<_> = files(&folder, "sql")
+            .into_iter()
+            .map(|(path, _)| path.file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    let listed = |list: &[discogsography_api::migrations::Migration]| {
+        list.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(names("postgres"), names("sqlite"));
+    assert_eq!(names("postgres"), listed(&discogsography_api::migrations::POSTGRES));
+    assert_eq!(names("sqlite"), listed(&discogsography_api::migrations::SQLITE));
+}
+
+#[test]
+fn links_in_the_documentation_lead_somewhere() {
+    let mut pages = files(&root().join("docs"), "md");
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        let path = root().join(name);
+        pages.push((path.clone(), fs::read_to_string(path).unwrap()));
+    }
+    let mut checked = 0;
+    for (path, text) in pages {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = target.split('#').next().unwrap_or_default();
+            if target.starts_with("http") || target.is_empty() {
+                continue;
+            }
+            let leads_to = path.parent().unwrap().join(target);
+            assert!(leads_to.exists(), "{} links to {target}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "only {checked} links were found");
+}
