@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::header;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
 use discogsography_token::Key;
@@ -104,12 +104,13 @@ pub fn api(app: AppState) -> Router {
         .route("/api/admin/config/{key}", put(admin::put).delete(admin::delete))
         .merge(health_routes());
     let cors = Arc::new(cors::Cors::new(&app.cors_origins));
+    let routes = refuse_the_rest(routes).layer(from_fn(cors::preflight));
     finish(routes, app).layer(from_fn_with_state(cors, cors::cors))
 }
 
 /// The routes of the health port, which serves nothing else.
 pub fn health_only(app: AppState) -> Router {
-    finish(health_routes(), app)
+    finish(refuse_the_rest(health_routes()), app)
 }
 
 fn health_routes() -> Router<AppState> {
@@ -119,13 +120,15 @@ fn health_routes() -> Router<AppState> {
         .route("/health/ready", get(health::ready))
 }
 
-/// Adds what every answer goes through; the innermost comes first.
-fn finish(routes: Router<AppState>, app: AppState) -> Router {
+fn refuse_the_rest(routes: Router<AppState>) -> Router<AppState> {
     routes
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(from_fn_with_state(app.clone(), envelope::envelope))
-        .with_state(app)
+}
+
+/// Adds what every answer goes through.
+fn finish(routes: Router<AppState>, app: AppState) -> Router {
+    routes.layer(from_fn_with_state(app.clone(), envelope::envelope)).with_state(app)
 }
 
 /// The answer to a method that would start something, or that the route does not know.

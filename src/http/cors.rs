@@ -48,10 +48,10 @@ impl Cors {
     }
 }
 
-/// Answers preflights, and says who may read all other answers.
+/// Says who may read an answer, whatever it is.
 pub(super) async fn cors(State(cors): State<Arc<Cors>>, request: Request, next: Next) -> Response {
     let allowed = cors.allowed(request.headers().get(header::ORIGIN));
-    let mut response = if is_preflight(&request) { preflight() } else { next.run(request).await };
+    let mut response = next.run(request).await;
     let headers = response.headers_mut();
     if matches!(*cors, Cors::Only(_)) {
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
@@ -63,19 +63,23 @@ pub(super) async fn cors(State(cors): State<Arc<Cors>>, request: Request, next: 
     response
 }
 
-fn is_preflight(request: &Request) -> bool {
-    let headers: &HeaderMap = request.headers();
-    request.method() == Method::OPTIONS
-        && headers.contains_key(header::ORIGIN)
-        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-        && request.extensions().get::<MatchedPath>().is_some()
-}
-
-fn preflight() -> Response {
+/// Answers preflights of routes that exist.
+pub(super) async fn preflight(request: Request, next: Next) -> Response {
+    if !is_preflight(&request) {
+        return next.run(request).await;
+    }
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS),
         (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+fn is_preflight(request: &Request) -> bool {
+    let headers: &HeaderMap = request.headers();
+    request.method() == Method::OPTIONS
+        && headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && request.extensions().get::<MatchedPath>().is_some()
 }
