@@ -140,7 +140,10 @@ impl Config {
         };
         let api_address = port("API_PORT", "8004", 8004);
         let health_address = port("API_HEALTH_PORT", "8005", 8005);
-        let jwt_secret_key = read_jwt_secret_key(&mut reader, &stores);
+        if api_address.port() == health_address.port() && api_address.port() != 0 {
+            reader.clash("API_HEALTH_PORT", "API_PORT", "8005");
+        }
+        let jwt_secret_key = read_jwt_secret_key(&mut reader);
         let config = Self {
             stores,
             jwt_secret_key,
@@ -165,19 +168,11 @@ impl Config {
                 .unwrap_or(LogFormat::Auto),
             warnings: Vec::new(),
         };
-        let warnings = reader.finish()?;
-        if api_address.port() == health_address.port() && api_address.port() != 0 {
-            return Err(ConfigError::new(vec![Problem::new(
-                "API_HEALTH_PORT",
-                "is the same as API_PORT",
-                "8005",
-            )]));
-        }
-        Ok(Self { warnings, ..config })
+        Ok(Self { warnings: reader.finish()?, ..config })
     }
 }
 
-fn read_jwt_secret_key(reader: &mut Reader<'_>, stores: &Stores) -> Option<SecretString> {
+fn read_jwt_secret_key(reader: &mut Reader<'_>) -> Option<SecretString> {
     let secret = reader.secret("JWT_SECRET_KEY");
     match &secret {
         Some(secret) if secret.expose_secret() == EXAMPLE_SECRET => {
@@ -192,7 +187,7 @@ fn read_jwt_secret_key(reader: &mut Reader<'_>, stores: &Stores) -> Option<Secre
                 "JWT_SECRET_KEY is shorter than {LEAST_SECRET_BYTES} bytes and could be guessed"
             )));
         }
-        None if matches!(stores, Stores::Servers { .. }) => reader.missing(
+        None if !stores::asking_for_servers(reader).is_empty() => reader.missing(
             "JWT_SECRET_KEY",
             "is needed with PostgreSQL: every replica and Curator check tokens with it",
             "the output of `openssl rand -hex 32`",

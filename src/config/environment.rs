@@ -71,10 +71,11 @@ impl<'a> Reader<'a> {
         reader
     }
 
-    /// The variables whose name begins with one of these, in alphabetical order.
+    /// The variables whose name begins with one of these, whatever they hold.
     pub(super) fn names_beginning_with(&self, prefixes: &[&str]) -> Vec<&'a str> {
         let is_meant = |name: &&str| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        self.environment.variables.keys().map(String::as_str).filter(is_meant).collect()
+        let Environment { variables, not_unicode } = self.environment;
+        variables.keys().chain(not_unicode).map(String::as_str).filter(is_meant).collect()
     }
 
     /// A variable as it stands.
@@ -145,6 +146,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Notes that two variables say the same, unless something else is wrong with either.
+    pub(super) fn clash(&mut self, name: &str, other: &str, example: &str) {
+        if !self.has_problem_with(name) && !self.has_problem_with(other) {
+            self.problem(name, format!("is the same as {other}"), example);
+        }
+    }
+
     pub(super) fn problem(&mut self, name: &str, what: impl Into<String>, example: &str) {
         self.problems.push(Problem::new(name, what, example));
     }
@@ -154,11 +162,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Ends the reading: the warnings, or all the problems.
-    pub(super) fn finish(self) -> Result<Vec<Warning>, ConfigError> {
+    pub(super) fn finish(mut self) -> Result<Vec<Warning>, ConfigError> {
         if self.problems.is_empty() {
-            Ok(self.warnings)
-        } else {
-            Err(ConfigError::new(self.problems))
+            return Ok(self.warnings);
         }
+        let place = |problem: &Problem| {
+            super::VARIABLES.iter().position(|variable| variable.is_named(problem.name()))
+        };
+        self.problems.sort_by_key(place);
+        Err(ConfigError::new(self.problems))
     }
 }

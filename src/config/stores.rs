@@ -91,10 +91,15 @@ impl RedisConfig {
     }
 }
 
+/// The variables that say that somebody wants servers, whether they are enough or not.
+pub(super) fn asking_for_servers<'a>(reader: &Reader<'a>) -> Vec<&'a str> {
+    reader.names_beginning_with(&SERVER_PREFIXES)
+}
+
 pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
     let data_dir = reader.text("DATA_DIR").map_or_else(|| PathBuf::from("./data"), PathBuf::from);
     let embedded = Stores::Embedded(EmbeddedStores { data_dir });
-    let present = reader.names_beginning_with(&SERVER_PREFIXES);
+    let present = asking_for_servers(reader);
     if present.is_empty() {
         return embedded;
     }
