@@ -94,7 +94,10 @@ impl<'a> Reader<'a> {
         match parse(value.trim()) {
             Ok(parsed) => Some(parsed),
             Err(what) => {
-                self.problem(name, format!("`{value}`: {what}"), example);
+                // What stands before an `@` may be a password.
+                let is_shown = !value.contains('@');
+                let value = if is_shown { format!("`{value}`") } else { "(not shown)".to_owned() };
+                self.problem(name, format!("{value}: {what}"), example);
                 None
             }
         }
