@@ -33,7 +33,12 @@ const DISCOGS_SETUP: &str = "discogs-setup";
 /// With no command it serves. Configuration comes from the environment: see
 /// docs/configuration.md.
 #[derive(Debug, Parser)]
-#[command(name = "discogsography-api", version, arg_required_else_help = false)]
+#[command(
+    name = "discogsography-api",
+    version,
+    arg_required_else_help = false,
+    after_help = "Example:\n  DATA_DIR=/var/lib/discogsography discogsography-api"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

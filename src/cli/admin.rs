@@ -10,16 +10,19 @@ use crate::storage::Admin;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Make a registered user an admin.
+    #[command(after_help = "Example:\n  discogsography-api admin grant digger@example.com")]
     Grant {
         /// The user's email address.
         email: String,
     },
     /// Take it back.
+    #[command(after_help = "Example:\n  discogsography-api admin revoke digger@example.com")]
     Revoke {
         /// The user's email address.
         email: String,
     },
     /// Show the email addresses of all admins, one a line.
+    #[command(after_help = "Example:\n  discogsography-api admin list")]
     List,
 }
 
