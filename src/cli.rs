@@ -13,6 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use thiserror::Error;
@@ -23,7 +24,6 @@ use crate::random::Random;
 use crate::server::{Surroundings, open_stores};
 use crate::storage::Storage;
 use crate::telemetry;
-use std::sync::Arc;
 
 /// The binary under this name is the command `discogs-setup`, as in the Python service's image.
 const DISCOGS_SETUP: &str = "discogs-setup";
@@ -32,7 +32,7 @@ const DISCOGS_SETUP: &str = "discogs-setup";
 ///
 /// With no command it serves. Configuration comes from the environment: see
 /// docs/configuration.md.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     name = "discogsography-api",
     version,
@@ -44,7 +44,7 @@ pub struct Cli {
     command: Option<Command>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Run the service.
     #[command(after_help = "Example:\n  discogsography-api serve --sandbox")]

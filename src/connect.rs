@@ -41,7 +41,7 @@ pub struct Connect {
 }
 
 /// A flow that has begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Started {
     /// The page on which the person approves.
     pub authorize_url: String,

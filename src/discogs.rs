@@ -86,7 +86,7 @@ pub enum DiscogsError {
 }
 
 /// One call, before it is signed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 struct Call<'a> {
     step: &'static str,
     method: &'static str,

@@ -9,6 +9,8 @@ mod email;
 mod password_text;
 mod verifier;
 
+use std::fmt;
+
 use oauth1::Token;
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -23,8 +25,8 @@ pub use verifier::{Verifier, VerifierError};
 /// The most characters that a Discogs username or id may have: what its column holds.
 pub const DISCOGS_NAME_LENGTH: usize = 255;
 
-/// A row of `users`.
-#[derive(Debug, Clone)]
+/// A row of `users`. Its `Debug` shows no email address.
+#[derive(Clone)]
 pub struct User {
     /// Random; also the `sub` of the user's access tokens.
     pub id: Uuid,
@@ -38,6 +40,12 @@ pub struct User {
     pub is_admin: bool,
     /// When the user registered.
     pub created_at: Timestamp,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// Someone who is about to be registered.

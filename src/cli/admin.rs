@@ -7,7 +7,7 @@ use crate::config::Environment;
 use crate::model::normalize_email;
 use crate::storage::Admin;
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum Command {
     /// Make a registered user an admin.
     #[command(after_help = "Example:\n  discogsography-api admin grant digger@example.com")]

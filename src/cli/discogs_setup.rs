@@ -10,7 +10,7 @@ use crate::config::Environment;
 use crate::model::{ConfigKey, ConfigValue, mask};
 use crate::storage::Storage;
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[group(required = true, multiple = true)]
 pub(super) struct Arguments {
     /// The consumer key that Discogs gave the app; `-` reads it from stdin.

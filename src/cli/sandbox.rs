@@ -18,7 +18,7 @@ pub(super) const PORT: u16 = 8014;
 pub(super) const CONSUMER_KEY: &str = "sandbox-key";
 pub(super) const CONSUMER_SECRET: &str = "sandbox-secret";
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct Arguments {
     /// The port on 127.0.0.1.
     #[arg(long, value_name = "PORT", default_value_t = PORT)]

@@ -10,7 +10,7 @@ use super::{UsageError, sandbox, surroundings};
 use crate::config::{Config, Environment};
 use crate::{server, telemetry};
 
-#[derive(Debug, Default, Args)]
+#[derive(Default, Args)]
 pub(super) struct Arguments {
     /// Also run a stand-in for Discogs and use it, so that the whole flow works offline.
     #[arg(long)]

@@ -20,7 +20,7 @@ pub(super) struct PutRequest {
 }
 
 /// A config key with its masked value.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct ConfigAnswer {
     key: &'static str,
     value: String,
@@ -28,13 +28,13 @@ pub(super) struct ConfigAnswer {
 }
 
 /// Every config key.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct ConfigListAnswer {
     config: Vec<ConfigListEntry>,
 }
 
 /// A config key, set or not.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct ConfigListEntry {
     key: &'static str,
     is_set: bool,

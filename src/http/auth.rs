@@ -28,7 +28,7 @@ pub(super) struct LoginRequest {
 }
 
 /// A user, as `register` and `me` show one.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct UserAnswer {
     id: Uuid,
     email: String,
@@ -37,7 +37,7 @@ pub(super) struct UserAnswer {
 }
 
 /// The answer of `login`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct AccessTokenAnswer {
     access_token: String,
     token_type: &'static str,

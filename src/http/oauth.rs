@@ -19,7 +19,7 @@ pub(super) struct VerifyRequest {
 }
 
 /// The answer of `authorize`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct AuthorizeAnswer {
     authorize_url: String,
     state: String,
@@ -28,7 +28,7 @@ pub(super) struct AuthorizeAnswer {
 }
 
 /// The answer of `verify`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct VerifyAnswer {
     connected: bool,
     discogs_username: String,
@@ -36,7 +36,7 @@ pub(super) struct VerifyAnswer {
 }
 
 /// The answer of `status`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum StatusAnswer {
     NotConnected {
@@ -51,7 +51,7 @@ pub(super) enum StatusAnswer {
 }
 
 /// The answer of `revoke`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct RevokeAnswer {
     revoked: bool,
 }

@@ -60,7 +60,6 @@ pub enum Outcome {
 }
 
 /// What a store has to do with the record.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Write {
     Nothing,
     /// Replace it; it expires when it would have.

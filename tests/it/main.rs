@@ -12,6 +12,7 @@
 )]
 
 mod accounts;
+mod canary;
 mod harness;
 mod outages;
 mod readme;

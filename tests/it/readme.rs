@@ -51,13 +51,7 @@ async fn the_story_of_the_readme_works_line_by_line() {
     let (api, health, sandbox) = (free_port(), free_port(), free_port());
     let _service = start(first, folder.path(), api, health, sandbox);
     let client = crate::harness::http_client();
-    let is_ready = async || {
-        let health = client.get(format!("http://127.0.0.1:{health}/health")).send().await;
-        health.is_ok_and(|health| health.status() == 200)
-    };
-    while !is_ready().await {
-        tokio::task::yield_now().await;
-    }
+    crate::harness::until_healthy(&client, &format!("http://127.0.0.1:{health}")).await;
     let story = story
         .replace("127.0.0.1:8004", &format!("127.0.0.1:{api}"))
         .replace("127.0.0.1:8014", &format!("127.0.0.1:{sandbox}"));

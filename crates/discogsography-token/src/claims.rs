@@ -3,6 +3,7 @@
 //! Reading follows RFC 7519 section 4.1 for `sub` and `exp`, and is strict about their types.
 //! Must not know about keys or signatures.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,8 +15,9 @@ const HYPHENATED_UUID_LENGTH: usize = 36;
 
 /// The claims of a token that is about to be signed.
 ///
-/// There is no `type` and no `aud`: services that check these tokens would refuse them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// There is no `type` and no `aud`: services that check these tokens would refuse them. Its `Debug`
+/// shows no email address.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Claims {
     /// The user's id, a row of `users`.
     pub sub: Uuid,
@@ -29,8 +31,8 @@ pub struct Claims {
     pub jti: String,
 }
 
-/// The claims of a token that was found good.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The claims of a token that was found good. Its `Debug` shows no email address.
+#[derive(Clone, PartialEq, Eq)]
 pub struct VerifiedClaims {
     /// The user's id.
     pub sub: Uuid,
@@ -59,6 +61,18 @@ impl VerifiedClaims {
             sub: sub.ok_or(ClaimsError::Malformed)?,
             email: payload.get("email").and_then(Value::as_str).map(str::to_owned),
         })
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims").field("sub", &self.sub).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for VerifiedClaims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedClaims").field("sub", &self.sub).finish_non_exhaustive()
     }
 }
 

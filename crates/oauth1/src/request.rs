@@ -8,8 +8,8 @@ use crate::base_string::{Target, UrlError};
 use crate::encoding::encode;
 use crate::signature::SigningKey;
 
-/// The application's credentials; "client credentials" in RFC 5849.
-#[derive(Debug, Clone)]
+/// The application's credentials; "client credentials" in RFC 5849. Its `Debug` shows neither.
+#[derive(Clone)]
 pub struct Consumer {
     /// The consumer key, which is sent.
     pub key: String,
@@ -97,6 +97,12 @@ impl Request<'_> {
             parameters.extend(value.map(|value| (name, value.to_owned())));
         }
         parameters
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Consumer([REDACTED])")
     }
 }
 

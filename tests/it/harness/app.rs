@@ -21,6 +21,9 @@ pub(crate) const JWT_SECRET_KEY: &str = "0123456789abcdef0123456789abcdef-shared
 /// The moment at which tests begin: 2026-09-21, well before the year 2100.
 const START: i64 = 1_790_000_000_000_000;
 
+/// So long a service may take to become healthy.
+const START_TIME: Duration = Duration::from_secs(30);
+
 /// On which stores the service runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Composition {
@@ -275,8 +278,8 @@ impl TestApp {
                 tokio::task::yield_now().await;
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
-        assert!(waited.is_ok(), "the service is not {word} after 20 s");
+        let waited = tokio::time::timeout(START_TIME, wait).await;
+        assert!(waited.is_ok(), "the service is not {word} in time");
     }
 
     /// What the health port says.
@@ -361,6 +364,17 @@ impl TestApp {
         connection.busy_timeout(Duration::from_secs(5)).unwrap();
         connection
     }
+}
+
+/// Waits until the service at a health port says that it is healthy.
+pub(crate) async fn until_healthy(client: &reqwest::Client, health_url: &str) {
+    let health = format!("{health_url}/health");
+    let wait = async {
+        while !client.get(&health).send().await.is_ok_and(|health| health.status() == 200) {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(START_TIME, wait).await.is_ok(), "{health} is not healthy");
 }
 
 /// A client for tests; one that speaks TLS must be told how, even if it never does.

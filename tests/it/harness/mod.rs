@@ -9,7 +9,7 @@ pub(crate) mod servers;
 
 pub(crate) use actor::{Actor, PASSWORD};
 pub(crate) use answer::Answer;
-pub(crate) use app::{Composition, Setup, TestApp, TestStores, http_client};
+pub(crate) use app::{Composition, Setup, TestApp, TestStores, http_client, until_healthy};
 pub(crate) use opened::{Opened, on_both_stores, redis_connection};
 pub(crate) use proxy::Proxy;
 pub(crate) use servers::{PrivateRedis, TestDatabase, test_servers};
