@@ -41,7 +41,7 @@ find_redis() {
 }
 
 start_servers() {
-  make_servers_folder
+  [[ -n $servers_folder ]] || make_servers_folder
   make_postgres_cluster || fail "The PostgreSQL cluster could not be made."
   start_postgres || fail "PostgreSQL did not start."
   start_redis || fail "Redis did not start."
