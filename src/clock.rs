@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_timestamp_out_of_range_is_shown_as_the_nearest_one() {
         assert!(Timestamp::from_microseconds(i64::MAX).to_string().starts_with("9999-12-30"));
-        assert!(Timestamp::from_microseconds(i64::MIN).to_string().starts_with("-009999-"));
+        assert!(Timestamp::from_microseconds(i64::MIN).to_string().starts_with("-9999-"));
     }
 
     #[test]

@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn retry_after_may_be_a_date() {
         assert_eq!(retry_after(Some("Sun, 06 Nov 1994 08:49:37 GMT")), 77);
-        assert_eq!(retry_after(Some("Sun, 06 Nov 1990 08:49:37 GMT")), 1);
+        assert_eq!(retry_after(Some("Tue, 06 Nov 1990 08:49:37 GMT")), 1);
     }
 
     #[test]

@@ -202,7 +202,7 @@ mod tests {
     fn broken_json_is_located_by_its_byte() {
         assert_eq!(errors(b"{"), invalid_at(1));
         assert_eq!(errors(b"{\"a\": x}"), invalid_at(6));
-        assert_eq!(errors("{\n \"ä\": 1,\n \"b\": ?}".as_bytes()), invalid_at(17));
+        assert_eq!(errors("{\n \"ä\": 1,\n \"b\": ?}".as_bytes()), invalid_at(18));
         assert_eq!(errors(b"{} {}"), invalid_at(3));
         assert_eq!(errors(b"  "), invalid_at(2));
     }
