@@ -12,6 +12,7 @@
 )]
 
 mod accounts;
+mod connect;
 mod harness;
 mod outages;
 mod readme;
