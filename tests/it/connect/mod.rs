@@ -3,8 +3,13 @@
 //! The sandbox stands for Discogs and fails to order. Here is what the files share: the sentences
 //! of the contract, and the way to a flow that only waits for its PIN.
 
+mod exchange_fails;
+mod identity_fails;
+mod rows;
 mod sent;
+mod start_fails;
 mod story;
+mod timeouts;
 
 use discogs_sandbox::{Fault, Step};
 use serde_json::json;
