@@ -3,11 +3,15 @@
 //! The sandbox stands for Discogs and fails to order. Here is what the files share: the sentences
 //! of the contract, and the way to a flow that only waits for its PIN.
 
+mod away;
 mod credentials;
 mod exchange_fails;
+mod granted;
+mod hang_up;
 mod identity_fails;
 mod lives;
 mod pins;
+mod races;
 mod rows;
 mod sent;
 mod start_fails;
