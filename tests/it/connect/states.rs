@@ -16,6 +16,7 @@ on_both_compositions!(
     a_state_works_once,
     somebody_elses_state_is_not_used_up,
     a_state_may_have_512_characters_of_any_kind,
+    no_state_is_in_the_way_of_a_check,
     a_state_must_be_given,
     a_record_that_is_not_ours_is_unknown,
     a_flow_that_was_never_approved_can_not_finish,
@@ -82,6 +83,18 @@ async fn a_state_may_have_512_characters_of_any_kind(app: TestApp) {
         assert_refusal(&alice.verify(&state, PIN).await, VERIFIER_REJECTED);
         let calls = app.sandbox.calls(Step::AccessToken);
         assert_eq!(calls.last().unwrap().oauth["oauth_token"], state);
+    }
+}
+
+/// Every start checks the state store by a write, which must not hit a state.
+async fn no_state_is_in_the_way_of_a_check(app: TestApp) {
+    let alice = app.user("alice").await;
+    for state in ["ping", ":ping", "check", ":"] {
+        let form = format!("oauth_token={state}&oauth_token_secret=secret");
+        app.sandbox.order(Step::RequestToken, Fault::plain(200, &form));
+        alice.start().await;
+        alice.start().await;
+        assert_refusal(&alice.verify(state, PIN).await, VERIFIER_REJECTED);
     }
 }
 
