@@ -93,16 +93,11 @@ impl Connect {
     /// See [`ConnectError`]; Discogs is not asked while the state store is away.
     pub async fn start(&self, user_id: Uuid) -> Result<Started, ConnectError> {
         let until = Instant::now() + REQUEST_TIME;
-        let consumer = self.consumer().await?;
-        self.states.ping().await?;
-        let request_token = self.discogs.request_token(&consumer, until).await?;
-        let started = Started {
-            authorize_url: self.discogs.authorize_url(&request_token.token),
-            state: request_token.token.clone(),
-        };
-        let pending = PendingAuthorization { user_id, request_token, granted: None };
-        self.states.put(&pending).await?;
-        Ok(started)
+        let start = self.start_until(user_id, until);
+        tokio::time::timeout_at(until.into(), start).await.unwrap_or_else(|_| {
+            let what = "the start takes too long".to_owned();
+            Err(DiscogsError::Unavailable { step: "start", what }.into())
+        })
     }
 
     /// Finishes a flow: a task of its own that runs to its end even when nobody waits for it.
@@ -125,6 +120,19 @@ impl Connect {
         }
         let what = "the finish takes too long; it goes on by itself".to_owned();
         Err(DiscogsError::Unavailable { step: "finish", what }.into())
+    }
+
+    async fn start_until(&self, user_id: Uuid, until: Instant) -> Result<Started, ConnectError> {
+        let consumer = self.consumer().await?;
+        self.states.ping().await?;
+        let request_token = self.discogs.request_token(&consumer, until).await?;
+        let started = Started {
+            authorize_url: self.discogs.authorize_url(&request_token.token),
+            state: request_token.token.clone(),
+        };
+        let pending = PendingAuthorization { user_id, request_token, granted: None };
+        self.states.put(&pending).await?;
+        Ok(started)
     }
 
     async fn claim_and_finish(

@@ -143,14 +143,11 @@ impl RedisStates {
 
 #[async_trait]
 impl OAuthStates for RedisStates {
-    /// Writes, since a Redis that is full, or a replica, answers reads.
+    /// Writes, since a Redis that is full, or a replica, answers reads. The key is that of the
+    /// empty state, which nobody can have.
     async fn ping(&self) -> Result<(), StateError> {
         let mut write = redis::cmd("SET");
-        write
-            .arg(format!("{}:ping", self.key_prefix.trim_end_matches(':')))
-            .arg("")
-            .arg("PX")
-            .arg(1_000);
+        write.arg(self.key("")).arg("").arg("PX").arg(1_000);
         self.ask(async |mut connection| write.query_async(&mut connection).await).await
     }
 

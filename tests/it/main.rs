@@ -13,6 +13,7 @@
 
 mod accounts;
 mod canary;
+mod connect;
 mod harness;
 mod outages;
 mod readme;

@@ -1,0 +1,85 @@
+//! Without the state store nothing starts and nothing finishes, and the rest goes on.
+//!
+//! `outages` has what becomes of the whole service; here is what becomes of a flow.
+
+use std::time::{Duration, Instant};
+
+use discogs_sandbox::{Fault, Step};
+use serde_json::json;
+
+use super::{
+    STATE_STORE_UNAVAILABLE, UNAVAILABLE, approved, assert_connected, assert_refusal, calls,
+    connect,
+};
+use crate::harness::{Answer, Composition, Setup, TestApp};
+
+async fn service() -> TestApp {
+    Setup::new(Composition::Servers).start().await
+}
+
+#[track_caller]
+fn assert_unavailable(answer: &Answer) {
+    assert_refusal(answer, STATE_STORE_UNAVAILABLE);
+    let retry_after: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=300).contains(&retry_after), "{retry_after}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_flow_waits_for_the_state_store_and_a_connection_does_not() {
+    let app = service().await;
+    let (alice, bob) = (app.user("alice").await, app.user("bob").await);
+    connect(&app, &bob).await;
+    let (state, pin) = approved(&app, &alice).await;
+    let before = (calls(&app, Step::RequestToken), calls(&app, Step::AccessToken));
+
+    app.stores.redis().close();
+    assert_unavailable(&alice.authorize().await);
+    assert_unavailable(&alice.verify(&state, &pin).await);
+    assert_eq!((calls(&app, Step::RequestToken), calls(&app, Step::AccessToken)), before);
+    assert_eq!(bob.status().await.json()["connected"], true);
+    bob.revoke().await.assert(200, &json!({ "revoked": true }));
+    bob.status().await.assert(200, &json!({ "connected": false }));
+
+    app.stores.redis().open();
+    alice.start().await;
+    assert_connected(&alice.verify(&state, &pin).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_lost_connection_to_the_state_store_is_made_again() {
+    let app = service().await;
+    let alice = app.user("alice").await;
+    app.stores.redis().cut();
+    let (state, pin) = approved(&app, &alice).await;
+    app.stores.redis().cut();
+    assert_connected(&alice.verify(&state, &pin).await);
+}
+
+/// Two slow calls, and then a state store that hangs: one after the other they take longer than
+/// one request may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_start_is_given_up_after_eighteen_seconds() {
+    let app = service().await;
+    let (alice, bob) = (app.user("alice").await, app.user("bob").await);
+    let mut first_try = app.sandbox.hold(Step::RequestToken);
+    app.sandbox.order(Step::RequestToken, Fault::server_error());
+    let slow = Fault::Delay(Duration::from_millis(7_500));
+    let start = tokio::spawn(async move {
+        let begin = Instant::now();
+        (alice.authorize().await, begin.elapsed())
+    });
+    first_try.reached().await.unwrap();
+    // Somebody else's slow start measures the time until the first try is released.
+    app.sandbox.order(Step::RequestToken, slow.clone());
+    bob.start().await;
+    app.sandbox.order(Step::RequestToken, slow);
+    first_try.release();
+    app.sandbox.wait_for_calls(Step::RequestToken, 3).await;
+    app.stores.redis().hang();
+    let (answer, took) = start.await.unwrap();
+    assert_refusal(&answer, UNAVAILABLE);
+    assert!(took < Duration::from_secs(19), "{took:?}");
+}

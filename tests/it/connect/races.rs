@@ -1,0 +1,153 @@
+//! Many finishes at once, and many replicas.
+
+use discogs_sandbox::Step;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::{
+    STATE_BUSY, STATE_NOT_YOURS, STATE_UNKNOWN, VERIFIER_REJECTED, approved, assert_connected,
+    assert_refusal, begin_to_verify, calls,
+};
+use crate::harness::{Actor, Answer, Composition, Setup, TestApp, on_both_compositions};
+
+on_both_compositions!(
+    of_fifty_finishes_one_exchange_is_sent,
+    a_claimed_state_is_busy,
+    a_busy_state_is_still_not_anybody_elses,
+    of_two_users_only_the_owner_finishes,
+    busy_finishes_do_not_count_as_tries,
+);
+
+/// Finishes at the same time, by each of these actors.
+async fn finishes(
+    actors: impl IntoIterator<Item = Actor>,
+    state: &str,
+    verifier: &str,
+) -> Vec<Answer> {
+    let mut finishes = JoinSet::new();
+    for actor in actors {
+        let (state, verifier) = (state.to_owned(), verifier.to_owned());
+        finishes.spawn(async move { actor.verify(&state, &verifier).await });
+    }
+    finishes.join_all().await
+}
+
+/// Asserts that one finish succeeded, and that the others came too late or too early.
+fn assert_one_has_finished(answers: &[Answer]) {
+    let (finished, refused): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(finished.len(), 1, "{answers:?}");
+    assert_connected(finished[0]);
+    for answer in refused {
+        let is_busy = answer.json()["code"] == "state_busy";
+        assert_refusal(answer, if is_busy { STATE_BUSY } else { STATE_UNKNOWN });
+    }
+}
+
+async fn of_fifty_finishes_one_exchange_is_sent(app: TestApp) {
+    let alice = app.user("alice").await;
+    let (state, pin) = approved(&app, &alice).await;
+    let answers = finishes(vec![alice; 50], &state, &pin).await;
+    assert_one_has_finished(&answers);
+    assert_eq!((calls(&app, Step::AccessToken), calls(&app, Step::Identity)), (1, 1));
+}
+
+async fn a_claimed_state_is_busy(app: TestApp) {
+    let alice = app.user("alice").await;
+    let (state, pin) = approved(&app, &alice).await;
+    let mut hold = app.sandbox.hold(Step::AccessToken);
+    let first = begin_to_verify(&alice, &state, &pin);
+    hold.reached().await.unwrap();
+    for answer in finishes(vec![alice; 49], &state, &pin).await {
+        assert_refusal(&answer, STATE_BUSY);
+    }
+    hold.release();
+    assert_connected(&first.await.unwrap());
+    assert_eq!((calls(&app, Step::AccessToken), calls(&app, Step::Identity)), (1, 1));
+}
+
+async fn a_busy_state_is_still_not_anybody_elses(app: TestApp) {
+    let (alice, mallory) = (app.user("alice").await, app.user("mallory").await);
+    let (state, pin) = approved(&app, &alice).await;
+    let mut hold = app.sandbox.hold(Step::Identity);
+    let first = begin_to_verify(&alice, &state, &pin);
+    hold.reached().await.unwrap();
+    assert_refusal(&mallory.verify(&state, &pin).await, STATE_NOT_YOURS);
+    assert_refusal(&alice.verify(&state, &pin).await, STATE_BUSY);
+    alice.status().await.assert(200, &json!({ "connected": false }));
+    hold.release();
+    assert_connected(&first.await.unwrap());
+}
+
+async fn of_two_users_only_the_owner_finishes(app: TestApp) {
+    let (alice, mallory) = (app.user("alice").await, app.user("mallory").await);
+    let (state, pin) = approved(&app, &alice).await;
+    let (of_alice, of_mallory) = tokio::join!(
+        finishes(vec![alice; 25], &state, &pin),
+        finishes(vec![mallory.clone(); 25], &state, &pin),
+    );
+    assert_one_has_finished(&of_alice);
+    for answer in of_mallory {
+        let is_gone = answer.json()["code"] == "state_unknown";
+        assert_refusal(&answer, if is_gone { STATE_UNKNOWN } else { STATE_NOT_YOURS });
+    }
+    mallory.status().await.assert(200, &json!({ "connected": false }));
+    assert_eq!(calls(&app, Step::AccessToken), 1);
+}
+
+async fn busy_finishes_do_not_count_as_tries(app: TestApp) {
+    let alice = app.user("alice").await;
+    let (state, pin) = approved(&app, &alice).await;
+    app.sandbox.order(Step::AccessToken, discogs_sandbox::Fault::plain(400, "wrong"));
+    let mut hold = app.sandbox.hold(Step::AccessToken);
+    let first = begin_to_verify(&alice, &state, &pin);
+    hold.reached().await.unwrap();
+    for answer in finishes(vec![alice.clone(); 10], &state, "wrong").await {
+        assert_refusal(&answer, STATE_BUSY);
+    }
+    hold.release();
+    assert_refusal(&first.await.unwrap(), VERIFIER_REJECTED);
+    assert_connected(&alice.verify(&state, &pin).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn what_one_replica_starts_another_finishes() {
+    let app = Setup::new(Composition::Servers).start().await;
+    let replica = app.replica().await;
+    let alice = app.user("alice").await;
+    let (state, pin) = approved(&app, &alice).await;
+    assert_connected(&alice.at(&replica.url).verify(&state, &pin).await);
+    assert_refusal(&alice.verify(&state, &pin).await, STATE_UNKNOWN);
+    assert_eq!(alice.status().await.json(), alice.at(&replica.url).status().await.json());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn two_replicas_send_one_exchange() {
+    let app = Setup::new(Composition::Servers).start().await;
+    let replica = app.replica().await;
+    let alice = app.user("alice").await;
+    let (state, pin) = approved(&app, &alice).await;
+    let at_both = (0..50).map(|number| {
+        let is_even = number % 2 == 0;
+        alice.at(if is_even { &app.url } else { &replica.url })
+    });
+    assert_one_has_finished(&finishes(at_both, &state, &pin).await);
+    assert_eq!(calls(&app, Step::AccessToken), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_state_is_busy_at_every_replica() {
+    let app = Setup::new(Composition::Servers).start().await;
+    let replica = app.replica().await;
+    let alice = app.user("alice").await;
+    let (state, pin) = approved(&app, &alice).await;
+    let mut hold = app.sandbox.hold(Step::AccessToken);
+    let first = begin_to_verify(&alice, &state, &pin);
+    hold.reached().await.unwrap();
+    assert_refusal(&alice.at(&replica.url).verify(&state, &pin).await, STATE_BUSY);
+    hold.release();
+    assert_connected(&first.await.unwrap());
+}
