@@ -56,30 +56,3 @@ async fn a_lost_connection_to_the_state_store_is_made_again() {
     app.stores.redis().cut();
     assert_connected(&alice.verify(&state, &pin).await);
 }
-
-/// Two slow calls, and then a state store that hangs: one after the other they take longer than
-/// one request may.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_start_is_given_up_after_eighteen_seconds() {
-    let app = service().await;
-    let (alice, bob) = (app.user("alice").await, app.user("bob").await);
-    let mut first_try = app.sandbox.hold(Step::RequestToken);
-    app.sandbox.order(Step::RequestToken, Fault::server_error());
-    let slow = Fault::Delay(Duration::from_millis(7_500));
-    let start = tokio::spawn(async move {
-        let begin = Instant::now();
-        (alice.authorize().await, begin.elapsed())
-    });
-    first_try.reached().await.unwrap();
-    // Somebody else's slow start measures the time until the first try is released.
-    app.sandbox.order(Step::RequestToken, slow.clone());
-    bob.start().await;
-    app.sandbox.order(Step::RequestToken, slow);
-    first_try.release();
-    app.sandbox.wait_for_calls(Step::RequestToken, 3).await;
-    app.stores.redis().hang();
-    let (answer, took) = start.await.unwrap();
-    assert_refusal(&answer, UNAVAILABLE);
-    assert!(took < Duration::from_secs(19), "{took:?}");
-}
