@@ -15,6 +15,7 @@ mod accounts;
 mod canary;
 mod connect;
 mod harness;
+mod input;
 mod outages;
 mod readme;
 mod state_contract;
