@@ -12,6 +12,7 @@
 )]
 
 mod accounts;
+mod admin;
 mod canary;
 mod connect;
 mod harness;
