@@ -15,6 +15,7 @@ mod accounts;
 mod admin;
 mod canary;
 mod connect;
+mod edge;
 mod harness;
 mod input;
 mod outages;
