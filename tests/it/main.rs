@@ -14,6 +14,7 @@
 mod accounts;
 mod admin;
 mod canary;
+mod configuration;
 mod connect;
 mod edge;
 mod harness;
