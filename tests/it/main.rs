@@ -14,6 +14,7 @@
 mod accounts;
 mod admin;
 mod canary;
+mod cli;
 mod configuration;
 mod connect;
 mod edge;
