@@ -26,3 +26,4 @@ mod state_contract;
 mod storage_contract;
 mod takeover;
 mod tidy;
+mod tokens;
