@@ -297,7 +297,8 @@ fn parse_origins(value: &str) -> Result<CorsOrigins, String> {
     let as_browsers_write_it = |origin: &&str| {
         let url = Url::parse(origin).map_err(|error| format!("`{origin}`: {error}"))?;
         let serialized = url.origin().ascii_serialization();
-        if url.origin().is_tuple() && serialized == origin.trim_end_matches('/').to_lowercase() {
+        let is_one = url.origin().is_tuple() && !origin.contains('*');
+        if is_one && serialized == origin.trim_end_matches('/').to_lowercase() {
             Ok(serialized)
         } else {
             Err(format!("`{origin}` is not an origin: scheme, host and port, nothing else"))

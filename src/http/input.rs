@@ -114,7 +114,8 @@ fn offset(body: &[u8], error: &serde_json::Error) -> usize {
     }
     let lines_before = body.split_inclusive(|byte| *byte == b'\n').take(error.line() - 1);
     let begin: usize = lines_before.map(<[u8]>::len).sum();
-    (begin + error.column().saturating_sub(1)).min(body.len())
+    // Columns count from 1, and a line break that is wrong stands in column 0 of the next line.
+    (begin + error.column()).saturating_sub(1).min(body.len())
 }
 
 impl From<EmailError> for Refusal {
@@ -203,6 +204,7 @@ mod tests {
         assert_eq!(errors(b"{"), invalid_at(1));
         assert_eq!(errors(b"{\"a\": x}"), invalid_at(6));
         assert_eq!(errors("{\n \"ä\": 1,\n \"b\": ?}".as_bytes()), invalid_at(18));
+        assert_eq!(errors(b"{\"a\": \"x\ny\"}"), invalid_at(8));
         assert_eq!(errors(b"{} {}"), invalid_at(3));
         assert_eq!(errors(b"  "), invalid_at(2));
     }

@@ -12,12 +12,18 @@
 )]
 
 mod accounts;
+mod admin;
 mod canary;
+mod cli;
+mod configuration;
 mod connect;
+mod edge;
 mod harness;
+mod input;
 mod outages;
 mod readme;
 mod state_contract;
 mod storage_contract;
 mod takeover;
 mod tidy;
+mod tokens;

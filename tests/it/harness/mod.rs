@@ -4,13 +4,16 @@ pub(crate) mod actor;
 pub(crate) mod answer;
 pub(crate) mod app;
 pub(crate) mod opened;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod servers;
+pub(crate) mod wire;
 
 pub(crate) use actor::{Actor, PASSWORD};
 pub(crate) use answer::Answer;
 pub(crate) use app::{Composition, Setup, TestApp, TestStores, http_client, until_healthy};
 pub(crate) use opened::{Opened, on_both_stores, redis_connection};
+pub(crate) use program::{Outcome, Program, free_port};
 pub(crate) use proxy::Proxy;
 pub(crate) use servers::{PrivateRedis, TestDatabase, test_servers};
 

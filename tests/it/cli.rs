@@ -1,0 +1,283 @@
+//! The program as operators call it: its commands, exit codes, and what goes to which stream.
+//!
+//! [`serving`]: the command that stays.
+
+mod serving;
+
+use discogsography_api::migrations;
+
+use crate::harness::{Outcome, PASSWORD, Program};
+
+/// Asserts that a command succeeded and said exactly this.
+#[track_caller]
+fn assert_said(outcome: &Outcome, stdout: &str) {
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(0), stdout), "{outcome:?}");
+}
+
+/// Asserts that a command failed with this code, this last line on stderr, and nothing on stdout.
+#[track_caller]
+fn assert_failed(outcome: &Outcome, code: i32, error: &str) {
+    let last = outcome.stderr.lines().next_back();
+    let told = (outcome.code, outcome.stdout.as_str(), last);
+    assert_eq!(told, (Some(code), "", Some(error)), "{outcome:?}");
+}
+
+/// Every command that reads the configuration.
+const CONFIGURED: [&[&str]; 8] = [
+    &[],
+    &["serve"],
+    &["serve", "--sandbox"],
+    &["migrate"],
+    &["admin", "list"],
+    &["discogs-setup", "--show"],
+    &["discogs-setup", "--consumer-key", "k", "--consumer-secret", "s"],
+    &["health"],
+];
+
+#[test]
+fn a_wrong_configuration_is_told_as_a_whole_and_opens_nothing() {
+    let program = Program::new()
+        .with("API_PORT", "eighty")
+        .with("LOG_LEVEL", "LOUD")
+        .with("JWT_SECRET_KEY_FILE", "/nowhere/secret");
+    let told = "error: 3 problems with the configuration:\n  \
+                - JWT_SECRET_KEY_FILE `/nowhere/secret` can't be read: No such file or directory \
+                (os error 2) (for example: /run/secrets/jwt_secret_key)\n  \
+                - API_PORT `eighty`: is not a port, 0 to 65535 (for example: 8004)\n  \
+                - LOG_LEVEL `LOUD`: is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL, TRACE \
+                (for example: INFO)\n\
+                Every variable is described in docs/configuration.md.\n";
+    for arguments in CONFIGURED {
+        let outcome = program.run(arguments);
+        let (stdout, stderr) = (String::new(), told.to_owned());
+        assert_eq!(outcome, Outcome { code: Some(2), stdout, stderr }, "{arguments:?}");
+        assert!(program.left_nothing(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_half_given_database_opens_nothing() {
+    let program = Program::new().with("POSTGRES_HOST", "db.example.com");
+    for arguments in CONFIGURED {
+        let outcome = program.run(arguments);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        for name in ["POSTGRES_HOST", "POSTGRES_ADDRESS", "REDIS_URL", "JWT_SECRET_KEY"] {
+            assert!(outcome.stderr.contains(name), "{name}: {outcome:?}");
+        }
+        assert!(program.left_nothing(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_command_that_can_not_be_meant_so_is_a_usage_error() {
+    let program = Program::new();
+    let usage_errors: [&[&str]; 14] = [
+        &["frobnicate"],
+        &["--sandbox"],
+        &["serve", "--port", "80"],
+        &["serve", "--sandbox-port", "8014"],
+        &["serve", "--sandbox", "--sandbox-port", "65536"],
+        &["sandbox", "--port", "x"],
+        &["migrate", "now"],
+        &["admin"],
+        &["admin", "grant"],
+        &["admin", "list", "x"],
+        &["discogs-setup"],
+        &["discogs-setup", "--consumer-key", "k"],
+        &["discogs-setup", "--show", "--unset"],
+        &["health", "--port"],
+    ];
+    for arguments in usage_errors {
+        let outcome = program.run(arguments);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{outcome:?}");
+        assert!(outcome.stderr.contains("--help"), "{outcome:?}");
+        assert!(program.left_nothing(), "{arguments:?}");
+    }
+}
+
+/// The commands that a help text lists, but `help` itself.
+fn commands(help: &str) -> Vec<String> {
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let list = list.take_while(|line| !line.is_empty());
+    let names = list.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names = names.filter_map(|line| line.split_whitespace().next());
+    names.filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_help_of_every_command_has_an_example() {
+    let program = Program::new().with("API_PORT", "help needs no configuration");
+    let mut asked: Vec<Vec<String>> = vec![Vec::new()];
+    let mut seen = Vec::new();
+    while let Some(command) = asked.pop() {
+        let mut arguments: Vec<_> = command.iter().map(String::as_str).collect();
+        arguments.push("--help");
+        let help = program.run(&arguments);
+        assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""), "{help:?}");
+        let (_, example) =
+            help.stdout.split_once("\nExample").unwrap_or_else(|| panic!("{help:?}"));
+        let mut call = vec!["discogsography-api".to_owned()];
+        call.extend(command.clone());
+        assert!(example.contains(&call.join(" ")), "{example}");
+        asked.extend(
+            commands(&help.stdout).into_iter().map(|name| [&command[..], &[name]].concat()),
+        );
+        seen.push(command.join(" "));
+    }
+    for command in ["serve", "sandbox", "migrate", "admin grant", "discogs-setup", "health"] {
+        assert!(seen.iter().any(|seen| seen == command), "{command}: {seen:?}");
+    }
+    assert!(program.left_nothing());
+}
+
+#[test]
+fn migrate_says_what_it_did() {
+    let program = Program::new();
+    let migrated = program.run(&["migrate"]);
+    let applied = migrations::SQLITE.iter().map(|migration| format!("Applied {migration}."));
+    assert_eq!(migrated.stdout.lines().collect::<Vec<_>>(), applied.collect::<Vec<_>>());
+    assert_eq!(migrated.code, Some(0), "{migrated:?}");
+    assert_said(&program.run(&["migrate"]), "The schema is up to date.\n");
+}
+
+#[test]
+fn migrate_migrates_even_where_a_start_would_not() {
+    let program = Program::new().with("AUTO_MIGRATE", "off");
+    let behind = program.run(&["admin", "list"]);
+    assert_eq!((behind.code, behind.stdout.as_str()), (Some(1), ""), "{behind:?}");
+    assert!(behind.stderr.contains("run `discogsography-api migrate`"), "{behind:?}");
+    assert_eq!(program.run(&["migrate"]).code, Some(0));
+    assert_said(&program.run(&["admin", "list"]), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn admins_are_made_beside_a_running_service() {
+    let program = Program::new();
+    let service = program.serve(&["serve"]);
+    let (zoe, amy) = (
+        service.anonymous().register_and_sign_in("zoe@example.com").await,
+        service.anonymous().register_and_sign_in("amy@example.com").await,
+    );
+    assert_said(&program.run(&["admin", "list"]), "");
+    assert_eq!(zoe.get("/api/admin/config").await.status, 403);
+    let granted = program.run(&["admin", "grant", " Zoe@Example.COM "]);
+    assert_said(&granted, "zoe@example.com is an admin now.\n");
+    assert_eq!(zoe.get("/api/admin/config").await.status, 200);
+    assert_eq!(program.run(&["admin", "grant", "amy@example.com"]).code, Some(0));
+    assert_eq!(program.run(&["admin", "grant", "amy@example.com"]).code, Some(0));
+    assert_said(&program.run(&["admin", "list"]), "amy@example.com\nzoe@example.com\n");
+    let revoked = program.run(&["admin", "revoke", "zoe@example.com"]);
+    assert_said(&revoked, "zoe@example.com is no admin any more.\n");
+    assert_eq!(zoe.get("/api/admin/config").await.status, 403);
+    assert_eq!(amy.get("/api/admin/config").await.status, 200);
+    assert_said(&program.run(&["admin", "list"]), "amy@example.com\n");
+}
+
+#[test]
+fn nobody_becomes_an_admin_who_is_not_registered() {
+    let program = Program::new();
+    for word in ["grant", "revoke"] {
+        let outcome = program.run(&["admin", word, "nobody@example.com"]);
+        let error = "error: nobody is registered as nobody@example.com: register first, then try \
+                     again";
+        assert_failed(&outcome, 1, error);
+    }
+}
+
+const SET: &str = "The Discogs app credentials are set. Every running service uses them from now \
+                   on.\n";
+const UNSET: &str = "The Discogs app credentials are removed.\n";
+const NOT_SET: &str = "discogs_consumer_key: not set\ndiscogs_consumer_secret: not set\n";
+
+/// What `--show` says, without the moments, which only the machine's clock knows.
+fn shown(program: &Program) -> Vec<String> {
+    let outcome = program.run(&["discogs-setup", "--show"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let without_moment = |line: &str| {
+        let (shown, moment) = line.split_once(" (since ").unwrap();
+        assert_eq!(moment.len(), "2026-01-31T09:30:00.000000+00:00)".len(), "{line}");
+        shown.to_owned()
+    };
+    outcome.stdout.lines().map(without_moment).collect()
+}
+
+#[test]
+fn the_app_credentials_are_set_shown_and_removed() {
+    let program = Program::new();
+    assert_said(&program.run(&["discogs-setup", "--show"]), NOT_SET);
+    let (key, secret) = ("a-consumer-key", "a-consumer-secret");
+    let set = program.run(&["discogs-setup", "--consumer-key", key, "--consumer-secret", secret]);
+    assert_said(&set, SET);
+    assert_eq!(
+        shown(&program),
+        ["discogs_consumer_key: a-**********ey", "discogs_consumer_secret: a-*************et"]
+    );
+    for _ in 0..2 {
+        assert_said(&program.run(&["discogs-setup", "--unset"]), UNSET);
+        assert_said(&program.run(&["discogs-setup", "--show"]), NOT_SET);
+    }
+}
+
+#[test]
+fn the_app_credentials_are_read_from_stdin() {
+    let program = Program::new();
+    let both = ["discogs-setup", "--consumer-key", "-", "--consumer-secret", "-"];
+    let set = program.run_with_input(&both, "first-line-key\n  second-line-secret \r\n");
+    assert_said(&set, SET);
+    let masked = "discogs_consumer_secret: se**************et";
+    assert_eq!(shown(&program), ["discogs_consumer_key: fi**********ey", masked]);
+    let secret_only = ["discogs-setup", "--consumer-key", "short", "--consumer-secret", "-"];
+    assert_said(&program.run_with_input(&secret_only, "without-line-break"), SET);
+    let masked = "discogs_consumer_secret: wi**************ak";
+    assert_eq!(shown(&program), ["discogs_consumer_key: *****", masked]);
+}
+
+#[test]
+fn bad_app_credentials_are_a_usage_error_that_does_not_repeat_them() {
+    let program = Program::new();
+    let setup = |key, secret, input| {
+        let arguments = ["discogs-setup", "--consumer-key", key, "--consumer-secret", secret];
+        program.run_with_input(&arguments, input)
+    };
+    let long = "s3cret".repeat(50);
+    let rule = "the value must be 1 to 256 visible ASCII characters";
+    let bad_key = format!("error: --consumer-key: {rule}");
+    let bad_secret = format!("error: --consumer-secret: {rule}");
+    assert_failed(&setup("s3 cret", "fine", ""), 2, &bad_key);
+    assert_failed(&setup("", "fine", ""), 2, &bad_key);
+    assert_failed(&setup("-", "fine", "\n"), 2, &bad_key);
+    assert_failed(&setup("fine", &long, ""), 2, &bad_secret);
+    assert_failed(&setup("fine", "s3crät", ""), 2, &bad_secret);
+    assert_failed(&setup("fine", "-", ""), 2, &bad_secret);
+    assert_failed(&setup("-", "-", "only-one-line"), 2, &bad_secret);
+    assert!(program.left_nothing());
+}
+
+#[test]
+fn discogs_setup_is_a_program_of_its_own_name() {
+    let program = Program::new().called("discogs-setup");
+    assert_said(&program.run(&["--show"]), NOT_SET);
+    let set = program.run(&["--consumer-key", "abcdefghi", "--consumer-secret", "abcdefgh"]);
+    assert_said(&set, SET);
+    let masked = ["discogs_consumer_key: ab*****hi", "discogs_consumer_secret: ********"];
+    let outcome = program.run(&["--show"]);
+    for line in masked {
+        assert!(outcome.stdout.contains(line), "{outcome:?}");
+    }
+    assert_said(&program.run(&["--unset"]), UNSET);
+    assert_eq!(program.run(&["serve"]).code, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn app_credentials_count_at_once_beside_a_running_service() {
+    let program = Program::new();
+    let service = program.serve(&[]);
+    let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
+    assert_eq!(alice.verify("state", "1234567890").await.status, 503);
+    let arguments = ["discogs-setup", "--consumer-key", "key", "--consumer-secret", "secret"];
+    assert_eq!(program.run(&arguments).code, Some(0));
+    assert_eq!(alice.verify("state", "1234567890").await.status, 400);
+    assert_eq!(program.run(&["discogs-setup", "--unset"]).code, Some(0));
+    assert_eq!(alice.verify("state", "1234567890").await.status, 503);
+    assert_eq!(alice.sign_in(&alice.email, PASSWORD).await.me().await.status, 200);
+}

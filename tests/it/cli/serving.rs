@@ -1,0 +1,220 @@
+//! `serve` and `health`: starting, being the only one, telling how it is, and ending.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+
+use discogsography_api::telemetry::MARKS;
+use serde_json::{Value, json};
+
+use super::{NOT_SET, assert_failed, assert_said};
+use crate::harness::{PASSWORD, Program, free_port};
+
+#[test]
+fn a_sandbox_is_refused_beside_real_servers() {
+    let discogs = Program::new().with("DISCOGS_API_URL", "https://api.discogs.com");
+    let postgres = Program::new()
+        .with("POSTGRES_ADDRESS", "db.example.com")
+        .with("POSTGRES_USERNAME", "digger")
+        .with("POSTGRES_PASSWORD", "p4ssword")
+        .with("POSTGRES_DATABASE", "discogsography")
+        .with("REDIS_URL", "redis://cache.example.com")
+        .with("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
+    for (program, name) in [(discogs, "DISCOGS_API_URL"), (postgres, "POSTGRES_ADDRESS")] {
+        let outcome = program.run(&["serve", "--sandbox"]);
+        let error = format!(
+            "error: --sandbox can't be used while {name} is set: unset it, or leave --sandbox out"
+        );
+        assert_failed(&outcome, 2, &error);
+        assert!(program.left_nothing());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sandbox_is_used_without_writing_to_the_store() {
+    let program = Program::new();
+    let port = free_port().to_string();
+    let service = program.serve(&["serve", "--sandbox", "--sandbox-port", &port]);
+    let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
+    let authorize = alice.authorize().await;
+    assert_eq!(authorize.status, 200, "{authorize:?}");
+    let url = authorize.json()["authorize_url"].as_str().unwrap().to_owned();
+    let expected = format!("http://127.0.0.1:{port}/oauth/authorize?oauth_token=");
+    assert!(url.starts_with(&expected), "{url}");
+    assert_said(&program.run(&["discogs-setup", "--show"]), NOT_SET);
+}
+
+#[test]
+fn a_second_service_on_the_same_file_is_refused() {
+    let program = Program::new();
+    let first = program.serve(&["serve"]);
+    let (api, health) = (free_port().to_string(), free_port().to_string());
+    let data_dir = program.variable("DATA_DIR").to_owned();
+    let second = Program::new()
+        .with("DATA_DIR", &data_dir)
+        .with("API_PORT", &api)
+        .with("API_HEALTH_PORT", &health);
+    let refused = format!(
+        "error: another discogsography-api serves from {data_dir}/discogsography.db: stop it, or \
+         set DATA_DIR to another folder"
+    );
+    assert_failed(&second.run(&["serve"]), 1, &refused);
+    assert_eq!(second.run(&["admin", "list"]).code, Some(0));
+    assert_eq!(second.run(&["migrate"]).code, Some(0));
+    assert_eq!(program.run(&["health"]).code, Some(0));
+    assert_eq!(first.end("TERM").code, Some(0));
+    assert_eq!(second.serve(&["serve"]).end("TERM").code, Some(0));
+}
+
+#[test]
+fn a_port_in_use_is_named_by_its_variable() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for name in ["API_PORT", "API_HEALTH_PORT"] {
+        let program = Program::new().with(name, &port);
+        let error = format!(
+            "error: can't listen on 127.0.0.1:{port} ({name}): is it in use? Stop what uses it, or \
+             set {name}: Address already in use (os error 98)"
+        );
+        assert_failed(&program.run(&["serve"]), 1, &error);
+        assert!(program.left_nothing());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_tells_how_the_service_is() {
+    let program = Program::new();
+    let nobody = program.run(&["health"]);
+    let error = format!(
+        "error: no service answers at http://127.0.0.1:{}/health: Connection refused (os error \
+         111)",
+        program.variable("API_HEALTH_PORT")
+    );
+    assert_failed(&nobody, 1, &error);
+    assert!(program.left_nothing());
+    let service = program.serve(&["serve"]);
+    let healthy = program.run(&["health"]);
+    let told: Value = serde_json::from_str(&healthy.stdout).unwrap();
+    let expected = json!({
+        "service": "api",
+        "status": "healthy",
+        "timestamp": told["timestamp"],
+        "checks": { "service": "ready", "database": "up", "state_store": "up" },
+    });
+    assert_eq!((healthy.code, told, healthy.stderr.as_str()), (Some(0), expected, ""));
+    assert_eq!(service.health().await.status, 200);
+    assert_eq!(service.end("TERM").code, Some(0));
+    assert_failed(&program.run(&["health"]), 1, &error);
+}
+
+#[test]
+fn a_service_that_is_not_healthy_fails_the_command_health() {
+    let program = Program::new().with("AUTO_MIGRATE", "off");
+    let service = program.start(&["serve"], "❌ The schema is behind and AUTO_MIGRATE is off");
+    let unhealthy = program.run(&["health"]);
+    let told: Value = serde_json::from_str(&unhealthy.stdout).unwrap();
+    assert_eq!((unhealthy.code, &told["status"]), (Some(1), &json!("unhealthy")));
+    let error = format!("error: the service at {}/health is not healthy\n", service.health_url);
+    assert_eq!(unhealthy.stderr, error);
+    assert_eq!(service.end("TERM").code, Some(0));
+}
+
+#[test]
+fn either_signal_ends_the_service_in_good_order() {
+    for signal in ["TERM", "INT"] {
+        let program = Program::new();
+        let ended = program.serve(&["serve"]).end(signal);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{signal}");
+        assert!(ended.stderr.contains("🔧 Stopped"), "{signal}: {ended:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_of_a_first_start_is_used_again() {
+    let program = Program::new();
+    let service = program.serve(&["serve"]);
+    let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
+    let secret = fs::read_to_string(program.data("jwt-secret")).unwrap();
+    assert_eq!(secret.trim().len(), 64, "as many hex digits as HS256 wants bits by four");
+    assert_eq!(service.end("TERM").code, Some(0));
+    let service = program.serve(&["serve"]);
+    assert_eq!(fs::read_to_string(program.data("jwt-secret")).unwrap(), secret);
+    assert_eq!(alice.me().await.status, 200);
+    let alice = service.anonymous().sign_in("alice@example.com", PASSWORD).await;
+    assert_eq!(alice.me().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_can_be_read_by_its_owner_alone() {
+    let program = Program::new();
+    let service = program.serve(&["serve"]);
+    service.anonymous().register_and_sign_in("alice@example.com").await;
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mut names = Vec::new();
+    for entry in fs::read_dir(program.data("")).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(mode(entry.path()), 0o600, "{entry:?}");
+        names.push(entry.file_name().into_string().unwrap());
+    }
+    for name in ["jwt-secret", "discogsography.db", "discogsography.db-wal"] {
+        assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+    }
+    assert_eq!(mode(program.data("")), 0o700);
+    drop(service);
+}
+
+#[test]
+fn a_secret_that_is_given_is_not_kept() {
+    let program = Program::new().with("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
+    assert_eq!(program.serve(&["serve"]).end("TERM").code, Some(0));
+    assert!(!program.data("jwt-secret").exists());
+}
+
+#[test]
+fn an_empty_secret_is_not_replaced() {
+    let program = Program::new();
+    fs::create_dir(program.data("")).unwrap();
+    let path = program.data("jwt-secret");
+    fs::write(&path, "\n").unwrap();
+    let error = format!(
+        "error: {} is empty: restore it, or remove it to have a new one made, which ends every \
+         session",
+        path.display()
+    );
+    assert_failed(&program.run(&["serve"]), 1, &error);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_lines_of_json_that_hold_no_secret() {
+    let program = Program::new().with("LOG_LEVEL", "TRACE");
+    let service = program.serve(&["serve"]);
+    let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
+    assert_eq!(service.anonymous().login("alice@example.com", "wr0ng-secret").await.status, 401);
+    assert_eq!(
+        service
+            .anonymous()
+            .send_body(reqwest::Method::POST, "/api/auth/login", "{wr0ng")
+            .await
+            .status,
+        422
+    );
+    assert_eq!(alice.verify("st4te", "p1n").await.status, 503);
+    assert_eq!(alice.get("/api/auth/me?token=s3cret").await.status, 200);
+    let ended = service.end("TERM");
+    assert_eq!(ended.stdout, "");
+    let jwt_secret = fs::read_to_string(program.data("jwt-secret")).unwrap();
+    let token = alice.token.unwrap();
+    let secrets =
+        [PASSWORD, "alice@", "wr0ng", "st4te", "p1n", "s3cret", &token, jwt_secret.trim()];
+    for secret in secrets {
+        assert!(!ended.stderr.contains(secret), "{secret} in:\n{}", ended.stderr);
+    }
+    let requests = ended.stderr.lines().filter(|line| {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        let message = line["message"].as_str().unwrap();
+        assert!(MARKS.iter().any(|mark| message.starts_with(mark)), "{message}");
+        message.starts_with("📊") || message.starts_with("⚠️")
+    });
+    assert_eq!(requests.count(), 6);
+}

@@ -1,0 +1,315 @@
+//! The configuration, read from variables alone: defaults, single values, and their documentation.
+//!
+//! [`databases`]: which stores are taken, and how a half-given database is refused. [`secrets`]:
+//! where they may stand, and that they are never shown.
+
+mod databases;
+mod secrets;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use discogsography_api::config::{
+    Config, ConfigError, CorsOrigins, Environment, LogFormat, LogLevel, Migrations, Stores,
+    VARIABLES, Warning,
+};
+
+/// Loads these variables.
+fn load(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::load(&Environment::of(variables.iter().copied()))
+}
+
+/// Loads variables with nothing wrong.
+#[track_caller]
+fn loaded(variables: &[(&str, &str)]) -> Config {
+    load(variables).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What is wrong with these variables: each name, and the whole sentence.
+#[track_caller]
+fn problems(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    let Err(error) = load(variables) else {
+        panic!("nothing is wrong with {variables:?}");
+    };
+    let told = |problem: &_| (name(problem), ToString::to_string(problem));
+    error.problems().iter().map(told).collect()
+}
+
+fn name(problem: &discogsography_api::config::Problem) -> String {
+    problem.name().to_owned()
+}
+
+#[track_caller]
+fn names_of_problems(variables: &[(&str, &str)]) -> Vec<String> {
+    problems(variables).into_iter().map(|(name, _)| name).collect()
+}
+
+/// Asserts the only thing that is wrong.
+#[track_caller]
+fn assert_problem(variables: &[(&str, &str)], sentence: &str) {
+    let problems: Vec<_> = problems(variables).into_iter().map(|(_, sentence)| sentence).collect();
+    assert_eq!(problems, [sentence]);
+}
+
+#[test]
+fn nothing_has_to_be_set() {
+    let config = loaded(&[]);
+    let Stores::Embedded(embedded) = &config.stores else {
+        panic!("{:?}", config.stores);
+    };
+    assert_eq!(embedded.data_dir, Path::new("./data"));
+    assert!(config.jwt_secret_key.is_none());
+    assert_eq!(config.access_token_life, Duration::from_secs(86_400));
+    let user_agent = "Discogsography/1.0 +https://github.com/SimplicityGuy/discogsography";
+    assert_eq!(config.discogs.user_agent, user_agent);
+    assert_eq!(config.discogs.api_url, "https://api.discogs.com");
+    assert_eq!(config.discogs.web_url, "https://www.discogs.com");
+    assert_eq!(config.api_address.to_string(), "127.0.0.1:8004");
+    assert_eq!(config.health_address.to_string(), "127.0.0.1:8005");
+    assert_eq!(config.cors_origins, CorsOrigins::Any);
+    assert_eq!(config.migrations, Migrations::Automatic);
+    assert_eq!(config.log_level, LogLevel::Info);
+    assert_eq!(config.log_format, LogFormat::Auto);
+    assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let files = VARIABLES.iter().map(|variable| format!("{}_FILE", variable.name));
+    let names: Vec<_> =
+        VARIABLES.iter().map(|variable| variable.name.to_owned()).chain(files).collect();
+    let mut empty: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    empty.extend([("DATABASE_URL", ""), ("POSTGRES_HOST", ""), ("REDIS_HOST", "")]);
+    assert_eq!(format!("{:?}", loaded(&empty)), format!("{:?}", loaded(&[])));
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let wrong = [
+        ("POSTGRES_ADDRESS", "db:abc"),
+        ("POSTGRES_USERNAME_FILE", "/nowhere/username"),
+        ("POSTGRES_PASSWORD", "s3cret"),
+        ("REDIS_URL", "http://cache"),
+        ("JWT_EXPIRE_MINUTES", "0"),
+        ("DISCOGS_USER_AGENT", "Plattenkiste ♫"),
+        ("DISCOGS_API_URL", "api.discogs.com"),
+        ("DISCOGS_WEB_URL", "http://discogs.example.com"),
+        ("DISCOGS_ALLOW_HTTP", "maybe"),
+        ("API_HOST", "localhost.example.com"),
+        ("API_PORT", "65536"),
+        ("API_HEALTH_PORT", "-1"),
+        ("CORS_ORIGINS", "explore.example.com"),
+        ("AUTO_MIGRATE", "later"),
+        ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
+    ];
+    // Those that are missing too, in the order of the documentation.
+    let expected = [
+        "POSTGRES_ADDRESS",
+        "POSTGRES_USERNAME_FILE",
+        "POSTGRES_DATABASE",
+        "REDIS_URL",
+        "JWT_SECRET_KEY",
+        "JWT_EXPIRE_MINUTES",
+        "DISCOGS_USER_AGENT",
+        "DISCOGS_API_URL",
+        "DISCOGS_WEB_URL",
+        "DISCOGS_ALLOW_HTTP",
+        "API_HOST",
+        "API_PORT",
+        "API_HEALTH_PORT",
+        "CORS_ORIGINS",
+        "AUTO_MIGRATE",
+        "LOG_LEVEL",
+        "LOG_FORMAT",
+    ];
+    assert_eq!(names_of_problems(&wrong), expected);
+    let told = load(&wrong).unwrap_err().to_string();
+    assert!(told.starts_with("17 problems with the configuration:\n  - POSTGRES_ADDRESS `db:abc`"));
+    assert_eq!(told.matches("(for example: ").count(), 17, "{told}");
+}
+
+#[test]
+fn a_problem_says_what_is_wrong_and_what_would_do() {
+    let told = load(&[("API_PORT", "eighty")]).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "1 problem with the configuration:\n  \
+         - API_PORT `eighty`: is not a port, 0 to 65535 (for example: 8004)\n\
+         Every variable is described in docs/configuration.md."
+    );
+}
+
+#[test]
+fn both_ports_must_differ() {
+    let sentence = "API_HEALTH_PORT is the same as API_PORT (for example: 8005)";
+    assert_problem(&[("API_PORT", "9000"), ("API_HEALTH_PORT", "9000")], sentence);
+    assert_problem(&[("API_PORT", "8005")], sentence);
+    loaded(&[("API_PORT", "0"), ("API_HEALTH_PORT", "0")]);
+    let names = names_of_problems(&[("API_PORT", "8005"), ("LOG_LEVEL", "LOUD")]);
+    assert_eq!(names, ["API_HEALTH_PORT", "LOG_LEVEL"]);
+}
+
+#[test]
+fn api_host_is_an_ip_address() {
+    for (host, address) in [
+        ("0.0.0.0", "0.0.0.0:8004"),
+        ("localhost", "127.0.0.1:8004"),
+        ("::", "[::]:8004"),
+        ("[::1]", "[::1]:8004"),
+    ] {
+        assert_eq!(loaded(&[("API_HOST", host)]).api_address.to_string(), address);
+    }
+    for host in ["api", "0.0.0.0:80", "256.0.0.1", "*"] {
+        assert_eq!(names_of_problems(&[("API_HOST", host)]), ["API_HOST"], "{host}");
+    }
+}
+
+#[test]
+fn an_access_token_lives_a_minute_to_a_year() {
+    for (minutes, seconds) in [("1", 60), (" 60 ", 3_600), ("525600", 31_536_000)] {
+        let life = loaded(&[("JWT_EXPIRE_MINUTES", minutes)]).access_token_life;
+        assert_eq!(life, Duration::from_secs(seconds));
+    }
+    for minutes in ["0", "525601", "-1", "1.5", "1e3", "a day", " ", "99999999999999999999"] {
+        let names = names_of_problems(&[("JWT_EXPIRE_MINUTES", minutes)]);
+        assert_eq!(names, ["JWT_EXPIRE_MINUTES"], "{minutes:?}");
+    }
+}
+
+#[test]
+fn log_levels_are_those_of_python_and_trace() {
+    for (word, level) in [
+        ("DEBUG", LogLevel::Debug),
+        ("INFO", LogLevel::Info),
+        ("WARNING", LogLevel::Warning),
+        ("ERROR", LogLevel::Error),
+        ("CRITICAL", LogLevel::Error),
+        ("TRACE", LogLevel::Trace),
+        ("info", LogLevel::Info),
+        ("Warning", LogLevel::Warning),
+    ] {
+        assert_eq!(loaded(&[("LOG_LEVEL", word)]).log_level, level, "{word}");
+    }
+    for word in ["LOUD", "10", "INFO,sqlx=DEBUG"] {
+        assert_eq!(names_of_problems(&[("LOG_LEVEL", word)]), ["LOG_LEVEL"], "{word}");
+    }
+}
+
+#[test]
+fn log_formats_and_switches_are_words() {
+    for (word, format) in
+        [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("Pretty", LogFormat::Pretty)]
+    {
+        assert_eq!(loaded(&[("LOG_FORMAT", word)]).log_format, format, "{word}");
+    }
+    for (word, migrations) in [
+        ("on", Migrations::Automatic),
+        ("TRUE", Migrations::Automatic),
+        ("1", Migrations::Automatic),
+        ("off", Migrations::Manual),
+        ("False", Migrations::Manual),
+        ("no", Migrations::Manual),
+    ] {
+        assert_eq!(loaded(&[("AUTO_MIGRATE", word)]).migrations, migrations, "{word}");
+    }
+    assert_eq!(names_of_problems(&[("AUTO_MIGRATE", "2")]), ["AUTO_MIGRATE"]);
+}
+
+#[test]
+fn origins_are_as_a_browser_writes_them() {
+    let only = |origins: &[&str]| {
+        CorsOrigins::Only(origins.iter().map(|origin| (*origin).to_owned()).collect())
+    };
+    for (value, origins) in [
+        ("*", CorsOrigins::Any),
+        ("https://explore.example.com", only(&["https://explore.example.com"])),
+        (" https://a.b , http://c:3000,", only(&["https://a.b", "http://c:3000"])),
+        ("https://a.b/", only(&["https://a.b"])),
+        ("https://A.B", only(&["https://a.b"])),
+    ] {
+        assert_eq!(loaded(&[("CORS_ORIGINS", value)]).cors_origins, origins, "{value}");
+    }
+    for value in
+        ["explore.example.com", "https://a.b/path", "*, https://a.b", "https://*.a.b", ",", "null"]
+    {
+        assert_eq!(names_of_problems(&[("CORS_ORIGINS", value)]), ["CORS_ORIGINS"], "{value}");
+    }
+}
+
+#[test]
+fn discogs_is_asked_by_https_or_on_this_machine() {
+    for (url, read) in [
+        ("https://discogs.example.com", "https://discogs.example.com"),
+        ("https://discogs.example.com/v2/", "https://discogs.example.com/v2"),
+        ("http://localhost:8014", "http://localhost:8014"),
+        ("http://127.0.0.1:8014/", "http://127.0.0.1:8014"),
+        ("http://[::1]:8014", "http://[::1]:8014"),
+    ] {
+        let config = loaded(&[("DISCOGS_API_URL", url), ("DISCOGS_WEB_URL", url)]);
+        assert_eq!(
+            (config.discogs.api_url.as_str(), config.discogs.web_url.as_str()),
+            (read, read)
+        );
+        assert_eq!(config.warnings, []);
+    }
+    for url in [
+        "discogs.example.com",
+        "ftp://discogs.example.com",
+        "https://",
+        "https://discogs.example.com/?page=1",
+        "https://discogs.example.com/#top",
+        "https://digger@discogs.example.com",
+        "http://discogs.example.com",
+        "http://192.168.0.2",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+    ] {
+        assert_eq!(names_of_problems(&[("DISCOGS_API_URL", url)]), ["DISCOGS_API_URL"], "{url}");
+        assert_eq!(names_of_problems(&[("DISCOGS_WEB_URL", url)]), ["DISCOGS_WEB_URL"], "{url}");
+    }
+}
+
+#[test]
+fn plain_http_beyond_this_machine_is_allowed_with_a_warning() {
+    let url = ("DISCOGS_API_URL", "http://discogs.example.com");
+    let config = loaded(&[url, ("DISCOGS_ALLOW_HTTP", "on")]);
+    assert_eq!(config.discogs.api_url, "http://discogs.example.com");
+    let warning = "DISCOGS_API_URL is plain http: whoever is on the way can read and change what \
+                   we and Discogs say";
+    assert_eq!(config.warnings, [Warning::Careful(warning.to_owned())]);
+    assert_problem(
+        &[url, ("DISCOGS_ALLOW_HTTP", "off")],
+        "DISCOGS_API_URL is plain http to another machine; use https, or set \
+         DISCOGS_ALLOW_HTTP=on (for example: https://api.discogs.com)",
+    );
+}
+
+#[test]
+fn every_variable_is_documented_with_its_default() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let page = fs::read_to_string(page).unwrap();
+    let rows: Vec<Vec<_>> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).take(3).collect())
+        .collect();
+    let expected: Vec<_> = VARIABLES
+        .iter()
+        .map(|variable| {
+            let default = variable.default.map_or("–".to_owned(), |text| format!("`{text}`"));
+            let may_be_a_file = if variable.may_be_a_file { "yes" } else { "no" };
+            vec![format!("`{}`", variable.name), default, may_be_a_file.to_owned()]
+        })
+        .collect();
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn the_documented_defaults_are_the_real_ones() {
+    let defaults: Vec<_> =
+        VARIABLES.iter().filter_map(|variable| Some((variable.name, variable.default?))).collect();
+    assert!(defaults.len() > 10, "{defaults:?}");
+    assert_eq!(format!("{:?}", loaded(&defaults)), format!("{:?}", loaded(&[])));
+}

@@ -1,0 +1,192 @@
+//! Which stores are taken: a database that is half given never starts the service on an empty
+//! file.
+
+use discogsography_api::config::{Config, PostgresConfig, RedisConfig, Stores};
+use secrecy::ExposeSecret as _;
+
+use super::{loaded, names_of_problems, problems};
+
+/// All that is needed for a service on servers.
+const WHOLE: [(&str, &str); 6] = [
+    ("POSTGRES_ADDRESS", "db.example.com:5433"),
+    ("POSTGRES_USERNAME", "digger"),
+    ("POSTGRES_PASSWORD", "p4ssword"),
+    ("POSTGRES_DATABASE", "discogsography"),
+    ("REDIS_URL", "redis://cache.example.com:6380/1"),
+    ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef"),
+];
+
+fn servers(config: &Config) -> (&PostgresConfig, &RedisConfig) {
+    let Stores::Servers { postgres, redis } = &config.stores else {
+        panic!("{:?}", config.stores);
+    };
+    (postgres, redis)
+}
+
+fn address(address: &str) -> (String, u16) {
+    let mut variables = WHOLE;
+    variables[0].1 = address;
+    let config = loaded(&variables);
+    let (postgres, _) = servers(&config);
+    (postgres.host.clone(), postgres.port)
+}
+
+#[test]
+fn a_database_given_as_a_whole_is_taken() {
+    let config = loaded(&WHOLE);
+    let (postgres, redis) = servers(&config);
+    assert_eq!((postgres.host.as_str(), postgres.port), ("db.example.com", 5433));
+    assert_eq!(postgres.username, "digger");
+    assert_eq!(postgres.password.expose_secret(), "p4ssword");
+    assert_eq!(postgres.database, "discogsography");
+    assert_eq!(redis.url.expose_secret(), "redis://cache.example.com:6380/1");
+    assert_eq!(redis.address(), "cache.example.com:6380");
+    assert_eq!(redis.key_prefix, "discogs:oauth:state:");
+    let secret = config.jwt_secret_key.unwrap();
+    assert_eq!(secret.expose_secret(), "0123456789abcdef0123456789abcdef");
+}
+
+/// Every set of variables of [`WHOLE`] but the whole and those with nothing but the JWT secret.
+fn proper_subsets() -> impl Iterator<Item = (Vec<(&'static str, &'static str)>, Vec<&'static str>)>
+{
+    let all = (1_u32 << WHOLE.len()) - 1;
+    let of_the_stores = all >> 1;
+    (1..all).filter(move |set| set & of_the_stores != 0).map(|set| {
+        let is_given = |at: &usize| set & (1 << at) != 0;
+        let given = (0..WHOLE.len()).filter(is_given).map(|at| WHOLE[at]).collect();
+        let missing = (0..WHOLE.len()).filter(|at| !is_given(at)).map(|at| WHOLE[at].0).collect();
+        (given, missing)
+    })
+}
+
+#[test]
+fn a_half_given_database_names_what_is_there_and_what_is_missing() {
+    let mut count = 0;
+    for (given, missing) in proper_subsets() {
+        let problems = problems(&given);
+        let names: Vec<_> = problems.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, missing, "{given:?}");
+        let of_the_stores: Vec<_> =
+            given.iter().map(|(name, _)| *name).filter(|name| *name != "JWT_SECRET_KEY").collect();
+        for (name, sentence) in problems {
+            assert!(sentence.contains(" is missing: it "), "{sentence}");
+            let names_what_is_there = of_the_stores.iter().all(|given| sentence.contains(given));
+            assert!(names_what_is_there || name == "JWT_SECRET_KEY", "{sentence}");
+        }
+        count += 1;
+    }
+    assert_eq!(count, 61);
+}
+
+#[test]
+fn a_misspelt_database_never_starts_on_an_empty_file() {
+    let missing = WHOLE.map(|(name, _)| name);
+    for misspelt in [
+        ("POSTGRES_HOST", "db.example.com"),
+        ("POSTGRES_USER", "digger"),
+        ("POSTGRES_ADDRESS_FILE", "/run/secrets/address"),
+        ("POSTGRES_", "x"),
+        ("REDIS_HOST", "cache.example.com"),
+        ("REDIS_PORT", "6379"),
+    ] {
+        let problems = problems(&[misspelt]);
+        let names: Vec<_> = problems.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, missing, "{misspelt:?}");
+        assert_eq!(
+            problems[0].1,
+            format!(
+                "POSTGRES_ADDRESS is missing: it belongs to PostgreSQL, which {} asks for (for \
+                 example: db.example.com:5432)",
+                misspelt.0
+            )
+        );
+    }
+}
+
+#[test]
+fn a_database_url_is_refused_without_being_shown() {
+    let url = ("DATABASE_URL", "postgres://digger:p4ssword@db.example.com/discogsography");
+    let problems = problems(&[url]);
+    assert_eq!(
+        problems[0].1,
+        "DATABASE_URL is not read; give POSTGRES_ADDRESS, POSTGRES_USERNAME, POSTGRES_PASSWORD and \
+         POSTGRES_DATABASE instead (for example: db.example.com:5432)"
+    );
+    let names: Vec<_> = problems.iter().skip(1).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, WHOLE.map(|(name, _)| name));
+    assert!(!format!("{problems:?}").contains("p4ssword"));
+}
+
+#[test]
+fn why_redis_is_needed_is_told() {
+    let without_redis: Vec<_> =
+        WHOLE.into_iter().filter(|(name, _)| *name != "REDIS_URL").collect();
+    let problems = problems(&without_redis);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(
+        problems[0].1,
+        "REDIS_URL is missing: it is needed with PostgreSQL, which POSTGRES_ADDRESS, \
+         POSTGRES_DATABASE, POSTGRES_PASSWORD, POSTGRES_USERNAME asks for: replicas share the \
+         OAuth state through it (for example: redis://cache.example.com:6379/0)"
+    );
+}
+
+#[test]
+fn an_address_is_a_host_with_or_without_a_port() {
+    for (given, host, port) in [
+        ("db", "db", 5432),
+        ("db:5433", "db", 5433),
+        (" db.example.com:1 ", "db.example.com", 1),
+        ("10.0.0.7:65535", "10.0.0.7", 65_535),
+        ("[::1]", "::1", 5432),
+        ("[2001:db8::7]:5433", "2001:db8::7", 5433),
+    ] {
+        assert_eq!(address(given), (host.to_owned(), port), "{given}");
+    }
+}
+
+#[test]
+fn what_is_no_address_is_refused() {
+    for address in [
+        ":5432",
+        "db:",
+        "db:abc",
+        "db:0",
+        "db:65536",
+        "db:-1",
+        "::1",
+        "2001:db8::7:5432",
+        "[::1",
+        "[::1]5432",
+        "[]:5432",
+        "two words",
+        "db/discogsography",
+        "postgres://db",
+        " ",
+    ] {
+        let mut variables = WHOLE;
+        variables[0].1 = address;
+        assert_eq!(names_of_problems(&variables), ["POSTGRES_ADDRESS"], "{address:?}");
+    }
+}
+
+#[test]
+fn redis_is_given_by_its_url() {
+    for (url, address) in [
+        ("redis://cache", "cache:6379"),
+        ("redis://:s3cret@cache:6380/2", "cache:6380"),
+        ("rediss://user:s3cret@[::1]:6390", "[::1]:6390"),
+    ] {
+        let mut variables = WHOLE;
+        variables[4].1 = url;
+        let config = loaded(&variables);
+        assert_eq!(servers(&config).1.address(), address);
+    }
+    for url in
+        ["cache:6379", "http://cache", "redis://", "redis:///0", "redis", "unix:///run/redis"]
+    {
+        let mut variables = WHOLE;
+        variables[4].1 = url;
+        assert_eq!(names_of_problems(&variables), ["REDIS_URL"], "{url}");
+    }
+}

@@ -1,0 +1,157 @@
+//! Secrets: in variables or in files, and never in what is shown.
+
+use std::fs;
+use std::path::PathBuf;
+
+use discogsography_api::config::{Stores, VARIABLES, Warning};
+use secrecy::ExposeSecret as _;
+use tempfile::TempDir;
+
+use super::{assert_problem, load, loaded, names_of_problems};
+
+const SECRET: &str = "a-secret-of-more-than-32-characters";
+
+/// A folder with one file.
+fn file(content: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    fs::write(&path, content).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn a_secret_may_stand_in_a_file() {
+    for content in [SECRET.to_owned(), format!("{SECRET}\n"), format!(" \r\n{SECRET}\t\n\n")] {
+        let (_folder, path) = file(content);
+        let config = loaded(&[("JWT_SECRET_KEY_FILE", path.to_str().unwrap())]);
+        assert_eq!(config.jwt_secret_key.unwrap().expose_secret(), SECRET);
+        assert_eq!(config.warnings, []);
+    }
+}
+
+#[test]
+fn a_whole_database_may_be_given_by_files() {
+    let ((_a, username), (_b, password)) = (file("digger\n"), file("p4ss word\n"));
+    let ((_c, redis), (_d, jwt)) = (file("redis://:s3cret@cache/0\n"), file(SECRET));
+    let config = loaded(&[
+        ("POSTGRES_ADDRESS", "db"),
+        ("POSTGRES_USERNAME_FILE", username.to_str().unwrap()),
+        ("POSTGRES_PASSWORD_FILE", password.to_str().unwrap()),
+        ("POSTGRES_DATABASE", "discogsography"),
+        ("REDIS_URL_FILE", redis.to_str().unwrap()),
+        ("JWT_SECRET_KEY_FILE", jwt.to_str().unwrap()),
+    ]);
+    let Stores::Servers { postgres, redis } = &config.stores else {
+        panic!("{:?}", config.stores);
+    };
+    assert_eq!(postgres.username, "digger");
+    assert_eq!(postgres.password.expose_secret(), "p4ss word");
+    assert_eq!(redis.url.expose_secret(), "redis://:s3cret@cache/0");
+}
+
+/// Every variable that may stand in a file, with the variable that names the file.
+fn of_files() -> impl Iterator<Item = (&'static str, String)> {
+    let of_files = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
+    of_files.map(|variable| (variable.name, format!("{}_FILE", variable.name)))
+}
+
+#[test]
+fn exactly_the_secrets_and_the_user_name_may_stand_in_a_file() {
+    let names: Vec<_> = of_files().map(|(name, _)| name).collect();
+    assert_eq!(names, ["POSTGRES_USERNAME", "POSTGRES_PASSWORD", "REDIS_URL", "JWT_SECRET_KEY"]);
+}
+
+#[test]
+fn a_secret_given_twice_is_refused() {
+    let (_folder, path) = file(SECRET);
+    let path = path.to_str().unwrap();
+    assert_problem(
+        &[("JWT_SECRET_KEY", SECRET), ("JWT_SECRET_KEY_FILE", path)],
+        "JWT_SECRET_KEY_FILE is set together with JWT_SECRET_KEY; keep one (for example: one of \
+         them)",
+    );
+    for (name, file_name) in of_files() {
+        let names = names_of_problems(&[(name, "redis://cache"), (&file_name, path)]);
+        assert!(names.contains(&file_name), "{names:?}");
+        assert!(!names.contains(&name.to_owned()), "{names:?}");
+    }
+}
+
+#[test]
+fn a_file_that_says_nothing_is_refused() {
+    for content in ["", "\n", " \t\r\n"] {
+        let (_folder, path) = file(content);
+        let path = path.to_str().unwrap();
+        assert_problem(
+            &[("JWT_SECRET_KEY_FILE", path)],
+            &format!(
+                "JWT_SECRET_KEY_FILE `{path}`: the file is empty (for example: \
+                 /run/secrets/jwt_secret_key)"
+            ),
+        );
+    }
+}
+
+#[test]
+fn a_file_that_can_not_be_read_is_refused() {
+    let (folder, no_text) = file(b"\xff\xfe");
+    let nowhere = folder.path().join("nowhere");
+    for path in [nowhere.as_path(), folder.path(), &no_text] {
+        for (name, file_name) in of_files() {
+            let names = names_of_problems(&[(&file_name, path.to_str().unwrap())]);
+            assert!(names.contains(&file_name), "{path:?}: {names:?}");
+            assert!(!names.contains(&name.to_owned()), "{path:?}: {names:?}");
+        }
+    }
+    assert_problem(
+        &[("JWT_SECRET_KEY_FILE", "/nowhere/secret")],
+        "JWT_SECRET_KEY_FILE `/nowhere/secret` can't be read: No such file or directory (os error \
+         2) (for example: /run/secrets/jwt_secret_key)",
+    );
+}
+
+#[test]
+fn a_weak_secret_is_warned_about() {
+    let warnings = |secret: &str| loaded(&[("JWT_SECRET_KEY", secret)]).warnings;
+    let short = "JWT_SECRET_KEY is shorter than 32 bytes and could be guessed".to_owned();
+    assert_eq!(warnings(&"x".repeat(31)), [Warning::Careful(short)]);
+    assert_eq!(warnings(&"x".repeat(32)), []);
+    assert_eq!(warnings(&"ü".repeat(16)), []);
+    let example = "JWT_SECRET_KEY is the example from the documentation: anybody can make access \
+                   tokens for any user; set a random one, the same in every service that checks \
+                   them";
+    assert_eq!(warnings("your-secret-key-here"), [Warning::Alarming(example.to_owned())]);
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let config = loaded(&[
+        ("POSTGRES_ADDRESS", "db"),
+        ("POSTGRES_USERNAME", "digger"),
+        ("POSTGRES_PASSWORD", "s3cret-password"),
+        ("POSTGRES_DATABASE", "discogsography"),
+        ("REDIS_URL", "redis://:s3cret-redis@cache/0"),
+        ("JWT_SECRET_KEY", "s3cret-key"),
+    ]);
+    let shown = format!("{config:?} {config:#?}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+    assert!(shown.contains("digger"), "{shown}");
+}
+
+#[test]
+fn no_problem_shows_a_secret() {
+    let (_folder, path) = file("http://:s3cret@cache");
+    let path = path.to_str().unwrap();
+    let wrong: [&[(&str, &str)]; 6] = [
+        &[("POSTGRES_PASSWORD", "s3cret"), ("JWT_SECRET_KEY", "s3cret")],
+        &[("REDIS_URL", "http://:s3cret@cache")],
+        &[("REDIS_URL_FILE", path)],
+        &[("DATABASE_URL", "postgres://digger:s3cret@db")],
+        &[("POSTGRES_ADDRESS", "postgres://digger:s3cret@db/discogsography")],
+        &[("DISCOGS_API_URL", "https://digger:s3cret@discogs.example.com")],
+    ];
+    for variables in wrong {
+        let error = load(variables).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+    }
+}

@@ -1,0 +1,291 @@
+//! What every answer has in common, whatever the route: errors in one shape, headers, methods.
+//!
+//! Nothing here depends on the stores, so all of it runs on the embedded one. [`cors`]: browsers.
+//! [`health`]: the health routes on both ports.
+
+mod cors;
+mod health;
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::harness::actor::send;
+use crate::harness::wire::{answer, connect, exchange, head};
+use crate::harness::{Actor, Answer, Composition, Setup, TestApp};
+
+/// On every answer of both ports.
+const HEADERS: [(&str, &str); 5] = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "strict-origin-when-cross-origin"),
+    ("permissions-policy", "geolocation=(), microphone=(), camera=()"),
+    (
+        "content-security-policy",
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+];
+
+async fn started() -> TestApp {
+    Setup::new(Composition::Embedded).start().await
+}
+
+/// Somebody without a token, at the health port.
+fn at_health(app: &TestApp) -> Actor {
+    app.anonymous().at(&app.health_url)
+}
+
+async fn request(actor: &Actor, method: &str, path: &str) -> Answer {
+    send(actor.request(Method::from_bytes(method.as_bytes()).unwrap(), path)).await
+}
+
+/// Asserts the headers of every answer: [`HEADERS`], an id, and `no-store` for the API alone.
+fn assert_envelope(answer: &Answer, is_api: bool) {
+    for (name, value) in HEADERS {
+        assert_eq!(answer.header(name), Some(value), "{name}: {answer:?}");
+    }
+    let cache_control = if is_api { Some("no-store") } else { None };
+    assert_eq!(answer.header("cache-control"), cache_control, "{answer:?}");
+    assert!(answer.header("x-request-id").is_some(), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_path_is_not_found_on_either_port() {
+    let app = started().await;
+    let paths = [
+        "/",
+        "//",
+        "/api",
+        "/api/",
+        "/api/auth",
+        "/api/auth/me/",
+        "/api//auth/me",
+        "/API/auth/me",
+        "/api/auth/me.json",
+        "/api/oauth/authorize/spotify",
+        "/api/admin",
+        "/health/",
+        "/healthz",
+        "/health/live/x",
+        "/favicon.ico",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/%ff",
+    ];
+    for actor in [app.anonymous(), at_health(&app), app.user("alice").await] {
+        for path in paths {
+            for method in ["GET", "POST", "DELETE", "OPTIONS"] {
+                let answer = request(&actor, method, path).await;
+                answer.assert_error(404, "not_found", "Not Found");
+                assert_eq!(answer.header("allow"), None, "{method} {path}");
+                assert_envelope(&answer, path.starts_with("/api/"));
+            }
+        }
+    }
+}
+
+/// Every route with the methods that it takes.
+const ROUTES: [(&str, &[&str]); 12] = [
+    ("/api/auth/register", &["POST"]),
+    ("/api/auth/login", &["POST"]),
+    ("/api/auth/me", &["GET", "HEAD"]),
+    ("/api/oauth/authorize/discogs", &["GET"]),
+    ("/api/oauth/verify/discogs", &["POST"]),
+    ("/api/oauth/status/discogs", &["GET", "HEAD"]),
+    ("/api/oauth/revoke/discogs", &["DELETE"]),
+    ("/api/admin/config", &["GET", "HEAD"]),
+    ("/api/admin/config/discogs_consumer_key", &["DELETE", "PUT"]),
+    ("/health", &["GET", "HEAD"]),
+    ("/health/live", &["GET", "HEAD"]),
+    ("/health/ready", &["GET", "HEAD"]),
+];
+
+/// The methods in `Allow`, sorted.
+fn allowed(answer: &Answer) -> Vec<&str> {
+    let allow = answer.header("allow").unwrap_or_else(|| panic!("no Allow: {answer:?}"));
+    let mut methods: Vec<_> = allow.split(',').map(str::trim).collect();
+    methods.sort_unstable();
+    methods
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_method_is_told_which_ones_there_are() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"];
+    for (path, taken) in ROUTES {
+        let is_health = path.starts_with("/health");
+        let elsewhere = if is_health { at_health(&app) } else { app.anonymous() };
+        for method in methods.into_iter().filter(|method| !taken.contains(method)) {
+            for actor in [&alice, &elsewhere] {
+                let answer = request(actor, method, path).await;
+                assert_eq!(answer.status, 405, "{method} {path}");
+                assert_eq!(allowed(&answer), taken, "{method} {path}");
+                assert_envelope(&answer, !is_health);
+                if method != "HEAD" {
+                    let detail = "Method Not Allowed";
+                    answer.assert_error(405, "method_not_allowed", detail);
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn authorize_starts_nothing_unless_it_is_a_get() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    for method in ["HEAD", "OPTIONS", "POST"] {
+        let answer = request(&alice, method, "/api/oauth/authorize/discogs").await;
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")), "{method}");
+    }
+    assert_eq!(app.sandbox.calls(discogs_sandbox::Step::RequestToken), []);
+}
+
+/// The headers of an answer but those that differ from one to the next.
+fn lasting(mut headers: HeaderMap) -> HeaderMap {
+    headers.remove("x-request-id");
+    headers.remove("date");
+    headers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn head_is_a_get_without_its_body() {
+    let app = started().await;
+    let (admin, nobody, health) = (app.admin().await, app.anonymous(), at_health(&app));
+    let paths = ROUTES.iter().filter(|(_, taken)| taken.contains(&"HEAD")).map(|(path, _)| *path);
+    let asked = paths.flat_map(|path| {
+        let other = if path.starts_with("/health") { &health } else { &nobody };
+        [(&admin, path), (other, path)]
+    });
+    for (actor, path) in asked {
+        let (get, head) = (request(actor, "GET", path).await, request(actor, "HEAD", path).await);
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(lasting(head.headers), lasting(get.headers), "{path}");
+        assert_eq!(head.body, "", "{path}");
+        assert_ne!(get.body, "", "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_has_the_security_headers() {
+    let app = started().await;
+    let (nobody, alice, admin) = (app.anonymous(), app.user("alice").await, app.admin().await);
+    let key = "/api/admin/config/discogs_consumer_key";
+    let answers = [
+        (201, nobody.register("a@example.com", "long enough").await),
+        (409, nobody.register("a@example.com", "long enough").await),
+        (422, nobody.register("b@example.com", "short").await),
+        (401, nobody.login("a@example.com", "wrong").await),
+        (401, nobody.me().await),
+        (200, alice.me().await),
+        (400, alice.verify("unknown", "1234567890").await),
+        (403, alice.get("/api/admin/config").await),
+        (413, admin.send_body(Method::PUT, key, vec![b' '; 70_000]).await),
+        (415, send(admin.request(Method::PUT, key).header("content-type", "a/b").body("{}")).await),
+        (204, admin.delete(key).await),
+        (503, alice.authorize().await),
+    ];
+    for (status, answer) in answers {
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_envelope(&answer, true);
+    }
+    for answer in [nobody.get("/health").await, at_health(&app).get("/health").await] {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_envelope(&answer, false);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mistake_of_ours_is_told_without_its_cause() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    app.sql("drop table oauth_tokens").await;
+    let status = alice.status().await;
+    let detail = "Something went wrong on our side. Please try again.";
+    status.assert_error(500, "internal", detail);
+    assert_eq!(status.header("access-control-allow-origin"), Some("*"));
+    assert_envelope(&status, true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_harmless_request_id_is_taken_over() {
+    let app = started().await;
+    let longest = "x".repeat(64);
+    let every = "AZaz09._-";
+    for id in ["1", "-", every, &longest, "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"] {
+        for actor in [app.anonymous(), at_health(&app)] {
+            for path in ["/health", "/nowhere"] {
+                let asked = actor.request(Method::GET, path).header("x-request-id", id);
+                assert_eq!(send(asked).await.header("x-request-id"), Some(id));
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_other_request_id_is_made() {
+    let app = started().await;
+    let too_long = "x".repeat(65);
+    let others: [&[u8]; 10] = [
+        b"",
+        b"a b",
+        b"a/b",
+        b"a:b",
+        b"a,b",
+        b"a\tb",
+        b"<b>",
+        b"\xc3\xa4",
+        b"\"",
+        too_long.as_bytes(),
+    ];
+    let mut made = Vec::new();
+    for other in others {
+        let asked = app.anonymous().request(Method::GET, "/health").header("x-request-id", other);
+        made.push(send(asked).await.header("x-request-id").unwrap().to_owned());
+    }
+    made.push(app.anonymous().get("/health").await.header("x-request-id").unwrap().to_owned());
+    for id in &made {
+        assert_eq!(id.len(), 32, "{id}");
+        assert!(id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    }
+    made.sort();
+    let count = made.len();
+    made.dedup();
+    assert_eq!(made.len(), count, "an id was made twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_a_request_disturbs_nobody() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    for (url, path) in [(&app.url, "/api/auth/me"), (&app.health_url, "/health")] {
+        let whole = head("GET", path, &[]);
+        let (first, second) = whole.split_at(whole.len() / 2);
+        let mut half = connect(url).await;
+        half.write_all(first.as_bytes()).await.unwrap();
+        let silent = connect(url).await;
+        assert_eq!(alice.me().await.status, 200);
+        assert_eq!(app.health().await.status, 200);
+        half.write_all(second.as_bytes()).await.unwrap();
+        let expected = if path == "/health" { 200 } else { 401 };
+        assert_eq!(answer(half).await.status, expected);
+        drop(silent);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_goes_away_disturbs_nobody() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    let headers = [("Content-Type", "application/json"), ("Content-Length", "1000")];
+    for url in [&app.url, &app.health_url] {
+        let mut gone = connect(url).await;
+        let begun = head("POST", "/api/auth/register", &headers) + "{\"email\":";
+        gone.write_all(begun.as_bytes()).await.unwrap();
+        drop(gone);
+        let garbage = exchange(url, b"\x16\x03\x01 no HTTP at all\r\n\r\n").await;
+        assert_eq!(garbage.status, 400);
+        assert_eq!(alice.me().await.status, 200);
+        assert_eq!(app.health().await.status, 200);
+    }
+}

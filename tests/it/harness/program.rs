@@ -1,0 +1,220 @@
+//! The program itself, run as an operator runs it.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{Actor, Answer, app::http_client};
+
+/// A program that has not done what it should by then never will.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Ports that the operating system gives to nobody by itself, so that those of other tests, which
+/// it chose, are not among them.
+const FIRST_PORT: u16 = 12_000;
+const PORTS: u16 = 20_000;
+
+/// The program with its environment, in a folder of its own.
+pub(crate) struct Program {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+    path: PathBuf,
+}
+
+/// What a run of the program ended with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// `None` where a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A service that was started as a program; it is killed when this is dropped.
+pub(crate) struct Service {
+    child: Child,
+    stdout: Receiver<String>,
+    log: Receiver<String>,
+    seen: String,
+    pub(crate) url: String,
+    pub(crate) health_url: String,
+}
+
+impl Program {
+    /// With `DATA_DIR`, two free ports, and nothing else in its environment.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data").to_str().unwrap().to_owned();
+        let path = PathBuf::from(env!("CARGO_BIN_EXE_discogsography-api"));
+        let program = Self { folder, variables: Vec::new(), path };
+        let (api, health) = (free_port().to_string(), free_port().to_string());
+        program.with("DATA_DIR", &data_dir).with("API_PORT", &api).with("API_HEALTH_PORT", &health)
+    }
+
+    /// Sets a variable.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Calls the program by another name, through a symbolic link.
+    pub(crate) fn called(mut self, name: &str) -> Self {
+        let link = self.folder.path().join(name);
+        std::os::unix::fs::symlink(&self.path, &link).unwrap();
+        self.path = link;
+        self
+    }
+
+    /// The folder in which the program runs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A file of the embedded store.
+    pub(crate) fn data(&self, name: &str) -> PathBuf {
+        self.folder.path().join("data").join(name)
+    }
+
+    /// Whether nothing was made on disk.
+    pub(crate) fn left_nothing(&self) -> bool {
+        std::fs::read_dir(self.folder()).unwrap().next().is_none()
+    }
+
+    /// A variable's value.
+    pub(crate) fn variable(&self, name: &str) -> &str {
+        let set = self.variables.iter().rev().find(|(set, _)| set == name);
+        &set.unwrap().1
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_with_input(arguments, "")
+    }
+
+    /// Runs a command to its end with this on stdin.
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Outcome {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        let stdout = read_all(child.stdout.take().unwrap());
+        let stderr = read_all(child.stderr.take().unwrap());
+        // A program that does not read its input may have ended already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let (Ok(stdout), Ok(stderr)) =
+            (stdout.recv_timeout(PATIENCE), stderr.recv_timeout(PATIENCE))
+        else {
+            child.kill().unwrap();
+            panic!("{arguments:?} did not end");
+        };
+        Outcome { code: child.wait().unwrap().code(), stdout, stderr }
+    }
+
+    /// Starts a service and waits until it says that it is ready.
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Service {
+        self.start(arguments, "🚀 Ready")
+    }
+
+    /// Starts a service and waits for a line of its log.
+    pub(crate) fn start(&self, arguments: &[&str], text: &str) -> Service {
+        let mut child = self.command(arguments).stdin(Stdio::null()).spawn().unwrap();
+        let address = |port| format!("http://127.0.0.1:{}", self.variable(port));
+        let mut service = Service {
+            stdout: read_all(child.stdout.take().unwrap()),
+            log: read_lines(child.stderr.take().unwrap()),
+            child,
+            seen: String::new(),
+            url: address("API_PORT"),
+            health_url: address("API_HEALTH_PORT"),
+        };
+        service.wait_for(text);
+        service
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(arguments).current_dir(self.folder()).env_clear();
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+impl Service {
+    fn wait_for(&mut self, text: &str) {
+        while !self.seen.contains(text) {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no {text:?} in the log:\n{}", self.seen));
+            self.seen += &(line + "\n");
+        }
+    }
+
+    /// Somebody without a token.
+    pub(crate) fn anonymous(&self) -> Actor {
+        Actor::new(http_client(), self.url.clone(), None)
+    }
+
+    /// What the health port says.
+    pub(crate) async fn health(&self) -> Answer {
+        Actor::new(http_client(), self.health_url.clone(), None).get("/health").await
+    }
+
+    /// Sends a signal and waits for the end.
+    pub(crate) fn end(mut self, signal: &str) -> Outcome {
+        let kill = format!("kill -{signal} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        let stdout = self.stdout.recv_timeout(PATIENCE).expect("an end after the signal");
+        for line in &self.log {
+            self.seen += &(line + "\n");
+        }
+        let code = self.child.wait().unwrap().code();
+        Outcome { code, stdout, stderr: std::mem::take(&mut self.seen) }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() * 61 % u32::from(PORTS)).unwrap();
+    loop {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST_PORT + first.wrapping_add(next) % PORTS;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn read_all(mut from: impl Read + Send + 'static) -> Receiver<String> {
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = String::new();
+        from.read_to_string(&mut text).unwrap();
+        // Nobody may want it any more.
+        let _ = send.send(text);
+    });
+    receive
+}
+
+fn read_lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines() {
+            // Nobody may want it any more.
+            let _ = send.send(line.unwrap());
+        }
+    });
+    receive
+}
