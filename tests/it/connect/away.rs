@@ -2,15 +2,10 @@
 //!
 //! `outages` has what becomes of the whole service; here is what becomes of a flow.
 
-use std::time::{Duration, Instant};
-
-use discogs_sandbox::{Fault, Step};
+use discogs_sandbox::Step;
 use serde_json::json;
 
-use super::{
-    STATE_STORE_UNAVAILABLE, UNAVAILABLE, approved, assert_connected, assert_refusal, calls,
-    connect,
-};
+use super::{STATE_STORE_UNAVAILABLE, approved, assert_connected, assert_refusal, calls, connect};
 use crate::harness::{Answer, Composition, Setup, TestApp};
 
 async fn service() -> TestApp {

@@ -8,6 +8,7 @@ use discogsography_api::clock::{Clock, Timestamp};
 use discogsography_api::config::{Config, Environment, Migrations, RedisConfig, Stores};
 use discogsography_api::random::Random;
 use discogsography_api::server::{self, Listeners, ServerError, Surroundings};
+use rusqlite::OptionalExtension as _;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -310,11 +311,6 @@ impl TestApp {
         stores.storage.prepare(Migrations::Automatic).await.unwrap();
     }
 
-    /// The configuration that the service runs with.
-    pub(crate) fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// Somebody without a token.
     pub(crate) fn anonymous(&self) -> Actor {
         Actor::new(self.client.clone(), self.url.clone(), None)
@@ -344,17 +340,12 @@ impl TestApp {
 
     /// Asks for one text beside the service, in its own database.
     pub(crate) async fn sql_text(&self, query: &str) -> Option<String> {
-        match &self.stores.servers {
-            Some((database, ..)) => {
-                let row = database.client().await.query_opt(query, &[]).await.unwrap();
-                row.and_then(|row| row.get(0))
-            }
-            None => {
-                use rusqlite::OptionalExtension as _;
-                let text = self.sqlite().query_row(query, [], |row| row.get(0)).optional();
-                text.unwrap().flatten()
-            }
+        if let Some((database, ..)) = &self.stores.servers {
+            let row = database.client().await.query_opt(query, &[]).await.unwrap();
+            return row.and_then(|row| row.get(0));
         }
+        let text = self.sqlite().query_row(query, [], |row| row.get(0)).optional();
+        text.unwrap().flatten()
     }
 
     fn sqlite(&self) -> rusqlite::Connection {
