@@ -121,7 +121,7 @@ pub async fn run(
     surroundings: Surroundings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    announce(&config);
+    announce(&config, &listeners);
     let key =
         Key::new(secret::read_or_make(&config, &surroundings.random)?.expose_secret().as_bytes());
     let _lock = stores::lock(&config.stores)?;
@@ -189,8 +189,8 @@ fn assemble(
     }))
 }
 
-/// Says which stores are used and what should worry the operator.
-fn announce(config: &Config) {
+/// Says which stores are used, where the service listens, and what should worry the operator.
+fn announce(config: &Config, listeners: &Listeners) {
     match &config.stores {
         Stores::Embedded(embedded) => {
             let file = embedded.database().display().to_string();
@@ -201,6 +201,11 @@ fn announce(config: &Config) {
             info!(postgres, redis = redis.address(), "🚀 Starting on PostgreSQL and Redis");
         }
     }
+    let address = |listener: &TcpListener| {
+        listener.local_addr().map(|address| format!("http://{address}")).unwrap_or_default()
+    };
+    let (api, health) = (address(&listeners.api), address(&listeners.health));
+    info!(api, health, "🚀 Listening");
     for warning in &config.warnings {
         match warning {
             Warning::Careful(what) => warn!("⚠️ {what}"),

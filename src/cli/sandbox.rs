@@ -46,5 +46,6 @@ pub(super) async fn start(port: u16, surroundings: &Surroundings) -> anyhow::Res
     let Surroundings { clock, random, .. } = surroundings.clone();
     let seed = u64::from_le_bytes(random.bytes());
     let now = Arc::new(move || clock.now().since_epoch());
-    Ok(Sandbox::start(listener, Options::new(now, seed))?)
+    let consumer_name = "Discogsography".to_owned();
+    Ok(Sandbox::start(listener, Options { consumer_name, ..Options::new(now, seed) })?)
 }
