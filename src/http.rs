@@ -41,7 +41,7 @@ pub struct AppState(Arc<App>);
 /// The parts of the service that handlers call.
 #[derive(Debug)]
 pub struct App {
-    /// Users and their connections; handlers ask [`AppState::storage`] for it.
+    /// Users and their connections; handlers ask `AppState::storage` for it.
     pub storage: Arc<dyn Storage>,
     /// The Discogs flow.
     pub connect: Connect,

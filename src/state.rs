@@ -1,7 +1,7 @@
 //! The OAuth state: flows that have been started at Discogs and are not finished yet.
 //!
 //! One trait, in Redis or in the SQLite file. What a step does to a record is decided in one
-//! place, [`record`], so both stores do the same; a store only has to replace a record atomically.
+//! place, `record`, so both stores do the same; a store only has to replace a record atomically.
 //! `tests/it/state_contract.rs` holds them to it. Must not know HTTP, nor the storage of users.
 
 mod record;

@@ -1,7 +1,7 @@
-//! Every answer that is an error: from a variant to its row in the [`table`].
+//! Every answer that is an error: from a variant to its row in the table.
 //!
 //! The one place that turns inner errors into answers. A client gets a fixed sentence; the cause
-//! goes to the request's log line (see [`Report`]).
+//! goes to the request's log line (see `Report`).
 
 mod table;
 
