@@ -92,10 +92,10 @@ fn the_check_says_what_it_can_not_work_with() {
 
 #[test]
 fn nothing_secret_shows_in_debug() {
-    let consumer = Consumer { key: "the-key".to_owned(), secret: SecretString::from("hush-1") };
+    let consumer = Consumer { key: "hush-0".to_owned(), secret: SecretString::from("hush-1") };
     let token = Token { token: "hush-2".to_owned(), secret: SecretString::from("hush-3") };
     let header = Authorization::parse("OAuth oauth_verifier=\"hush-4\"").unwrap();
     let shown = format!("{consumer:?} {token:?} {header:?}");
-    assert!(shown.contains("the-key") && shown.contains("oauth_verifier"), "{shown}");
+    assert!(shown.contains("oauth_verifier"), "{shown}");
     assert!(!shown.contains("hush"), "{shown}");
 }
