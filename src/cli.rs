@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 use thiserror::Error;
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Environment};
+use crate::config::{Config, ConfigError, Environment, Migrations};
 use crate::random::Random;
 use crate::server::{Surroundings, open_stores};
 use crate::storage::Storage;
@@ -130,11 +130,17 @@ fn surroundings() -> anyhow::Result<Surroundings> {
     Ok(Surroundings { clock: Clock::system(), random, sandbox_consumer: None })
 }
 
-/// Opens the storage for a command that works beside a running service, or without one.
-async fn open_storage(environment: &Environment) -> anyhow::Result<Arc<dyn Storage>> {
+/// Names the storage for a command that works beside a running service, or without one.
+fn name_storage(environment: &Environment) -> anyhow::Result<(Arc<dyn Storage>, Migrations)> {
     let config = Config::load(environment)?;
     telemetry::start(config.log_level, config.log_format)?;
-    let storage = open_stores(&config.stores, &surroundings()?)?.storage;
-    storage.prepare(config.migrations).await?;
+    let stores = open_stores(&config.stores, &surroundings()?)?;
+    Ok((stores.storage, config.migrations))
+}
+
+/// Opens the storage, its schema prepared as `AUTO_MIGRATE` says.
+async fn open_storage(environment: &Environment) -> anyhow::Result<Arc<dyn Storage>> {
+    let (storage, migrations) = name_storage(environment)?;
+    storage.prepare(migrations).await?;
     Ok(storage)
 }

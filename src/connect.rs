@@ -96,7 +96,7 @@ impl Connect {
         let start = self.start_until(user_id, until);
         tokio::time::timeout_at(until.into(), start).await.unwrap_or_else(|_| {
             let what = "the start takes too long".to_owned();
-            Err(DiscogsError::Unavailable { step: "start", what }.into())
+            Err(DiscogsError::Unavailable { step: "start", what, source: None }.into())
         })
     }
 
@@ -119,7 +119,7 @@ impl Connect {
             return finished;
         }
         let what = "the finish takes too long; it goes on by itself".to_owned();
-        Err(DiscogsError::Unavailable { step: "finish", what }.into())
+        Err(DiscogsError::Unavailable { step: "finish", what, source: None }.into())
     }
 
     async fn start_until(&self, user_id: Uuid, until: Instant) -> Result<Started, ConnectError> {

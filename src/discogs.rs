@@ -82,15 +82,16 @@ pub enum DiscogsError {
         step: &'static str,
         /// What happened instead.
         what: String,
+        /// Why the connection failed, where that is what happened.
+        source: Option<reqwest::Error>,
     },
 }
 
 /// One call, before it is signed.
-#[derive(Clone, Copy)]
 struct Call<'a> {
+    method: Method,
+    /// The last part of its path, and its name in errors.
     step: &'static str,
-    method: &'static str,
-    path: &'static str,
     consumer: &'a Consumer,
     token: Option<&'a Token>,
     callback: Option<&'a str>,
@@ -100,7 +101,7 @@ struct Call<'a> {
 /// Why a call has no answer.
 enum Failure {
     /// The connection could not be made, or broke.
-    Connection(String),
+    Connection(reqwest::Error),
     TimedOut,
     /// The call itself is impossible.
     Other(String),
@@ -136,15 +137,14 @@ impl Discogs {
         until: Instant,
     ) -> Result<Token, DiscogsError> {
         let call = Call {
+            method: Method::GET,
             step: "request_token",
-            method: "GET",
-            path: "/oauth/request_token",
             consumer,
             token: None,
             callback: Some("oob"),
             verifier: None,
         };
-        let answer = self.get(call, until).await?;
+        let answer = self.get(&call, until).await?;
         match answer.status {
             200..=299 => answer.token(call.step),
             status @ (400 | 401) => {
@@ -176,15 +176,14 @@ impl Discogs {
         until: Instant,
     ) -> Result<DiscogsToken, DiscogsError> {
         let call = Call {
+            method: Method::POST,
             step: "access_token",
-            method: "POST",
-            path: "/oauth/access_token",
             consumer,
             token: Some(request_token),
             callback: None,
             verifier: Some(verifier.as_str()),
         };
-        let answer = self.send(call, until).await.map_err(|failure| failure.at(call.step))?;
+        let answer = self.send(&call, until).await.map_err(|failure| failure.at(call.step))?;
         match answer.status {
             200..=299 => answer.token(call.step).map(DiscogsToken),
             status @ (400 | 401) if answer.names_the_app() => {
@@ -207,15 +206,14 @@ impl Discogs {
         until: Instant,
     ) -> Result<Identity, DiscogsError> {
         let call = Call {
+            method: Method::GET,
             step: "identity",
-            method: "GET",
-            path: "/oauth/identity",
             consumer,
             token: Some(&token.0),
             callback: None,
             verifier: None,
         };
-        let answer = self.get(call, until).await?;
+        let answer = self.get(&call, until).await?;
         match answer.status {
             200..=299 => answer.identity(call.step),
             _ => Err(answer.refusal(call.step)),
@@ -223,7 +221,7 @@ impl Discogs {
     }
 
     /// Sends a GET, and once more where the connection failed or Discogs did (5xx).
-    async fn get(&self, call: Call<'_>, until: Instant) -> Result<Answer, DiscogsError> {
+    async fn get(&self, call: &Call<'_>, until: Instant) -> Result<Answer, DiscogsError> {
         let first = self.send(call, until).await;
         let has_failed = match &first {
             Ok(answer) => (500..=599).contains(&answer.status),
@@ -240,10 +238,10 @@ impl Discogs {
         self.send(call, until).await.map_err(|failure| failure.at(call.step))
     }
 
-    async fn send(&self, call: Call<'_>, until: Instant) -> Result<Answer, Failure> {
-        let url = format!("{}{}", self.config.api_url, call.path);
+    async fn send(&self, call: &Call<'_>, until: Instant) -> Result<Answer, Failure> {
+        let url = format!("{}/oauth/{}", self.config.api_url, call.step);
         let request = Request {
-            target: Target::new(call.method, &url),
+            target: Target::new(call.method.as_str(), &url),
             consumer: call.consumer,
             token: call.token,
             callback: call.callback,
@@ -257,13 +255,12 @@ impl Discogs {
             .map_err(|_| Failure::Other("the app's credentials fit in no header".to_owned()))?;
         authorization.set_sensitive(true);
         let left = until.saturating_duration_since(Instant::now());
-        let method = if call.method == "POST" { Method::POST } else { Method::GET };
         let mut request = self
             .client
-            .request(method.clone(), &url)
+            .request(call.method.clone(), &url)
             .timeout(left.min(ANSWER_TIMEOUT))
             .header(header::AUTHORIZATION, authorization);
-        if method == Method::POST {
+        if call.method == Method::POST {
             request =
                 request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body("");
         }
@@ -274,12 +271,12 @@ impl Discogs {
 
 impl Failure {
     fn at(self, step: &'static str) -> DiscogsError {
-        let what = match self {
-            Self::Connection(what) => format!("the connection failed: {what}"),
-            Self::TimedOut => "no answer in time".to_owned(),
-            Self::Other(what) => what,
+        let (what, source) = match self {
+            Self::Connection(error) => ("the connection failed".to_owned(), Some(error)),
+            Self::TimedOut => ("no answer in time".to_owned(), None),
+            Self::Other(what) => (what, None),
         };
-        DiscogsError::Unavailable { step, what }
+        DiscogsError::Unavailable { step, what, source }
     }
 }
 
@@ -288,14 +285,7 @@ impl From<reqwest::Error> for Failure {
         if error.is_timeout() {
             return Self::TimedOut;
         }
-        let is_before_sending = error.is_builder();
         let error = error.without_url();
-        let mut what = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            what = format!("{what}: {cause}");
-            source = cause.source();
-        }
-        if is_before_sending { Self::Other(what) } else { Self::Connection(what) }
+        if error.is_builder() { Self::Other(error.to_string()) } else { Self::Connection(error) }
     }
 }

@@ -19,6 +19,7 @@ pub mod http;
 pub mod migrations;
 pub mod model;
 pub mod password;
+mod private_files;
 pub mod random;
 pub mod server;
 pub mod sqlite;

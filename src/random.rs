@@ -1,4 +1,4 @@
-//! Randomness as a value: seeded once from the operating system, or by a test.
+//! Randomness as a value: seeded once from the operating system.
 //!
 //! The generator is `ChaCha12`, a cryptographic one, so drawing from it can't fail; only seeding
 //! can, and that happens before the service starts.
@@ -22,17 +22,8 @@ impl Random {
     ///
     /// Where the operating system has no randomness to give.
     pub fn from_system() -> Result<Self, SysError> {
-        Ok(Self::new(StdRng::try_from_rng(&mut SysRng)?))
-    }
-
-    /// A generator that draws the same things again for the same seed: for tests.
-    #[must_use]
-    pub fn seeded(seed: u64) -> Self {
-        Self::new(StdRng::seed_from_u64(seed))
-    }
-
-    fn new(generator: StdRng) -> Self {
-        Self(Arc::new(Mutex::new(generator)))
+        let generator = StdRng::try_from_rng(&mut SysRng)?;
+        Ok(Self(Arc::new(Mutex::new(generator))))
     }
 
     /// Draws `N` bytes.

@@ -144,7 +144,6 @@ pub async fn run(
     drop(stop_api);
     let _ = api.await;
     drain_finishes(&app.connect.finishes).await;
-    stores.states.close().await;
     stores.storage.close().await;
     drop(stop_health);
     let _ = tokio::task::spawn_blocking(move || health.join()).await;

@@ -7,7 +7,7 @@ mod open;
 mod worker;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -72,12 +72,6 @@ impl Database {
     #[must_use]
     pub fn new(path: PathBuf) -> Arc<Self> {
         Arc::new(Self { path, threads: Mutex::default(), damage: Arc::default() })
-    }
-
-    /// Where the file is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Opens the file and brings its schema up to date, or only checks it.

@@ -83,9 +83,6 @@ pub trait OAuthStates: Debug + Send + Sync {
     /// Does one step with a state, atomically.
     async fn step(&self, state: &str, step: Step) -> Result<Outcome, StateError>;
 
-    /// Ends the work and closes the store.
-    async fn close(&self);
-
     /// Claims a state for [`CLAIM_LEASE`]; its life goes on as before.
     async fn claim(
         &self,

@@ -95,12 +95,18 @@ impl Answer {
         match self.status {
             429 => DiscogsError::RateLimited { retry_after: self.retry_after() },
             status @ (403 | 503) if self.is_html => DiscogsError::Blocked { step, status },
-            status => DiscogsError::Unavailable { step, what: format!("status {status}") },
+            status => {
+                DiscogsError::Unavailable { step, what: format!("status {status}"), source: None }
+            }
         }
     }
 
     fn senseless(&self, step: &'static str, what: &str) -> DiscogsError {
-        DiscogsError::Unavailable { step, what: format!("status {}, but {what}", self.status) }
+        DiscogsError::Unavailable {
+            step,
+            what: format!("status {}, but {what}", self.status),
+            source: None,
+        }
     }
 
     /// Seconds or a date (RFC 9110 section 10.2.3), within bounds.

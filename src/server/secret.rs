@@ -1,8 +1,7 @@
 //! The secret that signs access tokens: given, or made once beside the embedded store.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs;
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -10,6 +9,7 @@ use thiserror::Error;
 use tracing::info;
 
 use crate::config::{Config, Stores};
+use crate::private_files;
 use crate::random::Random;
 
 /// The file of the secret can't be used.
@@ -61,12 +61,12 @@ fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
 fn make(path: &Path, random: &Random) -> Result<SecretString, SecretError> {
     let unusable = |source| SecretError::Unusable { verb: "make", path: path.to_owned(), source };
     if let Some(folder) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+        private_files::make_folder(folder).map_err(unusable)?;
     }
     let secret = SecretString::from(format!("{}{}", random.hex(), random.hex()));
     let half = path.with_extension(random.hex());
     let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
+        let mut file = private_files::options().create_new(true).open(&half)?;
         writeln!(file, "{}", secret.expose_secret())?;
         file.sync_all()?;
         // Fails where another process was faster, whose secret then counts.

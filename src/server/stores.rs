@@ -1,7 +1,6 @@
 //! Choosing the stores: the only place that knows which ones there are.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use thiserror::Error;
 
 use super::{ServerError, Surroundings};
 use crate::config::Stores;
+use crate::private_files;
 use crate::sqlite::Database;
 use crate::state::{OAuthStates, RedisStates, SqliteStates};
 use crate::storage::{PostgresStorage, SqliteStorage, Storage};
@@ -78,9 +78,8 @@ pub(super) fn lock(stores: &Stores) -> Result<Option<File>, LockError> {
     };
     let path = embedded.data_dir.join("discogsography.lock");
     let unusable = |source| LockError::Unusable { path: path.clone(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(&embedded.data_dir).map_err(unusable)?;
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+    private_files::make_folder(&embedded.data_dir).map_err(unusable)?;
+    let file = private_files::options().create(true).truncate(false).open(&path);
     let file = file.map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

@@ -1,7 +1,5 @@
 //! Opening the file: its mode, its settings, its schema, and a check beside the first requests.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -12,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use super::SqliteError;
 use crate::config::Migrations;
 use crate::migrations::{Migration, SQLITE};
+use crate::private_files;
 
 /// How long SQLite waits for another process, such as a command beside the service.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -64,13 +63,10 @@ fn make_file(path: &Path) -> Result<(), SqliteError> {
         let path = path.to_owned();
         move |source| SqliteError::CannotOpen { path, source }
     };
-    if let Some(folder) = path.parent()
-        && !fs::exists(folder).unwrap_or(false)
-    {
-        let make = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        make.map_err(cannot_open(folder))?;
+    if let Some(folder) = path.parent() {
+        private_files::make_folder(folder).map_err(cannot_open(folder))?;
     }
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match private_files::options().create_new(true).open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(cannot_open(path)(error)),

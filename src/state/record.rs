@@ -100,7 +100,7 @@ pub(super) fn encode(pending: &PendingAuthorization) -> String {
 /// Decides what a step makes of a record; `stored` is `None` where there is none.
 pub(super) fn apply(
     state: &str,
-    stored: Option<&str>,
+    stored: Option<&[u8]>,
     now: Timestamp,
     step: &Step,
 ) -> (Write, Outcome) {
@@ -189,8 +189,8 @@ impl Record {
         }
     }
 
-    fn decode(text: &str) -> Option<Self> {
-        let record: Self = serde_json::from_str(text).ok()?;
+    fn decode(stored: &[u8]) -> Option<Self> {
+        let record: Self = serde_json::from_slice(stored).ok()?;
         if record.version == VERSION { Some(record) } else { None }
     }
 

@@ -117,7 +117,7 @@ impl RedisStates {
         }
     }
 
-    async fn replace(&self, state: &str, stored: &str, write: &Write) -> Result<bool, StateError> {
+    async fn replace(&self, state: &str, stored: &[u8], write: &Write) -> Result<bool, StateError> {
         let (record, life) = match write {
             Write::Nothing => return Ok(true),
             Write::Replace(record) => (record.as_str(), 0),
@@ -169,11 +169,6 @@ impl OAuthStates for RedisStates {
             let (stored, seconds, microseconds): (Option<Vec<u8>>, i64, i64) =
                 self.ask(async |mut connection| read.invoke_async(&mut connection).await).await?;
             let now = Timestamp::from_microseconds(seconds * 1_000_000 + microseconds);
-            let stored = match stored.map(String::from_utf8) {
-                Some(Err(_)) => return Ok(not_ours(&step)),
-                Some(Ok(stored)) => Some(stored),
-                None => None,
-            };
             let (write, outcome) = record::apply(state, stored.as_deref(), now, &step);
             if self.replace(state, stored.as_deref().unwrap_or_default(), &write).await? {
                 return Ok(outcome);
@@ -181,22 +176,11 @@ impl OAuthStates for RedisStates {
         }
         Err(StateError::Unavailable(Box::new(Cause::Contended)))
     }
-
-    /// The connection ends with the process.
-    async fn close(&self) {}
 }
 
 impl fmt::Debug for RedisStates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStates").field("key_prefix", &self.key_prefix).finish_non_exhaustive()
-    }
-}
-
-/// A string that is not even text stays where it is.
-fn not_ours(step: &Step) -> Outcome {
-    match step {
-        Step::Claim { .. } => Outcome::Unknown,
-        Step::Release { .. } | Step::Granted { .. } | Step::Remove { .. } => Outcome::Done,
     }
 }
 

@@ -79,7 +79,8 @@ impl OAuthStates for SqliteStates {
                 .prepare_cached(STORED)?
                 .query_row(parameters, |row| row.get(0))
                 .optional()?;
-            let (write, outcome) = record::apply(&state, stored.as_deref(), now, &step);
+            let (write, outcome) =
+                record::apply(&state, stored.as_deref().map(str::as_bytes), now, &step);
             match write {
                 Write::Nothing => {}
                 Write::Replace(record) => {
@@ -99,9 +100,6 @@ impl OAuthStates for SqliteStates {
         };
         Ok(self.database.write(write).await?)
     }
-
-    /// The file is the storage's to close.
-    async fn close(&self) {}
 }
 
 fn put(

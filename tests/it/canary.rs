@@ -3,15 +3,12 @@
 //! The real program runs at `TRACE` through the whole story and through what can go wrong, and
 //! everything that it wrote is searched for what went in. The only test that reads log lines.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
 use std::time::Duration;
 
 use discogs_sandbox::{Fault, Step};
 use serde_json::json;
 
-use crate::harness::{Actor, Answer, Composition, Setup, TestApp};
+use crate::harness::{Actor, Answer, Composition, Program, Setup, TestApp};
 
 const EMAIL: &str = "canary-address@example.com";
 const PASSWORD: &str = "canary-password";
@@ -21,56 +18,16 @@ const BODY: &str = "canary-body-of-discogs";
 const CONSUMER: &str = "canary-consumer-secret";
 const JWT_SECRET: &str = "canary-jwt-secret-of-thirty-two-bytes";
 
-/// The program, beside the service whose stores and sandbox it shares.
-struct Program {
-    child: Child,
-    url: String,
-    written: PathBuf,
-}
-
-/// A test that fails leaves no program behind.
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Program {
-    async fn start(app: &TestApp, format: &str) -> Self {
-        let port =
-            || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (api, health) = (port(), port());
-        let written = app.stores.folder.path().join("written");
-        let file = File::create(&written).unwrap();
-        let variables = app.stores.variables().into_iter().filter(|(name, _)| name != "DATA_DIR");
-        let child = Command::new(env!("CARGO_BIN_EXE_discogsography-api"))
-            .env_clear()
-            .envs(variables)
-            .env("JWT_SECRET_KEY", JWT_SECRET)
-            .env("DISCOGS_API_URL", app.sandbox.url())
-            .env("DISCOGS_WEB_URL", app.sandbox.url())
-            .env("DATA_DIR", app.stores.folder.path().join("program"))
-            .env("API_PORT", api.to_string())
-            .env("API_HEALTH_PORT", health.to_string())
-            .env("LOG_LEVEL", "TRACE")
-            .env("LOG_FORMAT", format)
-            .current_dir(app.stores.folder.path())
-            .stderr(file.try_clone().unwrap())
-            .stdout(file)
-            .spawn()
-            .unwrap();
-        crate::harness::until_healthy(&app.client, &format!("http://127.0.0.1:{health}")).await;
-        Self { child, url: format!("http://127.0.0.1:{api}"), written }
-    }
-
-    /// Stops the program as an operator does, and gives all that it has written.
-    fn stop(mut self) -> String {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success());
-        fs::read_to_string(&self.written).unwrap()
-    }
+/// The program, beside the service whose servers and sandbox it shares.
+fn program(app: &TestApp, format: &str) -> Program {
+    let variables = app.stores.variables().into_iter().filter(|(name, _)| name != "DATA_DIR");
+    variables
+        .fold(Program::new(), |program, (name, value)| program.with(&name, &value))
+        .with("JWT_SECRET_KEY", JWT_SECRET)
+        .with("DISCOGS_API_URL", &app.sandbox.url())
+        .with("DISCOGS_WEB_URL", &app.sandbox.url())
+        .with("LOG_LEVEL", "TRACE")
+        .with("LOG_FORMAT", format)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,20 +51,23 @@ fn setup(composition: Composition) -> Setup {
 }
 
 async fn nothing_secret_is_written(app: &TestApp, format: &str) {
-    let program = Program::start(app, format).await;
-    let anonymous = Actor::new(app.client.clone(), program.url.clone(), None);
+    let program = program(app, format);
+    let service = program.serve(&[]);
+    let anonymous = service.anonymous();
     let mut secrets: Vec<String> =
         [EMAIL, PASSWORD, WRONG, PIN, BODY, CONSUMER, JWT_SECRET].map(str::to_owned).to_vec();
     let mut refusals = failed_sign_ins(&anonymous).await;
 
     let canary = anonymous.sign_in(EMAIL, PASSWORD).await;
     secrets.extend(canary.token.clone());
-    grant_admin(app, EMAIL);
+    assert_eq!(program.run(&["admin", "grant", EMAIL]).code, Some(0));
     set_credentials(app, &canary).await;
     refusals.extend(failed_connections(app, &canary, &mut secrets).await);
     take_servers_away(app, &canary).await;
 
-    let written = program.stop();
+    let ended = service.end("TERM");
+    assert_eq!(ended.code, Some(0));
+    let written = ended.stdout + &ended.stderr;
     assert!(written.contains("A request was answered"), "{written}");
     for secret in &secrets {
         assert!(!written.contains(secret.as_str()), "{secret} was written");
@@ -130,19 +90,6 @@ async fn failed_sign_ins(anonymous: &Actor) -> Vec<Answer> {
         anonymous.with_token(WRONG).me().await,
         anonymous.get(&format!("/api/{PASSWORD}?token={PASSWORD}")).await,
     ]
-}
-
-/// As an operator does: with the command, on the program's own stores.
-fn grant_admin(app: &TestApp, email: &str) {
-    let folder = app.stores.folder.path();
-    let granted = Command::new(env!("CARGO_BIN_EXE_discogsography-api"))
-        .args(["admin", "grant", email])
-        .env_clear()
-        .envs(app.stores.variables().into_iter().filter(|(name, _)| name != "DATA_DIR"))
-        .env("JWT_SECRET_KEY", JWT_SECRET)
-        .env("DATA_DIR", Path::new(folder).join("program"))
-        .status();
-    assert!(granted.unwrap().success());
 }
 
 async fn set_credentials(app: &TestApp, admin: &Actor) {

@@ -2,19 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-/// A service that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::harness::{Program, free_port};
 
 /// The blocks of commands in the README, in order.
 fn blocks() -> Vec<String> {
@@ -24,36 +16,17 @@ fn blocks() -> Vec<String> {
     blocks.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Starts what the first block says, on ports that are free.
-fn start(first: &str, folder: &Path, api: u16, health: u16, sandbox: u16) -> Running {
-    let words = first.trim().strip_prefix("cargo run --release -- ").unwrap();
-    let child = Command::new(env!("CARGO_BIN_EXE_discogsography-api"))
-        .args(words.split(' '))
-        .args(["--sandbox-port", &sandbox.to_string()])
-        .env_clear()
-        .env("API_PORT", api.to_string())
-        .env("API_HEALTH_PORT", health.to_string())
-        .current_dir(folder)
-        .stderr(Stdio::null())
-        .spawn();
-    Running(child.unwrap())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_story_of_the_readme_works_line_by_line() {
     let blocks = blocks();
     let (first, story) = (&blocks[0], &blocks[1]);
-    let folder = tempfile::tempdir().unwrap();
-    let (api, health, sandbox) = (free_port(), free_port(), free_port());
-    let _service = start(first, folder.path(), api, health, sandbox);
-    let client = crate::harness::http_client();
-    crate::harness::until_healthy(&client, &format!("http://127.0.0.1:{health}")).await;
+    let sandbox = free_port().to_string();
+    let words = first.trim().strip_prefix("cargo run --release -- ").unwrap().split(' ');
+    let words: Vec<_> = words.chain(["--sandbox-port", &sandbox]).collect();
+    let program = Program::new();
+    let service = program.serve(&words);
     let story = story
-        .replace("127.0.0.1:8004", &format!("127.0.0.1:{api}"))
+        .replace("http://127.0.0.1:8004", &service.url)
         .replace("127.0.0.1:8014", &format!("127.0.0.1:{sandbox}"));
     let told = Command::new("bash").args(["-ec", &story]).output().unwrap();
     assert!(told.status.success(), "{told:?}");

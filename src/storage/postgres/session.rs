@@ -125,7 +125,7 @@ impl Session {
     }
 
     pub(super) fn room(&self) -> Room {
-        if self.is_ended.load(Ordering::Acquire) || self.client.is_closed() {
+        if self.is_ended() {
             return Room::Stuck;
         }
         let under_way = self.lock();

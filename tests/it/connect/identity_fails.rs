@@ -3,7 +3,7 @@
 use discogs_sandbox::{Fault, Identity, Step};
 use serde_json::json;
 
-use super::rows::{Row, rows_of_any_step};
+use super::rows::{Row, rows_of_any_step, worth_a_second_try};
 use super::{UNAVAILABLE, approved, assert_connected, assert_refusal, calls, granted};
 use crate::harness::{TestApp, on_both_compositions};
 
@@ -70,15 +70,7 @@ async fn each_failure_has_its_answer_and_keeps_the_token(app: TestApp) {
 
 async fn a_second_try_may_succeed(app: TestApp) {
     let alice = app.user("alice").await;
-    let faults = [
-        Fault::Reset,
-        Fault::Close,
-        Fault::HalfAnswer,
-        Fault::server_error(),
-        Fault::block_page(503),
-        Fault::answer_lost(),
-    ];
-    for (number, fault) in faults.into_iter().enumerate() {
+    for (number, fault) in worth_a_second_try().into_iter().enumerate() {
         let (state, pin) = approved(&app, &alice).await;
         app.sandbox.order(Step::Identity, fault);
         assert_connected(&alice.verify(&state, &pin).await);

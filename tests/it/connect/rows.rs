@@ -47,6 +47,18 @@ impl Row {
     }
 }
 
+/// After which a GET is sent once more, and may succeed.
+pub(crate) fn worth_a_second_try() -> [Fault; 6] {
+    [
+        Fault::Reset,
+        Fault::Close,
+        Fault::HalfAnswer,
+        Fault::server_error(),
+        Fault::block_page(503),
+        Fault::answer_lost(),
+    ]
+}
+
 /// What means the same at every step.
 pub(crate) fn rows_of_any_step(app: &TestApp) -> Vec<Row> {
     let mut rows = rate_limits(app);

@@ -2,7 +2,7 @@
 
 use discogs_sandbox::{Fault, Step};
 
-use super::rows::{Row, rows_of_any_step};
+use super::rows::{Row, rows_of_any_step, worth_a_second_try};
 use super::{CREDENTIALS_REJECTED, RATE_LIMITED, UNAVAILABLE, assert_refusal, calls};
 use crate::harness::{Setup, TestApp, on_both_compositions, on_both_setups};
 
@@ -43,15 +43,7 @@ async fn each_failure_has_its_answer(app: TestApp) {
 
 async fn a_second_try_may_succeed(app: TestApp) {
     let alice = app.user("alice").await;
-    let faults = [
-        Fault::Reset,
-        Fault::Close,
-        Fault::HalfAnswer,
-        Fault::server_error(),
-        Fault::block_page(503),
-        Fault::answer_lost(),
-    ];
-    for (number, fault) in faults.into_iter().enumerate() {
+    for (number, fault) in worth_a_second_try().into_iter().enumerate() {
         app.sandbox.order(Step::RequestToken, fault);
         alice.start().await;
         assert_eq!(calls(&app, Step::RequestToken), 2 * (number + 1));

@@ -357,17 +357,6 @@ impl TestApp {
     }
 }
 
-/// Waits until the service at a health port says that it is healthy.
-pub(crate) async fn until_healthy(client: &reqwest::Client, health_url: &str) {
-    let health = format!("{health_url}/health");
-    let wait = async {
-        while !client.get(&health).send().await.is_ok_and(|health| health.status() == 200) {
-            tokio::task::yield_now().await;
-        }
-    };
-    assert!(tokio::time::timeout(START_TIME, wait).await.is_ok(), "{health} is not healthy");
-}
-
 /// A client for tests; one that speaks TLS must be told how, even if it never does.
 pub(crate) fn http_client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();

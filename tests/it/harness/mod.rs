@@ -11,7 +11,7 @@ pub(crate) mod wire;
 
 pub(crate) use actor::{Actor, PASSWORD};
 pub(crate) use answer::Answer;
-pub(crate) use app::{Composition, Setup, TestApp, TestStores, http_client, until_healthy};
+pub(crate) use app::{Composition, Setup, TestApp, TestStores};
 pub(crate) use opened::{Opened, on_both_stores, redis_connection};
 pub(crate) use program::{Outcome, Program, free_port};
 pub(crate) use proxy::Proxy;
