@@ -10,6 +10,9 @@ use std::time::{Duration, SystemTime};
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 
+/// `0001-01-01T00:00:00Z`
+const YEAR_1: i64 = -62_135_596_800 * MICROSECONDS_PER_SECOND;
+
 /// A moment in UTC, in microseconds since the Unix epoch: as precise as PostgreSQL keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
@@ -88,16 +91,18 @@ impl Timestamp {
 
 /// RFC 3339 in UTC with microseconds: `2026-01-31T09:30:00.000000+00:00`.
 ///
-/// A moment outside the years -9999 to 9999, such as PostgreSQL's `infinity`, is shown as the
-/// nearest one inside.
+/// A moment outside the years 1 to 9999, which RFC 3339 can't write, is shown as the nearest one
+/// inside; PostgreSQL's `infinity` is one.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = jiff::Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 {
-            jiff::Timestamp::MIN
-        } else {
-            jiff::Timestamp::MAX
-        });
-        write!(f, "{}", moment.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00"))
+        if self.0 < YEAR_1 {
+            return f.write_str("0001-01-01T00:00:00.000000+00:00");
+        }
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(moment) => write!(f, "{}", moment.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00")),
+            // The library leaves out the last hours of 9999 for the sake of time zones.
+            Err(_) => f.write_str("9999-12-31T23:59:59.999999+00:00"),
+        }
     }
 }
 
@@ -142,8 +147,12 @@ mod tests {
 
     #[test]
     fn a_timestamp_out_of_range_is_shown_as_the_nearest_one() {
-        assert!(Timestamp::from_microseconds(i64::MAX).to_string().starts_with("9999-12-30"));
-        assert!(Timestamp::from_microseconds(i64::MIN).to_string().starts_with("-9999-"));
+        let shown = |microseconds| Timestamp::from_microseconds(microseconds).to_string();
+        assert_eq!(shown(i64::MAX), "9999-12-31T23:59:59.999999+00:00");
+        assert_eq!(shown(i64::MIN), "0001-01-01T00:00:00.000000+00:00");
+        assert_eq!(shown(super::YEAR_1), "0001-01-01T00:00:00.000000+00:00");
+        assert_eq!(shown(super::YEAR_1 - 1), "0001-01-01T00:00:00.000000+00:00");
+        assert_eq!(shown(super::YEAR_1 + 1), "0001-01-01T00:00:00.000001+00:00");
     }
 
     #[test]

@@ -122,6 +122,32 @@ pub enum Warning {
     Alarming(String),
 }
 
+impl Warning {
+    /// What is wrong with a secret that signs access tokens; `name` says where it stands.
+    pub(crate) fn of_weak_secret(name: &str, secret: &SecretString) -> Option<Self> {
+        if secret.expose_secret() == EXAMPLE_SECRET {
+            return Some(Self::Alarming(format!(
+                "{name} is the example from the documentation: anybody can make access tokens \
+                 for any user; set a random one, the same in every service that checks them"
+            )));
+        }
+        let is_short = secret.expose_secret().len() < LEAST_SECRET_BYTES;
+        is_short.then(|| {
+            Self::Careful(format!(
+                "{name} is shorter than {LEAST_SECRET_BYTES} bytes and could be guessed"
+            ))
+        })
+    }
+
+    /// Writes the warning to the log.
+    pub(crate) fn log(&self) {
+        match self {
+            Self::Careful(what) => tracing::warn!("⚠️ {what}"),
+            Self::Alarming(what) => tracing::error!("❌ {what}"),
+        }
+    }
+}
+
 impl Config {
     /// Reads the whole configuration.
     ///
@@ -175,24 +201,17 @@ impl Config {
 fn read_jwt_secret_key(reader: &mut Reader<'_>) -> Option<SecretString> {
     let secret = reader.secret("JWT_SECRET_KEY");
     match &secret {
-        Some(secret) if secret.expose_secret() == EXAMPLE_SECRET => {
-            reader.warn(Warning::Alarming(
-                "JWT_SECRET_KEY is the example from the documentation: anybody can make access \
-                 tokens for any user; set a random one, the same in every service that checks them"
-                    .to_owned(),
-            ));
-        }
-        Some(secret) if secret.expose_secret().len() < LEAST_SECRET_BYTES => {
-            reader.warn(Warning::Careful(format!(
-                "JWT_SECRET_KEY is shorter than {LEAST_SECRET_BYTES} bytes and could be guessed"
-            )));
+        Some(secret) => {
+            if let Some(warning) = Warning::of_weak_secret("JWT_SECRET_KEY", secret) {
+                reader.warn(warning);
+            }
         }
         None if !stores::asking_for_servers(reader).is_empty() => reader.missing(
             "JWT_SECRET_KEY",
             "is needed with PostgreSQL: every replica and Curator check tokens with it",
             "the output of `openssl rand -hex 32`",
         ),
-        Some(_) | None => {}
+        None => {}
     }
     secret
 }
@@ -294,17 +313,22 @@ fn parse_origins(value: &str) -> Result<CorsOrigins, String> {
     if origins.is_empty() {
         return Err("names no origin".to_owned());
     }
-    let as_browsers_write_it = |origin: &&str| {
-        let url = Url::parse(origin).map_err(|error| format!("`{origin}`: {error}"))?;
+    if origins.contains(&"*") {
+        return Err("`*` means any origin and stands alone".to_owned());
+    }
+    let as_browsers_write_it = |(place, origin): (usize, &&str)| {
+        let place = place + 1;
+        let url = Url::parse(origin).map_err(|error| format!("origin {place}: {error}"))?;
         let serialized = url.origin().ascii_serialization();
         let is_one = url.origin().is_tuple() && !origin.contains('*');
         if is_one && serialized == origin.trim_end_matches('/').to_lowercase() {
             Ok(serialized)
         } else {
-            Err(format!("`{origin}` is not an origin: scheme, host and port, nothing else"))
+            Err(format!("origin {place} is more or less than scheme, host and port"))
         }
     };
-    origins.iter().map(as_browsers_write_it).collect::<Result<_, _>>().map(CorsOrigins::Only)
+    let origins = origins.iter().enumerate().map(as_browsers_write_it);
+    origins.collect::<Result<_, _>>().map(CorsOrigins::Only)
 }
 
 fn parse_level(value: &str) -> Result<LogLevel, String> {

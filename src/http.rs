@@ -5,6 +5,7 @@
 
 mod admin;
 mod auth;
+mod body;
 mod cors;
 mod envelope;
 mod error;

@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use discogsography_token::Key;
 use oauth1::Consumer;
@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::clock::{self, Clock};
-use crate::config::{Config, Migrations, Stores, Warning};
+use crate::config::{Config, Migrations, Stores};
 use crate::connect::Connect;
 use crate::discogs::Discogs;
 use crate::http::{self, App, AppState, Health, Phase};
@@ -33,7 +33,7 @@ use crate::telemetry::chain;
 pub use secret::SecretError;
 pub use stores::{LockError, OpenedStores, open_stores};
 
-/// How long requests under way may go on after the service was told to stop.
+/// How long requests and finishes under way may go on after the service was told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 
 /// Between two tries to prepare the storage.
@@ -139,11 +139,12 @@ pub async fn run(
 
     shutdown.await;
     info!("🔧 Stopping: requests under way may end, new ones are not taken");
+    let until = Instant::now() + DRAIN_TIME;
     phase.drain();
     prepare.abort();
     drop(stop_api);
     let _ = api.await;
-    drain_finishes(&app.connect.finishes).await;
+    drain_finishes(&app.connect.finishes, until).await;
     stores.storage.close().await;
     drop(stop_health);
     let _ = tokio::task::spawn_blocking(move || health.join()).await;
@@ -206,10 +207,7 @@ fn announce(config: &Config, listeners: &Listeners) {
     let (api, health) = (address(&listeners.api), address(&listeners.health));
     info!(api, health, "🚀 Listening");
     for warning in &config.warnings {
-        match warning {
-            Warning::Careful(what) => warn!("⚠️ {what}"),
-            Warning::Alarming(what) => error!("❌ {what}"),
-        }
+        warning.log();
     }
 }
 
@@ -265,9 +263,9 @@ fn report_not_prepared(error: &StorageError, problem: &str) {
     }
 }
 
-async fn drain_finishes(finishes: &TaskTracker) {
+async fn drain_finishes(finishes: &TaskTracker, until: Instant) {
     finishes.close();
-    if tokio::time::timeout(DRAIN_TIME, finishes.wait()).await.is_err() {
+    if tokio::time::timeout_at(until.into(), finishes.wait()).await.is_err() {
         warn!("⚠️ A Discogs connection that was being finished was cut off");
     }
 }

@@ -22,6 +22,9 @@ pub(super) async fn health(environment: &Environment) -> anyhow::Result<()> {
     let answer =
         answer.with_context(|| format!("no service answers at http://{address}/health"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    if !head.starts_with("HTTP/1.") {
+        anyhow::bail!("what answers at http://{address}/health is not this service");
+    }
     say(body)?;
     if head.split(' ').nth(1) != Some("200") {
         anyhow::bail!("the service at http://{address}/health is not healthy");

@@ -1,6 +1,7 @@
 //! The variables as they stand, and the ways of reading one of them.
 //!
-//! An empty variable counts as not set. A secret may stand in a file that `NAME_FILE` names.
+//! An empty variable counts as not set; one of nothing but blanks is a mistake. A secret may stand
+//! in a file that `NAME_FILE` names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -64,8 +65,13 @@ impl<'a> Reader<'a> {
     pub(super) fn new(environment: &'a Environment) -> Self {
         let mut reader = Self { environment, problems: Vec::new(), warnings: Vec::new() };
         for name in &environment.not_unicode {
-            if super::VARIABLES.iter().any(|variable| variable.is_named(name)) {
+            if is_ours(name) {
                 reader.problem(name, "is not valid UTF-8", "plain text");
+            }
+        }
+        for (name, value) in &environment.variables {
+            if is_ours(name) && is_blank(value) {
+                reader.problem(name, "is blank: give it a value, or leave it out", "plain text");
             }
         }
         reader
@@ -78,9 +84,9 @@ impl<'a> Reader<'a> {
         variables.keys().chain(not_unicode).map(String::as_str).filter(is_meant).collect()
     }
 
-    /// A variable as it stands.
+    /// A variable as it stands; a blank one was told of already.
     pub(super) fn text(&self, name: &str) -> Option<&'a str> {
-        self.environment.get(name)
+        self.environment.get(name).filter(|value| !is_blank(value))
     }
 
     /// A variable through `parse`, whose error follows the value in a sentence.
@@ -90,13 +96,11 @@ impl<'a> Reader<'a> {
         example: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let value = self.environment.get(name)?;
-        match parse(value.trim()) {
+        let value = self.text(name)?.trim();
+        match parse(value) {
             Ok(parsed) => Some(parsed),
             Err(what) => {
-                // What stands before an `@` may be a password.
-                let is_shown = !value.contains('@');
-                let value = if is_shown { format!("`{value}`") } else { "(not shown)".to_owned() };
+                let value = shown(value, !may_hold_a_password(value));
                 self.problem(name, format!("{value}: {what}"), example);
                 None
             }
@@ -111,8 +115,8 @@ impl<'a> Reader<'a> {
     /// The same for what is no secret but may stand in a file too.
     pub(super) fn secret_text(&mut self, name: &str) -> Option<String> {
         let file_name = format!("{name}_FILE");
-        let value = self.environment.get(name);
-        let Some(path) = self.environment.get(&file_name) else {
+        let value = self.text(name);
+        let Some(path) = self.text(&file_name) else {
             return value.map(str::to_owned);
         };
         if value.is_some() {
@@ -124,14 +128,16 @@ impl<'a> Reader<'a> {
             return None;
         }
         let example = format!("/run/secrets/{}", name.to_lowercase());
+        // Somebody may have put the secret itself where its path belongs.
+        let shown = shown(path, ["/", "./", "../"].iter().any(|root| path.starts_with(root)));
         match fs::read_to_string(PathBuf::from(path)) {
             Ok(content) if content.trim().is_empty() => {
-                self.problem(&file_name, format!("`{path}`: the file is empty"), &example);
+                self.problem(&file_name, format!("{shown}: the file is empty"), &example);
                 None
             }
             Ok(content) => Some(content.trim().to_owned()),
             Err(error) => {
-                self.problem(&file_name, format!("`{path}` can't be read: {error}"), &example);
+                self.problem(&file_name, format!("{shown} can't be read: {error}"), &example);
                 None
             }
         }
@@ -175,4 +181,21 @@ impl<'a> Reader<'a> {
         self.problems.sort_by_key(place);
         Err(ConfigError::new(self.problems))
     }
+}
+
+fn is_ours(name: &str) -> bool {
+    super::VARIABLES.iter().any(|variable| variable.is_named(name))
+}
+
+fn is_blank(value: &str) -> bool {
+    value.trim().is_empty()
+}
+
+/// Whether a value looks like `user:password@host`, `user:password:host` or the like.
+fn may_hold_a_password(value: &str) -> bool {
+    value.contains('@') || value.replacen("://", "", 1).matches(':').count() > 1
+}
+
+fn shown(value: &str, may_be_shown: bool) -> String {
+    if may_be_shown { format!("`{value}`") } else { "(not shown)".to_owned() }
 }

@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+use redis::IntoConnectionInfo as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -182,18 +183,32 @@ fn parse_address(value: &str) -> Result<(String, u16), String> {
 
 fn read_redis_url(reader: &mut Reader<'_>) -> Option<SecretString> {
     let url = reader.secret_text("REDIS_URL")?;
-    let is_redis = Url::parse(url.trim()).is_ok_and(|url| {
+    match check_redis_url(url.trim()) {
+        Ok(()) => Some(url.trim().into()),
+        // The URL may carry a password, so the value is not shown.
+        Err(what) => {
+            reader.problem("REDIS_URL", what, REDIS_URL_EXAMPLE);
+            None
+        }
+    }
+}
+
+/// Checks what the library would refuse, or send to the server as it is.
+fn check_redis_url(url: &str) -> Result<(), &'static str> {
+    let is_redis = Url::parse(url).is_ok_and(|url| {
         matches!(url.scheme(), "redis" | "rediss")
             && url.host_str().is_some_and(|host| !host.is_empty())
     });
-    if is_redis {
-        return Some(url.trim().into());
+    if !is_redis {
+        return Err("is not a URL that begins with redis:// or rediss:// and names a host");
     }
-    // The URL may carry a password, so the value is not shown.
-    reader.problem(
-        "REDIS_URL",
-        "is not a URL that begins with redis:// or rediss:// and names a host",
-        REDIS_URL_EXAMPLE,
-    );
-    None
+    let info = url.into_connection_info().map_err(|_| {
+        "is not a URL that Redis clients know: a host and port, a user and password, the number \
+         of a database, and nothing else"
+    })?;
+    if i32::try_from(info.redis_settings().db()).is_ok_and(|number| number >= 0) {
+        Ok(())
+    } else {
+        Err("names a database that is no number from 0 on")
+    }
 }

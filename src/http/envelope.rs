@@ -14,9 +14,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tracing::{debug, error, info, warn};
 
-use super::AppState;
 use super::error::{ApiError, Report};
 use super::extract::UserOfRequest;
+use super::{AppState, body};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -64,9 +64,14 @@ pub(super) async fn envelope(
         user: UserOfRequest::default(),
         begun: Instant::now(),
     };
-    let is_api = request.uri().path().starts_with("/api/");
+    let path = request.uri().path();
+    let is_api = path == "/api" || path.starts_with("/api/");
+    let rest = body::lend(&mut request);
     request.extensions_mut().insert(line.user.clone());
     let mut response = catch_panic(next.run(request)).await;
+    if let Some(rest) = rest {
+        rest.drop_it().await;
+    }
     let headers = response.headers_mut();
     headers.extend(HEADERS);
     if is_api {

@@ -1,28 +1,17 @@
 //! Where a request becomes somebody, and its body something: the only extractors there are.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use http_body_util::BodyExt as _;
 use uuid::Uuid;
 
-use super::AppState;
 use super::error::ApiError;
 use super::input::{self, Input};
+use super::{AppState, body};
+
 use crate::model::User;
-
-/// The largest body that is read.
-const BODY_LENGTH: usize = 64 * 1024;
-
-/// Of a larger body so much is read and dropped, so that the client gets to read the answer.
-const DROPPED_LENGTH: usize = 1024 * 1024;
-
-/// A body that takes longer is cut off.
-const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// Whoever holds the access token that came with the request, loaded and active.
 pub(super) struct CurrentUser(pub(super) User);
@@ -73,11 +62,13 @@ impl<T: Input> FromRequest<AppState> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
-        let is_json = is_json(request.headers());
-        let body = read_body(request.into_body()).await?;
-        if !is_json {
+        if body::is_too_large(request.body()) {
+            return Err(ApiError::BodyTooLarge);
+        }
+        if !is_json(request.headers()) {
             return Err(ApiError::NotJson);
         }
+        let body = body::read(request.into_body()).await?;
         input::read(&body).map(Self).map_err(ApiError::InvalidInput)
     }
 }
@@ -112,35 +103,4 @@ fn is_json(headers: &HeaderMap) -> bool {
     let essence = essence.trim().to_ascii_lowercase();
     essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"))
-}
-
-async fn read_body(body: Body) -> Result<Vec<u8>, ApiError> {
-    let mut read = Vec::new();
-    let outcome = tokio::time::timeout(BODY_TIME, collect(body, &mut read)).await;
-    if read.len() > BODY_LENGTH {
-        return Err(ApiError::BodyTooLarge);
-    }
-    match outcome {
-        Ok(Ok(())) => Ok(read),
-        // Cut off by the client, or by us after a time.
-        Ok(Err(_)) | Err(_) => Err(ApiError::InvalidInput(input::json_invalid(read.len()))),
-    }
-}
-
-/// Reads what comes; of a body that is too large only its beginning is kept.
-async fn collect(mut body: Body, read: &mut Vec<u8>) -> Result<(), axum::Error> {
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(chunk) = frame?.into_data() else {
-            continue;
-        };
-        length += chunk.len();
-        if length > DROPPED_LENGTH {
-            break;
-        }
-        if read.len() <= BODY_LENGTH {
-            read.extend_from_slice(&chunk);
-        }
-    }
-    Ok(())
 }

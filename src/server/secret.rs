@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tracing::info;
 
-use crate::config::{Config, Stores};
+use crate::config::{Config, Stores, Warning};
 use crate::private_files;
 use crate::random::Random;
 
@@ -51,7 +51,14 @@ pub(super) fn read_or_make(config: &Config, random: &Random) -> Result<SecretStr
 fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
     match fs::read_to_string(path) {
         Ok(text) if text.trim().is_empty() => Err(SecretError::Empty(path.to_owned())),
-        Ok(text) => Ok(Some(text.trim().into())),
+        Ok(text) => {
+            private_files::close_to_others(path);
+            let secret = text.trim().into();
+            if let Some(weak) = Warning::of_weak_secret(&path.display().to_string(), &secret) {
+                weak.log();
+            }
+            Ok(Some(secret))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(SecretError::Unusable { verb: "read", path: path.to_owned(), source }),
     }

@@ -68,7 +68,10 @@ fn make_file(path: &Path) -> Result<(), SqliteError> {
     }
     match private_files::options().create_new(true).open(path) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            private_files::close_to_others(path);
+            Ok(())
+        }
         Err(error) => Err(cannot_open(path)(error)),
     }
 }

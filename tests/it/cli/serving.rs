@@ -1,6 +1,7 @@
 //! `serve` and `health`: starting, being the only one, telling how it is, and ending.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -120,6 +121,22 @@ fn a_service_that_is_not_healthy_fails_the_command_health() {
 }
 
 #[test]
+fn what_is_no_service_is_not_healthy() {
+    let program = Program::new();
+    let port = program.variable("API_HEALTH_PORT").parse().unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let other = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"SSH-2.0 200 ready\r\n\r\n").unwrap();
+    });
+    let outcome = program.run(&["health"]);
+    other.join().unwrap();
+    let error =
+        format!("error: what answers at http://127.0.0.1:{port}/health is not this service");
+    assert_failed(&outcome, 1, &error);
+}
+
+#[test]
 fn either_signal_ends_the_service_in_good_order() {
     for signal in ["TERM", "INT"] {
         let program = Program::new();
@@ -161,6 +178,34 @@ async fn what_is_kept_can_be_read_by_its_owner_alone() {
     }
     assert_eq!(mode(program.data("")), 0o700);
     drop(service);
+}
+
+#[test]
+fn what_was_open_to_others_is_closed_to_them() {
+    let program = Program::new();
+    drop(program.serve(&["serve"]));
+    let files = [program.data("discogsography.db"), program.data("jwt-secret")];
+    for file in &files {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let ended = program.serve(&["serve"]).end("TERM");
+    for file in &files {
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+    }
+    let told = ended.stderr.matches("🔧 Others could read a file of ours").count();
+    assert_eq!(told, 2, "{}", ended.stderr);
+}
+
+#[test]
+fn a_kept_secret_that_is_weak_is_warned_about() {
+    let program = Program::new();
+    fs::create_dir(program.data("")).unwrap();
+    let path = program.data("jwt-secret");
+    fs::write(&path, "too-short-a-secret").unwrap();
+    let ended = program.serve(&["serve"]).end("TERM");
+    let warning = format!("⚠️ {} is shorter than 32 bytes and could be guessed", path.display());
+    assert!(ended.stderr.contains(&warning), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("too-short-a-secret"), "{}", ended.stderr);
 }
 
 #[test]

@@ -182,9 +182,19 @@ fn redis_is_given_by_its_url() {
         let config = loaded(&variables);
         assert_eq!(servers(&config).1.address(), address);
     }
-    for url in
-        ["cache:6379", "http://cache", "redis://", "redis:///0", "redis", "unix:///run/redis"]
-    {
+    for url in [
+        "cache:6379",
+        "http://cache",
+        "redis://",
+        "redis:///0",
+        "redis",
+        "unix:///run/redis",
+        "redis://cache/abc",
+        "redis://cache/-1",
+        "redis://cache/99999999999",
+        "redis://cache?protocol=zzz",
+        "redis://%ff:s3cret@cache",
+    ] {
         let mut variables = WHOLE;
         variables[4].1 = url;
         assert_eq!(names_of_problems(&variables), ["REDIS_URL"], "{url}");

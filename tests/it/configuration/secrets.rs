@@ -111,6 +111,17 @@ fn a_file_that_can_not_be_read_is_refused() {
 }
 
 #[test]
+fn a_blank_variable_is_refused() {
+    let problem = " is blank: give it a value, or leave it out (for example: plain text)";
+    for variable in VARIABLES {
+        let problems = super::problems(&[(variable.name, " \t")]);
+        let sentence = format!("{}{problem}", variable.name);
+        let of_it: Vec<_> = problems.iter().filter(|(name, _)| name == variable.name).collect();
+        assert_eq!(of_it, [&(variable.name.to_owned(), sentence)]);
+    }
+}
+
+#[test]
 fn a_weak_secret_is_warned_about() {
     let warnings = |secret: &str| loaded(&[("JWT_SECRET_KEY", secret)]).warnings;
     let short = "JWT_SECRET_KEY is shorter than 32 bytes and could be guessed".to_owned();
@@ -142,13 +153,22 @@ fn debug_shows_no_secret() {
 fn no_problem_shows_a_secret() {
     let (_folder, path) = file("http://:s3cret@cache");
     let path = path.to_str().unwrap();
-    let wrong: [&[(&str, &str)]; 6] = [
+    let wrong: [&[(&str, &str)]; 14] = [
         &[("POSTGRES_PASSWORD", "s3cret"), ("JWT_SECRET_KEY", "s3cret")],
         &[("REDIS_URL", "http://:s3cret@cache")],
         &[("REDIS_URL_FILE", path)],
         &[("DATABASE_URL", "postgres://digger:s3cret@db")],
         &[("POSTGRES_ADDRESS", "postgres://digger:s3cret@db/discogsography")],
         &[("DISCOGS_API_URL", "https://digger:s3cret@discogs.example.com")],
+        // Put where something else belongs.
+        &[("POSTGRES_PASSWORD_FILE", "s3cret")],
+        &[("JWT_SECRET_KEY_FILE", "s3cret/with/slashes")],
+        &[("POSTGRES_ADDRESS", "digger:s3cret:db")],
+        &[("DISCOGS_API_URL", "https:digger:s3cret")],
+        &[("DISCOGS_WEB_URL", "ftp://digger:s3cret@discogs.example.com")],
+        &[("CORS_ORIGINS", "https://a.b,https://digger:s3cret@c.d")],
+        &[("REDIS_URL", "redis://:s3cret@cache/abc")],
+        &[("REDIS_URL", "redis://cache/s3cret")],
     ];
     for variables in wrong {
         let error = load(variables).unwrap_err();

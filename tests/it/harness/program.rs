@@ -139,6 +139,10 @@ impl Program {
         let mut command = Command::new(&self.path);
         command.args(arguments).current_dir(self.folder()).env_clear();
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        // Where a program that is measured says which of its lines were run.
+        if let Some(profile) = std::env::var_os("LLVM_PROFILE_FILE") {
+            command.env("LLVM_PROFILE_FILE", profile);
+        }
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

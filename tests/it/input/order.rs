@@ -25,14 +25,14 @@ async fn send_the_worst(actor: &Actor, method: Method, path: &str) -> Answer {
     send(request.body(vec![b'{'; 64 * 1024 + 1])).await
 }
 
-/// Announces the same without sending it, where it must be refused before it is read.
+/// Announces more than is ever read without sending it, so that waiting for it would show.
 async fn announce_the_worst(
     app: &TestApp,
     token: Option<&str>,
     method: &str,
     path: &str,
 ) -> Answer {
-    let length = (64 * 1024 + 1).to_string();
+    let length = (2 * 1024 * 1024).to_string();
     let authorization = format!("Bearer {}", token.unwrap_or_default());
     let mut headers = vec![("Content-Type", "text/plain"), ("Content-Length", &length)];
     headers.extend(token.map(|_| ("Authorization", authorization.as_str())));

@@ -12,6 +12,8 @@ on_both_compositions!(
     a_body_of_64_kib_is_read_and_one_byte_more_is_not,
     a_body_in_chunks_is_measured_like_any_other,
     who_sends_far_too_much_gets_to_read_the_answer,
+    who_is_refused_for_another_reason_gets_to_read_the_answer,
+    what_is_wrong_with_the_head_is_said_before_the_body_comes,
     only_json_is_taken,
     json_goes_by_many_names,
 );
@@ -67,6 +69,39 @@ async fn who_sends_far_too_much_gets_to_read_the_answer(app: TestApp) {
     request.extend(chunked(&body, 4096));
     assert_too_large(&exchange(&app.url, &request).await);
     assert_eq!(app.anonymous().register("a@example.com", PASSWORD).await.status, 201);
+}
+
+/// A connection that is closed while its client sends loses the answer, now and then: so often.
+async fn who_is_refused_for_another_reason_gets_to_read_the_answer(app: TestApp) {
+    let body = vec![b' '; 500_000];
+    let length = body.len().to_string();
+    let bearer = format!("Bearer {}", app.user("alice").await.token.unwrap());
+    for (method, path, authorization, status) in [
+        ("POST", "/api/nowhere", "", 404),
+        ("PUT", "/api/auth/register", "", 405),
+        ("PUT", "/api/admin/config/discogs_consumer_key", "", 401),
+        ("PUT", "/api/admin/config/discogs_consumer_key", bearer.as_str(), 403),
+        ("DELETE", "/api/oauth/revoke/discogs", bearer.as_str(), 200),
+    ] {
+        let mut headers = vec![("Content-Type", "text/plain"), ("Content-Length", &length)];
+        headers.extend((!authorization.is_empty()).then_some(("Authorization", authorization)));
+        let mut request = head(method, path, &headers).into_bytes();
+        request.extend(&body);
+        for _ in 0..20 {
+            assert_eq!(exchange(&app.url, &request).await.status, status, "{method} {path}");
+        }
+    }
+}
+
+/// Only the head is sent: an answer that waited for the body would be another one.
+async fn what_is_wrong_with_the_head_is_said_before_the_body_comes(app: TestApp) {
+    let announce = async |content_type, length| {
+        let headers = [("Content-Type", content_type), ("Content-Length", length)];
+        let request = head("POST", "/api/auth/register", &headers);
+        exchange(&app.url, request.as_bytes()).await
+    };
+    assert_too_large(&announce("application/json", "65537").await);
+    assert_eq!(announce("text/plain", "65536").await.status, 415);
 }
 
 /// Registers somebody with a body of this content type.

@@ -1,0 +1,138 @@
+//! The body of a request: bounded in length and time, and taken off the wire before the answer.
+//!
+//! A server that answers and closes while its client still sends resets the connection, and the
+//! client may lose the answer. So what no handler has read is read and dropped first, up to a
+//! bound beyond which nobody sends by mistake.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::http::header;
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::oneshot;
+
+use super::error::ApiError;
+use super::input;
+
+/// The largest body that is read.
+const LENGTH: usize = 64 * 1024;
+
+/// A body that takes longer is cut off.
+const TIME: Duration = Duration::from_secs(10);
+
+/// Of what nobody reads so much is dropped, within this time.
+const DROPPED_LENGTH: u64 = 1024 * 1024;
+const DROPPED_TIME: Duration = Duration::from_secs(2);
+
+/// A body that comes back with what was not read of it.
+struct Lent {
+    body: Body,
+    has_ended: bool,
+    back: Option<oneshot::Sender<Body>>,
+}
+
+/// What comes back of a body once its handler is done with it.
+pub(super) struct Rest(oneshot::Receiver<Body>);
+
+/// Lends the request's body to its handler; `None` where there is nothing to come back.
+pub(super) fn lend(request: &mut Request) -> Option<Rest> {
+    let is_empty = request.body().is_end_stream();
+    let is_hopeless = request.body().size_hint().lower() > DROPPED_LENGTH;
+    // Such a client sends its body only when it is asked to (RFC 9110 section 10.1.1).
+    let is_waiting = request.headers().contains_key(header::EXPECT);
+    if is_empty || is_hopeless || is_waiting {
+        return None;
+    }
+    let (back, rest) = oneshot::channel();
+    let body = std::mem::take(request.body_mut());
+    *request.body_mut() = Body::new(Lent { body, has_ended: false, back: Some(back) });
+    Some(Rest(rest))
+}
+
+impl Rest {
+    /// Reads and drops what was not read.
+    pub(super) async fn drop_it(mut self) {
+        let Ok(mut body) = self.0.try_recv() else {
+            return;
+        };
+        let all = async {
+            let mut length = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                length += frame.data_ref().map_or(0, |chunk| chunk.len() as u64);
+                if length > DROPPED_LENGTH {
+                    return;
+                }
+            }
+        };
+        // A client that sends this slowly has to do without the answer.
+        let _ = tokio::time::timeout(DROPPED_TIME, all).await;
+    }
+}
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.has_ended |= matches!(frame, Poll::Ready(None | Some(Err(_))));
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(back) = self.back.take().filter(|_| !self.has_ended) {
+            // Nobody waits for it when the client has gone.
+            let _ = back.send(std::mem::take(&mut self.body));
+        }
+    }
+}
+
+/// Whether a body says in its head that it is too large.
+pub(super) fn is_too_large(body: &Body) -> bool {
+    body.size_hint().lower() > LENGTH as u64
+}
+
+/// Reads a whole body.
+pub(super) async fn read(mut body: Body) -> Result<Vec<u8>, ApiError> {
+    let mut read = Vec::new();
+    let all = async {
+        while let Some(frame) = body.frame().await {
+            if let Some(chunk) = frame.map_err(|_| Cut::Off)?.data_ref() {
+                if read.len() + chunk.len() > LENGTH {
+                    return Err(Cut::TooLarge);
+                }
+                read.extend_from_slice(chunk);
+            }
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(TIME, all).await.unwrap_or(Err(Cut::Off)) {
+        Ok(()) => Ok(read),
+        Err(Cut::TooLarge) => Err(ApiError::BodyTooLarge),
+        Err(Cut::Off) => Err(ApiError::InvalidInput(input::json_invalid(read.len()))),
+    }
+}
+
+/// Why a body was not read to its end.
+enum Cut {
+    TooLarge,
+    /// By the client, or by us after a time.
+    Off,
+}
