@@ -96,7 +96,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
 /// Says what failed; [`exit_code`] gives the code that belongs to it.
 pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         match cli.command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
             Command::Serve(arguments) => serve::serve(&arguments, environment).await,
             Command::Sandbox(arguments) => sandbox::sandbox(&arguments).await,
@@ -107,7 +107,9 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             }
             Command::Health => health::health(environment).await,
         }
-    })
+    });
+    telemetry::flush();
+    ended
 }
 
 /// The exit code of a failed command.

@@ -20,9 +20,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::header;
-use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{MethodRouter, get, post, put};
 use discogsography_token::Key;
 
 use crate::clock::Clock;
@@ -31,8 +30,10 @@ use crate::connect::Connect;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::storage::Storage;
+use cors::Cors;
 use error::ApiError;
 
+pub use envelope::Port;
 pub use health::{Health, Phase, Stage};
 
 /// What every handler can reach.
@@ -88,9 +89,24 @@ impl Deref for AppState {
     }
 }
 
-/// The routes of the API's port.
-pub fn api(app: AppState) -> Router {
-    let routes = Router::new()
+/// Routes, with their templates for whoever needs to name one.
+#[derive(Default)]
+struct Routes {
+    router: Router<AppState>,
+    templates: Vec<&'static str>,
+}
+
+impl Routes {
+    fn route(mut self, template: &'static str, methods: MethodRouter<AppState>) -> Self {
+        self.templates.push(template);
+        Self { router: self.router.route(template, methods), ..self }
+    }
+}
+
+/// The API's port.
+#[must_use]
+pub fn api(app: AppState) -> Port {
+    let routes = health_routes()
         .route("/api/auth/register", post(auth::register))
         .route("/api/auth/login", post(auth::login))
         .route("/api/auth/me", get(auth::me))
@@ -102,34 +118,22 @@ pub fn api(app: AppState) -> Router {
         .route("/api/oauth/status/discogs", get(oauth::status))
         .route("/api/oauth/revoke/discogs", axum::routing::delete(oauth::revoke))
         .route("/api/admin/config", get(admin::list))
-        .route("/api/admin/config/{key}", put(admin::put).delete(admin::delete))
-        .merge(health_routes());
-    let cors = Arc::new(cors::Cors::new(&app.cors_origins));
-    let routes = refuse_the_rest(routes).layer(from_fn(cors::preflight));
-    finish(routes, app).layer(from_fn_with_state(cors, cors::cors))
+        .route("/api/admin/config/{key}", put(admin::put).delete(admin::delete));
+    let cors = Cors::new(&app.cors_origins);
+    Port::new(app, routes, Some(cors))
 }
 
-/// The routes of the health port, which serves nothing else.
-pub fn health_only(app: AppState) -> Router {
-    finish(refuse_the_rest(health_routes()), app)
+/// The health port, which serves nothing else.
+#[must_use]
+pub fn health_only(app: AppState) -> Port {
+    Port::new(app, health_routes(), None)
 }
 
-fn health_routes() -> Router<AppState> {
-    Router::new()
+fn health_routes() -> Routes {
+    Routes::default()
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
-}
-
-fn refuse_the_rest(routes: Router<AppState>) -> Router<AppState> {
-    routes
-        .fallback(async || ApiError::NotFound)
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-}
-
-/// Adds what every answer goes through.
-fn finish(routes: Router<AppState>, app: AppState) -> Router {
-    routes.layer(from_fn_with_state(app.clone(), envelope::envelope)).with_state(app)
 }
 
 /// The answer to a method that would start something, or that the route does not know.

@@ -7,7 +7,7 @@
 mod stored;
 mod workers;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -17,6 +17,9 @@ use crate::model::NewPassword;
 use crate::random::Random;
 use stored::StoredHash;
 use workers::Workers;
+
+/// As many as the Python service's hashes have.
+const ITERATIONS: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
 
 /// Hashes and checks passwords.
 #[derive(Debug)]
@@ -47,8 +50,9 @@ impl Passwords {
     ///
     /// Where the operating system gives no more threads.
     pub fn start(workers: NonZeroUsize, random: Random) -> std::io::Result<Self> {
-        let decoy = StoredHash::new(random.bytes(), random.bytes());
-        Ok(Self { workers: Workers::start(workers)?, random, decoy })
+        let salt = random.bytes::<{ StoredHash::SALT_LENGTH }>().to_vec();
+        let decoy = StoredHash { salt, key: random.bytes().into() };
+        Ok(Self { workers: Workers::start(workers, ITERATIONS)?, random, decoy })
     }
 
     /// Hashes a new password with a fresh salt.
@@ -58,9 +62,9 @@ impl Passwords {
     /// See [`PasswordError`].
     pub async fn hash(&self, password: NewPassword) -> Result<SecretString, PasswordError> {
         let password = password.into_secret();
-        let salt = self.random.bytes::<{ StoredHash::SALT_LENGTH }>();
-        let hash = move || StoredHash::derive(password.expose_secret(), &salt).to_text();
-        self.workers.run(hash).await
+        let salt = self.random.bytes::<{ StoredHash::SALT_LENGTH }>().to_vec();
+        let key = self.workers.derive(password, salt.clone()).await?;
+        Ok(StoredHash { salt, key }.to_text())
     }
 
     /// Whether `password` is the one that was stored.
@@ -79,7 +83,7 @@ impl Passwords {
         let readable = stored.and_then(|text| StoredHash::parse(text.expose_secret()));
         let is_real = readable.is_some();
         let stored = readable.unwrap_or_else(|| self.decoy.clone());
-        let verify = move || stored.verify(password.expose_secret());
-        Ok(self.workers.run(verify).await? && is_real)
+        let key = self.workers.derive(password, stored.salt.clone()).await?;
+        Ok(stored.matches(&key) && is_real)
     }
 }

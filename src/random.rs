@@ -3,7 +3,7 @@
 //! The generator is `ChaCha12`, a cryptographic one, so drawing from it can't fail; only seeding
 //! can, and that happens before the service starts.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,11 +37,8 @@ impl Random {
     /// Draws 16 bytes and writes them as 32 hex digits: a nonce, a `jti`, a claim's id.
     #[must_use]
     pub fn hex(&self) -> String {
-        self.bytes::<16>().iter().fold(String::with_capacity(32), |mut text, byte| {
-            // Writing to a `String` can't fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        let mut digits = Uuid::encode_buffer();
+        Uuid::from_bytes(self.bytes()).simple().encode_lower(&mut digits).to_owned()
     }
 
     /// Draws a UUID of version 4.

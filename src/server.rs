@@ -215,7 +215,7 @@ fn announce(config: &Config, listeners: &Listeners) {
 /// API work.
 fn serve_health(
     listener: TcpListener,
-    routes: axum::Router,
+    port: http::Port,
     stopped: watch::Receiver<()>,
 ) -> Result<thread::JoinHandle<()>, ServerError> {
     let setup = |source: std::io::Error| ServerError::Setup {
@@ -224,7 +224,7 @@ fn serve_health(
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(setup)?;
-    let serve = move || runtime.block_on(listen::serve(listener, routes, stopped, Duration::ZERO));
+    let serve = move || runtime.block_on(listen::serve(listener, port, stopped, Duration::ZERO));
     thread::Builder::new().name("health".to_owned()).spawn(serve).map_err(setup)
 }
 

@@ -3,28 +3,44 @@
 //! Our own lines are shown from the configured level on. Of the libraries only warnings are
 //! shown, whatever the level: their details may hold what must not be logged.
 
+mod lines;
+mod output;
+
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
 
+use thiserror::Error;
+use tracing::dispatcher::SetGlobalDefaultError;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
+use crate::clock::Clock;
 use crate::config::{LogFormat, LogLevel};
+use lines::{Lines, Shape};
+use output::Output;
+
+/// The log of this process, once it was started.
+static OUTPUT: OnceLock<Output> = OnceLock::new();
 
 /// The marks that begin our messages; `tests/it/tidy.rs` holds the messages to them.
 pub const MARKS: [&str; 10] = ["🚀", "💾", "🔴", "🏥", "🔐", "✅", "🔧", "📊", "⚠️", "❌"];
 
-/// Our own crates, whose lines follow the configured level.
-const OURS: [&str; 2] = ["discogsography_api", "discogs_sandbox"];
+/// Why the log did not start.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// A process has one log.
+    #[error("the log has been started already")]
+    Started(#[from] SetGlobalDefaultError),
+    /// The machine gives no more threads.
+    #[error("the log's thread can't be started")]
+    NoThread(#[from] std::io::Error),
+}
 
 /// Starts the log of this process.
 ///
 /// # Errors
 ///
-/// When it has been started already.
-pub fn start(level: LogLevel, format: LogFormat) -> Result<(), TryInitError> {
+/// See [`LogError`].
+pub fn start(level: LogLevel, format: LogFormat) -> Result<(), LogError> {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warning => LevelFilter::WARN,
@@ -32,23 +48,43 @@ pub fn start(level: LogLevel, format: LogFormat) -> Result<(), TryInitError> {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let filter = Targets::new()
-        .with_default(LevelFilter::WARN.min(level))
-        .with_targets(OURS.map(|target| (target, level)));
-    let is_pretty = match format {
-        LogFormat::Json => false,
-        LogFormat::Pretty => true,
-        LogFormat::Auto => std::io::stderr().is_terminal(),
+    let is_terminal = std::io::stderr().is_terminal();
+    let shape = match format {
+        LogFormat::Pretty | LogFormat::Auto if is_terminal => Shape::Coloured,
+        LogFormat::Pretty => Shape::Plain,
+        LogFormat::Json | LogFormat::Auto => Shape::Json,
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let lines = if is_pretty {
-        lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).boxed()
-    } else {
-        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+    let dropped = match shape {
+        Shape::Json => dropped_as_json,
+        Shape::Coloured | Shape::Plain => dropped_for_people,
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
+    let output = Output::start(Box::new(std::io::stderr()), dropped)?;
+    let _ = OUTPUT.set(output.clone());
+    let lines = Lines { level, shape, clock: Clock::system(), output };
+    tracing::subscriber::set_global_default(lines)?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// Writes what has been logged so far; the last thing before the process ends.
+pub fn flush() {
+    if let Some(output) = OUTPUT.get() {
+        output.flush();
+    }
+}
+
+fn dropped_for_people(count: u64) -> Vec<u8> {
+    format!("⚠️ Nobody took the log in time: {count} lines were dropped\n").into_bytes()
+}
+
+fn dropped_as_json(count: u64) -> Vec<u8> {
+    let message = "⚠️ Nobody took the log in time: lines were dropped";
+    let timestamp = Clock::system().now();
+    format!(
+        "{{\"timestamp\":\"{timestamp}\",\"level\":\"WARN\",\"message\":\"{message}\",\
+         \"lines\":{count},\"target\":\"discogsography_api::telemetry\"}}\n"
+    )
+    .into_bytes()
 }
 
 /// An error with all its causes in one line: `outer: inner: innermost`.

@@ -65,6 +65,7 @@ async fn told_to_stop(mut terminate: Signal, mut interrupt: Signal) {
     tokio::spawn(async move {
         either(&mut terminate, &mut interrupt).await;
         warn!("⚠️ Told to stop a second time: ending at once");
+        telemetry::flush();
         std::process::exit(1);
     });
 }

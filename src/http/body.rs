@@ -12,7 +12,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::header;
 use http_body_util::BodyExt as _;
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::sync::oneshot;
 
 use super::error::ApiError;
@@ -30,27 +30,29 @@ const DROPPED_TIME: Duration = Duration::from_secs(2);
 
 /// A body that comes back with what was not read of it.
 struct Lent {
-    body: Body,
-    has_ended: bool,
-    back: Option<oneshot::Sender<Body>>,
+    /// `None` once it has ended, or gone back.
+    body: Option<Incoming>,
+    back: Option<oneshot::Sender<Incoming>>,
 }
 
 /// What comes back of a body once its handler is done with it.
-pub(super) struct Rest(oneshot::Receiver<Body>);
+pub(super) struct Rest(oneshot::Receiver<Incoming>);
 
 /// Lends the request's body to its handler; `None` where there is nothing to come back.
-pub(super) fn lend(request: &mut Request) -> Option<Rest> {
-    let is_empty = request.body().is_end_stream();
-    let is_hopeless = request.body().size_hint().lower() > DROPPED_LENGTH;
+pub(super) fn lend(request: hyper::Request<Incoming>) -> (Request, Option<Rest>) {
+    let (head, body) = request.into_parts();
+    if body.is_end_stream() {
+        return (Request::from_parts(head, Body::empty()), None);
+    }
+    let is_hopeless = body.size_hint().lower() > DROPPED_LENGTH;
     // Such a client sends its body only when it is asked to (RFC 9110 section 10.1.1).
-    let is_waiting = request.headers().contains_key(header::EXPECT);
-    if is_empty || is_hopeless || is_waiting {
-        return None;
+    let is_waiting = head.headers.contains_key(header::EXPECT);
+    if is_hopeless || is_waiting {
+        return (Request::from_parts(head, Body::new(body)), None);
     }
     let (back, rest) = oneshot::channel();
-    let body = std::mem::take(request.body_mut());
-    *request.body_mut() = Body::new(Lent { body, has_ended: false, back: Some(back) });
-    Some(Rest(rest))
+    let lent = Lent { body: Some(body), back: Some(back) };
+    (Request::from_parts(head, Body::new(lent)), Some(Rest(rest)))
 }
 
 impl Rest {
@@ -75,31 +77,36 @@ impl Rest {
 
 impl HttpBody for Lent {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = hyper::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.has_ended |= matches!(frame, Poll::Ready(None | Some(Err(_))));
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let frame = Pin::new(body).poll_frame(context);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            self.body = None;
+        }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(SizeHint::default, HttpBody::size_hint)
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Some(back) = self.back.take().filter(|_| !self.has_ended) {
+        if let (Some(body), Some(back)) = (self.body.take(), self.back.take()) {
             // Nobody waits for it when the client has gone.
-            let _ = back.send(std::mem::take(&mut self.body));
+            let _ = back.send(body);
         }
     }
 }

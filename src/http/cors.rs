@@ -5,11 +5,7 @@
 //! `OPTIONS` that is no preflight refused like any other wrong method
 //! (docs/decisions/0006-cors-by-hand.md).
 
-use std::sync::Arc;
-
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::config::CorsOrigins;
@@ -39,35 +35,45 @@ impl Cors {
         }
     }
 
-    /// The value of `Access-Control-Allow-Origin`; `None` where the page may not read the answer.
-    fn allowed(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
+    /// Whether the page that asks may read the answer.
+    pub(super) fn allowed(&self, headers: &HeaderMap) -> Allowed {
         match self {
-            Self::Any => Some(HeaderValue::from_static("*")),
-            Self::Only(origins) => origin.filter(|origin| origins.contains(origin)).cloned(),
+            Self::Any => Allowed::Any,
+            Self::Only(origins) => {
+                let origin = headers.get(header::ORIGIN);
+                Allowed::Only(origin.filter(|origin| origins.contains(origin)).cloned())
+            }
         }
     }
 }
 
-/// Says who may read an answer, whatever it is.
-pub(super) async fn cors(State(cors): State<Arc<Cors>>, request: Request, next: Next) -> Response {
-    let allowed = cors.allowed(request.headers().get(header::ORIGIN));
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    if matches!(*cors, Cors::Only(_)) {
-        headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    }
-    if let Some(origin) = allowed {
+/// Which page may read one answer.
+pub(super) enum Allowed {
+    Any,
+    /// The page that asked, or none; another one would get another answer.
+    Only(Option<HeaderValue>),
+}
+
+impl Allowed {
+    /// Says so in the answer's headers, whatever the answer is.
+    pub(super) fn say(&self, headers: &mut HeaderMap) {
+        let origin = match self {
+            Self::Any => HeaderValue::from_static("*"),
+            Self::Only(origin) => {
+                headers.append(header::VARY, HeaderValue::from_static("Origin"));
+                let Some(origin) = origin else {
+                    return;
+                };
+                origin.clone()
+            }
+        };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     }
-    response
 }
 
-/// Answers preflights of routes that exist.
-pub(super) async fn preflight(request: Request, next: Next) -> Response {
-    if !is_preflight(&request) {
-        return next.run(request).await;
-    }
+/// The answer to a preflight of a route that exists.
+pub(super) fn preflight() -> Response {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS),
@@ -76,10 +82,9 @@ pub(super) async fn preflight(request: Request, next: Next) -> Response {
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-fn is_preflight(request: &Request) -> bool {
-    let headers: &HeaderMap = request.headers();
+pub(super) fn is_preflight<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
     request.method() == Method::OPTIONS
         && headers.contains_key(header::ORIGIN)
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-        && request.extensions().get::<MatchedPath>().is_some()
 }

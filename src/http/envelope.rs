@@ -1,22 +1,26 @@
 //! What every request goes through: an id, a log line, and the headers that every answer has.
 //!
-//! A panic in a handler ends here as a 500. One function instead of a stack of layers, since it
-//! is on the way of every request.
+//! A panic in a handler ends here as a 500. One function around the router instead of layers
+//! inside it, since it is on the way of every request.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::Router;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use hyper::body::Incoming;
+use tower_service::Service as _;
 use tracing::{debug, error, info, warn};
 
+use super::cors::{self, Cors};
 use super::error::{ApiError, Report};
 use super::extract::UserOfRequest;
-use super::{AppState, body};
+use super::{AppState, Routes, body};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -40,47 +44,93 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
+/// The routes of a port, with what every request and answer go through; clones share them.
+#[derive(Debug, Clone)]
+pub struct Port(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    app: AppState,
+    router: Router,
+    templates: Vec<&'static str>,
+    /// `None` on a port that no web page calls.
+    cors: Option<Cors>,
+    /// What every answer has, in one map that is cloned: cheaper than one header after another.
+    headers: HeaderMap,
+}
+
 /// What the log line says about a request.
 struct Line {
     method: Method,
-    /// The template and not the path, which may hold anything; empty where no route matched.
-    route: String,
+    /// The template and not the path, which may hold anything; empty where there is no route.
+    route: &'static str,
     request_id: HeaderValue,
     user: UserOfRequest,
     begun: Instant,
 }
 
-/// Runs a request and finishes its answer.
-pub(super) async fn envelope(
-    State(app): State<AppState>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let route = request.extensions().get::<MatchedPath>();
-    let line = Line {
-        method: request.method().clone(),
-        route: route.map(|route| route.as_str().to_owned()).unwrap_or_default(),
-        request_id: request_id(request.headers(), &app),
-        user: UserOfRequest::default(),
-        begun: Instant::now(),
+impl Port {
+    pub(super) fn new(app: AppState, known: Routes, cors: Option<Cors>) -> Self {
+        let Routes { router, templates } = known;
+        let router = router
+            .fallback(async || ApiError::NotFound)
+            .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+            .with_state(app.clone());
+        let mut headers = HeaderMap::from_iter(HEADERS);
+        headers.insert(REQUEST_ID, HeaderValue::from_static("none"));
+        Self(Arc::new(Parts { app, router, templates, cors, headers }))
+    }
+
+    /// Answers a request, whatever it is.
+    ///
+    /// # Errors
+    ///
+    /// Never: what goes wrong is an answer too.
+    pub async fn answer(self, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+        let parts = &*self.0;
+        let path = request.uri().path();
+        let is_api = path == "/api" || path.starts_with("/api/");
+        let line = Line::new(&request, parts);
+        let allowed = parts.cors.as_ref().map(|cors| cors.allowed(request.headers()));
+        let is_known = !line.route.is_empty();
+        let response = if is_known && allowed.is_some() && cors::is_preflight(&request) {
+            cors::preflight()
+        } else {
+            let (mut request, rest) = body::lend(request);
+            if is_api {
+                request.extensions_mut().insert(line.user.clone());
+            }
+            let response = catch_panic(parts.router.clone().call(request)).await;
+            if let Some(rest) = rest {
+                rest.drop_it().await;
+            }
+            response
+        };
+        let mut headers = parts.headers.clone();
+        if is_api {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        if let Some(allowed) = allowed {
+            allowed.say(&mut headers);
+        }
+        Ok(line.finish(response, headers))
+    }
+}
+
+impl Parts {
+    fn template(&self, path: &str) -> Option<&'static str> {
+        self.templates.iter().copied().find(|template| is_of(path, template))
+    }
+}
+
+/// Whether a path is one of a template's, in which `{name}` stands for a segment.
+fn is_of(path: &str, template: &str) -> bool {
+    let Some((before, after)) = template.split_once('{') else {
+        return path == template;
     };
-    let path = request.uri().path();
-    let is_api = path == "/api" || path.starts_with("/api/");
-    let rest = body::lend(&mut request);
-    request.extensions_mut().insert(line.user.clone());
-    let mut response = catch_panic(next.run(request)).await;
-    if let Some(rest) = rest {
-        rest.drop_it().await;
-    }
-    let headers = response.headers_mut();
-    headers.extend(HEADERS);
-    if is_api {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    headers.insert(REQUEST_ID, line.request_id.clone());
-    let report = response.extensions_mut().remove::<Report>();
-    line.write(response.status(), report.as_ref());
-    response
+    let after = after.split_once('}').map_or("", |(_, after)| after);
+    let segment = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    segment.is_some_and(|segment| !segment.is_empty() && !segment.contains('/'))
 }
 
 /// The id that came along, if it is harmless, else a new one.
@@ -96,12 +146,12 @@ fn request_id(headers: &HeaderMap, app: &AppState) -> HeaderValue {
     HeaderValue::try_from(app.random.hex()).unwrap_or(HeaderValue::from_static("none"))
 }
 
-async fn catch_panic(answer: impl Future<Output = Response>) -> Response {
+async fn catch_panic(answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
     let mut answer = pin!(answer);
     std::future::poll_fn(|context| {
         let poll = AssertUnwindSafe(|| answer.as_mut().poll(context));
         match std::panic::catch_unwind(poll) {
-            Ok(poll) => poll,
+            Ok(poll) => poll.map(|Ok(response)| response),
             Err(_) => Poll::Ready(ApiError::Internal("a panic".to_owned()).into_response()),
         }
     })
@@ -126,6 +176,26 @@ macro_rules! request_line {
 }
 
 impl Line {
+    fn new<B>(request: &hyper::Request<B>, parts: &Parts) -> Self {
+        Self {
+            method: request.method().clone(),
+            route: parts.template(request.uri().path()).unwrap_or_default(),
+            request_id: request_id(request.headers(), &parts.app),
+            user: UserOfRequest::default(),
+            begun: Instant::now(),
+        }
+    }
+
+    /// Writes the line, and adds these headers to the answer's own.
+    fn finish(self, mut response: Response, mut headers: HeaderMap) -> Response {
+        let report = response.extensions_mut().remove::<Report>();
+        self.write(response.status(), report.as_ref());
+        headers.insert(REQUEST_ID, self.request_id);
+        headers.extend(std::mem::take(response.headers_mut()));
+        *response.headers_mut() = headers;
+        response
+    }
+
     fn write(&self, status: StatusCode, report: Option<&Report>) {
         let is_probe = self.route.starts_with("/health");
         if status == StatusCode::INTERNAL_SERVER_ERROR {
@@ -148,7 +218,23 @@ fn milliseconds(duration: Duration) -> f64 {
 mod tests {
     use axum::http::StatusCode;
 
-    use super::catch_panic;
+    use super::{catch_panic, is_of};
+
+    #[test]
+    fn a_path_is_of_the_template_that_the_router_takes() {
+        let key = "/api/admin/config/{key}";
+        assert!(is_of("/api/admin/config/discogs_consumer_key", key));
+        assert!(is_of("/health", "/health"));
+        for (path, template) in [
+            ("/api/admin/config/", key),
+            ("/api/admin/config", key),
+            ("/api/admin/config/a/b", key),
+            ("/health/", "/health"),
+            ("/health/live", "/health"),
+        ] {
+            assert!(!is_of(path, template), "{path} {template}");
+        }
+    }
 
     #[tokio::test]
     async fn a_panic_is_answered_as_an_internal_error() {

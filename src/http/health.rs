@@ -51,7 +51,14 @@ pub struct Health {
     states: Arc<dyn OAuthStates>,
     phase: Phase,
     clock: Clock,
-    last: Mutex<Option<(Instant, Up, Up)>>,
+    last: Mutex<Option<Checked>>,
+}
+
+/// The outcome of the checks, which a change of stage makes old.
+#[derive(Debug, Clone, Copy)]
+struct Checked {
+    at: Instant,
+    outcome: Checks,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -128,19 +135,19 @@ impl Health {
 
     async fn checks(&self) -> Checks {
         let mut last = self.last.lock().await;
-        let (database, state_store) = match *last {
-            Some((at, database, states)) if at.elapsed() < KEPT_FOR => (database, states),
-            _ => {
-                let (database, states) = tokio::join!(
-                    tokio::time::timeout(CHECK_TIME, self.storage.ping()),
-                    tokio::time::timeout(CHECK_TIME, self.states.ping()),
-                );
-                let checked = (up(&database), up(&states));
-                *last = Some((Instant::now(), checked.0, checked.1));
-                checked
-            }
-        };
-        Checks { service: self.phase.stage(), database, state_store }
+        let service = self.phase.stage();
+        let is_kept =
+            |last: &Checked| last.outcome.service == service && last.at.elapsed() < KEPT_FOR;
+        if let Some(last) = last.filter(is_kept) {
+            return last.outcome;
+        }
+        let (database, states) = tokio::join!(
+            tokio::time::timeout(CHECK_TIME, self.storage.ping()),
+            tokio::time::timeout(CHECK_TIME, self.states.ping()),
+        );
+        let outcome = Checks { service, database: up(&database), state_store: up(&states) };
+        *last = Some(Checked { at: Instant::now(), outcome });
+        outcome
     }
 
     fn answer(&self, status: Status, checks: Option<Checks>) -> HealthAnswer {

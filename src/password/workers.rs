@@ -1,15 +1,18 @@
 //! The threads that hash: one per core, fed from one queue, so that async threads never wait.
 //!
-//! A job that has begun runs to its end even when nobody waits for it any more; that is what
-//! keeps a flood of clients that hang up from getting more work done than one that waits.
+//! A thread takes as many passwords at once as wait and as its processor hashes side by side. A
+//! password that has been taken keeps its place to the end even when nobody waits for it any
+//! more: a flood of clients that hang up gets no more work done than one that waits.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pbkdf2_lanes::{Job, Key, MOST_LANES};
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::oneshot;
 
 use super::PasswordError;
@@ -17,10 +20,8 @@ use super::PasswordError;
 /// Nobody is made to wait longer than this for a worker.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// What a job is taken to cost before the first one was measured.
+/// What a password is taken to cost before the first one was measured.
 const FIRST_GUESS: Duration = Duration::from_millis(20);
-
-type Job = Box<dyn FnOnce() + Send>;
 
 /// Worker threads with their queue; they stop when this is dropped.
 pub(super) struct Workers {
@@ -28,24 +29,34 @@ pub(super) struct Workers {
     count: u32,
 }
 
+/// A password whose key is wanted.
+struct Wanted {
+    password: SecretString,
+    salt: Vec<u8>,
+    answer: oneshot::Sender<Key>,
+}
+
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
+    iterations: NonZeroU32,
 }
 
 struct Queue {
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<Wanted>,
+    /// Passwords that are being worked on.
     running: u32,
+    /// Threads with nothing to do.
+    idle: usize,
     is_closed: bool,
-    /// A moving average over the last jobs.
+    /// What one password costs a thread: a moving average.
     cost: Duration,
 }
 
 impl Workers {
-    pub(super) fn start(count: NonZeroUsize) -> std::io::Result<Self> {
-        let queue =
-            Queue { waiting: VecDeque::new(), running: 0, is_closed: false, cost: FIRST_GUESS };
-        let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() });
+    pub(super) fn start(count: NonZeroUsize, iterations: NonZeroU32) -> std::io::Result<Self> {
+        let (queue, changed) = (Mutex::new(Queue::new()), Condvar::new());
+        let shared = Arc::new(Shared { queue, changed, iterations });
         let count = u32::try_from(count.get()).unwrap_or(u32::MAX);
         let workers = Self { shared, count };
         for number in 0..count {
@@ -56,26 +67,24 @@ impl Workers {
         Ok(workers)
     }
 
-    /// Runs one job on a worker.
-    pub(super) async fn run<T: Send + 'static>(
+    /// Derives a key on a worker.
+    pub(super) async fn derive(
         &self,
-        job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, PasswordError> {
+        password: SecretString,
+        salt: Vec<u8>,
+    ) -> Result<Key, PasswordError> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Box::new(move || {
-            // Nobody may be waiting any more; the work is done all the same.
-            let _ = answer.send(job());
-        }))?;
+        self.enqueue(Wanted { password, salt, answer })?;
         answered.await.map_err(|_| PasswordError::Stopped)
     }
 
-    fn enqueue(&self, job: Job) -> Result<(), PasswordError> {
+    fn enqueue(&self, wanted: Wanted) -> Result<(), PasswordError> {
         let mut queue = self.shared.lock();
         let wait = queue.wait(self.count);
         if wait > LONGEST_WAIT {
             return Err(PasswordError::Overloaded { wait });
         }
-        queue.waiting.push_back(job);
+        queue.waiting.push_back(wanted);
         drop(queue);
         self.shared.changed.notify_one();
         Ok(())
@@ -96,11 +105,24 @@ impl fmt::Debug for Workers {
 }
 
 impl Queue {
-    /// How long a job that came now would wait for a worker.
+    fn new() -> Self {
+        let waiting = VecDeque::new();
+        Self { waiting, running: 0, idle: 0, is_closed: false, cost: FIRST_GUESS }
+    }
+
+    /// How long a password that came now would wait for a worker.
     fn wait(&self, workers: u32) -> Duration {
         let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
         let ahead = waiting.saturating_add(self.running);
         self.cost.saturating_mul(ahead) / workers
+    }
+
+    /// Takes this thread's share: what waits, divided among the threads that could take it.
+    fn take(&mut self) -> Vec<Wanted> {
+        let share = self.waiting.len().div_ceil(self.idle + 1).min(MOST_LANES);
+        let taken: Vec<_> = self.waiting.drain(..share).collect();
+        self.running += count(&taken);
+        taken
     }
 }
 
@@ -110,68 +132,125 @@ impl Shared {
     }
 
     fn work(&self) {
-        while let Some(job) = self.next() {
+        while let Some(taken) = self.next() {
             let begun = Instant::now();
-            job();
-            let cost = begun.elapsed();
+            let jobs: Vec<_> = taken.iter().map(Wanted::job).collect();
+            let keys = pbkdf2_lanes::derive(&jobs, self.iterations);
+            let count = count(&taken);
+            for (wanted, key) in taken.into_iter().zip(keys) {
+                // Nobody may be waiting any more.
+                let _ = wanted.answer.send(key);
+            }
+            let cost = begun.elapsed() / count.max(1);
             let mut queue = self.lock();
-            queue.running -= 1;
+            queue.running -= count;
             queue.cost = (queue.cost * 7 + cost) / 8;
         }
     }
 
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<Vec<Wanted>> {
         let mut queue = self.lock();
         loop {
             if queue.is_closed {
                 return None;
             }
-            if let Some(job) = queue.waiting.pop_front() {
-                queue.running += 1;
-                return Some(job);
+            if !queue.waiting.is_empty() {
+                return Some(queue.take());
             }
+            queue.idle += 1;
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
         }
     }
 }
 
+impl Wanted {
+    fn job(&self) -> Job<'_> {
+        Job { password: self.password.expose_secret().as_bytes(), salt: &self.salt }
+    }
+}
+
+/// At most [`MOST_LANES`].
+fn count(taken: &[Wanted]) -> u32 {
+    u32::try_from(taken.len()).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
-    use std::sync::mpsc;
-    use std::time::Duration;
+    use std::num::{NonZeroU32, NonZeroUsize};
+    use std::pin::Pin;
+    use std::task::Poll;
 
-    use super::{LONGEST_WAIT, PasswordError, Workers};
+    use pbkdf2_lanes::{Job, derive};
+    use tokio::sync::oneshot;
 
-    #[tokio::test]
-    async fn a_job_that_would_wait_too_long_is_refused() {
-        let workers = Workers::start(NonZeroUsize::MIN).unwrap();
-        let (release, released) = mpsc::channel::<()>();
-        let held = workers.run(move || released.recv().is_ok());
-        let mut held = Box::pin(held);
-        assert!(futures_poll(&mut held).await, "the first job is running or waiting");
-        workers.shared.lock().cost = LONGEST_WAIT * 2;
-        let refused = workers.run(|| ()).await;
-        assert_eq!(refused, Err(PasswordError::Overloaded { wait: LONGEST_WAIT * 2 }));
-        release.send(()).unwrap();
-        assert_eq!(held.await, Ok(true));
+    use super::{LONGEST_WAIT, PasswordError, Queue, Wanted, Workers};
+
+    const FEW: NonZeroU32 = NonZeroU32::new(10).unwrap();
+
+    /// So many that a test looks before they are done.
+    const MANY: NonZeroU32 = NonZeroU32::new(3_000_000).unwrap();
+
+    fn workers(iterations: NonZeroU32) -> Workers {
+        Workers::start(NonZeroUsize::MIN, iterations).unwrap()
     }
 
     #[tokio::test]
-    async fn a_job_runs_to_its_end_when_nobody_waits() {
-        let workers = Workers::start(NonZeroUsize::MIN).unwrap();
-        let (done, was_done) = mpsc::channel();
-        let mut abandoned = Box::pin(workers.run(move || done.send(())));
-        assert!(futures_poll(&mut abandoned).await);
+    async fn everybody_gets_the_key_of_their_own_password() {
+        let workers = workers(FEW);
+        let wanted = (0..50).map(|number| {
+            let (password, salt) = (format!("password {number}"), vec![number; 32]);
+            let job = Job { password: password.as_bytes(), salt: &salt };
+            let expected = *derive(&[job], FEW)[0].as_bytes();
+            let derived = workers.derive(password.into(), salt);
+            async move { assert_eq!(*derived.await.unwrap().as_bytes(), expected) }
+        });
+        let mut wanted: Vec<_> = wanted.map(Box::pin).collect();
+        for wanted in &mut wanted {
+            let _ = polled(wanted.as_mut()).await;
+        }
+        for wanted in wanted {
+            wanted.await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_would_wait_too_long_is_refused() {
+        let workers = workers(FEW);
+        {
+            let mut queue = workers.shared.lock();
+            (queue.running, queue.cost) = (1, LONGEST_WAIT * 2);
+        }
+        let refused = workers.derive("password".into(), vec![1; 32]).await;
+        assert_eq!(refused.unwrap_err(), PasswordError::Overloaded { wait: LONGEST_WAIT * 2 });
+    }
+
+    #[tokio::test]
+    async fn a_password_keeps_its_place_when_nobody_waits_for_it() {
+        let workers = workers(MANY);
+        let mut abandoned = Box::pin(workers.derive("password".into(), vec![1; 32]));
+        assert!(polled(abandoned.as_mut()).await.is_pending());
         drop(abandoned);
-        was_done.recv_timeout(Duration::from_secs(10)).unwrap();
+        let queue = workers.shared.lock();
+        assert_eq!(queue.running as usize + queue.waiting.len(), 1);
     }
 
-    /// Polls once; true while the future is not done.
-    async fn futures_poll<F: Future + Unpin>(future: &mut F) -> bool {
-        std::future::poll_fn(|context| {
-            std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(context).is_pending())
-        })
-        .await
+    /// Several that wait for one thread are taken together, those that wait for two are shared.
+    #[test]
+    fn what_waits_is_taken_together_and_shared_among_threads() {
+        let mut queue = Queue::new();
+        for (waiting, idle, taken) in [(1, 0, 1), (3, 0, 3), (9, 0, 4), (2, 1, 1), (5, 1, 3)] {
+            queue.waiting = (0..waiting).map(|_| wanted()).collect();
+            queue.idle = idle;
+            assert_eq!(queue.take().len(), taken, "{waiting} {idle}");
+        }
+    }
+
+    fn wanted() -> Wanted {
+        Wanted { password: "password".into(), salt: Vec::new(), answer: oneshot::channel().0 }
+    }
+
+    async fn polled<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+        std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
     }
 }

@@ -3,16 +3,16 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tracing::warn;
 
 use crate::clock;
+use crate::http::Port;
 
 /// A client has so long to send the head of a request, also of the next one on its connection.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ const PAUSE_WHEN_FULL: Duration = Duration::from_millis(50);
 /// Serves until `stopped` closes, then ends what is under way within `drain_time`.
 pub(super) async fn serve(
     listener: TcpListener,
-    routes: Router,
+    port: Port,
     mut stopped: watch::Receiver<()>,
     drain_time: Duration,
 ) {
@@ -41,7 +41,7 @@ pub(super) async fn serve(
             _ = stopped.changed() => break,
         };
         match accepted {
-            Ok((stream, _)) => serve_connection(stream, routes.clone(), &connections),
+            Ok((stream, _)) => serve_connection(stream, port.clone(), &connections),
             Err(error) => {
                 warn!(%error, "⚠️ A connection could not be taken");
                 clock::pause(PAUSE_WHEN_FULL).await;
@@ -56,13 +56,16 @@ pub(super) async fn serve(
     }
 }
 
-fn serve_connection(stream: TcpStream, routes: Router, connections: &GracefulShutdown) {
+fn serve_connection(stream: TcpStream, port: Port, connections: &GracefulShutdown) {
     // Without it, small answers wait for the client's acknowledgement of the ones before.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+        .serve_connection(
+            TokioIo::new(stream),
+            service_fn(move |request| port.clone().answer(request)),
+        );
     let connection = connections.watch(connection);
     tokio::spawn(async move {
         // A client that breaks its connection harms nobody but itself.

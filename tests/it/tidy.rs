@@ -12,7 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("random", &[]),
     ("model", &["clock"]),
     ("config", &[]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["clock", "config"]),
     ("migrations", &[]),
     ("private_files", &[]),
     ("password", &["model", "random"]),
