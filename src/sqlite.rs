@@ -86,8 +86,8 @@ impl Database {
         let mut threads = self.lock();
         if threads.is_none() {
             *threads = Some(Arc::new(Threads {
-                writer: Worker::start("sqlite-writer", opened.writer)?,
-                reader: Worker::start("sqlite-reader", opened.reader)?,
+                writer: Worker::writer(opened.writer)?,
+                reader: Worker::reader(opened.reader)?,
             }));
             drop(threads);
             open::check_beside(&self.path, Arc::clone(&self.damage))?;

@@ -9,6 +9,9 @@ use super::{LONGEST_WAIT, SqliteError};
 /// The most jobs that may wait for one thread.
 const QUEUE_LENGTH: usize = 4096;
 
+/// The most reads that share a snapshot.
+const BATCH: usize = 64;
+
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// The way to a thread with its connection.
@@ -18,14 +21,41 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn start(name: &str, mut connection: Connection) -> Result<Self, SqliteError> {
-        let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE_LENGTH);
-        let work = move || {
+    /// A thread for jobs that bring their own transactions.
+    pub(super) fn writer(mut connection: Connection) -> Result<Self, SqliteError> {
+        Self::start("sqlite-writer", move |mut waiting| {
             while let Some(job) = waiting.blocking_recv() {
                 job(&mut connection);
             }
-        };
-        let started = thread::Builder::new().name(name.to_owned()).spawn(work);
+        })
+    }
+
+    /// A thread for reads, which takes what waits and reads it all from one snapshot: locking the
+    /// file costs more than reading a row.
+    ///
+    /// The snapshot is taken after the last of them came, so each sees all that was acknowledged
+    /// before it was asked.
+    pub(super) fn reader(mut connection: Connection) -> Result<Self, SqliteError> {
+        Self::start("sqlite-reader", move |mut waiting| {
+            let mut jobs = Vec::with_capacity(BATCH);
+            while waiting.blocking_recv_many(&mut jobs, BATCH) > 0 {
+                let shares = jobs.len() > 1 && run(&connection, "begin");
+                for job in jobs.drain(..) {
+                    job(&mut connection);
+                }
+                if shares {
+                    run(&connection, "commit");
+                }
+            }
+        })
+    }
+
+    fn start(
+        name: &str,
+        work: impl FnOnce(mpsc::Receiver<Job>) + Send + 'static,
+    ) -> Result<Self, SqliteError> {
+        let (jobs, waiting) = mpsc::channel::<Job>(QUEUE_LENGTH);
+        let started = thread::Builder::new().name(name.to_owned()).spawn(move || work(waiting));
         match started {
             Ok(_) => Ok(Self { jobs }),
             Err(source) => Err(SqliteError::CannotOpen { path: name.into(), source }),
@@ -63,4 +93,9 @@ impl Worker {
         };
         let _ = self.run(flush).await;
     }
+}
+
+/// Whether a statement without a result succeeded; without it, reads lock the file one by one.
+fn run(connection: &Connection, statement: &str) -> bool {
+    connection.prepare_cached(statement).and_then(|mut statement| statement.execute([])).is_ok()
 }
