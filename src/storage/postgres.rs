@@ -9,6 +9,7 @@ mod migrate;
 mod rows;
 mod session;
 mod statements;
+mod to_its_end;
 
 use std::time::Duration;
 

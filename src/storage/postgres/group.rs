@@ -14,6 +14,7 @@ use tokio_postgres::Row;
 
 use super::error::PostgresError;
 use super::session::{Call, Room, Session, Ticket};
+use super::to_its_end::ToItsEnd;
 use crate::clock;
 use crate::config::PostgresConfig;
 use crate::random::Random;
@@ -103,7 +104,7 @@ impl Group {
     /// since whatever killed one may have killed them all, and that is noticed one by one.
     pub(super) async fn call(&self, call: Call) -> Result<Vec<Row>, PostgresError> {
         let group = self.clone();
-        let run = tokio::spawn(async move {
+        let run = async move {
             let until = Instant::now() + group.0.limits.call;
             for _ in 0..group.0.limits.most_connections {
                 match group.attempt(&call, until).await {
@@ -112,8 +113,8 @@ impl Group {
                 }
             }
             group.attempt(&call, until).await
-        });
-        run.await.unwrap_or(Err(PostgresError::Closed))
+        };
+        ToItsEnd::new(run).await
     }
 
     async fn attempt(&self, call: &Call, until: Instant) -> Result<Vec<Row>, PostgresError> {
