@@ -16,6 +16,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/postgres-programs.sh"
 
 servers_folder=
 server_user=
+# Tests throw the cluster away; `on` is for those who measure.
+postgres_durability=off
 watcher=
 
 # find_servers MAJOR: of PostgreSQL, or "" for the newest on this machine.
@@ -243,7 +245,8 @@ launch_postgres() {
   postgres_port=$1
   launch_server postgres "$postgres_bin/postgres" -D data -p "$1" \
     -c listen_addresses=127.0.0.1 -c unix_socket_directories="$servers_folder/postgres" \
-    -c max_connections=400 -c fsync=off -c full_page_writes=off
+    -c max_connections=400 \
+    -c fsync="$postgres_durability" -c full_page_writes="$postgres_durability"
 }
 
 # As the first and eighth lines of its pid file say, so that it is this server and no other.

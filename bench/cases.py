@@ -1,0 +1,285 @@
+"""The cases: what is measured, beside which yardstick, and how good it has to be.
+
+A case gives figures. What it measures and its yardstick take turns, round after round, so that
+both meet the same machine; what counts is the median of the rounds.
+"""
+
+import os
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+
+from . import people
+from .load import Pace, Wrk, hashes, pgbench, wrk
+from .service import BINARY, Bare, Service
+
+CORES = os.cpu_count()
+
+
+@dataclass
+class Figure:
+    """One line of the table: a figure, what it is measured against, and the bar."""
+
+    name: str
+    value: float
+    unit: str
+    yardstick: float | None = None
+    yardstick_name: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    note: str = ""
+
+    @property
+    def ratio(self):
+        return self.value / self.yardstick if self.yardstick else None
+
+    @property
+    def is_met(self):
+        judged = self.value if self.ratio is None else self.ratio
+        if self.at_least is not None:
+            return judged >= self.at_least
+        return self.at_most is None or judged <= self.at_most
+
+
+class Bench:
+    """Everything that the cases share: the length of a run, and databases made once."""
+
+    def __init__(self, rounds, seconds):
+        self.rounds, self.seconds = rounds, seconds
+        self.stack = ExitStack()
+        self.folder = self.stack.enter_context(tempfile.TemporaryDirectory())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.stack.close()
+
+    @cached_property
+    def small(self):
+        return people.database("bench_small", 1000)
+
+    @cached_property
+    def large(self):
+        return people.database("bench_large", 1_000_000)
+
+    def running(self, stores):
+        return self.stack.enter_context(Service(stores))
+
+    @cached_property
+    def on_postgres(self):
+        return self.running(self.small)
+
+    @cached_property
+    def on_sqlite(self):
+        return self.running({})
+
+    @cached_property
+    def bare(self):
+        return self.stack.enter_context(Bare())
+
+    @cached_property
+    def token(self):
+        """The access token of the user who signs in, on PostgreSQL."""
+        return people.register(self.on_postgres.address)
+
+    def one_token(self, service):
+        path = os.path.join(self.folder, f"token-{service.port}")
+        if not os.path.exists(path):
+            is_postgres = service is self.on_postgres
+            with open(path, "w") as file:
+                file.write(self.token if is_postgres else people.register(service.address))
+        return path
+
+    def medians(self, *parts):
+        """Runs the parts in turn, and gives the median of each."""
+        rounds = [[part() for part in parts] for _ in range(self.rounds)]
+        return [median(values) for values in zip(*rounds)]
+
+
+def me(bench, service, clients=64):
+    return Wrk(service.address, clients, bench.seconds, "me", bench.one_token(service))
+
+
+def sign_in(bench, service, clients):
+    bench.one_token(service)
+    return Wrk(service.address, clients, bench.seconds, "login")
+
+
+class PerRequest:
+    """Notes the processor time that the service took for each request of a run."""
+
+    def __init__(self, service):
+        self.service, self.microseconds = service, []
+
+    def __call__(self, load_of):
+        before = self.service.cpu_seconds()
+        load = load_of()
+        taken = self.service.cpu_seconds() - before
+        self.microseconds.append(taken / (load.per_second * load.seconds) * 1e6)
+        return load.per_second
+
+    @property
+    def note(self):
+        return f"{median(self.microseconds):.1f} µs of CPU each"
+
+
+def bare_rate(bench):
+    return wrk(bench.bare.address, 64, bench.seconds, path="/health/live").per_second
+
+
+def live(bench):
+    service, cpu = bench.on_postgres, PerRequest(bench.on_postgres)
+    run = lambda: wrk(service.address, 64, bench.seconds, path="/health/live")
+    value, bare = bench.medians(lambda: cpu(run), lambda: bare_rate(bench))
+    yield Figure("health/live, 64 clients", value, "/s", bare, "bare route", at_least=0.85, note=cpu.note)
+
+
+def me_postgres(bench):
+    service, cpu = bench.on_postgres, PerRequest(bench.on_postgres)
+    statement = os.path.join(bench.folder, "me.sql")
+    with open(statement, "w") as file:
+        file.write(
+            "select id, email, hashed_password, is_active, is_admin, created_at from users"
+            f" where id = '{people.user_id(0)}'::uuid;"
+        )
+    value, pgbench_rate = bench.medians(
+        lambda: cpu(me(bench, service).result),
+        lambda: pgbench("bench_small", statement, bench.seconds),
+    )
+    yield Figure("me, PostgreSQL, 64 clients", value, "/s", pgbench_rate, "pgbench", at_least=1.0, note=cpu.note)
+
+
+def me_sqlite(bench):
+    service, cpu = bench.on_sqlite, PerRequest(bench.on_sqlite)
+    value, bare = bench.medians(
+        lambda: cpu(me(bench, service).result), lambda: bare_rate(bench)
+    )
+    yield Figure("me, SQLite, 64 clients", value, "/s", bare, "bare route", at_least=0.55, note=cpu.note)
+
+
+def sign_ins(bench):
+    service = bench.on_postgres
+    at_16, at_64, lanes, library = bench.medians(
+        lambda: sign_in(bench, service, 16).result().per_second,
+        lambda: sign_in(bench, service, 64).result().per_second,
+        lambda: CORES * hashes("four-lanes", bench.seconds),
+        lambda: CORES * hashes("library", bench.seconds),
+    )
+    for clients, rate, at_least in [(16, at_16, 0.85), (64, at_64, 0.9)]:
+        name = f"sign-ins, {clients} clients"
+        yield Figure(name, rate, "/s", lanes, "four lanes × cores", at_least=at_least)
+        yield Figure(name, rate, "/s", library, "library × cores", at_least=2.7)
+
+
+def sign_in_alone(bench):
+    service = bench.on_postgres
+    value, library = bench.medians(
+        lambda: sign_in(bench, service, 1).result().p50,
+        lambda: 1000 / hashes("library", bench.seconds),
+    )
+    yield Figure("one sign-in alone, p50", value, "ms", library, "library, one hash", at_most=0.75)
+
+
+def registrations(bench):
+    service, rounds = bench.on_postgres, iter(range(bench.rounds))
+    run = lambda: wrk(service.address, 16, bench.seconds, "register", f"round-{next(rounds)}")
+    value, sign_in_rate = bench.medians(
+        lambda: run().per_second, lambda: sign_in(bench, service, 16).result().per_second
+    )
+    yield Figure("registrations, 16 clients", value, "/s", sign_in_rate, "sign-ins", at_least=0.85)
+
+
+def flood(bench):
+    service, token = bench.on_postgres, bench.token
+
+    def p99s():
+        flood = sign_in(bench, service, 64)
+        health = Pace(service.address, "/health", bench.seconds)
+        me = Pace(service.address, "/api/auth/me", bench.seconds, token)
+        values = health.p99(), me.p99()
+        flood.result()
+        return values
+
+    health, me_p99 = zip(*(p99s() for _ in range(bench.rounds)))
+    yield Figure("health p99 in a sign-in flood", median(health), "ms", at_most=5)
+    yield Figure("me p99 in a sign-in flood", median(me_p99), "ms", at_most=10)
+
+
+def mixed(bench):
+    service = bench.on_postgres
+
+    def both():
+        running = me(bench, service), sign_in(bench, service, 16)
+        return [load.result().per_second for load in running]
+
+    together, alone, sign_ins_alone = [], [], []
+    for _ in range(bench.rounds):
+        together.append(both())
+        alone.append(me(bench, service).result().per_second)
+        sign_ins_alone.append(sign_in(bench, service, 16).result().per_second)
+    me_rate, sign_in_rate = (median(rates) for rates in zip(*together))
+    name = "64 on me and 16 signing in"
+    yield Figure(f"{name}: me", me_rate, "/s", median(alone), "me alone", at_least=0.6)
+    yield Figure(
+        f"{name}: sign-ins", sign_in_rate, "/s", median(sign_ins_alone), "sign-ins alone", at_least=0.25
+    )
+
+
+def million(bench):
+    small, large = bench.on_postgres, bench.running(bench.large)
+    few = people.tokens(bench.folder, 1000, 1000)
+    spread = people.tokens(bench.folder, 1_000_000, 1000)
+    value, yardstick = bench.medians(
+        lambda: wrk(large.address, 64, bench.seconds, "me", spread).per_second,
+        lambda: wrk(small.address, 64, bench.seconds, "me", few).per_second,
+    )
+    name = "me with 1,000,000 users"
+    yield Figure(name, value, "/s", yardstick, "with 1,000", at_least=0.9)
+
+
+def memory(bench):
+    with Service(bench.small) as idle:
+        yield Figure("memory, idle", idle.megabytes(), "MB", at_most=12)
+    note = "PostgreSQL, after the cases before this one"
+    service = bench.on_postgres
+    me(bench, service).result()
+    sign_in(bench, service, 64).result()
+    yield Figure("memory, after load", service.megabytes(), "MB", at_most=40, note=note)
+    yield Figure("memory, peak", service.megabytes("VmHWM"), "MB", note=note)
+
+
+def start(bench):
+    def milliseconds(stores, folder=None):
+        with Service(stores, folder) as service:
+            return service.start_milliseconds
+
+    with tempfile.TemporaryDirectory() as folder:
+        milliseconds({}, folder)
+        sqlite, postgres = bench.medians(
+            lambda: milliseconds({}, folder), lambda: milliseconds(bench.small)
+        )
+    yield Figure("start to healthy, SQLite", sqlite, "ms", at_most=30)
+    yield Figure("start to healthy, PostgreSQL", postgres, "ms", at_most=80)
+
+
+def binary(_):
+    yield Figure("binary, stripped", os.path.getsize(BINARY) / 1e6, "MB", at_most=15)
+
+
+CASES = {
+    "live": live,
+    "me-postgres": me_postgres,
+    "me-sqlite": me_sqlite,
+    "sign-ins": sign_ins,
+    "sign-in-alone": sign_in_alone,
+    "registrations": registrations,
+    "flood": flood,
+    "mixed": mixed,
+    "million": million,
+    "memory": memory,
+    "start": start,
+    "binary": binary,
+}
