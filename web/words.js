@@ -33,7 +33,7 @@ const PROBLEMS = {
   state_not_yours: "This attempt was begun by somebody else. Please start your own.",
   state_busy: "Your PIN is being checked already. Please wait a moment, then press the button again.",
   verifier_rejected:
-    "Discogs did not take this PIN. Please compare it with the one in the Discogs tab. If you pressed Deny there, start again.",
+    "Discogs did not take this PIN. Compare it with the one in the Discogs tab, and try once more. If it is the same, or you pressed Deny there, start again for a new one.",
   admin_required: "You are not an admin any more, so nothing was changed.",
   unknown_config_key: RELOAD,
   body_too_large: "That is longer than the service takes. Please check what you pasted.",
