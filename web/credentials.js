@@ -5,7 +5,9 @@
  * anybody's connection.
  */
 
-import { act, anyEmpty, element, hush, inputs, onSubmit, setTime, showError, tell, wireToggles } from "./page.js";
+import {
+  act, anyEmpty, element, hush, inputs, onSubmit, setTime, showError, tell, wireToggles,
+} from "./page.js";
 import { asUser } from "./session.js";
 import { configKeyName, moment } from "./words.js";
 

@@ -100,7 +100,8 @@ function refresh(refreshed) {
 
 function failed(error) {
   showError(error, box, { form, isAdmin: page.isAdmin() });
-  if (!page.isAdmin() || !["discogs_not_configured", "discogs_credentials_rejected"].includes(error.code)) return;
+  const mendable = ["discogs_not_configured", "discogs_credentials_rejected"].includes(error.code);
+  if (!page.isAdmin() || !mendable) return;
   const link = document.createElement("a");
   link.href = "#credentials";
   link.textContent = "Go to the app credentials";

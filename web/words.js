@@ -12,9 +12,9 @@ const PROBLEMS = {
     "This email address and this password don't go together. Please check both, and mind capital letters.",
   email_taken: "This email address has an account already. Please sign in instead.",
   rate_limited: "Those were many tries in a short time. Please take a little break.",
-  overloaded: "The service is very busy just now. Nothing is lost; please try again in a moment.",
+  overloaded: "The service is very busy just now. Please try again in a moment.",
   database_unavailable:
-    "The service can't reach its database just now. Nothing is lost; please try again in a moment.",
+    "The service can't reach its database just now. Please try again in a moment.",
   state_store_unavailable:
     "Connecting Discogs does not work just now, while everything else does. Please try again in a moment.",
   discogs_not_configured: (isAdmin) =>
@@ -24,14 +24,18 @@ const PROBLEMS = {
   discogs_credentials_rejected: (isAdmin) =>
     isAdmin
       ? "Discogs refuses the service's credentials. Check the consumer key and the consumer secret below, then try again."
-      : "Discogs refuses the service's credentials. It is nothing that you did. Please tell an admin of this service, and try again later.",
+      : "Discogs refuses the service's credentials. It is nothing that you did. Please tell an admin of this service.",
   discogs_blocked:
-    "Discogs is turning this service away at the door. That can last for hours. Please try again later, and tell an admin if it goes on.",
-  discogs_unavailable: "Discogs is not answering as it should. Please try again in a moment; what you have begun is kept.",
-  discogs_rate_limited: "Discogs asks us to slow down. Please wait a little; what you have begun is kept.",
-  state_unknown: "This attempt has run out of time, or is finished already. Starting again takes a minute.",
+    "Discogs is turning this service away at the door. That can last for hours. Please try again later.",
+  discogs_unavailable:
+    "Discogs is not answering as it should. Please try again in a moment; what you have begun is kept.",
+  discogs_rate_limited:
+    "Discogs asks us to slow down. Please wait a little; what you have begun is kept.",
+  state_unknown:
+    "This attempt has run out of time, or is finished already. Starting again takes a minute.",
   state_not_yours: "This attempt was begun by somebody else. Please start your own.",
-  state_busy: "Your PIN is being checked already. Please wait a moment, then press the button again.",
+  state_busy:
+    "Your PIN is being checked already. Please wait a moment, then press the button again.",
   verifier_rejected:
     "Discogs did not take this PIN. Compare it with the one in the Discogs tab, and try once more. If it is the same, or you pressed Deny there, start again for a new one.",
   admin_required: "You are not an admin any more, so nothing was changed.",
@@ -42,9 +46,11 @@ const PROBLEMS = {
   method_not_allowed: RELOAD,
   not_json: RELOAD,
   invalid_input: RELOAD,
-  unreachable: "The service can't be reached. Please check your internet connection, and try again.",
-  timed_out: "There was no answer within 25 seconds. It may have worked all the same: try again, and you will see.",
-  unreadable: "The answer made no sense. Perhaps something between you and the service is out of order. Please try again.",
+  unreachable:
+    "The service can't be reached. Please check your internet connection, and try again.",
+  timed_out:
+    "There was no answer within 25 seconds. It may have worked all the same: try again, and you will see.",
+  unreadable: "The answer made no sense. Please try again.",
 };
 
 /** The sentence for an error; the service's own where the page has none. */
