@@ -16,7 +16,7 @@ const PROBLEMS = {
   database_unavailable:
     "The service can't reach its database just now. Please try again in a moment.",
   state_store_unavailable:
-    "Connecting Discogs does not work just now, while everything else does. Please try again in a moment.",
+    "Connecting Discogs does not work just now. Please try again in a moment.",
   discogs_not_configured: (isAdmin) =>
     isAdmin
       ? "The service has no credentials for Discogs yet. Set the consumer key and the consumer secret below, then try again."
@@ -49,7 +49,7 @@ const PROBLEMS = {
   unreachable:
     "The service can't be reached. Please check your internet connection, and try again.",
   timed_out:
-    "There was no answer within 25 seconds. It may have worked all the same: try again, and you will see.",
+    "There was no answer within 25 seconds. It may have worked all the same; try again to see.",
   unreadable: "The answer made no sense. Please try again.",
 };
 

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 
 import {
-  PASSWORD, assertFocused, button, field, heading, newEmail, register, says, signIn,
-  story,
+  PASSWORD, assertFocused, button, field, heading, newEmail, register, says, screenshot,
+  signIn, story,
 } from "./harness.mjs";
 
 const ACCESS_TOKEN = "discogsography.access_token";
@@ -179,6 +179,7 @@ story("a button that waits keeps its size and the focus, and nothing jumps", asy
   assert.equal(await pressed.getAttribute("aria-busy"), "true");
   await assertFocused(pressed);
   assert.deepEqual(await boxes(), before);
+  await screenshot(page, "busy");
   answer();
   await says(page, "don't go together").waitFor();
   assert.equal(await pressed.getAttribute("aria-busy"), null);
