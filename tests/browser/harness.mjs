@@ -3,7 +3,7 @@
  *
  * `SERVICE_BINARY` names the program; each file of stories then starts services of its own, on free
  * ports and in folders of their own. `SERVICE_URL` names a running service instead, with a sandbox
- * for Discogs; stories that need commands or other services are then skipped. `WEB_FROM_FOLDER=1`
+ * for Discogs and `RATE_LIMITS=off`; stories that need more are then skipped. `WEB_FROM_FOLDER=1`
  * serves the page from `web/` with `dev-server.mjs`: needed only while the service has no page.
  */
 
@@ -150,7 +150,7 @@ export function story(name, options, tell) {
     // Started before the page's own policy applies.
     if (options.axe) await context.addInitScript({ path: AXE });
     const page = await context.newPage();
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(20_000);
     const service = options.service?.() ?? world.service;
     const troubles = watch(page, service.url);
     try {
