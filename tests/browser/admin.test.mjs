@@ -1,0 +1,111 @@
+/** The app's credentials, by an admin and by somebody who is none. */
+
+import assert from "node:assert/strict";
+import { after, before } from "node:test";
+
+import {
+  allow, assertFocused, button, field, freePort, heading, needsBinary, openDiscogs, register, says,
+  startDiscogs, startService, story,
+} from "./harness.mjs";
+
+let discogs;
+let service;
+
+before(async () => {
+  if (needsBinary.skip) return;
+  discogs = await startDiscogs(await freePort());
+  service = await startService({ discogsUrl: discogs.url });
+});
+
+after(async () => {
+  await service?.stop();
+  await discogs?.stop();
+});
+
+const unconfigured = { ...needsBinary, service: () => service };
+
+const slip = (page, name) =>
+  page.locator("article").filter({ has: page.getByRole("heading", { name, exact: true }) });
+
+async function becomeAdmin(page) {
+  const email = await register(page);
+  await service.command("admin", "grant", email);
+  await button(page, "Refresh").click();
+  await heading(page, "App credentials").waitFor();
+  return email;
+}
+
+/** Types a value and saves it; `verb` is Set or Replace. */
+async function save(page, name, verb, value) {
+  await slip(page, name).locator("input").fill(value);
+  await slip(page, name).getByRole("button", { name: verb, exact: true }).click();
+  await slip(page, name).getByText(`${name} saved.`).waitFor();
+  assert.equal(await slip(page, name).locator("input").inputValue(), "");
+}
+
+async function pressConnect(page) {
+  const opened = page.waitForEvent("popup");
+  await button(page, "Connect Discogs").click();
+  await opened;
+}
+
+story("without credentials a user is sent to an admin", unconfigured, async (page) => {
+  await register(page);
+  assert.equal(await heading(page, "App credentials").count(), 0);
+  await pressConnect(page);
+  await says(page, "The service has no credentials for Discogs yet. Please tell an admin").waitFor();
+});
+
+story("an admin sets, replaces and removes the credentials", unconfigured, async (page) => {
+  await becomeAdmin(page);
+  for (const name of ["Consumer key", "Consumer secret"]) {
+    assert.equal(await slip(page, name).locator(".badge").innerText(), "Not set");
+  }
+  await pressConnect(page);
+  await says(page, "Set the consumer key and the consumer secret below").waitFor();
+  await page.getByRole("link", { name: "Go to the app credentials" }).click();
+
+  await slip(page, "Consumer key").getByRole("button", { name: "Set", exact: true }).click();
+  await slip(page, "Consumer key").getByText("Please paste the value.").waitFor();
+  await field(page, "Consumer key").fill("two words");
+  await page.keyboard.press("Enter");
+  await slip(page, "Consumer key").getByText("without blanks between them.").waitFor();
+  assert.equal(await field(page, "Consumer key").inputValue(), "two words");
+
+  await save(page, "Consumer key", "Set", "sandbox-key");
+  assert.equal(await slip(page, "Consumer key").locator(".masked").innerText(), "sa*******ey");
+  assert.equal(await slip(page, "Consumer key").locator(".badge").innerText(), "Set");
+  await save(page, "Consumer secret", "Set", "not the right one".replaceAll(" ", "-"));
+
+  await pressConnect(page);
+  await says(page, "Discogs refuses the service's credentials. Check the consumer key").waitFor();
+  await save(page, "Consumer secret", "Replace", "sandbox-secret");
+  const tab = await openDiscogs(page);
+  await field(page, "PIN from Discogs").fill(await allow(tab));
+  await button(page, "Finish connecting").click();
+  await says(page, "Connected. Happy digging!").waitFor();
+
+  await button(page, "Remove consumer secret…").click();
+  await assertFocused(heading(page, "Remove the consumer secret?"));
+  await page.keyboard.press("Escape");
+  await assertFocused(button(page, "Remove consumer secret…"));
+  await page.keyboard.press("Enter");
+  await button(page, "Remove").click();
+  await assertFocused(slip(page, "Consumer secret").getByRole("heading", { level: 3 }));
+  await slip(page, "Consumer secret").getByText("Consumer secret removed.").waitFor();
+  await page.reload();
+  await heading(page, "App credentials").waitFor();
+  assert.equal(await slip(page, "Consumer secret").locator(".badge").innerText(), "Not set");
+  assert.equal(await slip(page, "Consumer key").locator(".badge").innerText(), "Set");
+});
+
+story("who is no admin any more is told, and changes nothing", unconfigured, async (page) => {
+  const email = await becomeAdmin(page);
+  await service.command("admin", "revoke", email);
+  await slip(page, "Consumer secret").locator("input").fill("a-new-secret");
+  await slip(page, "Consumer secret").getByRole("button", { name: "Set", exact: true }).click();
+  await says(page, "You are not an admin any more, so nothing was changed.").waitFor();
+  await button(page, "Refresh").click();
+  await says(page, "This is up to date.").waitFor();
+  assert.equal(await heading(page, "App credentials").count(), 0);
+});

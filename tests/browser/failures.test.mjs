@@ -1,0 +1,152 @@
+/** What the page says when Discogs, the service or the network is away. */
+
+import assert from "node:assert/strict";
+import { after, before } from "node:test";
+
+import {
+  PASSWORD, allow, assertFocused, button, callAsUser, field, freePort, heading, needsBinary,
+  newEmail, openDiscogs, register, says, setUpDiscogs, startDiscogs, startService, story,
+} from "./harness.mjs";
+
+// A service whose Discogs is a program of its own, which a story can end and start again.
+let discogs;
+let service;
+
+before(async () => {
+  if (needsBinary.skip) return;
+  discogs = await startDiscogs(await freePort());
+  service = await startService({ discogsUrl: discogs.url });
+  await setUpDiscogs(service);
+});
+
+after(async () => {
+  await service?.stop();
+  await discogs?.stop();
+});
+
+const withDiscogsApart = { ...needsBinary, service: () => service };
+const finish = (page) => button(page, "Finish connecting");
+const discogsMessage = (page) => page.locator("#discogs-message");
+
+story("Discogs is away at the start: it is told, and works once it is back", withDiscogsApart, async (page) => {
+  await register(page);
+  await discogs.stop();
+  const opened = page.waitForEvent("popup");
+  await button(page, "Connect Discogs").click();
+  const tab = await opened;
+  await says(page, "Discogs is not answering as it should.").waitFor();
+  await assertFocused(discogsMessage(page));
+  assert.ok(tab.isClosed());
+
+  discogs = await startDiscogs(Number(new URL(discogs.url).port));
+  await openDiscogs(page);
+  await field(page, "PIN from Discogs").waitFor();
+});
+
+story("Discogs is away at the end: the PIN is kept, and the same attempt goes on", withDiscogsApart, async (page) => {
+  await register(page);
+  const tab = await openDiscogs(page);
+  await allow(tab);
+  await field(page, "PIN from Discogs").fill("anything");
+  await discogs.stop();
+  await finish(page).click();
+  await says(page, "Discogs is not answering as it should.").waitFor();
+  assert.equal(await field(page, "PIN from Discogs").inputValue(), "anything");
+
+  // Back, it remembers nothing, as a stand-in in memory does: the PIN is refused, the state lives.
+  discogs = await startDiscogs(Number(new URL(discogs.url).port));
+  await finish(page).click();
+  await says(page, "Discogs did not take this PIN.").waitFor();
+});
+
+story("Discogs asks us to slow down: the wait is counted down", needsBinary, async (page) => {
+  await page.clock.install();
+  await page.reload();
+  await register(page);
+  for (;;) {
+    const { status, answer } = await callAsUser(page, "GET", "/api/oauth/authorize/discogs");
+    if (answer.code === "discogs_rate_limited") break;
+    assert.equal(status, 200);
+  }
+  await button(page, "Connect Discogs").click();
+  await says(page, "Discogs asks us to slow down.").waitFor();
+  await assertFocused(discogsMessage(page));
+  assert.match(await discogsMessage(page).innerText(), /You can try again in \d+ seconds\.$/);
+  await page.clock.fastForward("05:00");
+  await says(page, "You can try again now.").waitFor();
+  assert.equal(await page.locator("#announcer").textContent(), "You can try again now.");
+});
+
+story("the service goes away: nothing is lost, and a reload says so", async (page) => {
+  await field(page, "Email address").fill("digger@example.com");
+  await field(page, "Password").fill(PASSWORD);
+  await page.context().setOffline(true);
+  await button(page, "Sign in").click();
+  await says(page, "The service can't be reached.").waitFor();
+  assert.equal(await field(page, "Email address").inputValue(), "digger@example.com");
+  assert.equal(await field(page, "Password").inputValue(), PASSWORD);
+  await page.context().setOffline(false);
+
+  await register(page);
+  await page.route("**/api/auth/me", (route) => route.abort());
+  await page.reload();
+  await heading(page, "Your account can't be shown right now").waitFor();
+  await page.unroute("**/api/auth/me");
+  await button(page, "Try again").click();
+  await assertFocused(heading(page, "Your account"));
+});
+
+story("no answer within 25 seconds is told", async (page) => {
+  await page.clock.install();
+  await page.reload();
+  const asked = new Promise((resolve) => page.route("**/api/auth/login", () => resolve()));
+  await field(page, "Email address").fill(newEmail());
+  await field(page, "Password").fill(PASSWORD);
+  await button(page, "Sign in").click();
+  await asked;
+  await page.clock.fastForward("00:26");
+  await says(page, "There was no answer within 25 seconds.").waitFor();
+  await page.unroute("**/api/auth/login");
+  await button(page, "Sign in").click();
+  await says(page, "don't go together").waitFor();
+});
+
+story("an account that is made but not signed in goes on at signing in", async (page) => {
+  await page.route("**/api/auth/login", (route) => route.abort());
+  const email = newEmail();
+  await page.getByRole("link", { name: "Create an account" }).click();
+  await heading(page, "Create an account").waitFor();
+  await field(page, "Email address").fill(email);
+  await field(page, "Password").fill(PASSWORD);
+  await button(page, "Create account").click();
+  await says(page, "Your account is made, only signing in did not work yet.").waitFor();
+  await page.unroute("**/api/auth/login");
+  assert.equal(await field(page, "Email address").inputValue(), email);
+  await button(page, "Sign in").click();
+  await assertFocused(heading(page, "Your account"));
+});
+
+// No service can be told to answer with these at will, so the answer is put in its place.
+story("an answer that is not the service's is told as such", async (page) => {
+  await page.route("**/api/auth/login", (route) =>
+    route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad Gateway</h1>" }));
+  await field(page, "Email address").fill(newEmail());
+  await field(page, "Password").fill(PASSWORD);
+  await button(page, "Sign in").click();
+  await says(page, "The answer made no sense.").waitFor();
+});
+
+story("a name that looks like markup stays a name", async (page) => {
+  const name = '<img src=x onerror="document.title=1"> & “friends”';
+  await page.route("**/api/oauth/status/discogs", (route) =>
+    route.fulfill({
+      json: { connected: true, discogs_username: name, discogs_user_id: null, connected_at: "2026-01-31T09:30:00.000000+00:00" },
+    }));
+  await page.getByRole("link", { name: "Create an account" }).click();
+  await heading(page, "Create an account").waitFor();
+  await field(page, "Email address").fill(newEmail());
+  await field(page, "Password").fill(PASSWORD);
+  await button(page, "Create account").click();
+  await button(page, "Disconnect…").waitFor();
+  assert.equal(await page.locator("#discogs-username").innerText(), name);
+});

@@ -1,0 +1,269 @@
+/**
+ * What every story stands on: a running service, a browser, and a page that is watched.
+ *
+ * `SERVICE_BINARY` names the program; each file of stories then starts services of its own, on free
+ * ports and in folders of their own. `SERVICE_URL` names a running service instead, with a sandbox
+ * for Discogs and `RATE_LIMITS=off`; stories that need more are then skipped. `WEB_FROM_FOLDER=1`
+ * serves the page from `web/` with `dev-server.mjs`: needed only while the service has no page.
+ */
+
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import { chromium } from "playwright-core";
+
+import { startDevServer } from "./dev-server.mjs";
+
+const { SERVICE_BINARY, SERVICE_URL, WEB_FROM_FOLDER, CHROMIUM = "/usr/bin/chromium" } = process.env;
+
+if (!SERVICE_BINARY && !SERVICE_URL) {
+  throw new Error("set SERVICE_BINARY=/path/to/discogsography-api, or SERVICE_URL=http://…");
+}
+
+export const PASSWORD = "correct horse battery staple";
+const SCREENSHOTS = fileURLToPath(new URL("../../target/browser/", import.meta.url));
+const AXE = fileURLToPath(import.meta.resolve("axe-core/axe.min.js"));
+
+/** For stories that start programs of their own. */
+export const needsBinary = { skip: SERVICE_BINARY ? false : "needs SERVICE_BINARY" };
+
+// Programs
+
+export async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Starts the program, and waits for the line of its log that holds `ready`. */
+async function startProgram(args, ready, environment = {}) {
+  const env = { PATH: process.env.PATH, LOG_FORMAT: "json", ...environment };
+  const program = spawn(SERVICE_BINARY, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  const lines = [];
+  await new Promise((resolve, reject) => {
+    for (const stream of [program.stdout, program.stderr]) {
+      createInterface({ input: stream }).on("line", (line) => {
+        lines.push(line);
+        if (line.includes(ready)) resolve();
+      });
+    }
+    program.on("error", reject);
+    program.on("exit", () => reject(new Error(`${args.join(" ")} ended:\n${lines.join("\n")}`)));
+  });
+  return async () => {
+    if (program.exitCode !== null) return;
+    program.kill();
+    await once(program, "exit");
+  };
+}
+
+/** A stand-in for Discogs as a program of its own, so that a story can end it and start it again. */
+export async function startDiscogs(port) {
+  const stop = await startProgram(["sandbox", "--port", String(port)], String(port));
+  return { url: `http://127.0.0.1:${port}`, stop };
+}
+
+/**
+ * Starts a service: with the sandbox inside, or with Discogs at `discogsUrl`.
+ *
+ * `command` runs another command of the program on the same data.
+ */
+export async function startService({ discogsUrl } = {}) {
+  const folder = await mkdtemp(join(tmpdir(), "discogsography-browser-"));
+  const [port, healthPort, sandboxPort] = [await freePort(), await freePort(), await freePort()];
+  const environment = {
+    DATA_DIR: join(folder, "data"),
+    API_PORT: String(port),
+    API_HEALTH_PORT: String(healthPort),
+    RATE_LIMITS: "off",
+    ...(discogsUrl && { DISCOGS_API_URL: discogsUrl, DISCOGS_WEB_URL: discogsUrl }),
+  };
+  const args = discogsUrl ? ["serve"] : ["serve", "--sandbox", "--sandbox-port", String(sandboxPort)];
+  const stopProgram = await startProgram(args, "Ready", environment);
+  const page = await servedPage(`http://127.0.0.1:${port}`);
+  return {
+    url: page.url,
+    command: (...words) => promisify(execFile)(SERVICE_BINARY, words, { env: environment }),
+    stopProgram,
+    stop: async () => {
+      await page.stop();
+      await stopProgram();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function servedPage(serviceUrl) {
+  if (WEB_FROM_FOLDER) return startDevServer(serviceUrl);
+  return { url: serviceUrl, stop: async () => {} };
+}
+
+async function givenService() {
+  const page = await servedPage(SERVICE_URL.replace(/\/$/, ""));
+  return { url: page.url, stop: page.stop };
+}
+
+// Stories
+
+/** The service and the browser of a file of stories, from before the first to after the last. */
+export const world = { service: null, browser: null };
+
+before(async () => {
+  await mkdir(SCREENSHOTS, { recursive: true });
+  world.service = SERVICE_BINARY ? await startService() : await givenService();
+  world.browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+      "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    ],
+  });
+});
+
+after(async () => {
+  await world.browser?.close();
+  await world.service?.stop();
+});
+
+/**
+ * One test in a browser of its own, at the page.
+ *
+ * Afterwards nothing may have been logged as an error but calls that the service refused, nothing
+ * may have broken the page's policy, and nothing may have been asked of anybody but the service.
+ */
+export function story(name, options, tell) {
+  if (!tell) [options, tell] = [{}, options];
+  test(name, options, async () => {
+    const context = await world.browser.newContext({ locale: "en-GB", ...options.context });
+    // Started before the page's own policy applies.
+    if (options.axe) await context.addInitScript({ path: AXE });
+    const page = await context.newPage();
+    page.setDefaultTimeout(20_000);
+    const service = options.service?.() ?? world.service;
+    const troubles = watch(page, service.url);
+    try {
+      await page.goto(service.url);
+      await tell(page, service);
+      assert.deepEqual(troubles, []);
+    } finally {
+      await context.close();
+    }
+  });
+}
+
+function watch(page, serviceUrl) {
+  const troubles = [];
+  page.on("pageerror", (error) => troubles.push(`page error: ${error.message}`));
+  page.on("console", (message) => {
+    const refusedCall =
+      message.text().startsWith("Failed to load resource") &&
+      message.location().url.startsWith(`${serviceUrl}/api/`);
+    if (["error", "warning"].includes(message.type()) && !refusedCall) {
+      troubles.push(`console: ${message.text()}`);
+    }
+  });
+  page.on("request", (request) => {
+    if (new URL(request.url()).origin !== serviceUrl) troubles.push(`asked for ${request.url()}`);
+  });
+  return troubles;
+}
+
+// What people do
+
+let people = 0;
+
+/** An address that nobody has yet, also when many stories share one service. */
+export const newEmail = () => `digger-${process.pid}-${Date.now()}-${(people += 1)}@example.com`;
+
+export const button = (page, name) => page.getByRole("button", { name, exact: true });
+/** The field that this label names, in the view that is shown. */
+export const field = (page, label) => page.getByLabel(label, { exact: true }).filter({ visible: true });
+/** Words that are shown now, not those for screen readers alone. */
+export const says = (page, text, options) =>
+  page.getByText(text, options).and(page.locator(":not(#announcer)")).filter({ visible: true });
+export const heading = (page, name) => page.getByRole("heading", { name, exact: true });
+
+/** Registers by hand, and ends up signed in. */
+export async function register(page, email = newEmail()) {
+  await page.getByRole("link", { name: "Create an account" }).click();
+  await heading(page, "Create an account").waitFor();
+  await field(page, "Email address").fill(email);
+  await field(page, "Password").fill(PASSWORD);
+  await button(page, "Create account").click();
+  await says(page, "Not connected", { exact: true }).waitFor();
+  return email;
+}
+
+export async function signIn(page, email, password = PASSWORD) {
+  await field(page, "Email address").fill(email);
+  await field(page, "Password").fill(password);
+  await button(page, "Sign in").click();
+}
+
+/** Presses a button that opens Discogs, and gives back the new tab. */
+export async function openDiscogs(page, name = "Connect Discogs") {
+  const opened = page.waitForEvent("popup");
+  await button(page, name).click();
+  const tab = await opened;
+  await button(tab, "Allow").waitFor();
+  return tab;
+}
+
+/** Allows the app in the tab of Discogs, and reads the PIN. */
+export async function allow(tab) {
+  await button(tab, "Allow").click();
+  return tab.locator("#pin").innerText();
+}
+
+/** Connects from beginning to end. */
+export async function connect(page) {
+  const tab = await openDiscogs(page);
+  const pin = await allow(tab);
+  await tab.close();
+  await field(page, "PIN from Discogs").fill(pin);
+  await button(page, "Finish connecting").click();
+  await says(page, "Connected. Happy digging!").waitFor();
+}
+
+/** A user with the consumer's credentials set, on a service that asks `discogsUrl`. */
+export const setUpDiscogs = (service) =>
+  service.command("discogs-setup", "--consumer-key", "sandbox-key", "--consumer-secret", "sandbox-secret");
+
+/** Calls the service beside the page, as the user who is signed in there. */
+export function callAsUser(page, method, path, body) {
+  return page.evaluate(
+    async ([method, path, body]) => {
+      const token = sessionStorage.getItem("discogsography.access_token");
+      const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+      const response = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+      return { status: response.status, answer: await response.json().catch(() => null) };
+    },
+    [method, path, body],
+  );
+}
+
+/** Whether this element has the focus. */
+export async function assertFocused(locator) {
+  await locator.waitFor();
+  await locator.evaluate(
+    (element) => new Promise((resolve) => {
+      if (document.activeElement === element) return resolve();
+      element.addEventListener("focus", () => resolve(), { once: true });
+    }),
+  );
+}
+
+export const screenshot = (page, name) =>
+  page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true });

@@ -1,0 +1,135 @@
+/**
+ * Every view, in light, in dark and on a narrow screen: accessible, nothing cut off, and a
+ * screenshot below `target/browser/`.
+ */
+
+import assert from "node:assert/strict";
+
+import {
+  allow, button, connect, field, heading, needsBinary, newEmail, openDiscogs, register, says,
+  screenshot, story, world,
+} from "./harness.mjs";
+
+const LOOKS = [
+  { look: "light", colorScheme: "light", viewport: { width: 1280, height: 800 } },
+  { look: "dark", colorScheme: "dark", viewport: { width: 1280, height: 800 } },
+  { look: "narrow", colorScheme: "light", viewport: { width: 320, height: 640 } },
+];
+
+/** Looks at the view that is shown in each of the ways. */
+async function inspect(page, name) {
+  for (const { look, colorScheme, viewport } of LOOKS) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await page.setViewportSize(viewport);
+    const violations = await page.evaluate(async () => {
+      const { violations } = await window.axe.run();
+      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+    });
+    await screenshot(page, `${name}-${look}`);
+    assert.deepEqual(violations, [], `${name}, ${look}`);
+    const tooWide = await page.evaluate(() => {
+      const { scrollWidth, clientWidth } = document.scrollingElement;
+      return scrollWidth - clientWidth;
+    });
+    assert.equal(tooWide, 0, `${name}, ${look}`);
+    assert.deepEqual(await smallTargets(page), [], `${name}, ${look}`);
+  }
+}
+
+/** What can be pressed but is smaller than 24 pixels; links in a sentence are excepted by WCAG. */
+const smallTargets = (page) =>
+  page.evaluate(() =>
+    [...document.querySelectorAll("button, input")]
+      .map((target) => ({ target, box: target.getBoundingClientRect() }))
+      .filter(({ box }) => box.width > 0 && (box.width < 24 || box.height < 24))
+      .map(({ target }) => target.outerHTML),
+  );
+
+const looks = { axe: true };
+
+story("before signing in", looks, async (page) => {
+  await inspect(page, "sign-in");
+  await field(page, "Email address").fill(newEmail());
+  await field(page, "Password").fill("wrong password");
+  await button(page, "Sign in").click();
+  await says(page, "don't go together").waitFor();
+  await inspect(page, "sign-in-refused");
+
+  await page.getByRole("link", { name: "Create an account" }).click();
+  await heading(page, "Create an account").waitFor();
+  await inspect(page, "register");
+  await field(page, "Email address").fill("digger at example");
+  await field(page, "Password").fill("short");
+  await button(page, "Create account").click();
+  await says(page, "Please take at least 8 characters.").waitFor();
+  await inspect(page, "register-bad-input");
+});
+
+story("from not connected to connected and back", looks, async (page) => {
+  await register(page);
+  await inspect(page, "not-connected");
+  await openDiscogs(page);
+  await inspect(page, "pending");
+  await field(page, "PIN from Discogs").fill("wrong");
+  await button(page, "Finish connecting").click();
+  await page.locator("#pin[aria-invalid=true]").waitFor();
+  await inspect(page, "pin-refused");
+
+  const pin = await allow(await openDiscogs(page, "Start again"));
+  await field(page, "PIN from Discogs").fill(pin);
+  await button(page, "Finish connecting").click();
+  await says(page, "Connected. Happy digging!").waitFor();
+  await inspect(page, "connected");
+  await button(page, "Disconnect…").click();
+  await inspect(page, "disconnecting");
+});
+
+story("an attempt that is over", looks, async (page) => {
+  await register(page);
+  await openDiscogs(page);
+  for (const wrong of ["first", "second"]) {
+    await field(page, "PIN from Discogs").fill(wrong);
+    await button(page, "Finish connecting").click();
+    await page.locator("#pin[aria-invalid=true]").waitFor();
+  }
+  await field(page, "PIN from Discogs").fill("third");
+  await button(page, "Finish connecting").click();
+  await heading(page, "This attempt is over").waitFor();
+  await inspect(page, "attempt-over");
+});
+
+story("a session that has ended", looks, async (page) => {
+  await register(page);
+  await page.evaluate(() => sessionStorage.setItem("discogsography.access_token", "e30.e30.e30"));
+  await button(page, "Refresh").click();
+  await says(page, "your sign-in has run out").waitFor();
+  await inspect(page, "session-ended");
+});
+
+story("what an admin sees", { ...looks, ...needsBinary }, async (page) => {
+  const email = await register(page);
+  await connect(page);
+  await world.service.command("admin", "grant", email);
+  await page.reload();
+  await heading(page, "App credentials").waitFor();
+  await field(page, "Consumer key").fill("AbCdEfGhIjKlMnOpQrSt");
+  await page.getByRole("button", { name: "Set", exact: true }).first().click();
+  await says(page, "Consumer key saved.").waitFor();
+  await inspect(page, "admin");
+  await button(page, "Remove consumer key…").click();
+  await heading(page, "Remove the consumer key?").waitFor();
+  await inspect(page, "admin-removing");
+});
+
+story("a service that can't be reached", looks, async (page) => {
+  await register(page);
+  await page.route("**/api/auth/me", (route) => route.abort());
+  await page.reload();
+  await heading(page, "Your account can't be shown right now").waitFor();
+  await inspect(page, "unreachable");
+});
+
+story("without JavaScript there is a word about it", { context: { javaScriptEnabled: false } }, async (page) => {
+  await heading(page, "This page needs JavaScript").waitFor();
+  await screenshot(page, "no-javascript");
+});

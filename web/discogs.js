@@ -1,0 +1,266 @@
+/**
+ * The card of the Discogs connection: connect with a PIN, see it, disconnect.
+ *
+ * One state is shown at a time: loading, unknown, off, pending, over, on, leaving. Must not know
+ * how somebody signs in.
+ */
+
+import {
+  act, announce, anyEmpty, clearField, complain, element, hush, inputs, markField, onSubmit,
+  setTime, showError, tell,
+} from "./page.js";
+import { asUser, forgetPending, pendingAuthorization, rememberPending } from "./session.js";
+import { THIRD_REFUSAL, moment, problem, timeLeft } from "./words.js";
+
+const STATUS = "/api/oauth/status/discogs";
+/** The service ends an attempt with the third PIN that Discogs refuses. */
+const MOST_REFUSALS = 3;
+
+const card = element("discogs");
+const box = element("discogs-message");
+const form = element("pin-form");
+const [pin] = inputs(form);
+const page = { userId: null, isAdmin: () => false };
+let clock;
+
+/** `isAdmin` decides who is told to set the credentials, and who to ask for it. */
+export function wireDiscogs({ isAdmin, refreshed }) {
+  page.isAdmin = isAdmin;
+  for (const id of ["connect", "start-again", "over-again"]) {
+    element(id).addEventListener("click", () => start(element(id)));
+  }
+  onSubmit(form, finish);
+  pin.addEventListener("input", () => rememberPending({ ...pendingAuthorization(), pin: pin.value }));
+  for (const id of ["give-up", "over-leave"]) element(id).addEventListener("click", giveUp);
+  element("disconnect").addEventListener("click", askWhetherToLeave);
+  element("disconnect-no").addEventListener("click", stay);
+  element("disconnect-yes").addEventListener("click", disconnect);
+  card.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && state() === "leaving") stay();
+  });
+  element("refresh").addEventListener("click", () => refresh(refreshed));
+}
+
+/** Shows the connection of a user from scratch; drops what somebody else has begun here. */
+export async function loadDiscogs(userId) {
+  page.userId = userId;
+  if (pendingAuthorization()?.userId !== userId) forgetPending();
+  hush(box);
+  show("loading");
+  try {
+    showStatus(await asUser("GET", STATUS));
+  } catch (error) {
+    if (error.code === "superseded") return;
+    show(pendingAuthorization() ? "pending" : "unknown");
+    tell(box, problem(error));
+  }
+}
+
+/** Empties the card, for the next user. */
+export function resetDiscogs() {
+  pin.value = "";
+  element("discogs-username").textContent = "";
+  hush(box);
+  show("loading");
+}
+
+const state = () => card.querySelector("[data-state]:not([hidden])").dataset.state;
+
+function show(wanted) {
+  for (const part of card.querySelectorAll("[data-state]")) {
+    part.hidden = part.dataset.state !== wanted;
+  }
+  clearInterval(clock);
+  if (wanted === "pending") fillPending();
+}
+
+function showStatus(status) {
+  if (!status.connected) return show(pendingAuthorization() ? "pending" : "off");
+  forgetPending();
+  pin.value = "";
+  const { discogs_username: username, discogs_user_id: id, connected_at: since } = status;
+  // Connections of old may lack the name, the number or both.
+  element("discogs-username").textContent = username ?? (id ? `Number ${id}` : "Name not known");
+  setTime(element("discogs-since"), since, since ? moment(since, { withTime: true }) : "just now");
+  show("on");
+}
+
+function refresh(refreshed) {
+  act(element("refresh"), {
+    box,
+    progress: "Looking…",
+    work: async () => {
+      const [status] = await Promise.all([asUser("GET", STATUS), refreshed()]);
+      showStatus(status);
+      tell(box, "This is up to date.");
+    },
+    failed,
+  });
+}
+
+function failed(error) {
+  showError(error, box, { form, isAdmin: page.isAdmin() });
+  const mendable = ["discogs_not_configured", "discogs_credentials_rejected"].includes(error.code);
+  if (!page.isAdmin() || !mendable) return;
+  const link = document.createElement("a");
+  link.href = "#credentials";
+  link.textContent = "Go to the app credentials";
+  box.append(" ", link);
+}
+
+// Connecting
+
+function start(button) {
+  act(button, {
+    box,
+    progress: "Asking Discogs for its page…",
+    work: async () => {
+      const tab = openTab();
+      try {
+        const { authorize_url, state, expires_in } = await asUser("GET", "/api/oauth/authorize/discogs");
+        const expiresAt = Date.now() + expires_in * 1000;
+        const authorizeUrl = webAddress(authorize_url);
+        rememberPending({ userId: page.userId, state, authorizeUrl, expiresAt, refusals: 0, pin: "" });
+      } catch (error) {
+        tab?.close();
+        throw error;
+      }
+      show("pending");
+      lead(tab);
+    },
+    failed,
+  });
+}
+
+/** Browsers allow a new tab only on the click itself, so it is opened before its address is known. */
+function openTab() {
+  const tab = window.open("", "_blank");
+  if (!tab) return null;
+  tab.opener = null;
+  tab.document.title = "Discogs";
+  tab.document.body.textContent = "Asking Discogs for its page…";
+  return tab;
+}
+
+/** Sends the tab to Discogs, and gets ready for the person to come back with the PIN. */
+function lead(tab) {
+  if (tab && !tab.closed) {
+    tab.location.replace(pendingAuthorization().authorizeUrl);
+    tell(box, "Discogs is open in a new tab.");
+    // The new tab has the reader's eye now. Who comes back can paste at once.
+    return pin.focus();
+  }
+  complain(box, "Your browser kept the new tab shut. Please open the Discogs page by the link above.");
+  element("authorize-link").focus();
+}
+
+/** An address that may be opened: of the web, and so no script. */
+function webAddress(address) {
+  const url = new URL(address);
+  if (!["https:", "http:"].includes(url.protocol)) throw new TypeError("not an address of the web");
+  return url.href;
+}
+
+function fillPending() {
+  const pending = pendingAuthorization();
+  element("authorize-link").href = pending.authorizeUrl;
+  pin.value = pending.pin;
+  clearField(pin);
+  const line = element("time-left");
+  line.textContent = "";
+  const tick = () => {
+    const words = timeLeft(Math.ceil((pending.expiresAt - Date.now()) / 1000));
+    if (line.textContent === words) return;
+    // Told in passing only near the end, not each minute.
+    if (line.textContent && pending.expiresAt - Date.now() <= 60_000) announce(words);
+    line.textContent = words;
+  };
+  tick();
+  clock = setInterval(tick, 1000);
+}
+
+function finish() {
+  if (anyEmpty(form)) return;
+  act(element("finish"), {
+    box,
+    progress: "Showing your PIN to Discogs…",
+    work: async () => {
+      const body = { state: pendingAuthorization().state, oauth_verifier: pin.value };
+      const verified = await asUser("POST", "/api/oauth/verify/discogs", body);
+      connected(verified, "Connected. Happy digging!");
+      // The answer does not say since when; where asking fails, "just now" is true enough.
+      const status = await asUser("GET", STATUS).catch(() => verified);
+      if (status.connected) showStatus(status);
+    },
+    failed: finishFailed,
+  });
+}
+
+function connected(status, words) {
+  showStatus(status);
+  tell(box, words, { good: true });
+  element("discogs-title").focus();
+}
+
+async function finishFailed(error) {
+  if (error.code === "verifier_rejected") return refused(error);
+  if (error.code !== "state_unknown" && error.code !== "state_not_yours") return failed(error);
+  // The answer to an earlier try may have been lost on the way: then all is well already.
+  const status = await asUser("GET", STATUS).catch(() => ({ connected: false }));
+  if (status.connected) return connected(status, "You are connected already.");
+  over(problem(error));
+}
+
+function refused(error) {
+  const pending = pendingAuthorization();
+  const refusals = pending.refusals + 1;
+  if (refusals >= MOST_REFUSALS) return over(THIRD_REFUSAL);
+  rememberPending({ ...pending, refusals });
+  markField(pin, problem(error));
+  pin.focus();
+}
+
+/** This attempt can't be finished any more: says why, and offers a new one. */
+function over(why) {
+  forgetPending();
+  pin.value = "";
+  hush(box);
+  show("over");
+  element("over-why").textContent = why;
+  element("over-title").focus();
+}
+
+function giveUp() {
+  forgetPending();
+  pin.value = "";
+  show("off");
+  tell(box, "Nothing was connected.");
+  element("connect").focus();
+}
+
+// Disconnecting
+
+function askWhetherToLeave() {
+  hush(box);
+  show("leaving");
+  element("leaving-title").focus();
+}
+
+function stay() {
+  show("on");
+  element("disconnect").focus();
+}
+
+function disconnect() {
+  act(element("disconnect-yes"), {
+    box,
+    progress: "Disconnecting…",
+    work: async () => {
+      await asUser("DELETE", "/api/oauth/revoke/discogs");
+      show("off");
+      tell(box, "Disconnected. The permission at Discogs stays until you remove it there.", { good: true });
+      element("discogs-title").focus();
+    },
+    failed,
+  });
+}
