@@ -48,6 +48,8 @@ pub struct Config {
     pub health_address: SocketAddr,
     /// `CORS_ORIGINS`
     pub cors_origins: CorsOrigins,
+    /// `WEB_PAGE`
+    pub web_page: WebPage,
     /// `AUTO_MIGRATE`
     pub migrations: Migrations,
     /// `LOG_LEVEL`
@@ -76,6 +78,15 @@ pub enum CorsOrigins {
     Any,
     /// These, each as a browser writes it: `https://explore.example.com`.
     Only(Vec<String>),
+}
+
+/// Whether the account page is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebPage {
+    /// At `/`.
+    On,
+    /// Only the API is.
+    Off,
 }
 
 /// Whether `serve` brings the schema up to date by itself.
@@ -182,12 +193,14 @@ impl Config {
             cors_origins: reader
                 .parsed("CORS_ORIGINS", "https://explore.example.com", parse_origins)
                 .unwrap_or(CorsOrigins::Any),
-            migrations: reader.parsed("AUTO_MIGRATE", "on", parse_switch).map_or(
-                Migrations::Automatic,
-                |on| {
-                    if on { Migrations::Automatic } else { Migrations::Manual }
-                },
-            ),
+            web_page: match reader.parsed("WEB_PAGE", "on", parse_switch) {
+                Some(true) | None => WebPage::On,
+                Some(false) => WebPage::Off,
+            },
+            migrations: match reader.parsed("AUTO_MIGRATE", "on", parse_switch) {
+                Some(true) | None => Migrations::Automatic,
+                Some(false) => Migrations::Manual,
+            },
             log_level: reader.parsed("LOG_LEVEL", "INFO", parse_level).unwrap_or(LogLevel::Info),
             log_format: reader
                 .parsed("LOG_FORMAT", "json", parse_format)

@@ -13,6 +13,7 @@ mod extract;
 mod health;
 mod input;
 mod oauth;
+mod page;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use axum::routing::{MethodRouter, get, post, put};
 use discogsography_token::Key;
 
 use crate::clock::Clock;
-use crate::config::CorsOrigins;
+use crate::config::{CorsOrigins, WebPage};
 use crate::connect::Connect;
 use crate::password::Passwords;
 use crate::random::Random;
@@ -61,6 +62,8 @@ pub struct App {
     pub health: Health,
     /// Which web pages may call.
     pub cors_origins: CorsOrigins,
+    /// Whether the account page is served.
+    pub web_page: WebPage,
 }
 
 impl AppState {
@@ -119,6 +122,10 @@ pub fn api(app: AppState) -> Port {
         .route("/api/oauth/revoke/discogs", axum::routing::delete(oauth::revoke))
         .route("/api/admin/config", get(admin::list))
         .route("/api/admin/config/{key}", put(admin::put).delete(admin::delete));
+    let routes = match app.web_page {
+        WebPage::On => routes.route("/", get(page::index)).route("/web/{file}", get(page::file)),
+        WebPage::Off => routes,
+    };
     let cors = Cors::new(&app.cors_origins);
     Port::new(app, routes, Some(cors))
 }

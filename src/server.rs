@@ -186,6 +186,7 @@ fn assemble(
         clock,
         random,
         cors_origins: config.cors_origins.clone(),
+        web_page: config.web_page,
     }))
 }
 

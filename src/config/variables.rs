@@ -52,6 +52,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("API_HEALTH_PORT", "8005"),
     plain("DATA_DIR", "./data"),
     plain("CORS_ORIGINS", "*"),
+    plain("WEB_PAGE", "on"),
     plain("AUTO_MIGRATE", "on"),
     plain("LOG_LEVEL", "INFO"),
     plain("LOG_FORMAT", "auto"),

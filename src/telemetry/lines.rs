@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
+use std::io;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -39,7 +40,7 @@ pub(super) struct Lines {
 }
 
 thread_local! {
-    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Lines {
@@ -72,7 +73,7 @@ impl Subscriber for Lines {
                 Shape::Coloured => write_for_people(line, event, &self.clock, &COLOURS),
                 Shape::Plain => write_for_people(line, event, &self.clock, &NO_COLOURS),
             }
-            self.output.push(line.as_bytes());
+            self.output.push(line);
         });
     }
 
@@ -91,90 +92,102 @@ impl Subscriber for Lines {
     fn exit(&self, _: &Id) {}
 }
 
-/// Writes one line into a text, which can't fail.
-macro_rules! put {
-    ($line:expr, $($piece:tt)*) => {
-        let _ = write!($line, $($piece)*);
-    };
-}
-
-fn write_json(line: &mut String, event: &Event<'_>, clock: &Clock) {
-    let level = event.metadata().level();
-    put!(line, r#"{{"timestamp":"{}","level":"{level}""#, clock.now());
+fn write_json(line: &mut Vec<u8>, event: &Event<'_>, clock: &Clock) {
+    let metadata = event.metadata();
+    line.extend(b"{\"timestamp\":\"");
+    put(line, &clock.now());
+    line.extend(b"\",\"level\":\"");
+    line.extend(metadata.level().as_str().bytes());
+    line.push(b'"');
     event.record(&mut JsonFields(line));
-    put!(line, r#","target":"{}"}}"#, event.metadata().target());
-    line.push('\n');
+    line.extend(b",\"target\":\"");
+    line.extend(metadata.target().bytes());
+    line.extend(b"\"}\n");
 }
 
 /// Adds `,"name":value` for each field.
-struct JsonFields<'a>(&'a mut String);
+struct JsonFields<'a>(&'a mut Vec<u8>);
 
 impl JsonFields<'_> {
-    fn bare(&mut self, field: &Field, value: impl fmt::Display) {
-        put!(self.0, r#","{}":{value}"#, field.name());
+    fn name(&mut self, field: &Field) {
+        self.0.extend(b",\"");
+        self.0.extend(field.name().bytes());
+        self.0.extend(b"\":");
     }
 
-    fn quoted(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        put!(self.0, r#","{}":""#, field.name());
-        put!(Escaped(self.0), "{value}");
-        self.0.push('"');
+    fn json(&mut self, field: &Field, value: impl serde::Serialize) {
+        self.name(field);
+        // Numbers and truth values can always be written, and to memory.
+        let _ = serde_json::to_writer(&mut *self.0, &value);
     }
 }
 
 impl Visit for JsonFields<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if value.is_finite() {
-            self.bare(field, value);
-        } else {
-            self.quoted(field, format_args!("{value}"));
-        }
+        self.json(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.bare(field, value);
+        self.json(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.bare(field, value);
+        self.json(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.bare(field, value);
+        self.json(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.quoted(field, format_args!("{value}"));
+        self.name(field);
+        self.0.push(b'"');
+        escape(self.0, value);
+        self.0.push(b'"');
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.quoted(field, format_args!("{value:?}"));
+        self.name(field);
+        self.0.push(b'"');
+        // Only a `Debug` that fails on purpose could.
+        let _ = write!(Escaped(self.0), "{value:?}");
+        self.0.push(b'"');
     }
 }
 
-/// Escapes what goes into a JSON string (RFC 8259 section 7).
-struct Escaped<'a>(&'a mut String);
+/// Escapes what goes into a JSON string.
+struct Escaped<'a>(&'a mut Vec<u8>);
 
 impl fmt::Write for Escaped<'_> {
-    fn write_str(&mut self, mut text: &str) -> fmt::Result {
-        let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-        while let Some(at) = text.bytes().position(is_special) {
-            let (plain, rest) = text.split_at(at);
-            // What is special is one byte long.
-            let (special, rest) = rest.split_at(1);
-            self.0.push_str(plain);
-            match special {
-                "\"" => self.0.push_str("\\\""),
-                "\\" => self.0.push_str("\\\\"),
-                "\n" => self.0.push_str("\\n"),
-                "\r" => self.0.push_str("\\r"),
-                "\t" => self.0.push_str("\\t"),
-                _ => special.bytes().try_for_each(|byte| write!(self.0, "\\u{byte:04x}"))?,
-            }
-            text = rest;
-        }
-        self.0.push_str(text);
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escape(self.0, text);
         Ok(())
     }
+}
+
+/// Adds a text as RFC 8259 section 7 wants it inside a string.
+fn escape(line: &mut Vec<u8>, text: &str) {
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte < 0x20 || b"\"\\".contains(byte)) {
+        let (plain, special) = rest.split_at(at);
+        line.extend(plain);
+        let Some((special, after)) = special.split_first() else {
+            return;
+        };
+        match special {
+            b'"' => line.extend(b"\\\""),
+            b'\\' => line.extend(b"\\\\"),
+            b'\n' => line.extend(b"\\n"),
+            byte => put(line, &format_args!("\\u{byte:04x}")),
+        }
+        rest = after;
+    }
+    line.extend(rest);
+}
+
+/// Writes a value that can't fail to be written.
+fn put(line: &mut Vec<u8>, value: &dyn fmt::Display) {
+    let _ = io::Write::write_fmt(line, format_args!("{value}"));
 }
 
 /// What makes a terminal change colour (ECMA-48 section 8.3.117), or nothing.
@@ -189,7 +202,7 @@ const NO_COLOURS: Colours = Colours { dim: "", warning: "", error: "", end: "" }
 const COLOURS: Colours =
     Colours { dim: "\x1b[2m", warning: "\x1b[33m", error: "\x1b[31m", end: "\x1b[0m" };
 
-fn write_for_people(line: &mut String, event: &Event<'_>, clock: &Clock, colours: &Colours) {
+fn write_for_people(line: &mut Vec<u8>, event: &Event<'_>, clock: &Clock, colours: &Colours) {
     let Colours { dim, end, .. } = colours;
     let level = *event.metadata().level();
     let colour = match level {
@@ -198,14 +211,14 @@ fn write_for_people(line: &mut String, event: &Event<'_>, clock: &Clock, colours
         Level::INFO => "",
         Level::DEBUG | Level::TRACE => colours.dim,
     };
-    put!(line, "{dim}{}{end} {colour}{level:5}{end}", clock.now());
+    put(line, &format_args!("{dim}{}{end} {colour}{level:5}{end}", clock.now()));
     event.record(&mut PlainFields { line, colours });
-    line.push('\n');
+    line.push(b'\n');
 }
 
 /// Adds ` message`, and ` name=value` for each field.
 struct PlainFields<'a> {
-    line: &'a mut String,
+    line: &'a mut Vec<u8>,
     colours: &'a Colours,
 }
 
@@ -216,24 +229,25 @@ impl Visit for PlainFields<'_> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let Colours { dim, end, .. } = self.colours;
-        self.line.push(' ');
+        self.line.push(b' ');
         if field.name() != "message" {
-            put!(self.line, "{dim}{}={end}", field.name());
+            put(self.line, &format_args!("{dim}{}={end}", field.name()));
         }
-        put!(OneLine(self.line), "{value:?}");
+        // Only a `Debug` that fails on purpose could.
+        let _ = write!(OneLine(self.line), "{value:?}");
     }
 }
 
 /// Keeps a value on its line, and a terminal from obeying it.
-struct OneLine<'a>(&'a mut String);
+struct OneLine<'a>(&'a mut Vec<u8>);
 
 impl fmt::Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
             if character.is_control() {
-                write!(self.0, "{}", character.escape_default())?;
+                put(self.0, &character.escape_default());
             } else {
-                self.0.push(character);
+                put(self.0, &character);
             }
         }
         Ok(())
@@ -250,17 +264,17 @@ mod tests {
     fn a_json_string_reads_back_as_it_was() {
         let all = (0..0x80).map(char::from).collect::<String>() + "äß—🔐\u{2028}";
         for text in ["", "plain", "\"", "\\\"\n", &all] {
-            let mut line = "\"".to_owned();
+            let mut line = b"\"".to_vec();
             write!(Escaped(&mut line), "{text}").unwrap();
-            line.push('"');
-            assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+            line.push(b'"');
+            assert_eq!(serde_json::from_slice::<String>(&line).unwrap(), text);
         }
     }
 
     #[test]
     fn what_a_terminal_would_obey_is_spelled_out() {
-        let mut line = String::new();
-        write!(OneLine(&mut line), "a\nb\x1b[2Jc").unwrap();
-        assert_eq!(line, "a\\nb\\u{1b}[2Jc");
+        let mut line = Vec::new();
+        write!(OneLine(&mut line), "a\nb\x1b[2Jcä").unwrap();
+        assert_eq!(line, "a\\nb\\u{1b}[2Jcä".as_bytes());
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use discogsography_api::config::{
     Config, ConfigError, CorsOrigins, Environment, LogFormat, LogLevel, Migrations, Stores,
-    VARIABLES, Warning,
+    VARIABLES, Warning, WebPage,
 };
 
 /// Loads these variables.
@@ -68,6 +68,7 @@ fn nothing_has_to_be_set() {
     assert_eq!(config.api_address.to_string(), "127.0.0.1:8004");
     assert_eq!(config.health_address.to_string(), "127.0.0.1:8005");
     assert_eq!(config.cors_origins, CorsOrigins::Any);
+    assert_eq!(config.web_page, WebPage::On);
     assert_eq!(config.migrations, Migrations::Automatic);
     assert_eq!(config.log_level, LogLevel::Info);
     assert_eq!(config.log_format, LogFormat::Auto);
@@ -100,6 +101,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("API_PORT", "65536"),
         ("API_HEALTH_PORT", "-1"),
         ("CORS_ORIGINS", "explore.example.com"),
+        ("WEB_PAGE", "maybe"),
         ("AUTO_MIGRATE", "later"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
@@ -120,14 +122,15 @@ fn everything_that_is_wrong_is_told_at_once() {
         "API_PORT",
         "API_HEALTH_PORT",
         "CORS_ORIGINS",
+        "WEB_PAGE",
         "AUTO_MIGRATE",
         "LOG_LEVEL",
         "LOG_FORMAT",
     ];
     assert_eq!(names_of_problems(&wrong), expected);
     let told = load(&wrong).unwrap_err().to_string();
-    assert!(told.starts_with("17 problems with the configuration:\n  - POSTGRES_ADDRESS `db:abc`"));
-    assert_eq!(told.matches("(for example: ").count(), 17, "{told}");
+    assert!(told.starts_with("18 problems with the configuration:\n  - POSTGRES_ADDRESS `db:abc`"));
+    assert_eq!(told.matches("(for example: ").count(), 18, "{told}");
 }
 
 #[test]
@@ -215,6 +218,7 @@ fn log_formats_and_switches_are_words() {
         assert_eq!(loaded(&[("AUTO_MIGRATE", word)]).migrations, migrations, "{word}");
     }
     assert_eq!(names_of_problems(&[("AUTO_MIGRATE", "2")]), ["AUTO_MIGRATE"]);
+    assert_eq!(loaded(&[("WEB_PAGE", "off")]).web_page, WebPage::Off);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! What every answer has in common, whatever the route: errors in one shape, headers, methods.
 //!
 //! Nothing here depends on the stores, so all of it runs on the embedded one. [`cors`]: browsers.
-//! [`health`]: the health routes on both ports.
+//! [`health`]: the health routes on both ports. [`page`]: the account page's files.
 
 mod cors;
 mod health;
+mod page;
 
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -53,7 +54,6 @@ fn assert_envelope(answer: &Answer, is_api: bool) {
 async fn an_unknown_path_is_not_found_on_either_port() {
     let app = started().await;
     let paths = [
-        "/",
         "//",
         "/api",
         "/api/",
@@ -84,7 +84,9 @@ async fn an_unknown_path_is_not_found_on_either_port() {
 }
 
 /// Every route with the methods that it takes.
-const ROUTES: [(&str, &[&str]); 12] = [
+const ROUTES: [(&str, &[&str]); 14] = [
+    ("/", &["GET", "HEAD"]),
+    ("/web/account.css", &["GET", "HEAD"]),
     ("/api/auth/register", &["POST"]),
     ("/api/auth/login", &["POST"]),
     ("/api/auth/me", &["GET", "HEAD"]),
@@ -120,7 +122,7 @@ async fn a_wrong_method_is_told_which_ones_there_are() {
                 let answer = request(actor, method, path).await;
                 assert_eq!(answer.status, 405, "{method} {path}");
                 assert_eq!(allowed(&answer), taken, "{method} {path}");
-                assert_envelope(&answer, !is_health);
+                assert_envelope(&answer, path.starts_with("/api"));
                 if method != "HEAD" {
                     let detail = "Method Not Allowed";
                     answer.assert_error(405, "method_not_allowed", detail);

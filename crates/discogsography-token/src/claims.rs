@@ -6,8 +6,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 /// The length of a UUID in its hyphenated form, the only one that `sub` may have.
@@ -47,20 +48,65 @@ pub(crate) enum ClaimsError {
     Expired,
 }
 
+/// What is read of a payload; the other claims are passed over. Of one given twice the last counts.
+#[derive(Default)]
+pub(crate) struct Payload {
+    sub: Value,
+    email: Value,
+    exp: Value,
+}
+
 impl VerifiedClaims {
     /// Reads a payload that has passed the signature check.
-    pub(crate) fn read(payload: &Map<String, Value>, now: Duration) -> Result<Self, ClaimsError> {
-        let exp =
-            payload.get("exp").and_then(Value::as_number).and_then(serde_json::Number::as_f64);
+    pub(crate) fn read(payload: Payload, now: Duration) -> Result<Self, ClaimsError> {
+        let exp = payload.exp.as_number().and_then(serde_json::Number::as_f64);
         let exp = exp.ok_or(ClaimsError::Malformed)?;
         if exp <= now.as_secs_f64() {
             return Err(ClaimsError::Expired);
         }
-        let sub = payload.get("sub").and_then(Value::as_str).and_then(hyphenated_uuid);
-        Ok(Self {
-            sub: sub.ok_or(ClaimsError::Malformed)?,
-            email: payload.get("email").and_then(Value::as_str).map(str::to_owned),
-        })
+        let sub = payload.sub.as_str().and_then(hyphenated_uuid);
+        let email = if let Value::String(email) = payload.email { Some(email) } else { None };
+        Ok(Self { sub: sub.ok_or(ClaimsError::Malformed)?, email })
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PayloadVisitor)
+    }
+}
+
+/// The names of claims that are looked at.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Name {
+    Sub,
+    Email,
+    Exp,
+    #[serde(other)]
+    Other,
+}
+
+struct PayloadVisitor;
+
+impl<'de> Visitor<'de> for PayloadVisitor {
+    type Value = Payload;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of claims")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut claims: A) -> Result<Payload, A::Error> {
+        let mut payload = Payload::default();
+        while let Some(name) = claims.next_key()? {
+            match name {
+                Name::Sub => payload.sub = claims.next_value()?,
+                Name::Email => payload.email = claims.next_value()?,
+                Name::Exp => payload.exp = claims.next_value()?,
+                Name::Other => drop(claims.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(payload)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use thiserror::Error;
@@ -83,8 +84,7 @@ impl Key {
         let signature = decode(signature)?;
         let mac = self.mac.clone().chain_update(signed);
         mac.verify_slice(&signature).map_err(|_| TokenError::WrongSignature)?;
-        let payload = object(payload)?;
-        VerifiedClaims::read(&payload, now).map_err(|error| match error {
+        VerifiedClaims::read(json(payload)?, now).map_err(|error| match error {
             ClaimsError::Malformed => TokenError::Malformed,
             ClaimsError::Expired => TokenError::Expired,
         })
@@ -98,7 +98,7 @@ impl fmt::Debug for Key {
 }
 
 fn check_header(part: &str) -> Result<(), TokenError> {
-    let header = object(part)?;
+    let header: Map<String, Value> = json(part)?;
     let is_hs256 = header.get("alg").and_then(Value::as_str) == Some("HS256");
     if is_hs256 && !header.contains_key("crit") {
         Ok(())
@@ -107,8 +107,9 @@ fn check_header(part: &str) -> Result<(), TokenError> {
     }
 }
 
-fn object(part: &str) -> Result<Map<String, Value>, TokenError> {
-    serde_json::from_slice(&decode(part)?).map_err(|_| TokenError::Malformed)
+fn json<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
+    let text = String::from_utf8(decode(part)?).map_err(|_| TokenError::Malformed)?;
+    serde_json::from_str(&text).map_err(|_| TokenError::Malformed)
 }
 
 /// Unpadded base64url with no trailing bits; a dot is not in its alphabet.

@@ -127,7 +127,8 @@ impl Group {
         answer
     }
 
-    /// Takes a place on the connection with the fewest statements under way.
+    /// Takes a place on the first connection that welcomes it, else on the one with the fewest
+    /// statements under way.
     async fn ticket(&self, until: Instant) -> Result<Ticket, PostgresError> {
         match self.pick()? {
             Picked::Ticket(ticket) => Ok(ticket),
@@ -168,7 +169,9 @@ impl Group {
         }
         let sessions = places.sessions.iter().flatten();
         match sessions.map(|session| (session.room(), session)).min_by_key(|(room, _)| *room) {
-            Some((Room::Free(_), session)) => return Ok(Picked::Ticket(session.ticket())),
+            Some((Room::Welcome | Room::Free(_), session)) => {
+                return Ok(Picked::Ticket(session.ticket()));
+            }
             Some((Room::Full, _)) => return Ok(Picked::Full),
             Some((Room::Stuck, _)) | None => {}
         }

@@ -1,8 +1,10 @@
 //! One connection to PostgreSQL, with its settings, its statements and what is under way on it.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
@@ -23,6 +25,10 @@ const STATEMENT_TIMEOUT: &str = "-c statement_timeout=3s";
 
 /// A connection whose oldest statement waits for longer than this gets no new ones.
 const SLOW: Duration = Duration::from_millis(250);
+
+/// With fewer under way than this, a connection is better shared than spared: the server answers
+/// them in one go (docs/performance.md).
+const WELCOME: usize = 128;
 
 /// The most statements under way on one connection: the library's own queue has no limit.
 const MOST_UNDER_WAY: usize = 1024;
@@ -52,9 +58,11 @@ pub(super) struct Ticket {
     number: u64,
 }
 
-/// Whether a connection can take another statement.
+/// Whether a connection can take another statement; the least is the one to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Room {
+    /// Gladly: what is under way together costs less than apart.
+    Welcome,
     /// Yes; so many are under way.
     Free(usize),
     /// As many are under way as may be.
@@ -111,7 +119,7 @@ impl Session {
     /// Moves the connection's bytes until it breaks or is ended.
     pub(super) async fn drive(&self, driver: Driver) -> Result<(), PostgresError> {
         let ended = tokio::select! {
-            ended = driver => ended.map_err(PostgresError::from),
+            ended = Gathering { driver, has_waited: false } => ended.map_err(PostgresError::from),
             () = self.end.notified() => Ok(()),
         };
         self.is_ended.store(true, Ordering::Release);
@@ -132,6 +140,7 @@ impl Session {
         match under_way.front() {
             Some((_, sent)) if sent.elapsed() > SLOW => Room::Stuck,
             _ if under_way.len() >= MOST_UNDER_WAY => Room::Full,
+            _ if under_way.len() < WELCOME => Room::Welcome,
             _ => Room::Free(under_way.len()),
         }
     }
@@ -151,6 +160,26 @@ impl Session {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(u64, Instant)>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets everybody else who is ready go first, so that their statements are sent together: a write
+/// to the server for each would cost more than the rest of a request.
+struct Gathering {
+    driver: Driver,
+    has_waited: bool,
+}
+
+impl Future for Gathering {
+    type Output = Result<(), tokio_postgres::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.has_waited = !self.has_waited;
+        if self.has_waited {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.driver).poll(context)
     }
 }
 

@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# The browser tests, where a browser and a Node.js that is new enough can be had.
+#
+#     find_browser                   installs what is missing; where it can't, says what is left out
+#     browser_tests FOLDER           runs them, ending with a line like those of `cargo test`;
+#                                    their output goes into the folder, too
+
+# shellcheck source=scripts/lib/packages.sh
+source "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
+
+# Why the browser tests are left out; empty when they are not.
+no_browser=
+
+find_browser() {
+  if ! has npm || ! node_is_new_enough; then
+    no_browser="they need Node.js 20 or newer, with npm"
+  elif ! find_chromium; then
+    need chromium "the browser that tries the account page"
+    need fonts-dejavu-core "the letters that it shows"
+    if ! (install_missing) || ! find_chromium; then no_browser="they need Chromium"; fi
+    # shellcheck disable=SC2034 # packages.sh reads it
+    missing_packages=()
+  fi
+  [[ -z $no_browser ]] || say "The browser tests are left out: $no_browser."
+}
+
+node_is_new_enough() {
+  has node && (($(node --print 'process.versions.node.split(".")[0]') >= 20))
+}
+
+find_chromium() {
+  CHROMIUM=${CHROMIUM-$(command -v chromium || command -v chromium-browser ||
+    command -v google-chrome)} && [[ -n $CHROMIUM ]] && export CHROMIUM
+}
+
+browser_tests() {
+  local status=0 output=$1/browser.log
+  SERVICE_BINARY=$(realpath "${CARGO_TARGET_DIR:-target}")/debug/discogsography-api
+  export SERVICE_BINARY
+  (
+    cd tests/browser && npm ci --silent --no-audit --no-fund &&
+      npm test --silent -- --test-reporter=spec
+  ) 2>&1 | tee "$output" || status=$?
+  awk '
+    $2 == "pass" { passed = $3 }
+    $2 == "fail" { failed = $3 }
+    $2 == "skipped" { skipped = $3 }
+    END { print "test result: browser. " passed+0 " passed; " failed+0 " failed; " skipped+0 " ignored;" }
+  ' "$output"
+  return "$status"
+}

@@ -1,0 +1,97 @@
+//! The account page as it is served; what it does is told by `tests/browser`.
+
+use std::fs;
+use std::path::Path;
+
+use reqwest::Method;
+
+use super::started;
+use crate::harness::actor::send;
+use crate::harness::{Answer, Composition, Setup};
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; form-action 'none'; base-uri 'none'; \
+                      frame-ancestors 'none'; require-trusted-types-for 'script'; \
+                      trusted-types 'none'";
+
+/// The page may weigh so many bytes in all.
+const MOST: usize = 60_000;
+
+/// Every file of the page, by its path, with its content.
+fn files() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
+    let files = fs::read_dir(folder).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let path = if name == "index.html" { "/".to_owned() } else { format!("/web/{name}") };
+        (path, fs::read_to_string(entry.path()).unwrap())
+    });
+    files.collect()
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, end)| end) {
+        None => "text/html; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some(other) => panic!("{other}"),
+    }
+}
+
+fn assert_served(answer: &Answer, path: &str, content: &str) {
+    assert_eq!((answer.status, answer.body.as_str()), (200, content), "{path}");
+    for (name, value) in [
+        ("content-type", content_type(path)),
+        ("cache-control", "no-cache"),
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{path} {name}");
+        assert_eq!(answer.headers.get_all(name).iter().count(), 1, "{path} {name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_file_of_the_page_is_served_as_it_is() {
+    let anonymous = started().await.anonymous();
+    let files = files();
+    assert!(files.iter().any(|(path, _)| path == "/"));
+    for (path, content) in &files {
+        assert_served(&anonymous.get(path).await, path, content);
+    }
+    let weight: usize = files.iter().map(|(_, content)| content.len()).sum();
+    assert!(weight < MOST, "the page weighs {weight} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_has_not_changed_is_not_sent_again() {
+    let anonymous = started().await.anonymous();
+    for path in ["/", "/web/account.js"] {
+        let tag = anonymous.get(path).await.header("etag").unwrap().to_owned();
+        let request = anonymous.request(Method::GET, path);
+        let again = send(request.header("if-none-match", &tag)).await;
+        assert_eq!((again.status, again.body.as_str()), (304, ""), "{path}");
+        assert_eq!(again.header("etag"), Some(tag.as_str()), "{path}");
+        let request = anonymous.request(Method::GET, path);
+        assert_eq!(send(request.header("if-none-match", "\"old\"")).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_else_is_served_beside_the_page() {
+    let anonymous = started().await.anonymous();
+    for path in ["/web", "/web/", "/web/index.html", "/web/nothing.js", "/web/../Cargo.toml"] {
+        let answer = anonymous.get(path).await;
+        answer.assert_error(404, "not_found", "Not Found");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_can_be_left_out() {
+    let app = Setup::new(Composition::Embedded).with("WEB_PAGE", "off").start().await;
+    for path in ["/", "/web/account.js"] {
+        app.anonymous().get(path).await.assert_error(404, "not_found", "Not Found");
+    }
+}
