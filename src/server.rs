@@ -2,6 +2,7 @@
 //!
 //! `main` and the tests start it the same way: [`bind`], then [`run`]. Must not know the routes.
 
+mod connections;
 mod listen;
 mod secret;
 mod stores;
@@ -30,11 +31,16 @@ use crate::random::Random;
 use crate::storage::{Storage, StorageError};
 use crate::telemetry::chain;
 
+use listen::Limits;
+
 pub use secret::SecretError;
 pub use stores::{LockError, OpenedStores, open_stores};
 
 /// How long requests and finishes under way may go on after the service was told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
+
+/// The health port has few clients.
+const HEALTH_CONNECTIONS: usize = 128;
 
 /// Between two tries to prepare the storage.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -132,8 +138,9 @@ pub async fn run(
     let (stop_health, health_stopped) = watch::channel(());
     let health = serve_health(listeners.health, http::health_only(app.clone()), health_stopped)?;
     let (stop_api, api_stopped) = watch::channel(());
+    let limits = Limits { connections: connections::most(), drain_time: DRAIN_TIME };
     let api =
-        tokio::spawn(listen::serve(listeners.api, http::api(app.clone()), api_stopped, DRAIN_TIME));
+        tokio::spawn(listen::serve(listeners.api, http::api(app.clone()), api_stopped, limits));
     let prepare =
         tokio::spawn(prepare(Arc::clone(&stores.storage), config.migrations, phase.clone()));
 
@@ -225,7 +232,8 @@ fn serve_health(
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(setup)?;
-    let serve = move || runtime.block_on(listen::serve(listener, port, stopped, Duration::ZERO));
+    let limits = Limits { connections: HEALTH_CONNECTIONS, drain_time: Duration::ZERO };
+    let serve = move || runtime.block_on(listen::serve(listener, port, stopped, limits));
     thread::Builder::new().name("health".to_owned()).spawn(serve).map_err(setup)
 }
 

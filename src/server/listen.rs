@@ -1,7 +1,7 @@
-//! Taking connections on one port, and ending them gently.
+//! Taking connections on one port, bounding them, and ending them gently.
 
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -11,21 +11,44 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tracing::warn;
 
+use super::connections::{Connections, Doing, Room};
 use crate::clock;
 use crate::http::Port;
 
 /// A client has so long to send the head of a request, also of the next one on its connection.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 
+/// A client has so long to take what it was sent.
+#[cfg(target_os = "linux")]
+const WRITE_TIME: Duration = Duration::from_secs(30);
+
+/// The longest head of a request, and the most of an answer that waits to be written, in bytes.
+const BUFFER_LENGTH: usize = 80 * 1024;
+
 /// When the machine has no more file descriptors to give, wait for some to come free.
 const PAUSE_WHEN_FULL: Duration = Duration::from_millis(50);
 
-/// Serves until `stopped` closes, then ends what is under way within `drain_time`.
+/// The same warning comes at most this often.
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
+
+/// How a port is served.
+pub(super) struct Limits {
+    /// The most connections at once.
+    pub(super) connections: usize,
+    /// How long what is under way may go on after the end was asked for.
+    pub(super) drain_time: Duration,
+}
+
+/// When the last warning was.
+#[derive(Default)]
+struct Warnings(Option<Instant>);
+
+/// Serves until `stopped` closes, then ends what is under way.
 pub(super) async fn serve(
     listener: TcpListener,
     port: Port,
     mut stopped: watch::Receiver<()>,
-    drain_time: Duration,
+    limits: Limits,
 ) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -34,41 +57,86 @@ pub(super) async fn serve(
             return;
         }
     };
-    let connections = GracefulShutdown::new();
+    let graceful = GracefulShutdown::new();
+    let mut connections = Connections::new(limits.connections);
+    let mut warnings = Warnings::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stopped.changed() => break,
         };
         match accepted {
-            Ok((stream, _)) => serve_connection(stream, port.clone(), &connections),
+            Ok((stream, _)) => {
+                let room = connections.make_room();
+                if room != Room::Free && warnings.may_come() {
+                    let most = limits.connections;
+                    warn!(most, "⚠️ As many connections as may be: idle ones make room");
+                }
+                if room != Room::None {
+                    connections.add(|doing| serve_connection(stream, &port, &graceful, doing));
+                }
+            }
             Err(error) => {
-                warn!(%error, "⚠️ A connection could not be taken");
+                if warnings.may_come() {
+                    warn!(%error, "⚠️ A connection could not be taken");
+                }
                 clock::pause(PAUSE_WHEN_FULL).await;
             }
         }
     }
     drop(listener);
-    if tokio::time::timeout(drain_time, connections.shutdown()).await.is_err()
-        && !drain_time.is_zero()
+    if tokio::time::timeout(limits.drain_time, graceful.shutdown()).await.is_err()
+        && !limits.drain_time.is_zero()
     {
         warn!("⚠️ Requests that took too long were cut off");
     }
 }
 
-fn serve_connection(stream: TcpStream, port: Port, connections: &GracefulShutdown) {
-    // Without it, small answers wait for the client's acknowledgement of the ones before.
-    let _ = stream.set_nodelay(true);
+impl Warnings {
+    /// Whether another warning may come; it is taken to come then.
+    fn may_come(&mut self) -> bool {
+        let may = self.0.is_none_or(|last| last.elapsed() > BETWEEN_WARNINGS);
+        if may {
+            self.0 = Some(Instant::now());
+        }
+        may
+    }
+}
+
+fn serve_connection(
+    stream: TcpStream,
+    port: &Port,
+    graceful: &GracefulShutdown,
+    doing: Doing,
+) -> tokio::task::AbortHandle {
+    set_up(&stream);
+    let port = port.clone();
+    let answer = move |request| {
+        let (port, busy) = (port.clone(), doing.begin());
+        async move {
+            let answer = port.answer(request).await;
+            drop(busy);
+            answer
+        }
+    };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
-        .serve_connection(
-            TokioIo::new(stream),
-            service_fn(move |request| port.clone().answer(request)),
-        );
-    let connection = connections.watch(connection);
-    tokio::spawn(async move {
+        .max_buf_size(BUFFER_LENGTH)
+        .serve_connection(TokioIo::new(stream), service_fn(answer));
+    let connection = graceful.watch(connection);
+    let task = tokio::spawn(async move {
         // A client that breaks its connection harms nobody but itself.
         let _ = connection.await;
     });
+    task.abort_handle()
+}
+
+/// Where the system refuses one of these, the connection works all the same.
+fn set_up(stream: &TcpStream) {
+    // Without it, small answers wait for the client's acknowledgement of the ones before.
+    let _ = stream.set_nodelay(true);
+    // A client that takes nothing would keep its connection for ever (RFC 5482).
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(WRITE_TIME));
 }

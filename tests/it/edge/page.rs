@@ -55,7 +55,8 @@ fn assert_served(answer: &Answer, path: &str, content: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_file_of_the_page_is_served_as_it_is() {
-    let anonymous = started().await.anonymous();
+    let app = started().await;
+    let anonymous = app.anonymous();
     let files = files();
     assert!(files.iter().any(|(path, _)| path == "/"));
     for (path, content) in &files {
@@ -67,7 +68,8 @@ async fn every_file_of_the_page_is_served_as_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_has_not_changed_is_not_sent_again() {
-    let anonymous = started().await.anonymous();
+    let app = started().await;
+    let anonymous = app.anonymous();
     for path in ["/", "/web/account.js"] {
         let tag = anonymous.get(path).await.header("etag").unwrap().to_owned();
         let request = anonymous.request(Method::GET, path);
@@ -81,7 +83,8 @@ async fn a_file_that_has_not_changed_is_not_sent_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_else_is_served_beside_the_page() {
-    let anonymous = started().await.anonymous();
+    let app = started().await;
+    let anonymous = app.anonymous();
     for path in ["/web", "/web/", "/web/index.html", "/web/nothing.js", "/web/../Cargo.toml"] {
         let answer = anonymous.get(path).await;
         answer.assert_error(404, "not_found", "Not Found");
