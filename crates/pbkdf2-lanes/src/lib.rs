@@ -1,7 +1,7 @@
 //! PBKDF2-HMAC-SHA256 (RFC 8018 section 5.2) over several passwords at once.
 //!
 //! One derivation is a long chain in which each step waits for the one before, so a core spends
-//! most of it waiting. Where the processor has instructions for SHA-256, two or four chains are
+//! most of it waiting. Where the processor has instructions for SHA-256, up to four chains are
 //! interleaved on one thread and fill each other's gaps; elsewhere the `pbkdf2` library does the
 //! work, one password after another. Which of both is decided once, when the program runs.
 //!

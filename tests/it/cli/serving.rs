@@ -1,7 +1,7 @@
 //! `serve` and `health`: starting, being the only one, telling how it is, and ending.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -127,6 +127,8 @@ fn what_is_no_service_is_not_healthy() {
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let other = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
+        // Whoever closes with a request unread resets the connection.
+        assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
         stream.write_all(b"SSH-2.0 200 ready\r\n\r\n").unwrap();
     });
     let outcome = program.run(&["health"]);
