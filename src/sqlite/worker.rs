@@ -12,6 +12,9 @@ const QUEUE_LENGTH: usize = 4096;
 /// The most reads that share a snapshot.
 const BATCH: usize = 64;
 
+/// How often the reader looks for more before it goes to sleep.
+const LOOKS: usize = 8;
+
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// The way to a thread with its connection.
@@ -38,7 +41,7 @@ impl Worker {
     pub(super) fn reader(mut connection: Connection) -> Result<Self, SqliteError> {
         Self::start("sqlite-reader", move |mut waiting| {
             let mut jobs = Vec::with_capacity(BATCH);
-            while waiting.blocking_recv_many(&mut jobs, BATCH) > 0 {
+            while take(&mut waiting, &mut jobs) {
                 let shares = jobs.len() > 1 && run(&connection, "begin");
                 for job in jobs.drain(..) {
                     job(&mut connection);
@@ -93,6 +96,25 @@ impl Worker {
         };
         let _ = self.run(flush).await;
     }
+}
+
+/// Takes what waits, or waits for it; false when there will be no more.
+///
+/// Under load the next jobs come at once: looking again a few times costs less than to be woken,
+/// for this thread and for whoever would have to wake it.
+fn take(waiting: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) -> bool {
+    for _ in 0..LOOKS {
+        while jobs.len() < BATCH
+            && let Ok(job) = waiting.try_recv()
+        {
+            jobs.push(job);
+        }
+        if !jobs.is_empty() {
+            return true;
+        }
+        thread::yield_now();
+    }
+    waiting.blocking_recv_many(jobs, BATCH) > 0
 }
 
 /// Whether a statement without a result succeeded; without it, reads lock the file one by one.
