@@ -31,8 +31,8 @@ use group::{Group, Limits};
 use rows::At;
 use session::Call;
 
-/// Leaves half a second of the promised five for everything else.
-const CALL: Duration = Duration::from_millis(4_500);
+/// A request makes two calls at most, and is answered within five seconds.
+const CALL: Duration = Duration::from_millis(2_400);
 
 const READS: Limits = Limits { connections: 2, most_connections: 4, call: CALL };
 const WRITES: Limits = Limits { connections: 2, most_connections: 4, call: CALL };

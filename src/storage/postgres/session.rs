@@ -21,7 +21,7 @@ use crate::config::PostgresConfig;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Every statement's limit while it runs; waiting behind others does not count.
-const STATEMENT_TIMEOUT: &str = "-c statement_timeout=3s";
+const STATEMENT_TIMEOUT: &str = "-c statement_timeout=2s";
 
 /// A connection whose oldest statement waits for longer than this gets no new ones.
 const SLOW: Duration = Duration::from_millis(250);
