@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::clock::{self, Clock};
-use crate::config::{Config, Migrations, Stores};
+use crate::config::{Config, Migrations, Stores, WebPage};
 use crate::connect::Connect;
 use crate::discogs::Discogs;
 use crate::http::{self, App, AppState, Health, Phase};
@@ -214,6 +214,9 @@ fn announce(config: &Config, listeners: &Listeners) {
     };
     let (api, health) = (address(&listeners.api), address(&listeners.health));
     info!(api, health, "🚀 Listening");
+    if config.web_page == WebPage::On {
+        info!(page = format!("{api}/"), "🚀 The account page can be opened in a browser");
+    }
     for warning in &config.warnings {
         warning.log();
     }
