@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::task::AbortHandle;
+use tokio::sync::oneshot;
 
 /// More would take more memory than a small machine has.
 const MOST: usize = 8192;
@@ -23,9 +23,10 @@ pub(super) struct Connections {
     open: VecDeque<Connection>,
 }
 
+/// Little enough that the ones that have ended may stay until room is needed.
 struct Connection {
     requests: Arc<AtomicUsize>,
-    task: AbortHandle,
+    close: oneshot::Sender<()>,
 }
 
 /// Counts the requests under way on one connection.
@@ -34,6 +35,9 @@ pub(super) struct Doing(Arc<AtomicUsize>);
 
 /// A request under way, until it is dropped.
 pub(super) struct Busy(Arc<AtomicUsize>);
+
+/// Tells a connection that it has to make room.
+pub(super) struct Closing(oneshot::Receiver<()>);
 
 /// Whether there is room for one more connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +58,7 @@ impl Connections {
     /// Makes room for one more, where that is needed.
     pub(super) fn make_room(&mut self) -> Room {
         if self.open.len() >= self.most {
-            self.open.retain(|connection| !connection.task.is_finished());
+            self.open.retain(|connection| !connection.close.is_closed());
         }
         if self.open.len() < self.most {
             return Room::Free;
@@ -62,16 +66,27 @@ impl Connections {
         let is_idle = |connection: &Connection| connection.requests.load(Ordering::Relaxed) == 0;
         let idle = self.open.iter().position(is_idle).and_then(|at| self.open.remove(at));
         idle.map_or(Room::None, |idle| {
-            idle.task.abort();
+            // It may just have ended, which makes room as well.
+            let _ = idle.close.send(());
             Room::Made
         })
     }
 
-    /// Adds the one that `serve` begins to serve.
-    pub(super) fn add(&mut self, serve: impl FnOnce(Doing) -> AbortHandle) {
+    /// Adds one.
+    pub(super) fn add(&mut self) -> (Doing, Closing) {
         let requests = Arc::new(AtomicUsize::new(0));
-        let task = serve(Doing(Arc::clone(&requests)));
-        self.open.push_back(Connection { requests, task });
+        let (close, closing) = oneshot::channel();
+        self.open.push_back(Connection { requests: Arc::clone(&requests), close });
+        (Doing(requests), Closing(closing))
+    }
+}
+
+impl Closing {
+    /// Waits until the connection has to make room; for ever, if it never has to.
+    pub(super) async fn told(self) {
+        if self.0.await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -104,58 +119,41 @@ pub(super) fn most() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use tokio::task::AbortHandle;
+    use super::{Closing, Connections, Room};
 
-    use super::{Connections, Doing, Room};
-
-    /// Adds a connection that lasts until it is closed.
-    fn add(connections: &mut Connections) -> (Doing, AbortHandle) {
-        let mut added = None;
-        connections.add(|doing| {
-            let task = tokio::spawn(std::future::pending::<()>()).abort_handle();
-            added = Some((doing, task.clone()));
-            task
-        });
-        added.unwrap()
+    fn is_told(closing: &mut Closing) -> bool {
+        closing.0.try_recv().is_ok()
     }
 
-    /// Lets what was closed come to its end.
-    async fn is_closed(task: &AbortHandle) -> bool {
-        tokio::task::yield_now().await;
-        task.is_finished()
-    }
-
-    #[tokio::test]
-    async fn the_longest_idle_connection_makes_room() {
+    #[test]
+    fn the_longest_idle_connection_makes_room() {
         let mut connections = Connections::new(3);
-        let [(first, busy_task), (_, idle_task), (_, newest_task)] =
-            std::array::from_fn(|_| add(&mut connections));
+        let [(first, mut busy), (_, mut idle), (_, mut newest)] =
+            std::array::from_fn(|_| connections.add());
         let _busy = first.begin();
         assert_eq!(connections.make_room(), Room::Made);
-        assert!(is_closed(&idle_task).await);
-        assert!(!is_closed(&busy_task).await && !is_closed(&newest_task).await);
+        assert_eq!([&mut busy, &mut idle, &mut newest].map(is_told), [false, true, false]);
         assert_eq!(connections.open.len(), 2);
     }
 
-    #[tokio::test]
-    async fn connections_that_have_ended_count_no_more() {
+    #[test]
+    fn connections_that_have_ended_count_no_more() {
         let mut connections = Connections::new(2);
-        let [(_, first), (_, second)] = std::array::from_fn(|_| add(&mut connections));
-        first.abort();
-        assert!(is_closed(&first).await);
+        let [first, mut second] = std::array::from_fn(|_| connections.add());
+        drop(first);
         assert_eq!(connections.make_room(), Room::Free);
-        assert!(!is_closed(&second).await);
+        assert!(!is_told(&mut second.1));
     }
 
-    #[tokio::test]
-    async fn a_request_under_way_is_never_cut() {
+    #[test]
+    fn a_request_under_way_is_never_cut() {
         let mut connections = Connections::new(1);
-        let (doing, task) = add(&mut connections);
+        let (doing, mut closing) = connections.add();
         let busy = doing.begin();
         assert_eq!(connections.make_room(), Room::None);
-        assert!(!is_closed(&task).await);
+        assert!(!is_told(&mut closing));
         drop(busy);
         assert_eq!(connections.make_room(), Room::Made);
-        assert!(is_closed(&task).await);
+        assert!(is_told(&mut closing));
     }
 }

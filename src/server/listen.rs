@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tracing::warn;
 
-use super::connections::{Connections, Doing, Room};
+use super::connections::{Closing, Connections, Doing, Room};
 use crate::clock;
 use crate::http::Port;
 
@@ -73,7 +73,8 @@ pub(super) async fn serve(
                     warn!(most, "⚠️ As many connections as may be: idle ones make room");
                 }
                 if room != Room::None {
-                    connections.add(|doing| serve_connection(stream, &port, &graceful, doing));
+                    let (doing, closing) = connections.add();
+                    serve_connection(stream, &port, &graceful, doing, closing);
                 }
             }
             Err(error) => {
@@ -108,7 +109,8 @@ fn serve_connection(
     port: &Port,
     graceful: &GracefulShutdown,
     doing: Doing,
-) -> tokio::task::AbortHandle {
+    closing: Closing,
+) {
     set_up(&stream);
     let port = port.clone();
     let answer = move |request| {
@@ -125,11 +127,14 @@ fn serve_connection(
         .max_buf_size(BUFFER_LENGTH)
         .serve_connection(TokioIo::new(stream), service_fn(answer));
     let connection = graceful.watch(connection);
-    let task = tokio::spawn(async move {
-        // A client that breaks its connection harms nobody but itself.
-        let _ = connection.await;
+    tokio::spawn(async move {
+        tokio::select! {
+            biased;
+            // A client that breaks its connection harms nobody but itself.
+            _ = connection => {}
+            () = closing.told() => {}
+        }
     });
-    task.abort_handle()
 }
 
 /// Where the system refuses one of these, the connection works all the same.
