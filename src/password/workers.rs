@@ -179,10 +179,12 @@ fn count(taken: &[Wanted]) -> u32 {
 mod tests {
     use std::num::{NonZeroU32, NonZeroUsize};
     use std::pin::Pin;
+    use std::sync::Arc;
     use std::task::Poll;
 
     use pbkdf2_lanes::{Job, derive};
     use tokio::sync::oneshot;
+    use tokio::task::JoinSet;
 
     use super::{LONGEST_WAIT, PasswordError, Queue, Wanted, Workers};
 
@@ -197,21 +199,19 @@ mod tests {
 
     #[tokio::test]
     async fn everybody_gets_the_key_of_their_own_password() {
-        let workers = workers(FEW);
-        let wanted = (0..50).map(|number| {
-            let (password, salt) = (format!("password {number}"), vec![number; 32]);
-            let job = Job { password: password.as_bytes(), salt: &salt };
-            let expected = *derive(&[job], FEW)[0].as_bytes();
-            let derived = workers.derive(password.into(), salt);
-            async move { assert_eq!(*derived.await.unwrap().as_bytes(), expected) }
-        });
-        let mut wanted: Vec<_> = wanted.map(Box::pin).collect();
-        for wanted in &mut wanted {
-            let _ = polled(wanted.as_mut()).await;
+        let workers = Arc::new(workers(FEW));
+        let mut all = JoinSet::new();
+        for number in 0..50 {
+            let workers = Arc::clone(&workers);
+            all.spawn(async move {
+                let (password, salt) = (format!("password {number}"), vec![number; 32]);
+                let job = Job { password: password.as_bytes(), salt: &salt };
+                let expected = *derive(&[job], FEW)[0].as_bytes();
+                let derived = workers.derive(password.into(), salt).await.unwrap();
+                assert_eq!(*derived.as_bytes(), expected);
+            });
         }
-        for wanted in wanted {
-            wanted.await;
-        }
+        assert_eq!(all.join_all().await.len(), 50);
     }
 
     #[tokio::test]
