@@ -42,7 +42,6 @@ class Service:
             "API_PORT": str(self.port),
             "API_HEALTH_PORT": str(health),
             "JWT_SECRET_KEY": SECRET,
-            "RATE_LIMITS": "off",
             "LOG_LEVEL": "INFO",
             "LOG_FORMAT": "json",
         }

@@ -27,7 +27,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id that is taken over from a request.
 const REQUEST_ID_LENGTH: usize = 64;
 
-/// On every answer; only what the service answers with needs a browser's trust, and that is JSON.
+/// On every answer; the account page brings a policy of its own.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),

@@ -6,6 +6,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
@@ -59,7 +60,11 @@ pub(super) async fn index(headers: HeaderMap) -> Response {
 }
 
 /// `GET /web/{file}`
-pub(super) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
+pub(super) async fn file(
+    name: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let name = name.map(|Path(name)| name).unwrap_or_default();
     match FILES.iter().find(|file| file.name == name) {
         Some(file) => file.answer(&headers),
         None => ApiError::NotFound.into_response(),

@@ -95,6 +95,10 @@ impl Doing {
         self.0.fetch_add(1, Ordering::Relaxed);
         Busy(Arc::clone(&self.0))
     }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
 }
 
 impl Drop for Busy {

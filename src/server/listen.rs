@@ -112,7 +112,7 @@ fn serve_connection(
     closing: Closing,
 ) {
     set_up(&stream);
-    let port = port.clone();
+    let (port, idle) = (port.clone(), doing.clone());
     let answer = move |request| {
         let (port, busy) = (port.clone(), doing.begin());
         async move {
@@ -128,11 +128,16 @@ fn serve_connection(
         .serve_connection(TokioIo::new(stream), service_fn(answer));
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
+        let mut connection = std::pin::pin!(connection);
         tokio::select! {
             biased;
             // A client that breaks its connection harms nobody but itself.
-            _ = connection => {}
+            _ = &mut connection => return,
             () = closing.told() => {}
+        }
+        // A request may have begun since this one was chosen.
+        if idle.is_busy() {
+            let _ = connection.await;
         }
     });
 }

@@ -46,8 +46,9 @@ impl Worker {
                 for job in jobs.drain(..) {
                     job(&mut connection);
                 }
-                if shares {
-                    run(&connection, "commit");
+                // A snapshot that could not be ended would be read from for ever.
+                if shares && !run(&connection, "commit") {
+                    run(&connection, "rollback");
                 }
             }
         })

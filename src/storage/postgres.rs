@@ -31,7 +31,7 @@ use group::{Group, Limits};
 use rows::At;
 use session::Call;
 
-/// A request makes two calls at most, and is answered within five seconds.
+/// Two calls, as most requests make, fit into the five seconds after which they are answered.
 const CALL: Duration = Duration::from_millis(2_400);
 
 const READS: Limits = Limits { connections: 2, most_connections: 4, call: CALL };

@@ -85,7 +85,9 @@ async fn a_file_that_has_not_changed_is_not_sent_again() {
 async fn nothing_else_is_served_beside_the_page() {
     let app = started().await;
     let anonymous = app.anonymous();
-    for path in ["/web", "/web/", "/web/index.html", "/web/nothing.js", "/web/../Cargo.toml"] {
+    for path in
+        ["/web", "/web/", "/web/index.html", "/web/nothing.js", "/web/../Cargo.toml", "/web/%ff"]
+    {
         let answer = anonymous.get(path).await;
         answer.assert_error(404, "not_found", "Not Found");
     }
