@@ -1,35 +1,21 @@
 /** The app's credentials, by an admin and by somebody who is none. */
 
 import assert from "node:assert/strict";
-import { after, before } from "node:test";
 
 import {
-  allow, assertFocused, button, field, freePort, heading, needsBinary, openDiscogs, register, says,
-  startDiscogs, startService, story,
+  allow, assertFocused, button, discogsApart, field, heading, needsBinary, openDiscogs, register,
+  says, story,
 } from "./harness.mjs";
 
-let discogs;
-let service;
-
-before(async () => {
-  if (needsBinary.skip) return;
-  discogs = await startDiscogs(await freePort());
-  service = await startService({ discogsUrl: discogs.url });
-});
-
-after(async () => {
-  await service?.stop();
-  await discogs?.stop();
-});
-
-const unconfigured = { ...needsBinary, service: () => service };
+const apart = discogsApart();
+const unconfigured = { ...needsBinary, service: () => apart.service };
 
 const slip = (page, name) =>
   page.locator("article").filter({ has: page.getByRole("heading", { name, exact: true }) });
 
 async function becomeAdmin(page) {
   const email = await register(page);
-  await service.command("admin", "grant", email);
+  await apart.service.command("admin", "grant", email);
   await button(page, "Refresh").click();
   await heading(page, "App credentials").waitFor();
   return email;
@@ -101,7 +87,7 @@ story("an admin sets, replaces and removes the credentials", unconfigured, async
 
 story("who is no admin any more is told, and changes nothing", unconfigured, async (page) => {
   const email = await becomeAdmin(page);
-  await service.command("admin", "revoke", email);
+  await apart.service.command("admin", "revoke", email);
   await slip(page, "Consumer secret").locator("input").fill("a-new-secret");
   await slip(page, "Consumer secret").getByRole("button", { name: "Set", exact: true }).click();
   await says(page, "You are not an admin any more, so nothing was changed.").waitFor();

@@ -1,36 +1,21 @@
 /** What the page says when Discogs, the service or the network is away. */
 
 import assert from "node:assert/strict";
-import { after, before } from "node:test";
 
 import {
-  PASSWORD, allow, assertFocused, button, callAsUser, field, freePort, heading, needsBinary,
-  newEmail, openDiscogs, register, says, setUpDiscogs, startDiscogs, startService, story,
+  PASSWORD, allow, assertFocused, button, callAsUser, discogsApart, field, heading, needsBinary,
+  newEmail, openDiscogs, register, says, setUpDiscogs, startDiscogs, story,
 } from "./harness.mjs";
 
 // A service whose Discogs is a program of its own, which a story can end and start again.
-let discogs;
-let service;
-
-before(async () => {
-  if (needsBinary.skip) return;
-  discogs = await startDiscogs(await freePort());
-  service = await startService({ discogsUrl: discogs.url });
-  await setUpDiscogs(service);
-});
-
-after(async () => {
-  await service?.stop();
-  await discogs?.stop();
-});
-
-const withDiscogsApart = { ...needsBinary, service: () => service };
+const apart = discogsApart(setUpDiscogs);
+const withDiscogsApart = { ...needsBinary, service: () => apart.service };
 const finish = (page) => button(page, "Finish connecting");
 const discogsMessage = (page) => page.locator("#discogs-message");
 
 story("Discogs is away at the start: it is told, and works once it is back", withDiscogsApart, async (page) => {
   await register(page);
-  await discogs.stop();
+  await apart.discogs.stop();
   const opened = page.waitForEvent("popup");
   await button(page, "Connect Discogs").click();
   const tab = await opened;
@@ -38,7 +23,7 @@ story("Discogs is away at the start: it is told, and works once it is back", wit
   await assertFocused(discogsMessage(page));
   assert.ok(tab.isClosed());
 
-  discogs = await startDiscogs(Number(new URL(discogs.url).port));
+  apart.discogs = await startDiscogs(Number(new URL(apart.discogs.url).port));
   await openDiscogs(page);
   await field(page, "PIN from Discogs").waitFor();
 });
@@ -48,13 +33,13 @@ story("Discogs is away at the end: the PIN is kept, and the same attempt goes on
   const tab = await openDiscogs(page);
   await allow(tab);
   await field(page, "PIN from Discogs").fill("anything");
-  await discogs.stop();
+  await apart.discogs.stop();
   await finish(page).click();
   await says(page, "Discogs is not answering as it should.").waitFor();
   assert.equal(await field(page, "PIN from Discogs").inputValue(), "anything");
 
   // Back, it remembers nothing, as a stand-in in memory does: the PIN is refused, the state lives.
-  discogs = await startDiscogs(Number(new URL(discogs.url).port));
+  apart.discogs = await startDiscogs(Number(new URL(apart.discogs.url).port));
   await finish(page).click();
   await says(page, "Discogs did not take this PIN.").waitFor();
 });

@@ -105,6 +105,25 @@ export async function startService({ discogsUrl } = {}) {
   };
 }
 
+/**
+ * Gives a file of stories a service whose Discogs is a program of its own, from before the first
+ * story to after the last; `prepare` is run once both are there.
+ */
+export function discogsApart(prepare = async () => {}) {
+  const apart = {};
+  before(async () => {
+    if (needsBinary.skip) return;
+    apart.discogs = await startDiscogs(await freePort());
+    apart.service = await startService({ discogsUrl: apart.discogs.url });
+    await prepare(apart.service);
+  });
+  after(async () => {
+    await apart.service?.stop();
+    await apart.discogs?.stop();
+  });
+  return apart;
+}
+
 async function servedPage(serviceUrl) {
   if (WEB_FROM_FOLDER) return startDevServer(serviceUrl);
   return { url: serviceUrl, stop: async () => {} };

@@ -49,19 +49,9 @@ pub struct Job<'a> {
 #[derive(Clone)]
 pub struct Key(Zeroizing<[u8; KEY_LENGTH]>);
 
-/// What does the work on this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
-    /// The SHA extensions of x86-64 processors, up to [`MOST_LANES`] passwords at once.
-    ShaExtensions,
-    /// The `pbkdf2` library, one password after another.
-    Portable,
-}
-
 /// Derives the key of each job, in their order.
 ///
-/// Takes about as long as one derivation for every [`MOST_LANES`] jobs begun, or one for each job
-/// where [`backend`] is [`Backend::Portable`]; `iterations` is the same for all.
+/// At most [`MOST_LANES`] are worked on at once; `iterations` is the same for all.
 #[must_use]
 pub fn derive(jobs: &[Job<'_>], iterations: NonZeroU32) -> Vec<Key> {
     #[cfg(target_arch = "x86_64")]
@@ -69,16 +59,6 @@ pub fn derive(jobs: &[Job<'_>], iterations: NonZeroU32) -> Vec<Key> {
         return extensions.derive(jobs, iterations);
     }
     portable::derive(jobs, iterations)
-}
-
-/// Says what does the work on this machine.
-#[must_use]
-pub fn backend() -> Backend {
-    #[cfg(target_arch = "x86_64")]
-    if sha_extensions::ShaExtensions::detect().is_some() {
-        return Backend::ShaExtensions;
-    }
-    Backend::Portable
 }
 
 impl Key {
@@ -98,14 +78,5 @@ impl From<[u8; KEY_LENGTH]> for Key {
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key([REDACTED])")
-    }
-}
-
-impl fmt::Display for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ShaExtensions => "SHA extensions",
-            Self::Portable => "portable",
-        })
     }
 }

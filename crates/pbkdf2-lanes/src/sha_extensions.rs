@@ -22,7 +22,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::{Job, KEY_LENGTH, Key};
+use crate::{Job, KEY_LENGTH, Key, MOST_LANES};
 
 /// The length of a block of SHA-256 in bytes.
 const BLOCK_LENGTH: usize = 64;
@@ -96,27 +96,14 @@ impl ShaExtensions {
     pub(crate) fn derive(self, jobs: &[Job<'_>], iterations: NonZeroU32) -> Vec<Key> {
         let lanes: Vec<_> = jobs.iter().map(|job| self.begin(job)).collect();
         let mut keys = Vec::with_capacity(lanes.len());
-        let mut rest = lanes.as_slice();
-        while !rest.is_empty() {
-            rest = match rest {
-                [a, b, c, d, rest @ ..] => {
-                    keys.extend(self.finish([a, b, c, d], iterations));
-                    rest
-                }
-                [a, b, c] => {
-                    keys.extend(self.finish([a, b, c], iterations));
-                    &[]
-                }
-                [a, b] => {
-                    keys.extend(self.finish([a, b], iterations));
-                    &[]
-                }
-                [a, rest @ ..] => {
-                    keys.extend(self.finish([a], iterations));
-                    rest
-                }
-                [] => &[],
-            };
+        for group in lanes.chunks(MOST_LANES) {
+            match group {
+                [a] => keys.extend(self.finish([a], iterations)),
+                [a, b] => keys.extend(self.finish([a, b], iterations)),
+                [a, b, c] => keys.extend(self.finish([a, b, c], iterations)),
+                [a, b, c, d] => keys.extend(self.finish([a, b, c, d], iterations)),
+                _ => unreachable!("a chunk is neither empty nor longer than it may be"),
+            }
         }
         keys
     }
