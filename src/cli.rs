@@ -14,6 +14,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use thiserror::Error;
@@ -24,6 +25,9 @@ use crate::random::Random;
 use crate::server::{Surroundings, open_stores};
 use crate::storage::Storage;
 use crate::telemetry;
+
+/// A log that is read is written in less; one that is not must not keep the process.
+const FLUSH_TIME: Duration = Duration::from_secs(1);
 
 /// The binary under this name is the command `discogs-setup`, as in the Python service's image.
 const DISCOGS_SETUP: &str = "discogs-setup";
@@ -108,7 +112,7 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             Command::Health => health::health(environment).await,
         }
     });
-    telemetry::flush();
+    telemetry::flush(FLUSH_TIME);
     ended
 }
 

@@ -115,11 +115,15 @@ impl Connect {
         let until = Instant::now() + REQUEST_TIME;
         let task = async move { connect.claim_and_finish(user_id, &state, verifier, until).await };
         let task = self.finishes.spawn(task);
-        if let Ok(Ok(finished)) = tokio::time::timeout_at(until.into(), task).await {
-            return finished;
+        match tokio::time::timeout_at(until.into(), task).await {
+            Ok(Ok(finished)) => finished,
+            // It is told as every panic is.
+            Ok(Err(ended)) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+            Ok(Err(_)) | Err(_) => {
+                let what = "the finish takes too long; it goes on by itself".to_owned();
+                Err(DiscogsError::Unavailable { step: "finish", what, source: None }.into())
+            }
         }
-        let what = "the finish takes too long; it goes on by itself".to_owned();
-        Err(DiscogsError::Unavailable { step: "finish", what, source: None }.into())
     }
 
     async fn start_until(&self, user_id: Uuid, until: Instant) -> Result<Started, ConnectError> {

@@ -33,6 +33,7 @@ use crate::random::Random;
 use crate::storage::Storage;
 use cors::Cors;
 use error::ApiError;
+use health::HealthResponse;
 
 pub use envelope::Port;
 pub use health::{Health, Phase, Stage};
@@ -109,7 +110,7 @@ impl Routes {
 /// The API's port.
 #[must_use]
 pub fn api(app: AppState) -> Port {
-    let routes = health_routes()
+    let routes = health_routes(&app.health)
         .route("/api/auth/register", post(auth::register))
         .route("/api/auth/login", post(auth::login))
         .route("/api/auth/me", get(auth::me))
@@ -133,14 +134,24 @@ pub fn api(app: AppState) -> Port {
 /// The health port, which serves nothing else.
 #[must_use]
 pub fn health_only(app: AppState) -> Port {
-    Port::new(app, health_routes(), None)
+    let routes = health_routes(&app.health);
+    Port::new(app, routes, None)
 }
 
-fn health_routes() -> Routes {
+fn health_routes(health: &Health) -> Routes {
+    let port = health.for_a_port();
     Routes::default()
-        .route("/health", get(health::health))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
+        .route("/health", get_health(&port, health::health))
+        .route("/health/live", get_health(&port, health::live))
+        .route("/health/ready", get_health(&port, health::ready))
+}
+
+fn get_health<F>(port: &Arc<Health>, answer: fn(Arc<Health>) -> F) -> MethodRouter<AppState>
+where
+    F: Future<Output = HealthResponse> + Send + 'static,
+{
+    let port = Arc::clone(port);
+    get(move || answer(Arc::clone(&port)))
 }
 
 /// The answer to a method that would start something, or that the route does not know.

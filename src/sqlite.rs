@@ -189,7 +189,12 @@ impl SqliteError {
     pub fn extended_code(&self) -> Option<std::ffi::c_int> {
         match self {
             Self::Sqlite(error) => error.sqlite_error().map(|error| error.extended_code),
-            _ => None,
+            Self::NotOpen
+            | Self::Overloaded
+            | Self::TimedOut
+            | Self::Damaged(_)
+            | Self::SchemaBehind(_)
+            | Self::CannotOpen { .. } => None,
         }
     }
 

@@ -8,6 +8,7 @@ mod output;
 
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use thiserror::Error;
 use tracing::dispatcher::SetGlobalDefaultError;
@@ -66,10 +67,11 @@ pub fn start(level: LogLevel, format: LogFormat) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Writes what has been logged so far; the last thing before the process ends.
-pub fn flush() {
+/// Has what was logged so far written, if that takes no longer than `limit`; the last thing before
+/// the process ends.
+pub fn flush(limit: Duration) {
     if let Some(output) = OUTPUT.get() {
-        output.flush();
+        output.flush(limit);
     }
 }
 

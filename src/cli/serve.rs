@@ -1,5 +1,7 @@
 //! `serve`: run the service until a signal comes, with a sandbox beside it where asked.
 
+use std::time::Duration;
+
 use clap::Args;
 use oauth1::Consumer;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,6 +11,9 @@ use super::sandbox::{CONSUMER_KEY, CONSUMER_SECRET, PORT};
 use super::{UsageError, sandbox, surroundings};
 use crate::config::{Config, Environment};
 use crate::{server, telemetry};
+
+/// So long a second signal waits for its own line to be written.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 #[derive(Default, Args)]
 pub(super) struct Arguments {
@@ -65,7 +70,7 @@ async fn told_to_stop(mut terminate: Signal, mut interrupt: Signal) {
     tokio::spawn(async move {
         either(&mut terminate, &mut interrupt).await;
         warn!("⚠️ Told to stop a second time: ending at once");
-        telemetry::flush();
+        telemetry::flush(AT_ONCE);
         std::process::exit(1);
     });
 }

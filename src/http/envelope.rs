@@ -67,6 +67,7 @@ struct Line {
     request_id: HeaderValue,
     user: UserOfRequest,
     begun: Instant,
+    is_written: bool,
 }
 
 impl Port {
@@ -164,7 +165,7 @@ macro_rules! request_line {
         $level!(
             http.method = $line.method.as_str(),
             http.route = $line.route,
-            http.status = $status.as_u16(),
+            http.status = $status.map(|status| status.as_u16()),
             duration_ms = milliseconds($line.begun.elapsed()),
             request.id = $line.request_id.to_str().unwrap_or_default(),
             user.id = $line.user.id().map(tracing::field::display),
@@ -183,29 +184,47 @@ impl Line {
             request_id: request_id(request.headers(), &parts.app),
             user: UserOfRequest::default(),
             begun: Instant::now(),
+            is_written: false,
         }
     }
 
     /// Writes the line, and adds these headers to the answer's own.
-    fn finish(self, mut response: Response, mut headers: HeaderMap) -> Response {
+    fn finish(mut self, mut response: Response, mut headers: HeaderMap) -> Response {
         let report = response.extensions_mut().remove::<Report>();
         self.write(response.status(), report.as_ref());
-        headers.insert(REQUEST_ID, self.request_id);
+        self.is_written = true;
+        headers.insert(REQUEST_ID, self.request_id.clone());
         headers.extend(std::mem::take(response.headers_mut()));
         *response.headers_mut() = headers;
         response
     }
 
     fn write(&self, status: StatusCode, report: Option<&Report>) {
-        let is_probe = self.route.starts_with("/health");
+        let (is_probe, said) = (self.route.starts_with("/health"), Some(status));
         if status == StatusCode::INTERNAL_SERVER_ERROR {
-            request_line!(error, self, status, report, "❌ A request met a mistake of ours");
+            request_line!(error, self, said, report, "❌ A request met a mistake of ours");
         } else if status.is_server_error() {
-            request_line!(warn, self, status, report, "⚠️ A request could not be served");
+            request_line!(warn, self, said, report, "⚠️ A request could not be served");
         } else if is_probe && status.is_success() {
-            request_line!(debug, self, status, report, "🏥 A probe was answered");
+            request_line!(debug, self, said, report, "🏥 A probe was answered");
         } else {
-            request_line!(info, self, status, report, "📊 A request was answered");
+            request_line!(info, self, said, report, "📊 A request was answered");
+        }
+    }
+}
+
+impl Drop for Line {
+    /// A request that is dropped before its answer is there is one whose client went away.
+    fn drop(&mut self) {
+        if !self.is_written {
+            let (status, report) = (None::<StatusCode>, None::<&Report>);
+            request_line!(
+                info,
+                self,
+                status,
+                report,
+                "📊 A request ended before its answer, since its client went away"
+            );
         }
     }
 }

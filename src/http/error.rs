@@ -133,7 +133,26 @@ impl ApiError {
         match self {
             Self::Overloaded(_, wait) | Self::DiscogsRateLimited(wait) => Some(*wait),
             Self::DatabaseUnavailable(_) | Self::StateStoreUnavailable(_) => Some(RETRY_SOON),
-            _ => None,
+            Self::StateUnknown
+            | Self::StateBusy
+            | Self::NotAuthenticated
+            | Self::InvalidToken
+            | Self::InvalidCredentials
+            | Self::AdminRequired
+            | Self::StateNotYours
+            | Self::NotFound
+            | Self::UnknownConfigKey
+            | Self::MethodNotAllowed
+            | Self::BodyTooLarge
+            | Self::NotJson
+            | Self::EmailTaken
+            | Self::InvalidInput(_)
+            | Self::VerifierRejected(_)
+            | Self::Internal(_)
+            | Self::DiscogsCredentialsRejected(_)
+            | Self::DiscogsBlocked(_)
+            | Self::DiscogsUnavailable(_)
+            | Self::DiscogsNotConfigured(_) => None,
         }
     }
 
@@ -147,7 +166,22 @@ impl ApiError {
             | Self::Overloaded(cause, _)
             | Self::DatabaseUnavailable(cause)
             | Self::StateStoreUnavailable(cause) => Some(cause.clone()),
-            _ => None,
+            Self::StateUnknown
+            | Self::StateBusy
+            | Self::NotAuthenticated
+            | Self::InvalidToken
+            | Self::InvalidCredentials
+            | Self::AdminRequired
+            | Self::StateNotYours
+            | Self::NotFound
+            | Self::UnknownConfigKey
+            | Self::MethodNotAllowed
+            | Self::BodyTooLarge
+            | Self::NotJson
+            | Self::EmailTaken
+            | Self::InvalidInput(_)
+            | Self::DiscogsNotConfigured(_)
+            | Self::DiscogsRateLimited(_) => None,
         }
     }
 

@@ -1,20 +1,18 @@
 //! How the service is: for balancers, containers and people. (The seed's "Monitoring".)
 //!
 //! A check is bounded in time and its answer is kept for a moment, so that probes cost nothing
-//! and never wait behind anything.
+//! and never wait behind anything. Each port checks for itself: none waits for the other's runtime.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use super::AppState;
 use crate::clock::{Clock, Timestamp};
 use crate::state::OAuthStates;
 use crate::storage::Storage;
@@ -127,6 +125,13 @@ impl Health {
         Self { storage, states, phase, clock, last: Mutex::default() }
     }
 
+    /// The same checks with an outcome of their own, for another port.
+    pub(super) fn for_a_port(&self) -> Arc<Self> {
+        let Self { storage, states, phase, clock, last: _ } = self;
+        let (storage, states) = (Arc::clone(storage), Arc::clone(states));
+        Arc::new(Self::new(storage, states, phase.clone(), clock.clone()))
+    }
+
     /// The stage of the service.
     #[must_use]
     pub fn phase(&self) -> &Phase {
@@ -156,26 +161,26 @@ impl Health {
 }
 
 /// `GET /health`
-pub(super) async fn health(State(app): State<AppState>) -> HealthResponse {
-    let checks = app.health.checks().await;
+pub(super) async fn health(health: Arc<Health>) -> HealthResponse {
+    let checks = health.checks().await;
     let status = match (checks.service, checks.database, checks.state_store) {
         (Stage::Ready, Up::Up, Up::Up) => Status::Healthy,
         (Stage::Ready, Up::Up, Up::Down) => Status::Degraded,
         _ => Status::Unhealthy,
     };
-    HealthResponse(app.health.answer(status, Some(checks)))
+    HealthResponse(health.answer(status, Some(checks)))
 }
 
 /// `GET /health/live`
-pub(super) async fn live(State(app): State<AppState>) -> HealthResponse {
-    HealthResponse(app.health.answer(Status::Healthy, None))
+pub(super) async fn live(health: Arc<Health>) -> HealthResponse {
+    HealthResponse(health.answer(Status::Healthy, None))
 }
 
 /// `GET /health/ready`
-pub(super) async fn ready(State(app): State<AppState>) -> HealthResponse {
-    let is_ready = app.health.phase.stage() == Stage::Ready;
+pub(super) async fn ready(health: Arc<Health>) -> HealthResponse {
+    let is_ready = health.phase.stage() == Stage::Ready;
     let status = if is_ready { Status::Healthy } else { Status::Unhealthy };
-    HealthResponse(app.health.answer(status, None))
+    HealthResponse(health.answer(status, None))
 }
 
 /// A health answer with the status code that belongs to it.

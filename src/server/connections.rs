@@ -1,12 +1,13 @@
-//! The connections of a port: when there are as many as may be, the one that has been open longest
-//! without a request under way makes room for the next.
+//! The connections of a port: when there are as many as may be, the one that has been idle for
+//! longest makes room for the next.
 //!
 //! So peers that connect and say nothing keep nobody out, and a client whose idle connection was
 //! closed makes a new one. A limit on the process's file descriptors keeps some for the stores.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::oneshot;
@@ -21,20 +22,28 @@ const RESERVED: usize = 512;
 pub(super) struct Connections {
     most: usize,
     open: VecDeque<Connection>,
+    begun: Instant,
 }
 
 /// Little enough that the ones that have ended may stay until room is needed.
 struct Connection {
-    requests: Arc<AtomicUsize>,
+    doing: Doing,
     close: oneshot::Sender<()>,
 }
 
 /// Counts the requests under way on one connection.
 #[derive(Clone)]
-pub(super) struct Doing(Arc<AtomicUsize>);
+pub(super) struct Doing(Arc<Requests>);
+
+struct Requests {
+    under_way: AtomicUsize,
+    /// When the last one ended, in microseconds since `begun`.
+    idle_since: AtomicU64,
+    begun: Instant,
+}
 
 /// A request under way, until it is dropped.
-pub(super) struct Busy(Arc<AtomicUsize>);
+pub(super) struct Busy(Doing);
 
 /// Tells a connection that it has to make room.
 pub(super) struct Closing(oneshot::Receiver<()>);
@@ -52,7 +61,7 @@ pub(super) enum Room {
 
 impl Connections {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, open: VecDeque::new() }
+        Self { most, open: VecDeque::new(), begun: Instant::now() }
     }
 
     /// Makes room for one more, where that is needed.
@@ -63,8 +72,10 @@ impl Connections {
         if self.open.len() < self.most {
             return Room::Free;
         }
-        let is_idle = |connection: &Connection| connection.requests.load(Ordering::Relaxed) == 0;
-        let idle = self.open.iter().position(is_idle).and_then(|at| self.open.remove(at));
+        let idle =
+            self.open.iter().enumerate().filter(|(_, connection)| !connection.doing.is_busy());
+        let longest = idle.min_by_key(|(_, connection)| connection.doing.idle_since());
+        let idle = longest.map(|(at, _)| at).and_then(|at| self.open.remove(at));
         idle.map_or(Room::None, |idle| {
             // It may just have ended, which makes room as well.
             let _ = idle.close.send(());
@@ -74,10 +85,10 @@ impl Connections {
 
     /// Adds one.
     pub(super) fn add(&mut self) -> (Doing, Closing) {
-        let requests = Arc::new(AtomicUsize::new(0));
         let (close, closing) = oneshot::channel();
-        self.open.push_back(Connection { requests: Arc::clone(&requests), close });
-        (Doing(requests), Closing(closing))
+        let doing = Doing::nothing(self.begun);
+        self.open.push_back(Connection { doing: doing.clone(), close });
+        (doing, Closing(closing))
     }
 }
 
@@ -91,19 +102,36 @@ impl Closing {
 }
 
 impl Doing {
+    fn nothing(begun: Instant) -> Self {
+        let doing = Self(Arc::new(Requests { under_way: 0.into(), idle_since: 0.into(), begun }));
+        doing.idle_from_now();
+        doing
+    }
+
     pub(super) fn begin(&self) -> Busy {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(&self.0))
+        self.0.under_way.fetch_add(1, Ordering::Relaxed);
+        Busy(self.clone())
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+        self.0.under_way.load(Ordering::Relaxed) > 0
+    }
+
+    fn idle_since(&self) -> u64 {
+        self.0.idle_since.load(Ordering::Relaxed)
+    }
+
+    fn idle_from_now(&self) {
+        let microseconds = self.0.begun.elapsed().as_micros();
+        let now = u64::try_from(microseconds).unwrap_or(u64::MAX);
+        self.0.idle_since.store(now, Ordering::Relaxed);
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.idle_from_now();
+        self.0.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -123,6 +151,8 @@ pub(super) fn most() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::{Closing, Connections, Room};
 
     fn is_told(closing: &mut Closing) -> bool {
@@ -131,13 +161,24 @@ mod tests {
 
     #[test]
     fn the_longest_idle_connection_makes_room() {
-        let mut connections = Connections::new(3);
-        let [(first, mut busy), (_, mut idle), (_, mut newest)] =
-            std::array::from_fn(|_| connections.add());
-        let _busy = first.begin();
+        let mut connections = Connections::new(4);
+        let mut opened = [(); 4].map(|()| {
+            wait_for_a_tick();
+            connections.add()
+        });
+        let _busy = opened[0].0.begin();
+        wait_for_a_tick();
+        drop(opened[1].0.begin());
         assert_eq!(connections.make_room(), Room::Made);
-        assert_eq!([&mut busy, &mut idle, &mut newest].map(is_told), [false, true, false]);
-        assert_eq!(connections.open.len(), 2);
+        let told = opened.each_mut().map(|(_, closing)| is_told(closing));
+        assert_eq!(told, [false, false, true, false]);
+        assert_eq!(connections.open.len(), 3);
+    }
+
+    /// Idle times are told apart by the microsecond.
+    fn wait_for_a_tick() {
+        let now = Instant::now();
+        while now.elapsed() < Duration::from_micros(2) {}
     }
 
     #[test]

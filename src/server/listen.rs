@@ -57,6 +57,7 @@ pub(super) async fn serve(
             return;
         }
     };
+    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     let graceful = GracefulShutdown::new();
     let mut connections = Connections::new(limits.connections);
     let mut warnings = Warnings::default();
@@ -69,17 +70,17 @@ pub(super) async fn serve(
             Ok((stream, _)) => {
                 let room = connections.make_room();
                 if room != Room::Free && warnings.may_come() {
-                    let most = limits.connections;
-                    warn!(most, "⚠️ As many connections as may be: idle ones make room");
+                    report_no_room(&room, limits.connections, &address);
                 }
                 if room != Room::None {
                     let (doing, closing) = connections.add();
                     serve_connection(stream, &port, &graceful, doing, closing);
                 }
             }
+            Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 if warnings.may_come() {
-                    warn!(%error, "⚠️ A connection could not be taken");
+                    warn!(%error, address, "⚠️ A connection could not be taken");
                 }
                 clock::pause(PAUSE_WHEN_FULL).await;
             }
@@ -91,6 +92,20 @@ pub(super) async fn serve(
     {
         warn!("⚠️ Requests that took too long were cut off");
     }
+}
+
+fn report_no_room(room: &Room, most: usize, address: &str) {
+    if *room == Room::None {
+        warn!(most, address, "⚠️ As many connections as may be, all busy: new ones are closed");
+    } else {
+        warn!(most, address, "⚠️ As many connections as may be: idle ones make room");
+    }
+}
+
+/// Whether a client gave up before its connection was taken, which harms no other.
+fn is_of_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
 }
 
 impl Warnings {

@@ -91,33 +91,32 @@ impl RedisStates {
         format!("{}{state}", self.key_prefix)
     }
 
+    /// Runs a whole step, all its round trips, in bounded time.
+    async fn in_time<T>(
+        &self,
+        step: impl Future<Output = Result<T, Cause>>,
+    ) -> Result<T, StateError> {
+        let ended = tokio::time::timeout(STEP_TIMEOUT, step).await.unwrap_or(Err(Cause::TimedOut));
+        if ended.as_ref().is_err_and(Cause::is_silence) {
+            self.reconnect();
+        }
+        ended.map_err(|cause| StateError::Unavailable(Box::new(cause)))
+    }
+
     /// Runs a command or script, once more if the connection was lost: the library reconnects,
     /// but fails what found the connection dead.
-    async fn ask<T, F>(&self, ask: impl Fn(ConnectionManager) -> F) -> Result<T, StateError>
+    async fn ask<T, F>(&self, ask: impl Fn(ConnectionManager) -> F) -> Result<T, Cause>
     where
         F: Future<Output = Result<T, RedisError>>,
     {
-        let twice = async {
-            match ask(self.connection()).await {
-                Err(error) if is_lost_connection(&error) => ask(self.connection()).await,
-                answer => answer,
-            }
+        let answer = match ask(self.connection()).await {
+            Err(error) if is_lost_connection(&error) => ask(self.connection()).await,
+            answer => answer,
         };
-        match tokio::time::timeout(STEP_TIMEOUT, twice).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) if error.is_timeout() => {
-                self.reconnect();
-                Err(unavailable(error))
-            }
-            Ok(Err(error)) => Err(unavailable(error)),
-            Err(_) => {
-                self.reconnect();
-                Err(StateError::Unavailable(Box::new(Cause::TimedOut)))
-            }
-        }
+        Ok(answer?)
     }
 
-    async fn replace(&self, state: &str, stored: &[u8], write: &Write) -> Result<bool, StateError> {
+    async fn replace(&self, state: &str, stored: &[u8], write: &Write) -> Result<bool, Cause> {
         let (record, life) = match write {
             Write::Nothing => return Ok(true),
             Write::Replace(record) => (record.as_str(), 0),
@@ -127,6 +126,21 @@ impl RedisStates {
         let mut invocation = self.replace.prepare_invoke();
         invocation.key(self.key(state)).arg(stored).arg(record).arg(life.to_string());
         self.ask(async |mut connection| invocation.invoke_async(&mut connection).await).await
+    }
+
+    async fn read_and_replace(&self, state: &str, step: &Step) -> Result<Outcome, Cause> {
+        let mut read = self.read.prepare_invoke();
+        read.key(self.key(state));
+        for _ in 0..MOST_ATTEMPTS {
+            let (stored, seconds, microseconds): (Option<Vec<u8>>, i64, i64) =
+                self.ask(async |mut connection| read.invoke_async(&mut connection).await).await?;
+            let now = Timestamp::from_microseconds(seconds * 1_000_000 + microseconds);
+            let (write, outcome) = record::apply(state, stored.as_deref(), now, step);
+            if self.replace(state, stored.as_deref().unwrap_or_default(), &write).await? {
+                return Ok(outcome);
+            }
+        }
+        Err(Cause::Contended)
     }
 
     fn connection(&self) -> ConnectionManager {
@@ -148,7 +162,8 @@ impl OAuthStates for RedisStates {
     async fn ping(&self) -> Result<(), StateError> {
         let mut write = redis::cmd("SET");
         write.arg(self.key("")).arg("").arg("PX").arg(1_000);
-        self.ask(async |mut connection| write.query_async(&mut connection).await).await
+        self.in_time(self.ask(async |mut connection| write.query_async(&mut connection).await))
+            .await
     }
 
     async fn put(&self, pending: &PendingAuthorization) -> Result<(), StateError> {
@@ -159,22 +174,12 @@ impl OAuthStates for RedisStates {
             .arg(record::encode(pending))
             .arg("PX")
             .arg(life);
-        self.ask(async |mut connection| write.query_async(&mut connection).await).await
+        self.in_time(self.ask(async |mut connection| write.query_async(&mut connection).await))
+            .await
     }
 
     async fn step(&self, state: &str, step: Step) -> Result<Outcome, StateError> {
-        let mut read = self.read.prepare_invoke();
-        read.key(self.key(state));
-        for _ in 0..MOST_ATTEMPTS {
-            let (stored, seconds, microseconds): (Option<Vec<u8>>, i64, i64) =
-                self.ask(async |mut connection| read.invoke_async(&mut connection).await).await?;
-            let now = Timestamp::from_microseconds(seconds * 1_000_000 + microseconds);
-            let (write, outcome) = record::apply(state, stored.as_deref(), now, &step);
-            if self.replace(state, stored.as_deref().unwrap_or_default(), &write).await? {
-                return Ok(outcome);
-            }
-        }
-        Err(StateError::Unavailable(Box::new(Cause::Contended)))
+        self.in_time(self.read_and_replace(state, &step)).await
     }
 }
 
@@ -205,8 +210,25 @@ fn is_lost_connection(error: &RedisError) -> bool {
 }
 
 fn unavailable(error: RedisError) -> StateError {
-    StateError::Unavailable(Box::new(match error.code() {
-        Some(code) => Cause::Server(code.to_owned()),
-        None => Cause::Connection(error),
-    }))
+    StateError::Unavailable(Box::new(Cause::from(error)))
+}
+
+impl From<RedisError> for Cause {
+    fn from(error: RedisError) -> Self {
+        match error.code() {
+            Some(code) => Self::Server(code.to_owned()),
+            None => Self::Connection(error),
+        }
+    }
+}
+
+impl Cause {
+    /// Whether the connection is up and nothing comes over it.
+    fn is_silence(&self) -> bool {
+        match self {
+            Self::TimedOut => true,
+            Self::Connection(error) => error.is_timeout(),
+            Self::Server(_) | Self::Contended => false,
+        }
+    }
 }

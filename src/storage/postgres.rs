@@ -211,8 +211,6 @@ impl Storage for PostgresStorage {
     }
 
     async fn close(&self) {
-        for group in [&self.reads, &self.writes, &self.health] {
-            group.close();
-        }
+        tokio::join!(self.reads.close(), self.writes.close(), self.health.close());
     }
 }

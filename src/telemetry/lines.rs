@@ -3,7 +3,7 @@
 //! A subscriber of our own, since every request writes a line: it allocates nothing, and it knows
 //! no spans, because we have none.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt::{self, Write as _};
 use std::io;
 
@@ -40,7 +40,7 @@ pub(super) struct Lines {
 }
 
 thread_local! {
-    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl Lines {
@@ -66,15 +66,16 @@ impl Subscriber for Lines {
     }
 
     fn event(&self, event: &Event<'_>) {
-        LINE.with_borrow_mut(|line| {
-            line.clear();
-            match self.shape {
-                Shape::Json => write_json(line, event, &self.clock),
-                Shape::Coloured => write_for_people(line, event, &self.clock, &COLOURS),
-                Shape::Plain => write_for_people(line, event, &self.clock, &NO_COLOURS),
-            }
-            self.output.push(line);
-        });
+        // Taken out, since what is written may log something itself.
+        let mut line = LINE.take();
+        line.clear();
+        match self.shape {
+            Shape::Json => write_json(&mut line, event, &self.clock),
+            Shape::Coloured => write_for_people(&mut line, event, &self.clock, &COLOURS),
+            Shape::Plain => write_for_people(&mut line, event, &self.clock, &NO_COLOURS),
+        }
+        self.output.push(&line);
+        LINE.set(line);
     }
 
     // No span is ever shown, so none is ever made.

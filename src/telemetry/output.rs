@@ -21,8 +21,7 @@ pub(super) struct Output(Arc<Shared>);
 struct Shared {
     pending: Mutex<Pending>,
     has_lines: Condvar,
-    /// Locked before `pending`, so that what is taken first is written first.
-    target: Mutex<Box<dyn Write + Send>>,
+    has_written: Condvar,
     dropped: fn(u64) -> Vec<u8>,
 }
 
@@ -30,6 +29,7 @@ struct Shared {
 struct Pending {
     lines: Vec<u8>,
     dropped: u64,
+    is_writing: bool,
 }
 
 impl Output {
@@ -38,15 +38,15 @@ impl Output {
         target: Box<dyn Write + Send>,
         dropped: fn(u64) -> Vec<u8>,
     ) -> std::io::Result<Self> {
-        let output = Self::new(target, dropped);
+        let output = Self::new(dropped);
         let shared = Arc::clone(&output.0);
-        thread::Builder::new().name("log".to_owned()).spawn(move || shared.work())?;
+        thread::Builder::new().name("log".to_owned()).spawn(move || shared.work(target))?;
         Ok(output)
     }
 
-    fn new(target: Box<dyn Write + Send>, dropped: fn(u64) -> Vec<u8>) -> Self {
-        let (pending, has_lines) = (Mutex::default(), Condvar::new());
-        Self(Arc::new(Shared { pending, has_lines, target: Mutex::new(target), dropped }))
+    fn new(dropped: fn(u64) -> Vec<u8>) -> Self {
+        let (pending, has_lines, has_written) = Default::default();
+        Self(Arc::new(Shared { pending, has_lines, has_written, dropped }))
     }
 
     /// Adds a whole line.
@@ -64,31 +64,39 @@ impl Output {
         }
     }
 
-    /// Writes all that was added so far.
-    pub(super) fn flush(&self) {
-        self.0.write(&mut Vec::new());
+    /// Waits until all that was added is written, but no longer than `limit`: whoever reads may
+    /// stand still.
+    pub(super) fn flush(&self, limit: Duration) {
+        let is_behind = |pending: &mut Pending| pending.is_writing || !pending.is_empty();
+        let pending = lock(&self.0.pending);
+        drop(self.0.has_written.wait_timeout_while(pending, limit, is_behind));
+    }
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.dropped == 0
     }
 }
 
 impl Shared {
-    fn work(&self) {
+    fn work(&self, mut target: Box<dyn Write + Send>) {
         let mut spare = Vec::new();
         loop {
-            let is_empty = |pending: &mut Pending| pending.lines.is_empty();
-            let pending = self.has_lines.wait_while(lock(&self.pending), is_empty);
+            let pending = self.has_lines.wait_while(lock(&self.pending), |it| it.is_empty());
             drop(pending.unwrap_or_else(PoisonError::into_inner));
             #[expect(clippy::disallowed_methods, reason = "lines gather while this sleeps")]
             thread::sleep(GATHERING);
-            self.write(&mut spare);
+            self.write(&mut *target, &mut spare);
         }
     }
 
     /// Swaps the buffer for an empty one and writes what was in it.
-    fn write(&self, spare: &mut Vec<u8>) {
-        let mut target = lock(&self.target);
+    fn write(&self, target: &mut dyn Write, spare: &mut Vec<u8>) {
         let mut pending = lock(&self.pending);
         std::mem::swap(&mut pending.lines, spare);
         let dropped = std::mem::take(&mut pending.dropped);
+        pending.is_writing = true;
         drop(pending);
         if dropped > 0 {
             spare.extend((self.dropped)(dropped));
@@ -96,6 +104,8 @@ impl Shared {
         // A log that nobody takes must not end the service.
         let _ = target.write_all(spare);
         spare.clear();
+        lock(&self.pending).is_writing = false;
+        self.has_written.notify_all();
     }
 }
 
@@ -107,11 +117,15 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::io::{self, Write};
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::{MOST_PENDING, Output};
 
-    /// Passes on what is written.
-    struct Reader(mpsc::Sender<Vec<u8>>);
+    /// Longer than any test may take.
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Passes on what is written; stands still while nobody takes it, where it has little room.
+    struct Reader(mpsc::SyncSender<Vec<u8>>);
 
     impl Write for Reader {
         fn write(&mut self, written: &[u8]) -> io::Result<usize> {
@@ -134,19 +148,19 @@ mod tests {
 
     #[test]
     fn lines_come_out_in_the_order_in_which_they_went_in() {
-        let (send, received) = mpsc::channel();
+        let (send, received) = mpsc::sync_channel(1000);
         let output = Output::start(Box::new(Reader(send)), told).unwrap();
         let lines: Vec<_> = (0..1000).map(|number| format!("line {number}\n")).collect();
         for line in &lines {
             output.push(line.as_bytes());
         }
-        output.flush();
+        output.flush(LONG);
         assert_eq!(text(&received), lines.concat());
     }
 
     #[test]
     fn the_thread_writes_without_being_told() {
-        let (send, received) = mpsc::channel();
+        let (send, received) = mpsc::sync_channel(1);
         let output = Output::start(Box::new(Reader(send)), told).unwrap();
         for line in ["first\n", "second\n"] {
             output.push(line.as_bytes());
@@ -155,19 +169,30 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_stands_still_is_not_waited_for() {
+        let (send, received) = mpsc::sync_channel(0);
+        let output = Output::start(Box::new(Reader(send)), told).unwrap();
+        output.push(b"nobody takes it\n");
+        output.flush(Duration::from_millis(10));
+        assert_eq!(received.recv().unwrap(), b"nobody takes it\n");
+        output.flush(LONG);
+    }
+
+    #[test]
     fn what_finds_no_room_is_dropped_and_counted() {
-        let (send, received) = mpsc::channel();
-        let output = Output::new(Box::new(Reader(send)), told);
+        let (send, received) = mpsc::sync_channel(10);
+        let output = Output::new(told);
+        let write = || output.0.write(&mut Reader(send.clone()), &mut Vec::new());
         let line = [b'x'; 1024];
         for _ in 0..MOST_PENDING / line.len() + 3 {
             output.push(&line);
         }
-        output.flush();
+        write();
         let written = text(&received);
         assert_eq!(written.len(), MOST_PENDING + "dropped 3\n".len());
         assert!(written.ends_with("dropped 3\n"));
         output.push(b"again\n");
-        output.flush();
+        write();
         assert_eq!(text(&received), "again\n");
     }
 }

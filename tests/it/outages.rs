@@ -138,6 +138,45 @@ async fn a_locked_table_holds_up_only_those_who_need_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_server_that_takes_no_writes_is_asked_again_ever_more_slowly() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    let operator = app.stores.database().client().await;
+    let turn = async |read_only: &str| {
+        let statements = format!(
+            "do $$ begin execute format('alter database %I set default_transaction_read_only = \
+             {read_only}', current_database()); end $$"
+        );
+        // Settings of a database hold for the connections that come after.
+        operator.batch_execute("set default_transaction_read_only = off").await.unwrap();
+        operator.batch_execute(&statements).await.unwrap();
+        operator
+            .batch_execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity
+                 where datname = current_database() and pid <> pg_backend_pid()",
+            )
+            .await
+            .unwrap();
+    };
+    turn("on").await;
+    let (before, begun) = (app.stores.postgres().taken(), Instant::now());
+    let try_again_and_again = async || {
+        while begun.elapsed() < Duration::from_secs(3) {
+            in_time(alice.revoke()).await.assert_error(503, "database_unavailable", NO_DATABASE);
+        }
+    };
+    tokio::join!(try_again_and_again(), try_again_and_again(), try_again_and_again());
+    let connections = app.stores.postgres().taken() - before;
+    assert!(connections < 60, "{connections} connections");
+    assert_eq!(alice.me().await.status, 200);
+    turn("off").await;
+    let back = Instant::now();
+    assert_eq!(alice.revoke().await.status, 200);
+    assert!(back.elapsed() < RECOVERY, "{:?}", back.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn a_start_without_the_database_waits_for_it() {
     let stores = TestStores::new(Composition::Servers).await;
     stores.postgres().close();

@@ -1,8 +1,8 @@
 //! A few long-lived connections that many requests share, each with many statements under way.
 //!
-//! Each place in the group has a task that keeps a connection up: after one is lost, the first
-//! try comes at once, the next ones after longer and longer pauses. Where every connection is
-//! stuck behind slow statements another is opened, up to a limit.
+//! Each place in the group has a task that keeps a connection up: after one that was good is lost,
+//! the first try comes at once, the next ones after longer and longer pauses. Where every
+//! connection is stuck behind slow statements another is opened, up to a limit.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio_postgres::Row;
+use tokio_util::task::TaskTracker;
 
 use super::error::PostgresError;
 use super::session::{Call, Room, Session, Ticket};
@@ -21,6 +22,14 @@ use crate::random::Random;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// A connection that lasts for less was no good: to a server that is stopping, or that may not be
+/// written to.
+const GOOD: Duration = Duration::from_secs(1);
+
+/// A statement with less time than this is not sent: no answer in time would be no fault of the
+/// connection, which is closed then with everybody else's statements on it.
+const FAIR_TIME: Duration = Duration::from_millis(500);
 
 /// How often a request that waits looks again whether a stuck connection has come free.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -48,6 +57,8 @@ struct Shared {
     places: Mutex<Places>,
     waiting: AtomicUsize,
     changed: Notify,
+    /// Statements that go on though nobody waits for them any more.
+    left_alone: TaskTracker,
 }
 
 #[derive(Default)]
@@ -77,6 +88,7 @@ impl Group {
             places: Mutex::default(),
             waiting: AtomicUsize::new(0),
             changed: Notify::new(),
+            left_alone: TaskTracker::new(),
         }))
     }
 
@@ -88,8 +100,11 @@ impl Group {
         }
     }
 
-    /// Closes every connection for good.
-    pub(super) fn close(&self) {
+    /// Waits for the statements under way that nobody waits for, then closes every connection for
+    /// good.
+    pub(super) async fn close(&self) {
+        self.0.left_alone.close();
+        self.0.left_alone.wait().await;
         let mut places = self.0.lock();
         places.is_closed = true;
         places.sessions.iter().flatten().for_each(|session| session.end());
@@ -114,12 +129,16 @@ impl Group {
             }
             group.attempt(&call, until).await
         };
-        ToItsEnd::new(run).await
+        ToItsEnd::new(run, &self.0.left_alone).await
     }
 
     async fn attempt(&self, call: &Call, until: Instant) -> Result<Vec<Row>, PostgresError> {
         let ticket = self.ticket(until).await?;
-        let answer = ticket.send(call, until.saturating_duration_since(Instant::now())).await;
+        let left = until.saturating_duration_since(Instant::now());
+        if left < FAIR_TIME {
+            return Err(PostgresError::NoConnection(self.0.limits.call));
+        }
+        let answer = ticket.send(call, left).await;
         drop(ticket);
         if self.0.waiting.load(Ordering::Relaxed) > 0 {
             self.0.changed.notify_waiters();
@@ -154,11 +173,11 @@ impl Group {
                 Picked::None => {}
             }
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left < FAIR_TIME {
                 return Err(PostgresError::NoConnection(self.0.limits.call));
             }
             // Either something changed, or time has passed: in both cases it is looked at again.
-            let _ = tokio::time::timeout(left.min(LOOK_AGAIN), changed).await;
+            let _ = tokio::time::timeout(LOOK_AGAIN, changed).await;
         }
     }
 
@@ -198,25 +217,28 @@ impl Shared {
         let mut pause = Duration::ZERO;
         while !self.lock().is_closed {
             clock::pause(pause).await;
-            let error = match Session::open(&self.config).await {
-                Ok((session, driver)) => {
-                    pause = Duration::ZERO;
-                    let session = Arc::new(session);
-                    self.put(place, Some(Arc::clone(&session)));
-                    let ended = session.drive(driver).await;
-                    self.put(place, None);
-                    ended.err()
-                }
-                Err(error) => {
-                    let longest = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-                    pause = self.random.between(longest / 2, longest);
-                    Some(error)
-                }
+            let begun = Instant::now();
+            let ended = self.hold_connection(place).await;
+            pause = if begun.elapsed() < GOOD {
+                let longest = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+                self.random.between(longest / 2, longest)
+            } else {
+                Duration::ZERO
             };
-            if let Some(error) = error {
+            if let Err(error) = ended {
                 tracing::debug!(%error, purpose = self.purpose, "💾 A database connection was lost");
             }
         }
+    }
+
+    /// Opens a connection, offers it in its place, and takes it back when it has ended.
+    async fn hold_connection(&self, place: usize) -> Result<(), PostgresError> {
+        let (session, driver) = Session::open(&self.config).await?;
+        let session = Arc::new(session);
+        self.put(place, Some(Arc::clone(&session)));
+        let ended = session.drive(driver).await;
+        self.put(place, None);
+        ended
     }
 
     fn put(&self, place: usize, session: Option<Arc<Session>>) {

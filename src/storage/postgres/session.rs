@@ -14,7 +14,6 @@ use tokio_postgres::{Client, Config, NoTls, Row, Socket, Statement, tls::NoTlsSt
 
 use super::error::PostgresError;
 use super::statements::Statements;
-use crate::clock;
 use crate::config::PostgresConfig;
 
 /// How long making a connection may take, its statements included.
@@ -96,14 +95,18 @@ pub(super) async fn connect(config: &PostgresConfig) -> Result<(Client, Driver),
 impl Session {
     /// Connects and prepares every statement; the driver is to be run with [`Session::drive`].
     pub(super) async fn open(config: &PostgresConfig) -> Result<(Self, Driver), PostgresError> {
+        match tokio::time::timeout(CONNECT_TIMEOUT, Self::open_and_prepare(config)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(PostgresError::NoConnection(CONNECT_TIMEOUT)),
+        }
+    }
+
+    async fn open_and_prepare(config: &PostgresConfig) -> Result<(Self, Driver), PostgresError> {
         let (client, mut driver) = connect(config).await?;
         let statements = tokio::select! {
             statements = Statements::prepare(&client) => statements?,
             ended = &mut driver => {
                 return Err(ended.err().map_or(PostgresError::Closed, PostgresError::from));
-            }
-            () = clock::pause(CONNECT_TIMEOUT) => {
-                return Err(PostgresError::NoConnection(CONNECT_TIMEOUT));
             }
         };
         let session = Self {

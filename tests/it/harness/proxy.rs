@@ -1,6 +1,7 @@
 //! A TCP proxy before a real server, by which a test takes the server away and gives it back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +23,7 @@ enum Way {
 pub(crate) struct Proxy {
     pub(crate) address: String,
     way: Arc<watch::Sender<Way>>,
+    taken: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -31,19 +33,27 @@ impl Proxy {
         let address = listener.local_addr().unwrap().to_string();
         let (way, watched) = watch::channel(Way::Open(0));
         let upstream = upstream.to_owned();
+        let taken = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&taken);
         tokio::spawn(async move {
             let mut ended = watched.clone();
             loop {
                 tokio::select! {
                     accepted = listener.accept() => {
                         let (client, _) = accepted.unwrap();
+                        count.fetch_add(1, Ordering::Relaxed);
                         tokio::spawn(serve(client, upstream.clone(), watched.clone()));
                     }
                     closed = until_dropped(&mut ended) => return closed,
                 }
             }
         });
-        Self { address, way: Arc::new(way) }
+        Self { address, way: Arc::new(way), taken }
+    }
+
+    /// How many connections were made so far.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Cuts every connection; new ones are fine.
