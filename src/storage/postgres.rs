@@ -71,6 +71,11 @@ impl Storage for PostgresStorage {
         for group in [&self.reads, &self.writes, &self.health] {
             group.start();
         }
+        tokio::join!(
+            self.reads.wait_until_up(CALL),
+            self.writes.wait_until_up(CALL),
+            self.health.wait_until_up(CALL),
+        );
         Ok(applied)
     }
 

@@ -100,6 +100,13 @@ impl Group {
         }
     }
 
+    /// Waits until a connection is up, but no longer than `limit`.
+    pub(super) async fn wait_until_up(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        // Whoever comes before it is up says so.
+        let _ = self.wait_for_ticket(until).await;
+    }
+
     /// Waits for the statements under way that nobody waits for, then closes every connection for
     /// good.
     pub(super) async fn close(&self) {
