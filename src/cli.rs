@@ -22,7 +22,7 @@ use thiserror::Error;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Environment, Migrations};
 use crate::random::Random;
-use crate::server::{Surroundings, open_stores};
+use crate::server::{Surroundings, open_stores, openapi_document};
 use crate::storage::Storage;
 use crate::telemetry;
 
@@ -75,6 +75,9 @@ enum Command {
     /// Ask the health port of a running service; exit code 0 while it is healthy or degraded.
     #[command(after_help = "Example:\n  discogsography-api health && echo fine")]
     Health,
+    /// Print the document of the API (OpenAPI 3.1).
+    #[command(after_help = "Example:\n  discogsography-api openapi > openapi.json")]
+    Openapi,
 }
 
 /// The command line can't be meant so.
@@ -110,6 +113,7 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
                 discogs_setup::discogs_setup(&arguments, environment).await
             }
             Command::Health => health::health(environment).await,
+            Command::Openapi => Ok(say(openapi_document().trim_end())?),
         }
     });
     telemetry::flush(FLUSH_TIME);

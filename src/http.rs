@@ -4,15 +4,18 @@
 //! not know which stores there are.
 
 mod admin;
+mod asset;
 mod auth;
 mod body;
 mod cors;
+mod docs;
 mod envelope;
 mod error;
 mod extract;
 mod health;
 mod input;
 mod oauth;
+mod openapi;
 mod page;
 
 use std::ops::Deref;
@@ -37,6 +40,7 @@ use health::HealthResponse;
 
 pub use envelope::Port;
 pub use health::{Health, Phase, Stage};
+pub use openapi::document as openapi_document;
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -110,7 +114,22 @@ impl Routes {
 /// The API's port.
 #[must_use]
 pub fn api(app: AppState) -> Port {
-    let routes = health_routes(&app.health)
+    let routes = documented_routes(&app.health)
+        .route("/openapi.json", get(docs::document))
+        .route("/docs", get(docs::swagger))
+        .route("/docs/{file}", get(docs::file))
+        .route("/redoc", get(docs::redoc));
+    let routes = match app.web_page {
+        WebPage::On => routes.route("/", get(page::index)).route("/web/{file}", get(page::file)),
+        WebPage::Off => routes,
+    };
+    let cors = Cors::new(&app.cors_origins);
+    Port::new(app, routes, Some(cors))
+}
+
+/// What `/openapi.json` describes.
+fn documented_routes(health: &Health) -> Routes {
+    health_routes(health)
         .route("/api/auth/register", post(auth::register))
         .route("/api/auth/login", post(auth::login))
         .route("/api/auth/me", get(auth::me))
@@ -122,13 +141,7 @@ pub fn api(app: AppState) -> Port {
         .route("/api/oauth/status/discogs", get(oauth::status))
         .route("/api/oauth/revoke/discogs", axum::routing::delete(oauth::revoke))
         .route("/api/admin/config", get(admin::list))
-        .route("/api/admin/config/{key}", put(admin::put).delete(admin::delete));
-    let routes = match app.web_page {
-        WebPage::On => routes.route("/", get(page::index)).route("/web/{file}", get(page::file)),
-        WebPage::Off => routes,
-    };
-    let cors = Cors::new(&app.cors_origins);
-    Port::new(app, routes, Some(cors))
+        .route("/api/admin/config/{key}", put(admin::put).delete(admin::delete))
 }
 
 /// The health port, which serves nothing else.

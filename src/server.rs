@@ -3,6 +3,7 @@
 //! `main` and the tests start it the same way: [`bind`], then [`run`]. Must not know the routes.
 
 mod connections;
+mod first_steps;
 mod listen;
 mod secret;
 mod stores;
@@ -33,6 +34,7 @@ use crate::telemetry::chain;
 
 use listen::Limits;
 
+pub use crate::http::openapi_document;
 pub use secret::SecretError;
 pub use stores::{LockError, OpenedStores, open_stores};
 
@@ -133,6 +135,7 @@ pub async fn run(
     let _lock = stores::lock(&config.stores)?;
     let stores = open_stores(&config.stores, &surroundings)?;
     let phase = Phase::default();
+    let has_sandbox = surroundings.sandbox_consumer.is_some();
     let app = assemble(&config, &stores, surroundings, key, phase.clone())?;
 
     let (stop_health, health_stopped) = watch::channel(());
@@ -141,14 +144,14 @@ pub async fn run(
     let limits = Limits { connections: connections::most(), drain_time: DRAIN_TIME };
     let api =
         tokio::spawn(listen::serve(listeners.api, http::api(app.clone()), api_stopped, limits));
-    let prepare =
-        tokio::spawn(prepare(Arc::clone(&stores.storage), config.migrations, phase.clone()));
+    let get_ready =
+        tokio::spawn(get_ready(Arc::clone(&stores.storage), config.migrations, phase, has_sandbox));
 
     shutdown.await;
     info!("🔧 Stopping: requests under way may end, new ones are not taken");
     let until = Instant::now() + DRAIN_TIME;
-    phase.drain();
-    prepare.abort();
+    app.health.phase().drain();
+    get_ready.abort();
     drop(stop_api);
     let _ = api.await;
     drain_finishes(&app.connect.finishes, until).await;
@@ -217,6 +220,7 @@ fn announce(config: &Config, listeners: &Listeners) {
     if config.web_page == WebPage::On {
         info!(page = format!("{api}/"), "🚀 The account page can be opened in a browser");
     }
+    info!(page = format!("{api}/docs"), "🚀 The API can be read about and tried in a browser");
     for warning in &config.warnings {
         warning.log();
     }
@@ -240,8 +244,20 @@ fn serve_health(
     thread::Builder::new().name("health".to_owned()).spawn(serve).map_err(setup)
 }
 
+async fn get_ready(
+    storage: Arc<dyn Storage>,
+    migrations: Migrations,
+    phase: Phase,
+    has_sandbox: bool,
+) {
+    prepare(&*storage, migrations).await;
+    phase.ready();
+    info!("🚀 Ready");
+    first_steps::tell(&*storage, has_sandbox).await;
+}
+
 /// Prepares the storage, trying again until it succeeds; says what changes, once each.
-async fn prepare(storage: Arc<dyn Storage>, migrations: Migrations, phase: Phase) {
+async fn prepare(storage: &dyn Storage, migrations: Migrations) {
     let mut pause = SHORTEST_PAUSE;
     let mut last_problem = String::new();
     loop {
@@ -250,8 +266,6 @@ async fn prepare(storage: Arc<dyn Storage>, migrations: Migrations, phase: Phase
                 for migration in applied {
                     info!(migration = %migration, "💾 Applied a migration");
                 }
-                phase.ready();
-                info!("🚀 Ready");
                 return;
             }
             Err(error) => {

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AppState;
 use super::error::ApiError;
@@ -14,35 +15,77 @@ use super::input::{Fields, Input};
 use crate::clock::Timestamp;
 use crate::model::{ConfigKey, ConfigValue, mask};
 
-/// The body of `PUT /api/admin/config/{key}`.
+/// A new value.
+#[derive(ToSchema)]
+#[schema(as = ConfigValue)]
 pub(super) struct PutRequest {
+    /// White space around it is dropped.
+    #[schema(
+        value_type = String,
+        min_length = 1,
+        max_length = 256,
+        pattern = "^[!-~]+$",
+        example = "uLqXmCwZrTbNvKdFhPsY"
+    )]
     value: ConfigValue,
 }
 
 /// A config key with its masked value.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConfigEntry)]
 pub(super) struct ConfigAnswer {
+    /// Which one.
+    #[schema(example = "discogs_consumer_key")]
     key: &'static str,
+    /// The first and last two characters, and `*` between.
+    #[schema(example = "uL****************sY")]
     value: String,
+    /// When it was written.
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:15:30.123456+00:00")]
     updated_at: Timestamp,
 }
 
 /// Every config key.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Config)]
 pub(super) struct ConfigListAnswer {
     config: Vec<ConfigListEntry>,
 }
 
 /// A config key, set or not.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = KnownConfigKey)]
 pub(super) struct ConfigListEntry {
+    /// Which one.
+    #[schema(example = "discogs_consumer_key")]
     key: &'static str,
+    /// An empty value counts as not set.
+    #[schema(example = true)]
     is_set: bool,
+    /// Masked; null where it is not set.
+    #[schema(required = true, example = "uL****************sY")]
     value: Option<String>,
+    /// When it was written; null where it is not set.
+    #[schema(
+        required = true,
+        value_type = Option<String>,
+        format = DateTime,
+        example = "2026-11-23T10:15:30.123456+00:00"
+    )]
     updated_at: Option<Timestamp>,
 }
 
-/// `GET /api/admin/config`
+/// List the app's credentials
+///
+/// Every known key, its value masked.
+#[utoipa::path(
+    get,
+    path = "/api/admin/config",
+    operation_id = "listConfig",
+    tag = "Admin",
+    security(("access_token" = [])),
+    responses((status = 200, description = "Every known key.", body = ConfigListAnswer))
+)]
 pub(super) async fn list(
     AdminUser: AdminUser,
     State(app): State<AppState>,
@@ -60,7 +103,19 @@ pub(super) async fn list(
     Ok(Json(ConfigListAnswer { config: config.into() }))
 }
 
-/// `PUT /api/admin/config/{key}`
+/// Set one of the app's credentials
+///
+/// Takes effect at once on every replica.
+#[utoipa::path(
+    put,
+    path = "/api/admin/config/{key}",
+    operation_id = "setConfig",
+    tag = "Admin",
+    security(("access_token" = [])),
+    params(("key" = String, Path, description = "Which one.", example = "discogs_consumer_key")),
+    request_body = PutRequest,
+    responses((status = 200, description = "As it is kept, masked.", body = ConfigAnswer))
+)]
 pub(super) async fn put(
     AdminUser: AdminUser,
     KnownKey(key): KnownKey,
@@ -72,7 +127,18 @@ pub(super) async fn put(
     Ok(Json(ConfigAnswer { key: key.as_str(), value, updated_at }))
 }
 
-/// `DELETE /api/admin/config/{key}`
+/// Remove one of the app's credentials
+///
+/// Succeeds also when it was not set.
+#[utoipa::path(
+    delete,
+    path = "/api/admin/config/{key}",
+    operation_id = "removeConfig",
+    tag = "Admin",
+    security(("access_token" = [])),
+    params(("key" = String, Path, description = "Which one.", example = "discogs_consumer_key")),
+    responses((status = 204, description = "Not set any more."))
+)]
 pub(super) async fn delete(
     AdminUser: AdminUser,
     KnownKey(key): KnownKey,

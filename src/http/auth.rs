@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use discogsography_token::Claims;
 use secrecy::SecretString;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::AppState;
@@ -15,37 +16,84 @@ use super::input::{Fields, Input, Refusal};
 use crate::clock::Timestamp;
 use crate::model::{Email, NewPassword, NewUser, User, normalize_email};
 
-/// The body of `register`.
+/// Somebody who wants an account.
+#[derive(ToSchema)]
+#[schema(as = RegisterRequest)]
 pub(super) struct RegisterRequest {
+    /// Trimmed and lower-cased; any alphabet.
+    #[schema(
+        value_type = String,
+        max_length = 255,
+        pattern = "^[^@\\s\\u0000-\\u001f\\u007f-\\u009f]+@[^@.\\s\\u0000-\\u001f\\u007f-\\u009f]+\\.[^@.\\s\\u0000-\\u001f\\u007f-\\u009f]+$",
+        example = "digger@example.com"
+    )]
     email: Email,
+    /// Taken as it is: no trimming, no rules about kinds of characters.
+    #[schema(
+        value_type = String,
+        format = Password,
+        min_length = 8,
+        max_length = 1024,
+        pattern = "^[^\\u0000]*$",
+        example = "correct horse battery staple"
+    )]
     password: NewPassword,
 }
 
-/// The body of `login`, where an address that can't be one is merely an unknown one.
+/// Somebody who signs in. An address that can't be one is merely an unknown one.
+#[derive(ToSchema)]
+#[schema(as = LoginRequest)]
 pub(super) struct LoginRequest {
+    /// As at registration.
+    #[schema(example = "digger@example.com")]
     email: String,
+    /// As at registration.
+    #[schema(value_type = String, format = Password, example = "correct horse battery staple")]
     password: SecretString,
 }
 
-/// A user, as `register` and `me` show one.
-#[derive(Serialize)]
+/// A user.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
 pub(super) struct UserAnswer {
+    /// Also the `sub` of the user's access tokens.
     id: Uuid,
+    /// As it is kept.
+    #[schema(example = "digger@example.com")]
     email: String,
+    /// A user who is not active can't sign in.
+    #[schema(example = true)]
     is_active: bool,
+    /// When the user registered.
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:15:30.123456+00:00")]
     created_at: Timestamp,
 }
 
-/// The answer of `login`.
-#[derive(Serialize)]
+/// An access token: a JWT that is signed with HS256.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessToken)]
 pub(super) struct AccessTokenAnswer {
+    /// To be sent as `Authorization: Bearer <access_token>`.
     access_token: String,
+    /// Always `bearer`.
+    #[schema(example = "bearer")]
     token_type: &'static str,
-    /// Seconds.
+    /// Its life in seconds.
+    #[schema(example = 86_400)]
     expires_in: u64,
 }
 
-/// `POST /api/auth/register`
+/// Register
+///
+/// Makes an account. Of many registrations of one address at once exactly one succeeds.
+#[utoipa::path(
+    post,
+    path = "/api/auth/register",
+    operation_id = "register",
+    tag = "Accounts",
+    request_body = RegisterRequest,
+    responses((status = 201, description = "The new user.", body = UserAnswer))
+)]
 pub(super) async fn register(
     State(app): State<AppState>,
     JsonBody(request): JsonBody<RegisterRequest>,
@@ -57,7 +105,18 @@ pub(super) async fn register(
     Ok((StatusCode::CREATED, Json(user.into())))
 }
 
-/// `POST /api/auth/login`
+/// Sign in
+///
+/// Gives an access token. An unknown address, a wrong password and a deactivated user get the same
+/// answer after the same time.
+#[utoipa::path(
+    post,
+    path = "/api/auth/login",
+    operation_id = "signIn",
+    tag = "Accounts",
+    request_body = LoginRequest,
+    responses((status = 200, description = "An access token.", body = AccessTokenAnswer))
+)]
 pub(super) async fn login(
     State(app): State<AppState>,
     JsonBody(request): JsonBody<LoginRequest>,
@@ -79,7 +138,17 @@ pub(super) async fn login(
     Ok(Json(AccessTokenAnswer { access_token, token_type: "bearer", expires_in }))
 }
 
-/// `GET /api/auth/me`
+/// Who am I
+///
+/// The user to whom the access token belongs.
+#[utoipa::path(
+    get,
+    path = "/api/auth/me",
+    operation_id = "getCurrentUser",
+    tag = "Accounts",
+    security(("access_token" = [])),
+    responses((status = 200, description = "The user.", body = UserAnswer))
+)]
 pub(super) async fn me(CurrentUser(user): CurrentUser) -> Json<UserAnswer> {
     Json(user.into())
 }

@@ -3,14 +3,15 @@
 //! The one place that turns inner errors into answers. A client gets a fixed sentence; the cause
 //! goes to the request's log line (see `Report`).
 
-mod table;
+pub(super) mod table;
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::input::FieldError;
 use crate::connect::ConnectError;
@@ -199,24 +200,45 @@ impl ApiError {
     }
 }
 
+/// An answer that is an error.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct ErrorAnswer {
+    /// What is wrong, to be shown as it is.
+    detail: &'static str,
+    /// What is wrong, for programs.
+    code: &'static str,
+}
+
+/// An answer to a body that is not as it should be.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InvalidInput)]
+pub(super) struct InvalidInputAnswer {
+    /// Everything that is wrong; nothing of the input is repeated.
+    detail: Vec<FieldError>,
+    /// Always `invalid_input`.
+    #[schema(example = "invalid_input")]
+    code: &'static str,
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let &Row { status, code, detail } = self.row();
-        let detail = match &self {
-            Self::InvalidInput(errors) => json!(errors),
-            _ => Value::from(detail),
+        let (retry_after, chain) = (self.retry_after(), self.cause());
+        let mut response = if let Self::InvalidInput(detail) = self {
+            (status, Json(InvalidInputAnswer { detail, code })).into_response()
+        } else {
+            (status, Json(ErrorAnswer { detail, code })).into_response()
         };
-        let mut response =
-            (status, Json(json!({ "detail": detail, "code": code }))).into_response();
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(wait) = self.retry_after() {
+        if let Some(wait) = retry_after {
             let seconds = wait.as_secs_f64().ceil().max(1.0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(seconds)));
         }
-        response.extensions_mut().insert(Report { code, chain: self.cause() });
+        response.extensions_mut().insert(Report { code, chain });
         response
     }
 }

@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
 
 use crate::clock::{Clock, Timestamp};
 use crate::state::OAuthStates;
@@ -27,8 +28,9 @@ const KEPT_FOR: Duration = Duration::from_secs(1);
 const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// Where the service is between its start and its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ServiceStage)]
 pub enum Stage {
     /// The storage has not been prepared yet.
     Starting,
@@ -59,32 +61,45 @@ struct Checked {
     outcome: Checks,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Whether a store answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = StoreStatus)]
 enum Up {
     Up,
     Down,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// How the service is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = HealthStatus)]
 enum Status {
     Healthy,
     Degraded,
     Unhealthy,
 }
 
-/// The answer of a health route.
-#[derive(Debug, Serialize)]
-struct HealthAnswer {
+/// How the service is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
+pub(super) struct HealthAnswer {
+    /// Always `api`.
+    #[schema(example = "api")]
     service: &'static str,
     status: Status,
+    /// The moment of the answer.
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:15:30.123456+00:00")]
     timestamp: Timestamp,
+    /// Only where `/health` was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     checks: Option<Checks>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+/// The parts of the service.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = HealthChecks)]
 struct Checks {
     service: Stage,
     database: Up,
@@ -160,7 +175,21 @@ impl Health {
     }
 }
 
-/// `GET /health`
+/// How is the service
+///
+/// `degraded`: the state store is away and nobody can connect, everything else works. `unhealthy`: the
+/// database is away, or the service is starting or draining.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "getHealth",
+    tag = "Health",
+    responses(
+        (status = 200, description = "`healthy` or `degraded`.", body = HealthAnswer),
+        (status = 503, description = "`unhealthy`.", body = HealthAnswer,
+         headers(("Retry-After" = u32, description = "Seconds to wait.")))
+    )
+)]
 pub(super) async fn health(health: Arc<Health>) -> HealthResponse {
     let checks = health.checks().await;
     let status = match (checks.service, checks.database, checks.state_store) {
@@ -171,12 +200,30 @@ pub(super) async fn health(health: Arc<Health>) -> HealthResponse {
     HealthResponse(health.answer(status, Some(checks)))
 }
 
-/// `GET /health/live`
+/// Is the process alive
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    operation_id = "getLiveness",
+    tag = "Health",
+    responses((status = 200, description = "It is.", body = HealthAnswer))
+)]
 pub(super) async fn live(health: Arc<Health>) -> HealthResponse {
     HealthResponse(health.answer(Status::Healthy, None))
 }
 
-/// `GET /health/ready`
+/// Should requests be sent here
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    operation_id = "getReadiness",
+    tag = "Health",
+    responses(
+        (status = 200, description = "Yes.", body = HealthAnswer),
+        (status = 503, description = "No: it is starting or draining.", body = HealthAnswer,
+         headers(("Retry-After" = u32, description = "Seconds to wait.")))
+    )
+)]
 pub(super) async fn ready(health: Arc<Health>) -> HealthResponse {
     let is_ready = health.phase.stage() == Stage::Ready;
     let status = if is_ready { Status::Healthy } else { Status::Unhealthy };

@@ -5,20 +5,27 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::model::{ConfigValueError, EmailError, NewPasswordError, VerifierError};
 
 /// One thing that is wrong with a body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct FieldError {
+    /// Which kind of mistake, for programs.
     #[serde(rename = "type")]
+    #[schema(example = "string_too_short")]
     kind: &'static str,
+    /// Where: `["body", "<field>"]`, or a byte offset for JSON that can't be read.
+    #[schema(example = json!(["body", "password"]))]
     loc: Vec<Location>,
+    /// For people.
+    #[schema(example = "String should have at least 8 characters")]
     msg: &'static str,
 }
 
 /// A step on the way to what is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 enum Location {
     Name(&'static str),

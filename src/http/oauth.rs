@@ -3,60 +3,112 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AppState;
 use super::error::{ApiError, FlowStep};
 use super::extract::{CurrentUser, JsonBody};
 use super::input::{Fields, Input, Refusal};
+use super::openapi;
 use crate::clock::Timestamp;
 use crate::model::{Provider, Verifier};
 use crate::state::STATE_LIFE;
 
-/// The body of `verify`.
+/// The PIN that Discogs showed.
+#[derive(ToSchema)]
+#[schema(as = VerifyRequest)]
 pub(super) struct VerifyRequest {
+    /// What the start gave; one that is unknown or has expired is answered with 400.
+    #[schema(min_length = 1, example = "hKyGDJhNkqRbWzTXYuVc")]
     state: String,
+    /// The PIN, as it was pasted: blanks and quotes around it are dropped.
+    #[schema(
+        rename = "oauth_verifier",
+        value_type = String,
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[0-9A-Za-z]+$",
+        example = "kPNqvCzAvb"
+    )]
     verifier: Verifier,
 }
 
-/// The answer of `authorize`.
-#[derive(Serialize)]
+/// A connection that was begun.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StartedConnection)]
 pub(super) struct AuthorizeAnswer {
+    /// The page at Discogs on which the person approves and gets a PIN.
+    #[schema(example = "https://www.discogs.com/oauth/authorize?oauth_token=hKyGDJhNkqRbWzTXYuVc")]
     authorize_url: String,
+    /// What the finish must name; the request token.
+    #[schema(example = "hKyGDJhNkqRbWzTXYuVc")]
     state: String,
-    /// Seconds.
+    /// The life of the state in seconds.
+    #[schema(example = 600)]
     expires_in: u64,
 }
 
-/// The answer of `verify`.
-#[derive(Serialize)]
+/// A connection that was made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FinishedConnection)]
 pub(super) struct VerifyAnswer {
+    #[schema(schema_with = openapi::always_true)]
     connected: bool,
+    /// As Discogs gives it, any Unicode.
+    #[schema(example = "digger")]
     discogs_username: String,
+    /// A number as text, since it may be larger than JavaScript's numbers can hold.
+    #[schema(example = "1234567")]
     discogs_user_id: String,
 }
 
-/// The answer of `status`.
-#[derive(Serialize)]
+/// Whether a Discogs account is connected, and which.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Connection)]
 #[serde(untagged)]
 pub(super) enum StatusAnswer {
-    NotConnected {
-        connected: bool,
-    },
+    /// With a connection.
+    #[schema(title = "Connected")]
     Connected {
+        #[schema(schema_with = openapi::always_true)]
         connected: bool,
+        /// As Discogs gave it; null where it was never kept.
+        #[schema(required = true, example = "digger")]
         discogs_username: Option<String>,
+        /// A number as text; null where it was never kept.
+        #[schema(required = true, example = "1234567")]
         discogs_user_id: Option<String>,
+        /// When it was last made.
+        #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:15:30.123456+00:00")]
         connected_at: Timestamp,
+    },
+    /// Without one.
+    #[schema(title = "NotConnected")]
+    NotConnected {
+        #[schema(schema_with = openapi::always_false)]
+        connected: bool,
     },
 }
 
-/// The answer of `revoke`.
-#[derive(Serialize)]
+/// A connection that is no more.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RevokedConnection)]
 pub(super) struct RevokeAnswer {
+    #[schema(schema_with = openapi::always_true)]
     revoked: bool,
 }
 
-/// `GET /api/oauth/authorize/discogs`
+/// Start to connect
+///
+/// Asks Discogs for a request token. The person then opens `authorize_url`, approves, and gets a PIN.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/authorize/discogs",
+    operation_id = "startConnection",
+    tag = "Discogs",
+    security(("access_token" = [])),
+    responses((status = 200, description = "Where to approve.", body = AuthorizeAnswer))
+)]
 pub(super) async fn authorize(
     CurrentUser(user): CurrentUser,
     State(app): State<AppState>,
@@ -70,7 +122,19 @@ pub(super) async fn authorize(
     }))
 }
 
-/// `POST /api/oauth/verify/discogs`
+/// Finish with the PIN
+///
+/// Exchanges the PIN for permanent tokens, which stay on the server. A finish that fails can be
+/// tried again with the same `state`, but for a third PIN that Discogs refuses.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/verify/discogs",
+    operation_id = "finishConnection",
+    tag = "Discogs",
+    security(("access_token" = [])),
+    request_body = VerifyRequest,
+    responses((status = 200, description = "Connected.", body = VerifyAnswer))
+)]
 pub(super) async fn verify(
     CurrentUser(user): CurrentUser,
     State(app): State<AppState>,
@@ -85,7 +149,17 @@ pub(super) async fn verify(
     }))
 }
 
-/// `GET /api/oauth/status/discogs`
+/// Am I connected
+///
+/// Asks nothing of Discogs.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/status/discogs",
+    operation_id = "getConnection",
+    tag = "Discogs",
+    security(("access_token" = [])),
+    responses((status = 200, description = "Connected or not.", body = StatusAnswer))
+)]
 pub(super) async fn status(
     CurrentUser(user): CurrentUser,
     State(app): State<AppState>,
@@ -102,7 +176,18 @@ pub(super) async fn status(
     }))
 }
 
-/// `DELETE /api/oauth/revoke/discogs`
+/// Disconnect
+///
+/// Forgets the tokens, also when there were none. The grant at Discogs stays until the person removes
+/// it there.
+#[utoipa::path(
+    delete,
+    path = "/api/oauth/revoke/discogs",
+    operation_id = "disconnect",
+    tag = "Discogs",
+    security(("access_token" = [])),
+    responses((status = 200, description = "Not connected any more.", body = RevokeAnswer))
+)]
 pub(super) async fn revoke(
     CurrentUser(user): CurrentUser,
     State(app): State<AppState>,

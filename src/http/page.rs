@@ -1,15 +1,14 @@
-//! The account page: the files of `web/`, kept in the program and served as they are.
+//! The account page: the files of `web/`.
 //!
 //! The page has a policy of its own: it runs its own scripts, asks nobody but this service, and
 //! puts nothing in as markup.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 
+use super::asset::Asset;
 use super::error::ApiError;
 
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -18,30 +17,16 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      require-trusted-types-for 'script'; trusted-types 'none'",
 );
 
-/// Browsers ask each time whether a file has changed: its name does not say so.
-const CACHING: HeaderValue = HeaderValue::from_static("no-cache");
-
-/// A file of the page.
-struct File {
-    name: &'static str,
-    content_type: &'static str,
-    content: &'static str,
-}
-
 macro_rules! file {
     ($name:literal, $content_type:literal) => {
-        File {
-            name: $name,
-            content_type: $content_type,
-            content: include_str!(concat!("../../web/", $name)),
-        }
+        Asset::plain($name, $content_type, include_bytes!(concat!("../../web/", $name)))
     };
 }
 
-const INDEX: &File = &file!("index.html", "text/html; charset=utf-8");
+static INDEX: Asset = file!("index.html", "text/html; charset=utf-8");
 
 /// What the page is made of, below `/web/`.
-const FILES: &[File] = &[
+static FILES: [Asset; 10] = [
     file!("account.css", "text/css; charset=utf-8"),
     file!("account.js", "text/javascript; charset=utf-8"),
     file!("api.js", "text/javascript; charset=utf-8"),
@@ -56,7 +41,7 @@ const FILES: &[File] = &[
 
 /// `GET /`
 pub(super) async fn index(headers: HeaderMap) -> Response {
-    INDEX.answer(&headers)
+    INDEX.answer(&headers, &POLICY)
 }
 
 /// `GET /web/{file}`
@@ -66,31 +51,7 @@ pub(super) async fn file(
 ) -> Response {
     let name = name.map(|Path(name)| name).unwrap_or_default();
     match FILES.iter().find(|file| file.name == name) {
-        Some(file) => file.answer(&headers),
+        Some(file) => file.answer(&headers, &POLICY),
         None => ApiError::NotFound.into_response(),
-    }
-}
-
-impl File {
-    fn answer(&self, headers: &HeaderMap) -> Response {
-        let tag = self.tag();
-        let common: [(HeaderName, HeaderValue); 3] = [
-            (header::CACHE_CONTROL, CACHING),
-            (header::CONTENT_SECURITY_POLICY, POLICY),
-            (header::ETAG, tag.clone()),
-        ];
-        if headers.get(header::IF_NONE_MATCH) == Some(&tag) {
-            return (StatusCode::NOT_MODIFIED, common).into_response();
-        }
-        let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type))];
-        (common, content_type, self.content).into_response()
-    }
-
-    /// The same in every replica of one build, which is all that a tag has to be.
-    fn tag(&self) -> HeaderValue {
-        let mut hasher = DefaultHasher::new();
-        self.content.hash(&mut hasher);
-        // Hex digits always fit in a header.
-        HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).unwrap_or(CACHING)
     }
 }

@@ -44,6 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "connect",
             "discogs",
             "http",
+            "model",
             "password",
             "private_files",
             "random",

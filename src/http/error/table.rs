@@ -6,129 +6,130 @@ use axum::http::StatusCode;
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
-    pub(super) status: StatusCode,
-    pub(super) code: &'static str,
-    pub(super) detail: &'static str,
+pub(in crate::http) struct Row {
+    pub(in crate::http) status: StatusCode,
+    pub(in crate::http) code: &'static str,
+    pub(in crate::http) detail: &'static str,
 }
 
 const fn row(status: StatusCode, code: &'static str, detail: &'static str) -> Row {
     Row { status, code, detail }
 }
 
-pub(super) const STATE_UNKNOWN: Row = row(
+pub(in crate::http) const STATE_UNKNOWN: Row = row(
     StatusCode::BAD_REQUEST,
     "state_unknown",
     "OAuth state not found or expired. Please restart the OAuth flow.",
 );
 
-pub(super) const STATE_BUSY: Row = row(
+pub(in crate::http) const STATE_BUSY: Row = row(
     StatusCode::BAD_REQUEST,
     "state_busy",
     "This PIN is already being checked. Please wait a moment.",
 );
 
-pub(super) const VERIFIER_REJECTED: Row =
+pub(in crate::http) const VERIFIER_REJECTED: Row =
     row(StatusCode::BAD_REQUEST, "verifier_rejected", "Invalid verifier code or OAuth flow failed");
 
-pub(super) const NOT_AUTHENTICATED: Row =
+pub(in crate::http) const NOT_AUTHENTICATED: Row =
     row(StatusCode::UNAUTHORIZED, "not_authenticated", "Not authenticated");
 
-pub(super) const INVALID_TOKEN: Row =
+pub(in crate::http) const INVALID_TOKEN: Row =
     row(StatusCode::UNAUTHORIZED, "invalid_token", "Invalid or expired token");
 
-pub(super) const INVALID_CREDENTIALS: Row =
+pub(in crate::http) const INVALID_CREDENTIALS: Row =
     row(StatusCode::UNAUTHORIZED, "invalid_credentials", "Incorrect email or password");
 
-pub(super) const ADMIN_REQUIRED: Row =
+pub(in crate::http) const ADMIN_REQUIRED: Row =
     row(StatusCode::FORBIDDEN, "admin_required", "Admin access required");
 
-pub(super) const STATE_NOT_YOURS: Row = row(
+pub(in crate::http) const STATE_NOT_YOURS: Row = row(
     StatusCode::FORBIDDEN,
     "state_not_yours",
     "This connection was started by another user. Please start your own.",
 );
 
-pub(super) const NOT_FOUND: Row = row(StatusCode::NOT_FOUND, "not_found", "Not Found");
+pub(in crate::http) const NOT_FOUND: Row = row(StatusCode::NOT_FOUND, "not_found", "Not Found");
 
-pub(super) const UNKNOWN_CONFIG_KEY: Row = row(
+pub(in crate::http) const UNKNOWN_CONFIG_KEY: Row = row(
     StatusCode::NOT_FOUND,
     "unknown_config_key",
     "Unknown config key. Known are discogs_consumer_key and discogs_consumer_secret.",
 );
 
-pub(super) const METHOD_NOT_ALLOWED: Row =
+pub(in crate::http) const METHOD_NOT_ALLOWED: Row =
     row(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed");
 
-pub(super) const BODY_TOO_LARGE: Row =
+pub(in crate::http) const BODY_TOO_LARGE: Row =
     row(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The request body is larger than 64 KiB.");
 
-pub(super) const NOT_JSON: Row = row(
+pub(in crate::http) const NOT_JSON: Row = row(
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
     "not_json",
     "The request body must be JSON, sent with Content-Type: application/json.",
 );
 
-pub(super) const EMAIL_TAKEN: Row =
+pub(in crate::http) const EMAIL_TAKEN: Row =
     row(StatusCode::CONFLICT, "email_taken", "Email address already registered");
 
-pub(super) const INVALID_INPUT: Row = row(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", "");
+pub(in crate::http) const INVALID_INPUT: Row =
+    row(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", "");
 
-pub(super) const INTERNAL: Row = row(
+pub(in crate::http) const INTERNAL: Row = row(
     StatusCode::INTERNAL_SERVER_ERROR,
     "internal",
     "Something went wrong on our side. Please try again.",
 );
 
-pub(super) const DISCOGS_CREDENTIALS_REJECTED: Row = row(
+pub(in crate::http) const DISCOGS_CREDENTIALS_REJECTED: Row = row(
     StatusCode::BAD_GATEWAY,
     "discogs_credentials_rejected",
     "Discogs does not accept this app's credentials. Please ask an admin to check them.",
 );
 
-pub(super) const DISCOGS_BLOCKED: Row = row(
+pub(in crate::http) const DISCOGS_BLOCKED: Row = row(
     StatusCode::BAD_GATEWAY,
     "discogs_blocked",
     "Discogs is turning our requests away. Please try again later, and tell an admin if it goes on.",
 );
 
-pub(super) const DISCOGS_UNAVAILABLE: Row = row(
+pub(in crate::http) const DISCOGS_UNAVAILABLE: Row = row(
     StatusCode::BAD_GATEWAY,
     "discogs_unavailable",
     "Discogs is not answering as it should. Please try again in a moment.",
 );
 
-pub(super) const OVERLOADED: Row = row(
+pub(in crate::http) const OVERLOADED: Row = row(
     StatusCode::SERVICE_UNAVAILABLE,
     "overloaded",
     "The service is very busy. Please try again in a moment.",
 );
 
-pub(super) const DATABASE_UNAVAILABLE: Row = row(
+pub(in crate::http) const DATABASE_UNAVAILABLE: Row = row(
     StatusCode::SERVICE_UNAVAILABLE,
     "database_unavailable",
     "The service can't reach its database. Please try again in a moment.",
 );
 
-pub(super) const STATE_STORE_UNAVAILABLE: Row = row(
+pub(in crate::http) const STATE_STORE_UNAVAILABLE: Row = row(
     StatusCode::SERVICE_UNAVAILABLE,
     "state_store_unavailable",
     "Connecting to Discogs is not possible right now. Please try again in a moment.",
 );
 
-pub(super) const DISCOGS_NOT_CONFIGURED_AT_AUTHORIZE: Row = row(
+pub(in crate::http) const DISCOGS_NOT_CONFIGURED_AT_AUTHORIZE: Row = row(
     StatusCode::SERVICE_UNAVAILABLE,
     "discogs_not_configured",
     "Discogs app credentials not configured. Ask an admin to run discogs-setup on the API container.",
 );
 
-pub(super) const DISCOGS_NOT_CONFIGURED_AT_VERIFY: Row = row(
+pub(in crate::http) const DISCOGS_NOT_CONFIGURED_AT_VERIFY: Row = row(
     StatusCode::SERVICE_UNAVAILABLE,
     "discogs_not_configured",
     "Discogs app credentials not configured",
 );
 
-pub(super) const DISCOGS_RATE_LIMITED: Row = row(
+pub(in crate::http) const DISCOGS_RATE_LIMITED: Row = row(
     StatusCode::SERVICE_UNAVAILABLE,
     "discogs_rate_limited",
     "Discogs is getting too many requests from us. Please wait a moment and try again.",

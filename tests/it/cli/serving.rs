@@ -45,6 +45,21 @@ async fn a_sandbox_is_used_without_writing_to_the_store() {
     assert_said(&program.run(&["discogs-setup", "--show"]), NOT_SET);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_service_says_what_to_do_next_until_it_is_done() {
+    let (credentials, admin) = ("the app's credentials are not set", "Nobody is an admin yet");
+    let program = Program::new();
+    let service = program.start(&["serve"], admin);
+    service.anonymous().register_and_sign_in("alice@example.com").await;
+    let said = service.end("TERM").stderr;
+    assert!(said.contains(credentials) && said.contains("serve --sandbox"), "{said}");
+
+    program.run(&["admin", "grant", "alice@example.com"]);
+    program.run(&["discogs-setup", "--consumer-key", "key", "--consumer-secret", "secret"]);
+    let said = program.serve(&["serve"]).end("TERM").stderr;
+    assert!(!said.contains(credentials) && !said.contains(admin), "{said}");
+}
+
 #[test]
 fn a_second_service_on_the_same_file_is_refused() {
     let program = Program::new();

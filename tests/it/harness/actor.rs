@@ -4,6 +4,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::Answer;
+use super::document::assert_described;
 
 /// The password of every actor.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -130,6 +131,12 @@ impl Actor {
     }
 }
 
+/// Sends a request, and holds its answer to the document of the API.
 pub(crate) async fn send(request: RequestBuilder) -> Answer {
-    Answer::of(request.send().await.unwrap()).await
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, path) = (request.method().clone(), request.url().path().to_owned());
+    let answer = Answer::of(client.execute(request).await.unwrap()).await;
+    assert_described(&method, &path, &answer);
+    answer
 }

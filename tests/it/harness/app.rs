@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::actor::send;
 use super::{Actor, Answer, Proxy, TestDatabase, test_servers};
 
 /// The secret that the service under test signs with.
@@ -285,8 +286,7 @@ impl TestApp {
 
     /// What the health port says.
     pub(crate) async fn health(&self) -> Answer {
-        let response = self.client.get(format!("{}/health", self.health_url)).send().await;
-        Answer::of(response.unwrap()).await
+        send(self.client.get(format!("{}/health", self.health_url))).await
     }
 
     /// Sets the sandbox's credentials as the app's.

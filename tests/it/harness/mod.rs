@@ -3,6 +3,7 @@
 pub(crate) mod actor;
 pub(crate) mod answer;
 pub(crate) mod app;
+pub(crate) mod document;
 pub(crate) mod opened;
 pub(crate) mod program;
 pub(crate) mod proxy;

@@ -1,0 +1,78 @@
+//! The API's documentation in a browser: Swagger UI to try it, ReDoc to read it.
+//!
+//! Both come with the program and work offline. Their policy is looser than the account page's:
+//! they make styles while they run. Neither sees a password or token unless somebody enters one.
+
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+
+use super::asset::Asset;
+use super::error::ApiError;
+use super::openapi;
+
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; \
+     frame-ancestors 'none'",
+);
+
+macro_rules! file {
+    ($name:literal, $content_type:literal) => {
+        Asset::plain($name, $content_type, include_bytes!(concat!("../../api-docs/", $name)))
+    };
+}
+
+/// A file that `scripts/vendor-api-docs` fetched.
+macro_rules! vendored {
+    ($name:literal, $content_type:literal) => {
+        Asset::gzipped(
+            $name,
+            $content_type,
+            include_bytes!(concat!("../../api-docs/vendor/", $name, ".gz")),
+        )
+    };
+}
+
+static SWAGGER: Asset = file!("swagger.html", "text/html; charset=utf-8");
+static REDOC: Asset = file!("redoc.html", "text/html; charset=utf-8");
+
+/// What both pages are made of, below `/docs/`.
+static FILES: [Asset; 7] = [
+    file!("redoc.css", "text/css; charset=utf-8"),
+    file!("redoc.js", "text/javascript; charset=utf-8"),
+    file!("swagger.js", "text/javascript; charset=utf-8"),
+    vendored!("redoc.standalone.js", "text/javascript; charset=utf-8"),
+    vendored!("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+    vendored!("swagger-ui.css", "text/css; charset=utf-8"),
+    Asset::plain("favicon.svg", "image/svg+xml", include_bytes!("../../web/favicon.svg")),
+];
+
+/// `GET /openapi.json`
+pub(super) async fn document() -> Response {
+    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (content_type, openapi::document()).into_response()
+}
+
+/// `GET /docs`
+pub(super) async fn swagger(headers: HeaderMap) -> Response {
+    SWAGGER.answer(&headers, &POLICY)
+}
+
+/// `GET /redoc`
+pub(super) async fn redoc(headers: HeaderMap) -> Response {
+    REDOC.answer(&headers, &POLICY)
+}
+
+/// `GET /docs/{file}`
+pub(super) async fn file(
+    name: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let name = name.map(|Path(name)| name).unwrap_or_default();
+    match FILES.iter().find(|file| file.name == name) {
+        Some(file) => file.answer(&headers, &POLICY),
+        None => ApiError::NotFound.into_response(),
+    }
+}

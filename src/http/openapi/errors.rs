@@ -1,0 +1,139 @@
+//! Which errors each operation can answer with, in the order in which they are checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use utoipa::Modify;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{
+    Content, ContentBuilder, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder, Schema,
+};
+
+use crate::http::error::table::{self, Row};
+
+/// Whoever asks has to be somebody.
+const SIGNED_IN: &[&Row] =
+    &[&table::NOT_AUTHENTICATED, &table::INVALID_TOKEN, &table::DATABASE_UNAVAILABLE];
+const ADMIN: &[&Row] = &[&table::ADMIN_REQUIRED];
+const KEY: &[&Row] = &[&table::UNKNOWN_CONFIG_KEY];
+const BODY: &[&Row] = &[&table::BODY_TOO_LARGE, &table::NOT_JSON, &table::INVALID_INPUT];
+const STORED: &[&Row] = &[&table::DATABASE_UNAVAILABLE, &table::OVERLOADED, &table::INTERNAL];
+const DISCOGS: &[&Row] = &[
+    &table::STATE_STORE_UNAVAILABLE,
+    &table::DISCOGS_CREDENTIALS_REJECTED,
+    &table::DISCOGS_BLOCKED,
+    &table::DISCOGS_UNAVAILABLE,
+    &table::DISCOGS_RATE_LIMITED,
+];
+
+/// The errors of an operation; `None` for one that nobody has listed.
+pub(super) fn of(operation: &str) -> Option<Vec<&'static Row>> {
+    let groups: &[&[&'static Row]] = match operation {
+        "register" => &[BODY, STORED, &[&table::EMAIL_TAKEN]],
+        "signIn" => &[BODY, STORED, &[&table::INVALID_CREDENTIALS]],
+        "getCurrentUser" | "getConnection" | "disconnect" => &[SIGNED_IN, STORED],
+        "startConnection" => {
+            &[SIGNED_IN, &[&table::DISCOGS_NOT_CONFIGURED_AT_AUTHORIZE], STORED, DISCOGS]
+        }
+        "finishConnection" => &[
+            SIGNED_IN,
+            BODY,
+            &[
+                &table::DISCOGS_NOT_CONFIGURED_AT_VERIFY,
+                &table::STATE_UNKNOWN,
+                &table::STATE_BUSY,
+                &table::STATE_NOT_YOURS,
+                &table::VERIFIER_REJECTED,
+            ],
+            STORED,
+            DISCOGS,
+        ],
+        "listConfig" => &[SIGNED_IN, ADMIN, STORED],
+        "setConfig" => &[SIGNED_IN, ADMIN, KEY, BODY, STORED],
+        "removeConfig" => &[SIGNED_IN, ADMIN, KEY, STORED],
+        "getHealth" | "getLiveness" | "getReadiness" => &[],
+        _ => return None,
+    };
+    Some(groups.concat())
+}
+
+/// Adds them to the document.
+pub(super) struct Errors;
+
+impl Modify for Errors {
+    fn modify(&self, document: &mut Document) {
+        let mut codes = BTreeSet::from([table::NOT_FOUND.code, table::METHOD_NOT_ALLOWED.code]);
+        for item in document.paths.paths.values_mut() {
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                let id = operation.operation_id.clone().unwrap_or_default();
+                let rows = of(&id).unwrap_or_default();
+                codes.extend(rows.iter().map(|row| row.code));
+                for (status, rows) in by_status(&rows) {
+                    let response = RefOr::T(response(status, &rows));
+                    operation.responses.responses.insert(status.as_str().to_owned(), response);
+                }
+            }
+        }
+        codes.remove(table::INVALID_INPUT.code);
+        list_codes(document, codes);
+    }
+}
+
+/// Says which words there are for programs.
+fn list_codes(document: &mut Document, codes: BTreeSet<&str>) {
+    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+    let error = schemas.and_then(|schemas| schemas.get_mut("Error"));
+    if let Some(RefOr::T(Schema::Object(error))) = error
+        && let Some(RefOr::T(Schema::Object(code))) = error.properties.get_mut("code")
+    {
+        code.enum_values = Some(codes.into_iter().map(Value::from).collect());
+    }
+}
+
+fn by_status(rows: &[&'static Row]) -> BTreeMap<StatusCode, Vec<&'static Row>> {
+    let mut by_status: BTreeMap<StatusCode, Vec<&'static Row>> = BTreeMap::new();
+    for row in rows {
+        let listed = by_status.entry(row.status).or_default();
+        if listed.iter().all(|other| other.code != row.code) {
+            listed.push(row);
+        }
+    }
+    by_status
+}
+
+fn response(status: StatusCode, rows: &[&Row]) -> Response {
+    let codes = rows.iter().map(|row| format!("`{}`", row.code)).collect::<Vec<_>>().join(", ");
+    let mut response = ResponseBuilder::new()
+        .description(format!("{codes}."))
+        .content("application/json", content(rows));
+    if status == StatusCode::UNAUTHORIZED {
+        response = response.header("WWW-Authenticate", header("Always `Bearer`.", Type::String));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = header("Seconds to wait; not with `discogs_not_configured`.", Type::Integer);
+        response = response.header("Retry-After", seconds);
+    }
+    response.build()
+}
+
+fn content(rows: &[&Row]) -> Content {
+    let is_invalid_input = rows.iter().any(|row| row.code == table::INVALID_INPUT.code);
+    let schema = if is_invalid_input { "InvalidInput" } else { "Error" };
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema)));
+    if is_invalid_input {
+        return content.build();
+    }
+    let examples = rows.iter().map(|row| {
+        let value: Value = json!({ "detail": row.detail, "code": row.code });
+        (row.code, utoipa::openapi::example::ExampleBuilder::new().value(Some(value)).build())
+    });
+    content.examples_from_iter(examples).build()
+}
+
+fn header(description: &str, kind: Type) -> utoipa::openapi::header::Header {
+    let schema = Schema::Object(ObjectBuilder::new().schema_type(kind).build());
+    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
+}

@@ -1,0 +1,58 @@
+/**
+ * Registers, signs in, connects through the sandbox and looks at the answers, all with the types
+ * that the API's document gives. `SERVICE_URL` names the service.
+ */
+
+import assert from "node:assert/strict";
+
+import createClient from "openapi-fetch";
+
+import type { components, paths } from "./schema.d.ts";
+
+type ErrorCode = components["schemas"]["Error"]["code"];
+
+const { SERVICE_URL } = process.env;
+assert(SERVICE_URL, "set SERVICE_URL");
+const api = createClient<paths>({ baseUrl: SERVICE_URL });
+
+const account = { email: `digger-${Date.now()}@example.com`, password: "correct horse battery staple" };
+const { data: user } = await api.POST("/api/auth/register", { body: account });
+assert(user);
+
+const again = await api.POST("/api/auth/register", { body: account });
+const taken: ErrorCode = "email_taken";
+assert(again.error && again.error.code === taken, JSON.stringify(again.error));
+
+const { data: token } = await api.POST("/api/auth/login", { body: account });
+assert(token);
+api.use({
+  onRequest({ request }) {
+    request.headers.set("Authorization", `Bearer ${token.access_token}`);
+  },
+});
+
+const { data: me } = await api.GET("/api/auth/me");
+assert.deepEqual(me, user);
+
+const { data: before } = await api.GET("/api/oauth/status/discogs");
+assert(before && !before.connected);
+
+const { data: started } = await api.GET("/api/oauth/authorize/discogs");
+assert(started);
+const approval = await fetch(started.authorize_url, {
+  method: "POST",
+  body: new URLSearchParams({ oauth_token: started.state, allow: "yes" }),
+});
+const pin = (await approval.text()).match(/id="pin"[^>]*>([^<]+)</)?.[1];
+assert(pin, "the sandbox shows a PIN");
+const { data: finished } = await api.POST("/api/oauth/verify/discogs", {
+  body: { state: started.state, oauth_verifier: pin },
+});
+assert(finished);
+
+const { data: after } = await api.GET("/api/oauth/status/discogs");
+assert(after?.connected);
+// Known only where the connection is told from its absence.
+assert.equal(after.discogs_username, finished.discogs_username);
+
+console.log(`${me?.email} is connected as ${after.discogs_username}.`);

@@ -1,0 +1,88 @@
+//! The document of the API (`docs/openapi.json`), to which every answer of the suite is held.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use jsonschema::Validator;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::Answer;
+
+static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap());
+
+/// Schemas that were compiled, by the pointer to their answer.
+static VALIDATORS: LazyLock<Mutex<HashMap<String, &'static Validator>>> =
+    LazyLock::new(Mutex::default);
+
+/// The document as it is committed.
+pub(crate) fn document() -> &'static Value {
+    &DOCUMENT
+}
+
+/// Asserts that the document describes an answer, where it describes the operation.
+#[track_caller]
+pub(crate) fn assert_described(method: &Method, path: &str, answer: &Answer) {
+    let method = method.as_str().to_ascii_lowercase();
+    let Some((template, operation)) = operation(&method, path) else {
+        return;
+    };
+    let status = answer.status.to_string();
+    let described = operation["responses"].get(&status);
+    let described =
+        described.unwrap_or_else(|| panic!("{method} {path} is not said to answer {answer:?}"));
+    for (name, _) in described["headers"].as_object().into_iter().flatten() {
+        let may_be_absent = answer.body.contains("discogs_not_configured");
+        assert!(answer.header(name).is_some() || may_be_absent, "{name}: {answer:?}");
+    }
+    if described.get("content").is_none() {
+        assert_eq!(answer.body, "", "{method} {path}");
+        return;
+    }
+    assert_eq!(answer.header("content-type"), Some("application/json"), "{method} {path}");
+    let pointer = format!(
+        "/paths/{}/{method}/responses/{status}/content/application~1json/schema",
+        template.replace('/', "~1")
+    );
+    if let Err(error) = validator(&pointer).validate(&answer.json()) {
+        panic!("{method} {path}: {error} at {}: {answer:?}", error.instance_path());
+    }
+}
+
+/// The operation that a request asks for, with its path's template.
+fn operation(method: &str, path: &str) -> Option<(&'static str, &'static Value)> {
+    let is_of = |template: &str| {
+        let (ours, theirs) = (path.split('/'), template.split('/'));
+        ours.clone().count() == theirs.clone().count()
+            && ours.zip(theirs).all(|(our, their)| our == their || their.starts_with('{'))
+    };
+    let mut paths = DOCUMENT["paths"].as_object().unwrap().iter();
+    let (template, item) = paths.find(|(template, _)| is_of(template))?;
+    Some((template, item.get(method)?))
+}
+
+fn validator(pointer: &str) -> &'static Validator {
+    let mut validators = VALIDATORS.lock().unwrap_or_else(PoisonError::into_inner);
+    validators.entry(pointer.to_owned()).or_insert_with(|| {
+        let mut schema = DOCUMENT.pointer(pointer).unwrap().clone();
+        schema["components"] = DOCUMENT["components"].clone();
+        forbid_more(&mut schema);
+        let options = jsonschema::options().should_validate_formats(true);
+        Box::leak(Box::new(options.build(&schema).unwrap()))
+    })
+}
+
+/// What a client need not mind is a mistake here: a field that is not described.
+fn forbid_more(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if object.get("properties").is_some_and(Value::is_object) {
+                object.insert("additionalProperties".to_owned(), json!(false));
+            }
+            object.values_mut().for_each(forbid_more);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forbid_more),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
