@@ -40,6 +40,7 @@ class Service:
         variables = {
             "DATA_DIR": data_dir or self.folder.name,
             "API_PORT": str(self.port),
+            "RATE_LIMITS": "off",
             "API_HEALTH_PORT": str(health),
             "JWT_SECRET_KEY": SECRET,
             "LOG_LEVEL": "INFO",

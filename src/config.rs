@@ -5,6 +5,7 @@
 //! of the service.
 
 mod environment;
+mod limits;
 mod problem;
 mod stores;
 mod variables;
@@ -12,12 +13,14 @@ mod variables;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use environment::Reader;
 
 pub use environment::Environment;
+pub use limits::{Budget, Budgets, RateLimits};
 pub use problem::{ConfigError, Problem};
 pub use stores::{EmbeddedStores, PostgresConfig, RedisConfig, Stores};
 pub use variables::{VARIABLES, Variable};
@@ -50,6 +53,10 @@ pub struct Config {
     pub cors_origins: CorsOrigins,
     /// `WEB_PAGE`
     pub web_page: WebPage,
+    /// `RATE_LIMITS` and `RATE_LIMIT_*`
+    pub rate_limits: RateLimits,
+    /// `TRUSTED_PROXIES`
+    pub trusted_proxies: Vec<IpNet>,
     /// `AUTO_MIGRATE`
     pub migrations: Migrations,
     /// `LOG_LEVEL`
@@ -197,6 +204,10 @@ impl Config {
                 Some(true) | None => WebPage::On,
                 Some(false) => WebPage::Off,
             },
+            rate_limits: limits::read(&mut reader),
+            trusted_proxies: reader
+                .parsed("TRUSTED_PROXIES", "10.0.0.0/8,192.168.1.7", limits::parse_networks)
+                .unwrap_or_default(),
             migrations: match reader.parsed("AUTO_MIGRATE", "on", parse_switch) {
                 Some(true) | None => Migrations::Automatic,
                 Some(false) => Migrations::Manual,

@@ -7,6 +7,7 @@ mod admin;
 mod asset;
 mod auth;
 mod body;
+mod client;
 mod cors;
 mod docs;
 mod envelope;
@@ -19,7 +20,7 @@ mod openapi;
 mod page;
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use axum::Router;
@@ -27,10 +28,12 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use discogsography_token::Key;
+use ipnet::IpNet;
 
 use crate::clock::Clock;
 use crate::config::{CorsOrigins, WebPage};
 use crate::connect::Connect;
+use crate::limits::Limits;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::storage::Storage;
@@ -69,6 +72,12 @@ pub struct App {
     pub cors_origins: CorsOrigins,
     /// Whether the account page is served.
     pub web_page: WebPage,
+    /// How often somebody may ask.
+    pub limits: Limits,
+    /// Whose word on where a request comes from counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Others' word is ignored, which is said once.
+    pub untrusted_forwarding: Once,
 }
 
 impl AppState {

@@ -5,7 +5,7 @@
 //! - [`model`]: users, connections, Discogs tokens, config keys; parsed, so valid.
 //! - [`config`]: the only reader of the environment.
 //! - [`storage`] and [`state`]: what is kept, as two traits with two implementations each.
-//! - [`password`], [`discogs`], [`connect`]: what has steps of its own.
+//! - [`password`], [`discogs`], [`connect`], [`limits`]: what has steps of its own.
 //! - [`http`]: every route on one screen, and what turns a request into an answer.
 //! - [`server`]: opens the stores, binds both ports, runs, drains.
 //! - [`cli`]: the commands.
@@ -16,11 +16,13 @@ pub mod config;
 pub mod connect;
 pub mod discogs;
 pub mod http;
+pub mod limits;
 pub mod migrations;
 pub mod model;
 pub mod password;
 mod private_files;
 pub mod random;
+pub mod records;
 pub mod server;
 pub mod sqlite;
 pub mod state;

@@ -40,12 +40,17 @@ macro_rules! migrations {
                 name: "oauth_states",
                 sql: include_str!(concat!("../migrations/", $side, "/0003_oauth_states.sql")),
             },
+            Migration {
+                number: 4,
+                name: "known_addresses",
+                sql: include_str!(concat!("../migrations/", $side, "/0004_known_addresses.sql")),
+            },
         ]
     };
 }
 
 /// For PostgreSQL.
-pub const POSTGRES: [Migration; 3] = migrations!("postgres");
+pub const POSTGRES: [Migration; 4] = migrations!("postgres");
 
 /// For SQLite.
-pub const SQLITE: [Migration; 3] = migrations!("sqlite");
+pub const SQLITE: [Migration; 4] = migrations!("sqlite");

@@ -80,6 +80,15 @@ impl Provider {
 #[derive(Debug, Clone)]
 pub struct DiscogsToken(pub Token);
 
+/// From where an account was signed in to: keyed hashes, which name nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownAddress {
+    /// Of the email.
+    pub account: [u8; 16],
+    /// Of the client's address.
+    pub address: [u8; 16],
+}
+
 /// Who somebody is at Discogs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {

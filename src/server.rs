@@ -10,13 +10,13 @@ mod stores;
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use discogsography_token::Key;
 use oauth1::Consumer;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -130,13 +130,12 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     announce(&config, &listeners);
-    let key =
-        Key::new(secret::read_or_make(&config, &surroundings.random)?.expose_secret().as_bytes());
+    let secret = secret::read_or_make(&config, &surroundings.random)?;
     let _lock = stores::lock(&config.stores)?;
     let stores = open_stores(&config.stores, &surroundings)?;
     let phase = Phase::default();
     let has_sandbox = surroundings.sandbox_consumer.is_some();
-    let app = assemble(&config, &stores, surroundings, key, phase.clone())?;
+    let app = assemble(&config, &stores, surroundings, &secret, phase.clone())?;
 
     let (stop_health, health_stopped) = watch::channel(());
     let health = serve_health(listeners.health, http::health_only(app.clone()), health_stopped)?;
@@ -166,7 +165,7 @@ fn assemble(
     config: &Config,
     stores: &OpenedStores,
     surroundings: Surroundings,
-    key: Key,
+    secret: &SecretString,
     phase: Phase,
 ) -> Result<AppState, ServerError> {
     let Surroundings { clock, random, sandbox_consumer } = surroundings;
@@ -179,6 +178,8 @@ fn assemble(
         ServerError::Setup { what: "the password workers", source: error.into() }
     })?;
     let OpenedStores { storage, states } = stores.clone();
+    let secret = secret.expose_secret().as_bytes();
+    let limits = stores::limits(config, secret, &storage, &clock)?;
     Ok(AppState::new(App {
         health: Health::new(Arc::clone(&storage), Arc::clone(&states), phase, clock.clone()),
         connect: Connect {
@@ -191,12 +192,15 @@ fn assemble(
         },
         storage,
         passwords,
-        key,
+        key: Key::new(secret),
         access_token_life: config.access_token_life,
         clock,
         random,
         cors_origins: config.cors_origins.clone(),
         web_page: config.web_page,
+        limits,
+        trusted_proxies: config.trusted_proxies.clone(),
+        untrusted_forwarding: Once::new(),
     }))
 }
 

@@ -8,6 +8,7 @@ mod sqlite;
 
 use std::error::Error;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -17,8 +18,8 @@ use crate::clock::Timestamp;
 use crate::config::Migrations;
 use crate::migrations::Migration;
 use crate::model::{
-    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider,
-    User,
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, KnownAddress, NewUser,
+    Provider, User,
 };
 
 pub use postgres::PostgresStorage;
@@ -87,6 +88,20 @@ pub trait Storage: Debug + Send + Sync {
 
     /// Removes config values, those that are set.
     async fn delete_config(&self, keys: &[ConfigKey]) -> Result<(), StorageError>;
+
+    /// When an account was last signed in to well from an address; `None` if it never was.
+    async fn known_address(
+        &self,
+        address: &KnownAddress,
+    ) -> Result<Option<Timestamp>, StorageError>;
+
+    /// Writes down that an account was signed in to well from an address, now; forgets some of the
+    /// ones that are older than `kept_for`.
+    async fn put_known_address(
+        &self,
+        address: &KnownAddress,
+        kept_for: Duration,
+    ) -> Result<(), StorageError>;
 
     /// Ends the work and closes the store.
     async fn close(&self);

@@ -60,8 +60,8 @@ pub struct PostgresConfig {
 pub struct RedisConfig {
     /// `REDIS_URL`, which may carry a password.
     pub url: SecretString,
-    /// Stands before every key of an OAuth state.
-    pub key_prefix: String,
+    /// Stands before every key; empty but in tests, which share a server.
+    pub namespace: String,
 }
 
 impl EmbeddedStores {
@@ -79,9 +79,6 @@ impl EmbeddedStores {
 }
 
 impl RedisConfig {
-    /// The prefix that the contract names; tests use others.
-    pub const KEY_PREFIX: &str = "discogs:oauth:state:";
-
     /// `host:port`, without what is secret.
     #[must_use]
     pub fn address(&self) -> String {
@@ -152,7 +149,7 @@ fn read_redis(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisConfig
         reader.missing("REDIS_URL", &why, REDIS_URL_EXAMPLE);
         return None;
     };
-    Some(RedisConfig { url, key_prefix: RedisConfig::KEY_PREFIX.to_owned() })
+    Some(RedisConfig { url, namespace: String::new() })
 }
 
 /// Reads `host:port`, `host`, `[IPv6]:port` or `[IPv6]`.

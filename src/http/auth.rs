@@ -10,11 +10,14 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::AppState;
+use super::client::ClientAddress;
 use super::error::ApiError;
 use super::extract::{CurrentUser, JsonBody};
 use super::input::{Fields, Input, Refusal};
 use crate::clock::Timestamp;
+use crate::limits::{Action, SignInEnd};
 use crate::model::{Email, NewPassword, NewUser, User, normalize_email};
+use crate::storage::Storage;
 
 /// Somebody who wants an account.
 #[derive(ToSchema)]
@@ -96,9 +99,11 @@ pub(super) struct AccessTokenAnswer {
 )]
 pub(super) async fn register(
     State(app): State<AppState>,
+    ClientAddress(client): ClientAddress,
     JsonBody(request): JsonBody<RegisterRequest>,
 ) -> Result<(StatusCode, Json<UserAnswer>), ApiError> {
     let storage = app.storage()?;
+    app.limits.take(Action::Register(client)).await?;
     let hashed_password = app.passwords.hash(request.password).await?;
     let new = NewUser { id: app.random.uuid(), email: request.email, hashed_password };
     let user = storage.create_user(&new).await?;
@@ -119,13 +124,20 @@ pub(super) async fn register(
 )]
 pub(super) async fn login(
     State(app): State<AppState>,
+    ClientAddress(client): ClientAddress,
     JsonBody(request): JsonBody<LoginRequest>,
 ) -> Result<Json<AccessTokenAnswer>, ApiError> {
-    let user = app.storage()?.user_by_email(&request.email).await?;
-    let hashed_password = user.as_ref().map(|user| &user.hashed_password);
-    let is_right = app.passwords.verify(request.password, hashed_password).await?;
-    let user = user.filter(|user| is_right && user.is_active);
-    let user = user.ok_or(ApiError::InvalidCredentials)?;
+    let storage = app.storage()?;
+    app.limits.take(Action::SignIn(client)).await?;
+    let sign_in = app.limits.begin_sign_in(&request.email, client).await?;
+    let user = sign_in_user(&app, storage, request).await;
+    let end = match &user {
+        Ok(_) => SignInEnd::Good,
+        Err(ApiError::InvalidCredentials) => SignInEnd::Refused,
+        Err(_) => SignInEnd::NotTried,
+    };
+    app.limits.end_sign_in(sign_in, end).await;
+    let user = user?;
     let expires_in = app.access_token_life.as_secs();
     let iat = app.clock.now().as_seconds();
     let access_token = app.key.sign(&Claims {
@@ -136,6 +148,18 @@ pub(super) async fn login(
         jti: app.random.hex(),
     });
     Ok(Json(AccessTokenAnswer { access_token, token_type: "bearer", expires_in }))
+}
+
+/// The user whose address and password these are.
+async fn sign_in_user(
+    app: &AppState,
+    storage: &dyn Storage,
+    request: LoginRequest,
+) -> Result<User, ApiError> {
+    let user = storage.user_by_email(&request.email).await?;
+    let hashed_password = user.as_ref().map(|user| &user.hashed_password);
+    let is_right = app.passwords.verify(request.password, hashed_password).await?;
+    user.filter(|user| is_right && user.is_active).ok_or(ApiError::InvalidCredentials)
 }
 
 /// Who am I

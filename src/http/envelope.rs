@@ -4,6 +4,7 @@
 //! inside it, since it is on the way of every request.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use tracing::{debug, error, info, warn};
 
 use super::cors::{self, Cors};
 use super::error::{ApiError, Report};
-use super::extract::UserOfRequest;
+use super::extract::Caller;
 use super::{AppState, Routes, body};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -65,7 +66,7 @@ struct Line {
     /// The template and not the path, which may hold anything; empty where there is no route.
     route: &'static str,
     request_id: HeaderValue,
-    user: UserOfRequest,
+    caller: Caller,
     begun: Instant,
     is_written: bool,
 }
@@ -87,11 +88,15 @@ impl Port {
     /// # Errors
     ///
     /// Never: what goes wrong is an answer too.
-    pub async fn answer(self, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+    pub async fn answer(
+        self,
+        peer: IpAddr,
+        request: hyper::Request<Incoming>,
+    ) -> Result<Response, Infallible> {
         let parts = &*self.0;
         let path = request.uri().path();
         let is_api = path == "/api" || path.starts_with("/api/");
-        let line = Line::new(&request, parts);
+        let line = Line::new(peer, &request, parts);
         let allowed = parts.cors.as_ref().map(|cors| cors.allowed(request.headers()));
         let is_known = !line.route.is_empty();
         let response = if is_known && allowed.is_some() && cors::is_preflight(&request) {
@@ -99,7 +104,7 @@ impl Port {
         } else {
             let (mut request, rest) = body::lend(request);
             if is_api {
-                request.extensions_mut().insert(line.user.clone());
+                request.extensions_mut().insert(line.caller.clone());
             }
             let response = catch_panic(parts.router.clone().call(request)).await;
             if let Some(rest) = rest {
@@ -168,7 +173,7 @@ macro_rules! request_line {
             http.status = $status.map(|status| status.as_u16()),
             duration_ms = milliseconds($line.begun.elapsed()),
             request.id = $line.request_id.to_str().unwrap_or_default(),
-            user.id = $line.user.id().map(tracing::field::display),
+            user.id = $line.caller.user_id().map(tracing::field::display),
             error.code = $report.map(|report| report.code),
             error.chain = $report.and_then(|report| report.chain.as_deref()),
             $message
@@ -177,12 +182,12 @@ macro_rules! request_line {
 }
 
 impl Line {
-    fn new<B>(request: &hyper::Request<B>, parts: &Parts) -> Self {
+    fn new<B>(peer: IpAddr, request: &hyper::Request<B>, parts: &Parts) -> Self {
         Self {
             method: request.method().clone(),
             route: parts.template(request.uri().path()).unwrap_or_default(),
             request_id: request_id(request.headers(), &parts.app),
-            user: UserOfRequest::default(),
+            caller: Caller::new(peer),
             begun: Instant::now(),
             is_written: false,
         }

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::input::FieldError;
 use crate::connect::ConnectError;
 use crate::discogs::DiscogsError;
+use crate::limits::LimitError;
 use crate::password::PasswordError;
 use crate::state::StateError;
 use crate::storage::StorageError;
@@ -58,6 +59,8 @@ pub(super) enum ApiError {
     EmailTaken,
     /// 422: everything that is wrong with the body.
     InvalidInput(Vec<FieldError>),
+    /// 429: too many requests of one kind.
+    RateLimited(Duration),
     /// 500: a mistake of ours.
     Internal(String),
     /// 502: Discogs does not take the app's credentials.
@@ -113,6 +116,7 @@ impl ApiError {
             Self::NotJson => &table::NOT_JSON,
             Self::EmailTaken => &table::EMAIL_TAKEN,
             Self::InvalidInput(_) => &table::INVALID_INPUT,
+            Self::RateLimited(_) => &table::RATE_LIMITED,
             Self::Internal(_) => &table::INTERNAL,
             Self::DiscogsCredentialsRejected(_) => &table::DISCOGS_CREDENTIALS_REJECTED,
             Self::DiscogsBlocked(_) => &table::DISCOGS_BLOCKED,
@@ -132,7 +136,9 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Overloaded(_, wait) | Self::DiscogsRateLimited(wait) => Some(*wait),
+            Self::Overloaded(_, wait)
+            | Self::RateLimited(wait)
+            | Self::DiscogsRateLimited(wait) => Some(*wait),
             Self::DatabaseUnavailable(_) | Self::StateStoreUnavailable(_) => Some(RETRY_SOON),
             Self::StateUnknown
             | Self::StateBusy
@@ -181,6 +187,7 @@ impl ApiError {
             | Self::NotJson
             | Self::EmailTaken
             | Self::InvalidInput(_)
+            | Self::RateLimited(_)
             | Self::DiscogsNotConfigured(_)
             | Self::DiscogsRateLimited(_) => None,
         }
@@ -206,8 +213,20 @@ impl ApiError {
 pub(super) struct ErrorAnswer {
     /// What is wrong, to be shown as it is.
     detail: &'static str,
+    /// With 429 alone: the same as `detail`, for clients that look for it here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<&'static str>,
     /// What is wrong, for programs.
     code: &'static str,
+}
+
+impl ErrorAnswer {
+    pub(super) fn of(row: &Row) -> Self {
+        let &Row { status, code, detail } = row;
+        let error = (status == StatusCode::TOO_MANY_REQUESTS).then_some(detail);
+        Self { detail, error, code }
+    }
 }
 
 /// An answer to a body that is not as it should be.
@@ -223,12 +242,13 @@ pub(super) struct InvalidInputAnswer {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let &Row { status, code, detail } = self.row();
+        let row = self.row();
+        let &Row { status, code, .. } = row;
         let (retry_after, chain) = (self.retry_after(), self.cause());
         let mut response = if let Self::InvalidInput(detail) = self {
             (status, Json(InvalidInputAnswer { detail, code })).into_response()
         } else {
-            (status, Json(ErrorAnswer { detail, code })).into_response()
+            (status, Json(ErrorAnswer::of(row))).into_response()
         };
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
@@ -271,6 +291,15 @@ impl From<StateError> for ApiError {
         match error {
             StateError::Unavailable(_) => Self::StateStoreUnavailable(chain(&error)),
             StateError::Overloaded => Self::Overloaded(chain(&error), RETRY_SOON),
+        }
+    }
+}
+
+impl From<LimitError> for ApiError {
+    fn from(error: LimitError) -> Self {
+        match error {
+            LimitError::Reached(wait) => Self::RateLimited(wait),
+            LimitError::Storage(error) => error.into(),
         }
     }
 }

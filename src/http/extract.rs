@@ -1,5 +1,6 @@
 //! Where a request becomes somebody, and its body something: the only extractors there are.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -22,13 +23,28 @@ pub(super) struct AdminUser;
 /// The body, read from JSON.
 pub(super) struct JsonBody<T>(pub(super) T);
 
-/// Carries the id of the current user from the extractor to the request's log line.
-#[derive(Debug, Clone, Default)]
-pub(super) struct UserOfRequest(Arc<OnceLock<Uuid>>);
+/// Who sent a request: known to the extractors, and in the end to its log line.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(Arc<(IpAddr, OnceLock<Uuid>)>);
 
-impl UserOfRequest {
-    pub(super) fn id(&self) -> Option<Uuid> {
-        self.0.get().copied()
+impl Caller {
+    pub(super) fn new(peer: IpAddr) -> Self {
+        Self(Arc::new((peer.to_canonical(), OnceLock::new())))
+    }
+
+    /// The other end of the connection.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.0.0
+    }
+
+    /// The user, once an access token has said who that is.
+    pub(super) fn user_id(&self) -> Option<Uuid> {
+        self.0.1.get().copied()
+    }
+
+    fn is_user(&self, id: Uuid) {
+        // Set once: a request has one user.
+        let _ = self.0.1.set(id);
     }
 }
 
@@ -41,9 +57,8 @@ impl FromRequestParts<AppState> for CurrentUser {
         let user_id = verified.map_err(|_| ApiError::InvalidToken)?.sub;
         let user = app.storage()?.user_by_id(user_id).await?;
         let user = user.filter(|user| user.is_active).ok_or(ApiError::InvalidToken)?;
-        if let Some(of_request) = parts.extensions.get::<UserOfRequest>() {
-            // Set once: a request has one user.
-            let _ = of_request.0.set(user.id);
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            caller.is_user(user.id);
         }
         Ok(Self(user))
     }

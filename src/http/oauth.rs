@@ -11,6 +11,7 @@ use super::extract::{CurrentUser, JsonBody};
 use super::input::{Fields, Input, Refusal};
 use super::openapi;
 use crate::clock::Timestamp;
+use crate::limits::Action;
 use crate::model::{Provider, Verifier};
 use crate::state::STATE_LIFE;
 
@@ -113,6 +114,7 @@ pub(super) async fn authorize(
     CurrentUser(user): CurrentUser,
     State(app): State<AppState>,
 ) -> Result<Json<AuthorizeAnswer>, ApiError> {
+    app.limits.take(Action::Authorize(user.id)).await?;
     let started = app.connect.start(user.id).await;
     let started = started.map_err(|error| ApiError::of_flow(error, FlowStep::Authorize))?;
     Ok(Json(AuthorizeAnswer {
@@ -140,6 +142,7 @@ pub(super) async fn verify(
     State(app): State<AppState>,
     JsonBody(request): JsonBody<VerifyRequest>,
 ) -> Result<Json<VerifyAnswer>, ApiError> {
+    app.limits.take(Action::Verify(user.id)).await?;
     let identity = app.connect.finish(user.id, request.state, request.verifier).await;
     let identity = identity.map_err(|error| ApiError::of_flow(error, FlowStep::Verify))?;
     Ok(Json(VerifyAnswer {

@@ -1,6 +1,6 @@
 //! Taking connections on one port, bounding them, and ending them gently.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
@@ -67,14 +67,14 @@ pub(super) async fn serve(
             _ = stopped.changed() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let room = connections.make_room();
                 if room != Room::Free && warnings.may_come() {
                     report_no_room(&room, limits.connections, &address);
                 }
                 if room != Room::None {
                     let (doing, closing) = connections.add();
-                    serve_connection(stream, &port, &graceful, doing, closing);
+                    serve_connection((stream, peer.ip()), &port, &graceful, doing, closing);
                 }
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -120,7 +120,7 @@ impl Warnings {
 }
 
 fn serve_connection(
-    stream: TcpStream,
+    (stream, peer): (TcpStream, IpAddr),
     port: &Port,
     graceful: &GracefulShutdown,
     doing: Doing,
@@ -131,7 +131,7 @@ fn serve_connection(
     let answer = move |request| {
         let (port, busy) = (port.clone(), doing.begin());
         async move {
-            let answer = port.answer(request).await;
+            let answer = port.answer(peer, request).await;
             drop(busy);
             answer
         }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::{ServerError, Surroundings};
-use crate::config::Stores;
+use crate::clock::Clock;
+use crate::config::{Config, Stores};
+use crate::limits::Limits;
 use crate::private_files;
 use crate::sqlite::Database;
 use crate::state::{OAuthStates, RedisStates, SqliteStates};
@@ -66,6 +68,23 @@ pub fn open_stores(
             Ok(OpenedStores { storage: Arc::new(storage), states: Arc::new(states) })
         }
     }
+}
+
+/// Sets up the request limits: shared where the stores are.
+pub(super) fn limits(
+    config: &Config,
+    secret: &[u8],
+    storage: &Arc<dyn Storage>,
+    clock: &Clock,
+) -> Result<Limits, ServerError> {
+    let redis = match &config.stores {
+        Stores::Servers { redis, .. } => Some(redis),
+        Stores::Embedded(_) => None,
+    };
+    let (storage, clock) = (Arc::clone(storage), clock.clone());
+    Limits::new(config.rate_limits, secret, redis, storage, clock).map_err(|error| {
+        ServerError::Setup { what: "the connection to Redis (REDIS_URL)", source: error.into() }
+    })
 }
 
 /// Keeps a second service off the SQLite file for as long as the lock is held.

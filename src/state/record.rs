@@ -6,9 +6,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{CLAIM_LEASE, ClaimId, PendingAuthorization, REFUSALS_ALLOWED, Release};
+use super::{CLAIM_LEASE, ClaimId, PendingAuthorization, REFUSALS_ALLOWED, Release, STATE_LIFE};
 use crate::clock::Timestamp;
 use crate::model::DiscogsToken;
+use crate::records::Write;
 
 /// A record of another version is not ours.
 const VERSION: u32 = 1;
@@ -57,16 +58,6 @@ pub enum Outcome {
     Unknown,
     /// Release, granted and remove have nothing more to say.
     Done,
-}
-
-/// What a store has to do with the record.
-pub(super) enum Write {
-    Nothing,
-    /// Replace it; it expires when it would have.
-    Replace(String),
-    /// Replace it, and its life starts again.
-    Renew(String),
-    Delete,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -171,7 +162,7 @@ fn apply_granted(
             renewed.claim = record.claim;
         }
     }
-    Write::Renew(renewed.encode())
+    Write::Renew(renewed.encode(), STATE_LIFE)
 }
 
 impl Record {

@@ -1,73 +1,18 @@
 //! The OAuth state in Redis, for replicas that share it.
-//!
-//! A record is one string with a time to live. A step reads it together with the server's time,
-//! decides, and replaces it only if it is still the same: two short scripts. The server's clock
-//! counts, so replicas need not agree on theirs.
-
-use std::fmt;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, IntoConnectionInfo as _, ProtocolVersion, RedisError, Script};
-use secrecy::ExposeSecret as _;
-use thiserror::Error;
 
-use super::record::{self, Write};
+use super::record;
 use super::{OAuthStates, Outcome, PendingAuthorization, STATE_LIFE, StateError, Step};
-use crate::clock::Timestamp;
 use crate::config::RedisConfig;
+use crate::records::{RecordsError, RedisRecords};
 
-/// Connecting, and one answer, may take this long.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
-
-/// One step with all its round trips and second tries may take this long.
-const STEP_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// How often a step starts over because another one came between: each time, another one got
-/// further, so this many are never needed.
-const MOST_ATTEMPTS: usize = 200;
-
-/// A key of another type is no record of ours, and counts as none.
-const READ: &str = "
-    local stored = redis.pcall('GET', KEYS[1])
-    if type(stored) == 'table' then stored = false end
-    local now = redis.call('TIME')
-    return {stored, now[1], now[2]}";
-
-/// An empty text stands for \"no record\"; a life of `0` for \"as long as it has\".
-const REPLACE: &str = "
-    local stored = redis.pcall('GET', KEYS[1])
-    if type(stored) == 'table' or stored == false then stored = '' end
-    if stored ~= ARGV[1] then return 0 end
-    if ARGV[2] == '' then redis.call('DEL', KEYS[1])
-    elseif ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
-    else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
-    return 1";
+/// Before each state; other services know it, too.
+const PREFIX: &str = "discogs:oauth:state:";
 
 /// [`OAuthStates`] in Redis.
-pub struct RedisStates {
-    client: Client,
-    key_prefix: String,
-    connection: Mutex<ConnectionManager>,
-    read: Script,
-    replace: Script,
-}
-
-/// What Redis or the way to it says; of a server's message only the code, since the rest may
-/// repeat what was sent.
-#[derive(Debug, Error)]
-enum Cause {
-    #[error("Redis says {0}")]
-    Server(String),
-    #[error("the connection to Redis failed: {0}")]
-    Connection(RedisError),
-    #[error("no answer from Redis within {} ms", STEP_TIMEOUT.as_millis())]
-    TimedOut,
-    #[error("too many steps with one state at once")]
-    Contended,
-}
+#[derive(Debug)]
+pub struct RedisStates(RedisRecords);
 
 impl RedisStates {
     /// Names the server; the first step connects.
@@ -76,159 +21,29 @@ impl RedisStates {
     ///
     /// When the URL is one that the library can't use.
     pub fn new(config: &RedisConfig) -> Result<Self, StateError> {
-        let client = client(config).map_err(unavailable)?;
-        let connection = Mutex::new(manager(&client).map_err(unavailable)?);
-        Ok(Self {
-            connection,
-            client,
-            key_prefix: config.key_prefix.clone(),
-            read: Script::new(READ),
-            replace: Script::new(REPLACE),
-        })
-    }
-
-    fn key(&self, state: &str) -> String {
-        format!("{}{state}", self.key_prefix)
-    }
-
-    /// Runs a whole step, all its round trips, in bounded time.
-    async fn in_time<T>(
-        &self,
-        step: impl Future<Output = Result<T, Cause>>,
-    ) -> Result<T, StateError> {
-        let ended = tokio::time::timeout(STEP_TIMEOUT, step).await.unwrap_or(Err(Cause::TimedOut));
-        if ended.as_ref().is_err_and(Cause::is_silence) {
-            self.reconnect();
-        }
-        ended.map_err(|cause| StateError::Unavailable(Box::new(cause)))
-    }
-
-    /// Runs a command or script, once more if the connection was lost: the library reconnects,
-    /// but fails what found the connection dead.
-    async fn ask<T, F>(&self, ask: impl Fn(ConnectionManager) -> F) -> Result<T, Cause>
-    where
-        F: Future<Output = Result<T, RedisError>>,
-    {
-        let answer = match ask(self.connection()).await {
-            Err(error) if is_lost_connection(&error) => ask(self.connection()).await,
-            answer => answer,
-        };
-        Ok(answer?)
-    }
-
-    async fn replace(&self, state: &str, stored: &[u8], write: &Write) -> Result<bool, Cause> {
-        let (record, life) = match write {
-            Write::Nothing => return Ok(true),
-            Write::Replace(record) => (record.as_str(), 0),
-            Write::Renew(record) => (record.as_str(), STATE_LIFE.as_millis()),
-            Write::Delete => ("", 0),
-        };
-        let mut invocation = self.replace.prepare_invoke();
-        invocation.key(self.key(state)).arg(stored).arg(record).arg(life.to_string());
-        self.ask(async |mut connection| invocation.invoke_async(&mut connection).await).await
-    }
-
-    async fn read_and_replace(&self, state: &str, step: &Step) -> Result<Outcome, Cause> {
-        let mut read = self.read.prepare_invoke();
-        read.key(self.key(state));
-        for _ in 0..MOST_ATTEMPTS {
-            let (stored, seconds, microseconds): (Option<Vec<u8>>, i64, i64) =
-                self.ask(async |mut connection| read.invoke_async(&mut connection).await).await?;
-            let now = Timestamp::from_microseconds(seconds * 1_000_000 + microseconds);
-            let (write, outcome) = record::apply(state, stored.as_deref(), now, step);
-            if self.replace(state, stored.as_deref().unwrap_or_default(), &write).await? {
-                return Ok(outcome);
-            }
-        }
-        Err(Cause::Contended)
-    }
-
-    fn connection(&self) -> ConnectionManager {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Gives up a connection that does not answer, which the library would go on waiting for.
-    fn reconnect(&self) {
-        if let Ok(manager) = manager(&self.client) {
-            *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = manager;
-        }
+        Ok(Self(RedisRecords::new(config, PREFIX)?))
     }
 }
 
 #[async_trait]
 impl OAuthStates for RedisStates {
-    /// Writes, since a Redis that is full, or a replica, answers reads. The key is that of the
-    /// empty state, which nobody can have.
     async fn ping(&self) -> Result<(), StateError> {
-        let mut write = redis::cmd("SET");
-        write.arg(self.key("")).arg("").arg("PX").arg(1_000);
-        self.in_time(self.ask(async |mut connection| write.query_async(&mut connection).await))
-            .await
+        Ok(self.0.ping().await?)
     }
 
     async fn put(&self, pending: &PendingAuthorization) -> Result<(), StateError> {
-        let mut write = redis::cmd("SET");
-        let life = u64::try_from(STATE_LIFE.as_millis()).unwrap_or(u64::MAX);
-        write
-            .arg(self.key(&pending.request_token.token))
-            .arg(record::encode(pending))
-            .arg("PX")
-            .arg(life);
-        self.in_time(self.ask(async |mut connection| write.query_async(&mut connection).await))
-            .await
+        let state = &pending.request_token.token;
+        Ok(self.0.put(state, &record::encode(pending), STATE_LIFE).await?)
     }
 
     async fn step(&self, state: &str, step: Step) -> Result<Outcome, StateError> {
-        self.in_time(self.read_and_replace(state, &step)).await
+        let decide = |stored: Option<&[u8]>, now| record::apply(state, stored, now, &step);
+        Ok(self.0.update(state, decide).await?)
     }
 }
 
-impl fmt::Debug for RedisStates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStates").field("key_prefix", &self.key_prefix).finish_non_exhaustive()
-    }
-}
-
-fn client(config: &RedisConfig) -> Result<Client, RedisError> {
-    let info = config.url.expose_secret().into_connection_info()?;
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    Client::open(info.set_redis_settings(settings))
-}
-
-fn manager(client: &Client) -> Result<ConnectionManager, RedisError> {
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(ANSWER_TIMEOUT))
-        .set_response_timeout(Some(ANSWER_TIMEOUT))
-        .set_number_of_retries(1)
-        .set_min_delay(Duration::from_millis(20))
-        .set_max_delay(Duration::from_millis(100));
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
-}
-
-fn is_lost_connection(error: &RedisError) -> bool {
-    !error.is_timeout() && (error.is_io_error() || error.is_unrecoverable_error())
-}
-
-fn unavailable(error: RedisError) -> StateError {
-    StateError::Unavailable(Box::new(Cause::from(error)))
-}
-
-impl From<RedisError> for Cause {
-    fn from(error: RedisError) -> Self {
-        match error.code() {
-            Some(code) => Self::Server(code.to_owned()),
-            None => Self::Connection(error),
-        }
-    }
-}
-
-impl Cause {
-    /// Whether the connection is up and nothing comes over it.
-    fn is_silence(&self) -> bool {
-        match self {
-            Self::TimedOut => true,
-            Self::Connection(error) => error.is_timeout(),
-            Self::Server(_) | Self::Contended => false,
-        }
+impl From<RecordsError> for StateError {
+    fn from(error: RecordsError) -> Self {
+        Self::Unavailable(error.0)
     }
 }

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, Transaction, named_params};
 use tokio::time::MissedTickBehavior;
 
-use super::record::{self, Write};
+use super::record;
 use super::{OAuthStates, Outcome, PendingAuthorization, STATE_LIFE, StateError, Step};
 use crate::clock::Clock;
+use crate::records::Write;
 use crate::sqlite::{Database, SqliteError};
 
 /// How often expired states, which count as gone anyway, are removed from the file.
@@ -87,8 +88,8 @@ impl OAuthStates for SqliteStates {
                     let parameters = named_params! { ":state": state, ":record": record };
                     transaction.prepare_cached(REPLACE)?.execute(parameters)?;
                 }
-                Write::Renew(record) => {
-                    let expires_at = now.plus(STATE_LIFE).as_microseconds();
+                Write::Renew(record, life) => {
+                    let expires_at = now.plus(life).as_microseconds();
                     put(transaction, &state, &record, expires_at)?;
                 }
                 Write::Delete => {

@@ -22,8 +22,8 @@ use crate::clock::Timestamp;
 use crate::config::{Migrations, PostgresConfig};
 use crate::migrations::Migration;
 use crate::model::{
-    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider,
-    User,
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, KnownAddress, NewUser,
+    Provider, User,
 };
 use crate::random::Random;
 use error::PostgresError;
@@ -211,6 +211,38 @@ impl Storage for PostgresStorage {
         let call = Call {
             statement: |prepared| &prepared.delete_config,
             parameters: vec![Box::new(keys)],
+        };
+        Ok(self.writes.call(call).await.map(drop)?)
+    }
+
+    async fn known_address(
+        &self,
+        address: &KnownAddress,
+    ) -> Result<Option<Timestamp>, StorageError> {
+        let call = Call {
+            statement: |prepared| &prepared.known_address,
+            parameters: vec![
+                Box::new(address.account.to_vec()),
+                Box::new(address.address.to_vec()),
+            ],
+        };
+        let rows = self.reads.call(call).await?;
+        let seen_at = rows.first().map(|row| row.try_get::<_, At>(0)).transpose();
+        Ok(seen_at.map_err(PostgresError::from)?.map(|at| at.0))
+    }
+
+    async fn put_known_address(
+        &self,
+        address: &KnownAddress,
+        kept_for: Duration,
+    ) -> Result<(), StorageError> {
+        let call = Call {
+            statement: |prepared| &prepared.put_known_address,
+            parameters: vec![
+                Box::new(address.account.to_vec()),
+                Box::new(address.address.to_vec()),
+                Box::new(kept_for.as_secs_f64()),
+            ],
         };
         Ok(self.writes.call(call).await.map(drop)?)
     }

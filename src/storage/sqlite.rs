@@ -2,6 +2,7 @@
 //! order. Ids and times come from the service.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, Row, ffi, named_params};
@@ -13,8 +14,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Migrations;
 use crate::migrations::Migration;
 use crate::model::{
-    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, NewUser, Provider,
-    User,
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, KnownAddress, NewUser,
+    Provider, User,
 };
 use crate::random::Random;
 use crate::sqlite::{Database, SqliteError};
@@ -84,6 +85,27 @@ const PUT_CONFIG: &str = "
 const DELETE_CONFIG: &str = "
     delete from app_config
     where key = :key";
+
+const KNOWN_ADDRESS: &str = "
+    select seen_at
+    from known_addresses
+    where account = :account and address = :address";
+
+/// A few old ones each time, so that they are all gone in the end.
+const FORGET_KNOWN_ADDRESSES: &str = "
+    delete from known_addresses
+    where rowid in (
+        select rowid
+        from known_addresses
+        where seen_at < :before
+        limit 10
+    )";
+
+const PUT_KNOWN_ADDRESS: &str = "
+    insert into known_addresses (account, address, seen_at)
+    values (:account, :address, :now)
+    on conflict (account, address) do update
+    set seen_at = excluded.seen_at";
 
 /// [`Storage`] in one SQLite file.
 #[derive(Debug)]
@@ -271,6 +293,36 @@ impl Storage for SqliteStorage {
             Ok(())
         };
         Ok(self.database.write(delete).await?)
+    }
+
+    async fn known_address(
+        &self,
+        address: &KnownAddress,
+    ) -> Result<Option<Timestamp>, StorageError> {
+        let KnownAddress { account, address } = *address;
+        let read = move |connection: &mut rusqlite::Connection| {
+            let parameters = named_params! { ":account": account, ":address": address };
+            let mut statement = connection.prepare_cached(KNOWN_ADDRESS)?;
+            statement.query_row(parameters, |row| row.get(0)).optional()
+        };
+        Ok(self.database.read(read).await?.map(Timestamp::from_microseconds))
+    }
+
+    async fn put_known_address(
+        &self,
+        address: &KnownAddress,
+        kept_for: Duration,
+    ) -> Result<(), StorageError> {
+        let KnownAddress { account, address } = *address;
+        let now = self.now();
+        let before = now.saturating_sub(i64::try_from(kept_for.as_micros()).unwrap_or(i64::MAX));
+        let write = move |transaction: &rusqlite::Transaction<'_>| {
+            let forget = named_params! { ":before": before };
+            transaction.prepare_cached(FORGET_KNOWN_ADDRESSES)?.execute(forget)?;
+            let put = named_params! { ":account": account, ":address": address, ":now": now };
+            transaction.prepare_cached(PUT_KNOWN_ADDRESS)?.execute(put).map(drop)
+        };
+        Ok(self.database.write(write).await?)
     }
 
     async fn close(&self) {

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use discogsography_api::config::{
-    Config, ConfigError, CorsOrigins, Environment, LogFormat, LogLevel, Migrations, Stores,
-    VARIABLES, Warning, WebPage,
+    Budget, Budgets, Config, ConfigError, CorsOrigins, Environment, LogFormat, LogLevel,
+    Migrations, RateLimits, Stores, VARIABLES, Warning, WebPage,
 };
 
 /// Loads these variables.
@@ -69,6 +69,16 @@ fn nothing_has_to_be_set() {
     assert_eq!(config.health_address.to_string(), "127.0.0.1:8005");
     assert_eq!(config.cors_origins, CorsOrigins::Any);
     assert_eq!(config.web_page, WebPage::On);
+    let budget = |most, seconds| Budget { most, window: Duration::from_secs(seconds) };
+    let budgets = Budgets {
+        register: budget(5, 60),
+        sign_in: budget(10, 60),
+        failed_sign_in: budget(10, 900),
+        authorize: budget(10, 60),
+        verify: budget(10, 60),
+    };
+    assert_eq!(config.rate_limits, RateLimits::On(budgets));
+    assert_eq!(config.trusted_proxies, []);
     assert_eq!(config.migrations, Migrations::Automatic);
     assert_eq!(config.log_level, LogLevel::Info);
     assert_eq!(config.log_format, LogFormat::Auto);
@@ -83,6 +93,28 @@ fn an_empty_variable_counts_as_not_set() {
     let mut empty: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
     empty.extend([("DATABASE_URL", ""), ("POSTGRES_HOST", ""), ("REDIS_HOST", "")]);
     assert_eq!(format!("{:?}", loaded(&empty)), format!("{:?}", loaded(&[])));
+}
+
+#[test]
+fn budgets_are_a_number_in_some_seconds() {
+    let config = loaded(&[("RATE_LIMIT_VERIFY", " 3 / 30 ")]);
+    let RateLimits::On(budgets) = config.rate_limits else { panic!("on unless switched off") };
+    assert_eq!(budgets.verify, Budget { most: 3, window: Duration::from_secs(30) });
+    assert_eq!(loaded(&[("RATE_LIMITS", "off")]).rate_limits, RateLimits::Off);
+    for wrong in ["5", "0/60", "1001/60", "5/0", "5/86401", "-1/60", "5/60/1", "/", "5 per minute"]
+    {
+        assert_eq!(names_of_problems(&[("RATE_LIMIT_VERIFY", wrong)]), ["RATE_LIMIT_VERIFY"]);
+    }
+}
+
+#[test]
+fn proxies_are_addresses_and_networks() {
+    let config = loaded(&[("TRUSTED_PROXIES", "10.0.0.0/8, 192.168.1.7,2001:db8::/32,::1")]);
+    let networks: Vec<_> = config.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "192.168.1.7/32", "2001:db8::/32", "::1/128"]);
+    for wrong in ["proxy.example.com", "10.0.0.0/33", "10.0.0", "10.0.0.1:80"] {
+        assert_eq!(names_of_problems(&[("TRUSTED_PROXIES", wrong)]), ["TRUSTED_PROXIES"]);
+    }
 }
 
 #[test]
@@ -102,6 +134,9 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("API_HEALTH_PORT", "-1"),
         ("CORS_ORIGINS", "explore.example.com"),
         ("WEB_PAGE", "maybe"),
+        ("RATE_LIMITS", "sometimes"),
+        ("RATE_LIMIT_SIGN_IN", "ten"),
+        ("TRUSTED_PROXIES", "10.0.0.0/99"),
         ("AUTO_MIGRATE", "later"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
@@ -123,14 +158,17 @@ fn everything_that_is_wrong_is_told_at_once() {
         "API_HEALTH_PORT",
         "CORS_ORIGINS",
         "WEB_PAGE",
+        "RATE_LIMITS",
+        "RATE_LIMIT_SIGN_IN",
+        "TRUSTED_PROXIES",
         "AUTO_MIGRATE",
         "LOG_LEVEL",
         "LOG_FORMAT",
     ];
     assert_eq!(names_of_problems(&wrong), expected);
     let told = load(&wrong).unwrap_err().to_string();
-    assert!(told.starts_with("18 problems with the configuration:\n  - POSTGRES_ADDRESS `db:abc`"));
-    assert_eq!(told.matches("(for example: ").count(), 18, "{told}");
+    assert!(told.starts_with("21 problems with the configuration:\n  - POSTGRES_ADDRESS `db:abc`"));
+    assert_eq!(told.matches("(for example: ").count(), 21, "{told}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod connect;
 mod edge;
 mod harness;
 mod input;
+mod limits;
 mod outages;
 mod readme;
 mod state_contract;

@@ -1,10 +1,12 @@
 //! What every storage promises, told once and held against each of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use discogsography_api::config::Migrations;
 use discogsography_api::model::{
-    ConfigEntry, ConfigKey, ConfigValue, DiscogsToken, Email, Identity, NewUser, Provider, User,
+    ConfigEntry, ConfigKey, ConfigValue, DiscogsToken, Email, Identity, KnownAddress, NewUser,
+    Provider, User,
 };
 use discogsography_api::storage::{Admin, Storage, StorageError};
 use oauth1::Token;
@@ -12,6 +14,8 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use crate::harness::{Opened, on_both_stores};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 on_both_stores!(
     a_user_is_found_by_id_and_by_address,
@@ -22,6 +26,7 @@ on_both_stores!(
     a_connection_is_replaced_in_place,
     a_connection_needs_its_user,
     removing_a_connection_is_safe_to_repeat,
+    an_address_is_known_until_it_is_forgotten,
     config_values_are_written_together_and_removed,
     any_text_comes_back_as_it_was,
     preparing_again_applies_nothing,
@@ -154,6 +159,25 @@ async fn removing_a_connection_is_safe_to_repeat(opened: Opened) {
     }
 }
 
+async fn an_address_is_known_until_it_is_forgotten(opened: Opened) {
+    let storage = &opened.storage;
+    let known = |account, address| KnownAddress { account: [account; 16], address: [address; 16] };
+    let (home, work) = (known(1, 1), known(1, 2));
+    assert_eq!(storage.known_address(&home).await.unwrap(), None);
+    storage.put_known_address(&home, DAY).await.unwrap();
+    let seen = storage.known_address(&home).await.unwrap().unwrap();
+    for other in [&work, &known(2, 1)] {
+        assert_eq!(storage.known_address(other).await.unwrap(), None);
+    }
+    storage.put_known_address(&home, DAY).await.unwrap();
+    assert!(storage.known_address(&home).await.unwrap().unwrap() >= seen);
+    // Whatever is older than nothing at all is forgotten, but for the one that is written.
+    opened.advance(Duration::from_secs(1)).await;
+    storage.put_known_address(&work, Duration::ZERO).await.unwrap();
+    assert_eq!(storage.known_address(&home).await.unwrap(), None);
+    assert!(storage.known_address(&work).await.unwrap().is_some());
+}
+
 async fn config_values_are_written_together_and_removed(opened: Opened) {
     let storage: &dyn Storage = &*opened.storage;
     let value = |text| ConfigValue::parse(text).unwrap();
@@ -215,7 +239,8 @@ async fn the_schema_is_only_checked_where_migrations_are_manual(opened: Opened) 
     let empty = Opened::unprepared(crate::harness::TestStores::new(composition).await);
     let checked = empty.storage.prepare(Migrations::Manual).await;
     let Err(StorageError::SchemaBehind { missing }) = checked else { panic!("{checked:?}") };
-    assert_eq!(missing, ["0001_accounts", "0002_admins", "0003_oauth_states"]);
+    let all = ["0001_accounts", "0002_admins", "0003_oauth_states", "0004_known_addresses"];
+    assert_eq!(missing, all);
     let applied = empty.storage.prepare(Migrations::Automatic).await.unwrap();
     let applied: Vec<_> = applied.iter().map(ToString::to_string).collect();
     assert_eq!(applied, missing);

@@ -75,6 +75,12 @@ pub(in crate::http) const EMAIL_TAKEN: Row =
 pub(in crate::http) const INVALID_INPUT: Row =
     row(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", "");
 
+pub(in crate::http) const RATE_LIMITED: Row = row(
+    StatusCode::TOO_MANY_REQUESTS,
+    "rate_limited",
+    "Too many requests. Please wait a moment and try again.",
+);
+
 pub(in crate::http) const INTERNAL: Row = row(
     StatusCode::INTERNAL_SERVER_ERROR,
     "internal",

@@ -11,6 +11,7 @@ use utoipa::openapi::{
     Content, ContentBuilder, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder, Schema,
 };
 
+use crate::http::error::ErrorAnswer;
 use crate::http::error::table::{self, Row};
 
 /// Whoever asks has to be somebody.
@@ -19,6 +20,7 @@ const SIGNED_IN: &[&Row] =
 const ADMIN: &[&Row] = &[&table::ADMIN_REQUIRED];
 const KEY: &[&Row] = &[&table::UNKNOWN_CONFIG_KEY];
 const BODY: &[&Row] = &[&table::BODY_TOO_LARGE, &table::NOT_JSON, &table::INVALID_INPUT];
+const LIMITED: &[&Row] = &[&table::RATE_LIMITED];
 const STORED: &[&Row] = &[&table::DATABASE_UNAVAILABLE, &table::OVERLOADED, &table::INTERNAL];
 const DISCOGS: &[&Row] = &[
     &table::STATE_STORE_UNAVAILABLE,
@@ -31,15 +33,16 @@ const DISCOGS: &[&Row] = &[
 /// The errors of an operation; `None` for one that nobody has listed.
 pub(super) fn of(operation: &str) -> Option<Vec<&'static Row>> {
     let groups: &[&[&'static Row]] = match operation {
-        "register" => &[BODY, STORED, &[&table::EMAIL_TAKEN]],
-        "signIn" => &[BODY, STORED, &[&table::INVALID_CREDENTIALS]],
+        "register" => &[BODY, LIMITED, STORED, &[&table::EMAIL_TAKEN]],
+        "signIn" => &[BODY, LIMITED, STORED, &[&table::INVALID_CREDENTIALS]],
         "getCurrentUser" | "getConnection" | "disconnect" => &[SIGNED_IN, STORED],
         "startConnection" => {
-            &[SIGNED_IN, &[&table::DISCOGS_NOT_CONFIGURED_AT_AUTHORIZE], STORED, DISCOGS]
+            &[SIGNED_IN, LIMITED, &[&table::DISCOGS_NOT_CONFIGURED_AT_AUTHORIZE], STORED, DISCOGS]
         }
         "finishConnection" => &[
             SIGNED_IN,
             BODY,
+            LIMITED,
             &[
                 &table::DISCOGS_NOT_CONFIGURED_AT_VERIFY,
                 &table::STATE_UNKNOWN,
@@ -112,6 +115,9 @@ fn response(status: StatusCode, rows: &[&Row]) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         response = response.header("WWW-Authenticate", header("Always `Bearer`.", Type::String));
     }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        response = response.header("Retry-After", header("Seconds to wait.", Type::Integer));
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         let seconds = header("Seconds to wait; not with `discogs_not_configured`.", Type::Integer);
         response = response.header("Retry-After", seconds);
@@ -127,7 +133,7 @@ fn content(rows: &[&Row]) -> Content {
         return content.build();
     }
     let examples = rows.iter().map(|row| {
-        let value: Value = json!({ "detail": row.detail, "code": row.code });
+        let value = json!(ErrorAnswer::of(row));
         (row.code, utoipa::openapi::example::ExampleBuilder::new().value(Some(value)).build())
     });
     content.examples_from_iter(examples).build()

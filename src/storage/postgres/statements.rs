@@ -71,6 +71,27 @@ const DELETE_CONFIG: &str = "
     delete from app_config
     where key = any($1)";
 
+const KNOWN_ADDRESS: &str = "
+    select seen_at
+    from known_addresses
+    where account = $1 and address = $2";
+
+/// A few old ones each time, so that they are all gone in the end.
+const PUT_KNOWN_ADDRESS: &str = "
+    with forgotten as (
+        delete from known_addresses
+        where ctid in (
+            select ctid
+            from known_addresses
+            where seen_at < now() - make_interval(secs => $3) and (account, address) <> ($1, $2)
+            limit 10
+        )
+    )
+    insert into known_addresses (account, address)
+    values ($1, $2)
+    on conflict (account, address) do update
+    set seen_at = excluded.seen_at";
+
 /// The statements of one connection.
 pub(super) struct Statements {
     pub(super) create_user: Statement,
@@ -84,13 +105,15 @@ pub(super) struct Statements {
     pub(super) config: Statement,
     pub(super) put_config: Statement,
     pub(super) delete_config: Statement,
+    pub(super) known_address: Statement,
+    pub(super) put_known_address: Statement,
     pub(super) ping: Statement,
 }
 
 impl Statements {
     /// Prepares them all: one round trip each, all under way at once.
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
-        let (users, connections, config, ping) = tokio::try_join!(
+        let (users, connections, config, addresses, ping) = tokio::try_join!(
             async {
                 tokio::try_join!(
                     client.prepare(CREATE_USER),
@@ -114,11 +137,15 @@ impl Statements {
                     client.prepare(DELETE_CONFIG),
                 )
             },
+            async {
+                tokio::try_join!(client.prepare(KNOWN_ADDRESS), client.prepare(PUT_KNOWN_ADDRESS))
+            },
             client.prepare("select 1"),
         )?;
         let (create_user, user_by_id, user_by_email, put_admin, admins) = users;
         let (connection, put_connection, delete_connection) = connections;
         let (config, put_config, delete_config) = config;
+        let (known_address, put_known_address) = addresses;
         Ok(Self {
             create_user,
             user_by_id,
@@ -131,6 +158,8 @@ impl Statements {
             config,
             put_config,
             delete_config,
+            known_address,
+            put_known_address,
             ping,
         })
     }

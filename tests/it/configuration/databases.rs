@@ -41,7 +41,7 @@ fn a_database_given_as_a_whole_is_taken() {
     assert_eq!(postgres.database, "discogsography");
     assert_eq!(redis.url.expose_secret(), "redis://cache.example.com:6380/1");
     assert_eq!(redis.address(), "cache.example.com:6380");
-    assert_eq!(redis.key_prefix, "discogs:oauth:state:");
+    assert_eq!(redis.namespace, "");
     let secret = config.jwt_secret_key.unwrap();
     assert_eq!(secret.expose_secret(), "0123456789abcdef0123456789abcdef");
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use discogs_sandbox::{Options, Sandbox};
 use discogsography_api::clock::{Clock, Timestamp};
-use discogsography_api::config::{Config, Environment, Migrations, RedisConfig, Stores};
+use discogsography_api::config::{Config, Environment, Migrations, Stores};
 use discogsography_api::random::Random;
 use discogsography_api::server::{self, Listeners, ServerError, Surroundings};
+use redis::AsyncCommands as _;
 use rusqlite::OptionalExtension as _;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::actor::send;
+use super::opened::redis_connection;
 use super::{Actor, Answer, Proxy, TestDatabase, test_servers};
 
 /// The secret that the service under test signs with.
@@ -116,12 +118,13 @@ impl Setup {
         let sandbox = start_sandbox(&clock, self.sandbox).await;
         let mut variables = stores.variables();
         variables.push(("JWT_SECRET_KEY".to_owned(), JWT_SECRET_KEY.to_owned()));
+        variables.push(("RATE_LIMITS".to_owned(), "off".to_owned()));
         variables.push(("DISCOGS_API_URL".to_owned(), sandbox.url()));
         variables.push(("DISCOGS_WEB_URL".to_owned(), sandbox.url()));
         variables.extend(self.variables);
         let mut config = Config::load(&Environment::of(variables)).unwrap();
         if let Stores::Servers { redis, .. } = &mut config.stores {
-            redis.key_prefix = stores.key_prefix();
+            redis.namespace = stores.namespace();
         }
         let client = http_client();
         let mut app = TestApp {
@@ -175,10 +178,30 @@ impl TestStores {
         }
     }
 
-    /// Keeps the states of this test apart from those of others.
-    pub(crate) fn key_prefix(&self) -> String {
+    /// Keeps what this test has in Redis apart from what others have.
+    pub(crate) fn namespace(&self) -> String {
         let name = self.servers.as_ref().map(|(database, ..)| database.name.clone());
-        format!("{}:{}", name.unwrap_or_default(), RedisConfig::KEY_PREFIX)
+        format!("{}:", name.unwrap_or_default())
+    }
+
+    /// Stands before every state in Redis.
+    pub(crate) fn key_prefix(&self) -> String {
+        format!("{}discogs:oauth:state:", self.namespace())
+    }
+
+    /// Every string that this test has in Redis, by its key; nothing on the embedded store.
+    pub(crate) async fn redis_strings(&self) -> Vec<(String, String)> {
+        let mut strings = Vec::new();
+        if self.servers.is_some() {
+            let mut redis = redis_connection().await;
+            let keys: Vec<String> = redis.keys(format!("{}*", self.namespace())).await.unwrap();
+            for key in keys {
+                if let Ok(value) = redis.get(&key).await {
+                    strings.push((key, value));
+                }
+            }
+        }
+        strings
     }
 
     pub(crate) fn composition(&self) -> Composition {

@@ -52,7 +52,7 @@ impl Opened {
         variables.push(("JWT_SECRET_KEY".to_owned(), JWT_SECRET_KEY.to_owned()));
         let mut config = Config::load(&Environment::of(variables)).unwrap();
         if let Stores::Servers { redis, .. } = &mut config.stores {
-            redis.key_prefix = stores.key_prefix();
+            redis.namespace = stores.namespace();
         }
         let clock = Clock::manual(Timestamp::from_microseconds(1_790_000_000_000_000));
         let random = Random::from_system().unwrap();

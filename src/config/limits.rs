@@ -1,0 +1,90 @@
+//! `RATE_LIMITS` with its budgets, and `TRUSTED_PROXIES`.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::environment::Reader;
+use super::parse_switch;
+
+/// More in one window would be no limit, and takes memory for each.
+const MOST: u32 = 1_000;
+
+const LONGEST_WINDOW: u64 = 24 * 60 * 60;
+
+/// Whether, and how often, somebody may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimits {
+    /// As often as they like.
+    Off,
+    /// So often.
+    On(Budgets),
+}
+
+/// How often somebody may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budgets {
+    /// Registrations of one address.
+    pub register: Budget,
+    /// Sign-ins of one address.
+    pub sign_in: Budget,
+    /// Failed sign-ins to one account.
+    pub failed_sign_in: Budget,
+    /// Starts of a connection by one user.
+    pub authorize: Budget,
+    /// Finishes of a connection by one user.
+    pub verify: Budget,
+}
+
+/// The most there may be in any stretch of time of this length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// So many.
+    pub most: u32,
+    /// In so long.
+    pub window: Duration,
+}
+
+pub(super) fn read(reader: &mut Reader<'_>) -> RateLimits {
+    let is_on = reader.parsed("RATE_LIMITS", "on", parse_switch).unwrap_or(true);
+    let mut budget = |name, default: &str, most, seconds| {
+        let fallback = Budget { most, window: Duration::from_secs(seconds) };
+        reader.parsed(name, default, parse_budget).unwrap_or(fallback)
+    };
+    let budgets = Budgets {
+        register: budget("RATE_LIMIT_REGISTER", "5/60", 5, 60),
+        sign_in: budget("RATE_LIMIT_SIGN_IN", "10/60", 10, 60),
+        failed_sign_in: budget("RATE_LIMIT_FAILED_SIGN_IN", "10/900", 10, 900),
+        authorize: budget("RATE_LIMIT_AUTHORIZE", "10/60", 10, 60),
+        verify: budget("RATE_LIMIT_VERIFY", "10/60", 10, 60),
+    };
+    if is_on { RateLimits::On(budgets) } else { RateLimits::Off }
+}
+
+/// Reads `<number>/<seconds>`.
+fn parse_budget(value: &str) -> Result<Budget, String> {
+    let parsed = value.split_once('/').and_then(|(most, seconds)| {
+        let most = most.trim().parse().ok().filter(|most| (1..=MOST).contains(most))?;
+        let seconds = seconds.trim().parse().ok()?;
+        let is_window = (1..=LONGEST_WINDOW).contains(&seconds);
+        is_window.then_some(Budget { most, window: Duration::from_secs(seconds) })
+    });
+    parsed.ok_or_else(|| {
+        format!(
+            "is not a number and seconds, as in 10/60: 1 to {MOST} in 1 to {LONGEST_WINDOW} seconds"
+        )
+    })
+}
+
+/// Reads networks and addresses, comma-separated.
+pub(super) fn parse_networks(value: &str) -> Result<Vec<IpNet>, String> {
+    let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let parsed = parts.enumerate().map(|(place, part)| {
+        let network = part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| {
+            format!("part {} is neither an address nor a network like 10.0.0.0/8", place + 1)
+        })
+    });
+    parsed.collect()
+}

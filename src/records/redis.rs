@@ -1,0 +1,250 @@
+//! Records in Redis: each is one string with a time to live.
+//!
+//! A step reads it together with the server's time, decides, and replaces it only if it is still
+//! the same: two short scripts. The server's clock counts, so replicas need not agree on theirs.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, IntoConnectionInfo as _, ProtocolVersion, RedisError, Script};
+use secrecy::ExposeSecret as _;
+use thiserror::Error;
+
+use super::{RecordsError, Write};
+use crate::clock::Timestamp;
+use crate::config::RedisConfig;
+
+/// Connecting, and one answer, may take this long.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// One step with all its round trips and second tries may take this long.
+const STEP_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How often a step starts over because another one came between: each time, another one got
+/// further, so this many are never needed.
+const MOST_ATTEMPTS: usize = 200;
+
+/// A key of another type is no record of ours, and counts as none.
+const READ: &str = "
+    local stored = redis.pcall('GET', KEYS[1])
+    if type(stored) == 'table' then stored = false end
+    local now = redis.call('TIME')
+    return {stored, now[1], now[2]}";
+
+/// An empty text stands for \"no record\"; a life of `0` for \"as long as it has\".
+const REPLACE: &str = "
+    local stored = redis.pcall('GET', KEYS[1])
+    if type(stored) == 'table' or stored == false then stored = '' end
+    if stored ~= ARGV[1] then return 0 end
+    if ARGV[2] == '' then redis.call('DEL', KEYS[1])
+    elseif ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+    else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+    return 1";
+
+/// The records below one prefix; each names a record by what follows it.
+pub struct RedisRecords {
+    client: Client,
+    prefix: String,
+    connection: Mutex<ConnectionManager>,
+    read: Script,
+    replace: Script,
+}
+
+/// What Redis or the way to it says; of a server's message only the code, since the rest may
+/// repeat what was sent.
+#[derive(Debug, Error)]
+enum Cause {
+    #[error("Redis says {0}")]
+    Server(String),
+    #[error("the connection to Redis failed: {0}")]
+    Connection(RedisError),
+    #[error("no answer from Redis within {} ms", STEP_TIMEOUT.as_millis())]
+    TimedOut,
+    #[error("too many steps with one record at once")]
+    Contended,
+}
+
+impl RedisRecords {
+    /// Names the server; the first step connects.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is one that the library can't use.
+    pub fn new(config: &RedisConfig, prefix: &str) -> Result<Self, RecordsError> {
+        let client = client(config).map_err(Cause::from)?;
+        let connection = Mutex::new(manager(&client).map_err(Cause::from)?);
+        Ok(Self {
+            connection,
+            client,
+            prefix: format!("{}{prefix}", config.namespace),
+            read: Script::new(READ),
+            replace: Script::new(REPLACE),
+        })
+    }
+
+    /// Succeeds while the server answers and takes writes: one that is full, or a replica, answers
+    /// reads. Writes the record of no name, which nobody else has.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), RecordsError> {
+        self.put("", "", Duration::from_secs(1)).await
+    }
+
+    /// Writes a record, whatever was there.
+    ///
+    /// # Errors
+    ///
+    /// When the server did not say that it is written.
+    pub async fn put(&self, name: &str, record: &str, life: Duration) -> Result<(), RecordsError> {
+        let mut write = redis::cmd("SET");
+        write.arg(self.key(name)).arg(record).arg("PX").arg(milliseconds(life));
+        self.in_time(self.ask(async |mut connection| write.query_async(&mut connection).await))
+            .await
+    }
+
+    /// Decides what becomes of a record, atomically; `decide` is asked again when another one came
+    /// between.
+    ///
+    /// # Errors
+    ///
+    /// When the server did not say what became of it.
+    pub async fn update<T>(
+        &self,
+        name: &str,
+        decide: impl Fn(Option<&[u8]>, Timestamp) -> (Write, T),
+    ) -> Result<T, RecordsError> {
+        self.in_time(self.read_and_replace(name, decide)).await
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// Runs a whole step, all its round trips, in bounded time.
+    async fn in_time<T>(
+        &self,
+        step: impl Future<Output = Result<T, Cause>>,
+    ) -> Result<T, RecordsError> {
+        let ended = tokio::time::timeout(STEP_TIMEOUT, step).await.unwrap_or(Err(Cause::TimedOut));
+        if ended.as_ref().is_err_and(Cause::is_silence) {
+            self.reconnect();
+        }
+        Ok(ended?)
+    }
+
+    /// Runs a command or script, once more if the connection was lost: the library reconnects,
+    /// but fails what found the connection dead.
+    async fn ask<T, F>(&self, ask: impl Fn(ConnectionManager) -> F) -> Result<T, Cause>
+    where
+        F: Future<Output = Result<T, RedisError>>,
+    {
+        let answer = match ask(self.connection()).await {
+            Err(error) if is_lost_connection(&error) => ask(self.connection()).await,
+            answer => answer,
+        };
+        Ok(answer?)
+    }
+
+    async fn replace(&self, name: &str, stored: &[u8], write: &Write) -> Result<bool, Cause> {
+        let (record, life) = match write {
+            Write::Nothing => return Ok(true),
+            Write::Replace(record) => (record.as_str(), 0),
+            Write::Renew(record, life) => (record.as_str(), milliseconds(*life)),
+            Write::Delete => ("", 0),
+        };
+        let mut invocation = self.replace.prepare_invoke();
+        invocation.key(self.key(name)).arg(stored).arg(record).arg(life.to_string());
+        self.ask(async |mut connection| invocation.invoke_async(&mut connection).await).await
+    }
+
+    async fn read_and_replace<T>(
+        &self,
+        name: &str,
+        decide: impl Fn(Option<&[u8]>, Timestamp) -> (Write, T),
+    ) -> Result<T, Cause> {
+        let mut read = self.read.prepare_invoke();
+        read.key(self.key(name));
+        for _ in 0..MOST_ATTEMPTS {
+            let (stored, seconds, microseconds): (Option<Vec<u8>>, i64, i64) =
+                self.ask(async |mut connection| read.invoke_async(&mut connection).await).await?;
+            let now = Timestamp::from_microseconds(seconds * 1_000_000 + microseconds);
+            let (write, outcome) = decide(stored.as_deref(), now);
+            if self.replace(name, stored.as_deref().unwrap_or_default(), &write).await? {
+                return Ok(outcome);
+            }
+        }
+        Err(Cause::Contended)
+    }
+
+    fn connection(&self) -> ConnectionManager {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gives up a connection that does not answer, which the library would go on waiting for.
+    fn reconnect(&self) {
+        if let Ok(manager) = manager(&self.client) {
+            *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = manager;
+        }
+    }
+}
+
+impl fmt::Debug for RedisRecords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisRecords").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+fn client(config: &RedisConfig) -> Result<Client, RedisError> {
+    let info = config.url.expose_secret().into_connection_info()?;
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    Client::open(info.set_redis_settings(settings))
+}
+
+fn manager(client: &Client) -> Result<ConnectionManager, RedisError> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(ANSWER_TIMEOUT))
+        .set_response_timeout(Some(ANSWER_TIMEOUT))
+        .set_number_of_retries(1)
+        .set_min_delay(Duration::from_millis(20))
+        .set_max_delay(Duration::from_millis(100));
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
+fn is_lost_connection(error: &RedisError) -> bool {
+    !error.is_timeout() && (error.is_io_error() || error.is_unrecoverable_error())
+}
+
+/// Milliseconds, as Redis counts lives; none is shorter than one.
+fn milliseconds(life: Duration) -> u64 {
+    u64::try_from(life.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+impl From<Cause> for RecordsError {
+    fn from(cause: Cause) -> Self {
+        Self(Box::new(cause))
+    }
+}
+
+impl From<RedisError> for Cause {
+    fn from(error: RedisError) -> Self {
+        match error.code() {
+            Some(code) => Self::Server(code.to_owned()),
+            None => Self::Connection(error),
+        }
+    }
+}
+
+impl Cause {
+    /// Whether the connection is up and nothing comes over it.
+    fn is_silence(&self) -> bool {
+        match self {
+            Self::TimedOut => true,
+            Self::Connection(error) => error.is_timeout(),
+            Self::Server(_) | Self::Contended => false,
+        }
+    }
+}

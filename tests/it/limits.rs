@@ -1,0 +1,226 @@
+//! Request limits: who is counted, what comes after too many, and whom that leaves alone.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
+
+use crate::harness::actor::send;
+use crate::harness::{Actor, Answer, Composition, PASSWORD, Setup, TestApp, on_both_setups};
+
+const DETAIL: &str = "Too many requests. Please wait a moment and try again.";
+
+on_both_setups!(
+    an_address_may_register_five_times_a_minute,
+    an_address_may_sign_in_ten_times_a_minute,
+    what_is_not_understood_does_not_count,
+    after_ten_failures_an_account_waits_but_not_for_who_is_known,
+    an_account_that_does_not_exist_waits_in_the_same_way,
+    good_sign_ins_are_no_failures,
+    a_user_may_start_and_finish_ten_times_a_minute,
+    only_a_trusted_proxy_says_where_a_request_comes_from,
+    budgets_can_be_set,
+    no_store_holds_an_address_or_an_email,
+);
+
+/// With limits on, behind a proxy that says where requests come from.
+async fn start(setup: Setup) -> TestApp {
+    setup.with("RATE_LIMITS", "on").with("TRUSTED_PROXIES", "127.0.0.0/8").start().await
+}
+
+fn from(address: &str, request: RequestBuilder) -> RequestBuilder {
+    request.header("x-forwarded-for", address).header("content-type", "application/json")
+}
+
+async fn register(actor: &Actor, address: &str, email: &str) -> Answer {
+    let body = json!({ "email": email, "password": PASSWORD });
+    send(from(address, actor.request(Method::POST, "/api/auth/register")).body(body.to_string()))
+        .await
+}
+
+async fn login(actor: &Actor, address: &str, email: &str, password: &str) -> Answer {
+    let body = json!({ "email": email, "password": password });
+    send(from(address, actor.request(Method::POST, "/api/auth/login")).body(body.to_string())).await
+}
+
+#[track_caller]
+fn assert_limited(answer: &Answer, longest: u64) {
+    let body = json!({ "detail": DETAIL, "error": DETAIL, "code": "rate_limited" });
+    answer.assert(429, &body);
+    let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=longest).contains(&seconds), "{seconds}");
+}
+
+async fn an_address_may_register_five_times_a_minute(setup: Setup) {
+    let app = start(setup).await;
+    let anonymous = app.anonymous();
+    for number in 0..5 {
+        let registered = register(&anonymous, "192.0.2.1", &format!("{number}@example.com")).await;
+        assert_eq!(registered.status, 201, "{registered:?}");
+    }
+    assert_limited(&register(&anonymous, "192.0.2.1", "5@example.com").await, 60);
+    assert_eq!(register(&anonymous, "192.0.2.2", "5@example.com").await.status, 201);
+    let network = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8::4", "2001:db8::5"];
+    for address in network {
+        register(&anonymous, address, "5@example.com").await.assert_error(
+            409,
+            "email_taken",
+            "Email address already registered",
+        );
+    }
+    assert_limited(&register(&anonymous, "2001:db8::6", "6@example.com").await, 60);
+}
+
+async fn an_address_may_sign_in_ten_times_a_minute(setup: Setup) {
+    let app = start(setup).await;
+    let anonymous = app.anonymous();
+    for number in 0..10 {
+        let email = format!("{number}@example.com");
+        let refused = login(&anonymous, "192.0.2.1", &email, PASSWORD).await;
+        assert_eq!(refused.status, 401, "{refused:?}");
+    }
+    assert_limited(&login(&anonymous, "192.0.2.1", "10@example.com", PASSWORD).await, 60);
+    assert_eq!(login(&anonymous, "192.0.2.2", "10@example.com", PASSWORD).await.status, 401);
+}
+
+async fn what_is_not_understood_does_not_count(setup: Setup) {
+    let app = start(setup).await;
+    let anonymous = app.anonymous();
+    for _ in 0..20 {
+        let refused = register(&anonymous, "192.0.2.1", "no address").await;
+        refused.assert_refused("email", "value_error", "Value error, Invalid email address");
+    }
+    assert_eq!(register(&anonymous, "192.0.2.1", "alice@example.com").await.status, 201);
+}
+
+async fn after_ten_failures_an_account_waits_but_not_for_who_is_known(setup: Setup) {
+    let app = start(setup).await;
+    let (anonymous, email) = (app.anonymous(), "alice@example.com");
+    assert_eq!(register(&anonymous, "192.0.2.1", email).await.status, 201);
+    assert_eq!(login(&anonymous, "192.0.2.1", email, PASSWORD).await.status, 200);
+    for number in 0..10 {
+        let address = format!("198.51.100.{number}");
+        let refused = login(&anonymous, &address, " ALICE@example.com", "wrong password").await;
+        refused.assert_error(401, "invalid_credentials", "Incorrect email or password");
+    }
+    assert_limited(&login(&anonymous, "203.0.113.1", email, PASSWORD).await, 900);
+    assert_eq!(login(&anonymous, "192.0.2.1", email, PASSWORD).await.status, 200);
+    assert_limited(&login(&anonymous, "203.0.113.1", email, PASSWORD).await, 900);
+}
+
+async fn an_account_that_does_not_exist_waits_in_the_same_way(setup: Setup) {
+    let app = start(setup).await;
+    let (anonymous, email) = (app.anonymous(), "nobody@example.com");
+    for number in 0..10 {
+        let refused = login(&anonymous, &format!("198.51.100.{number}"), email, PASSWORD).await;
+        assert_eq!(refused.status, 401, "{refused:?}");
+    }
+    assert_limited(&login(&anonymous, "203.0.113.1", email, PASSWORD).await, 900);
+}
+
+async fn good_sign_ins_are_no_failures(setup: Setup) {
+    let app = start(setup).await;
+    let (anonymous, email) = (app.anonymous(), "alice@example.com");
+    assert_eq!(register(&anonymous, "192.0.2.1", email).await.status, 201);
+    for number in 0..15 {
+        let signed_in = login(&anonymous, &format!("198.51.100.{number}"), email, PASSWORD).await;
+        assert_eq!(signed_in.status, 200, "{signed_in:?}");
+    }
+}
+
+async fn a_user_may_start_and_finish_ten_times_a_minute(setup: Setup) {
+    let app = start(setup).await;
+    let alice = app.user("alice").await;
+    let bob = app.user("bob").await;
+    for _ in 0..10 {
+        assert_eq!(alice.authorize().await.status, 200);
+        assert_eq!(alice.verify("unknown", "pin").await.status, 400);
+    }
+    assert_limited(&alice.authorize().await, 60);
+    assert_limited(&alice.verify("unknown", "pin").await, 60);
+    assert_eq!(alice.status().await.status, 200);
+    assert_eq!(bob.authorize().await.status, 200);
+}
+
+async fn only_a_trusted_proxy_says_where_a_request_comes_from(setup: Setup) {
+    let app = setup.with("RATE_LIMITS", "on").start().await;
+    let anonymous = app.anonymous();
+    for number in 0..5 {
+        let address = format!("192.0.2.{number}");
+        let email = format!("{number}@example.com");
+        assert_eq!(register(&anonymous, &address, &email).await.status, 201);
+    }
+    assert_limited(&register(&anonymous, "192.0.2.9", "9@example.com").await, 60);
+}
+
+async fn budgets_can_be_set(setup: Setup) {
+    let app = start(setup.with("RATE_LIMIT_REGISTER", "1/3600")).await;
+    let anonymous = app.anonymous();
+    assert_eq!(register(&anonymous, "192.0.2.1", "a@example.com").await.status, 201);
+    assert_limited(&register(&anonymous, "192.0.2.1", "b@example.com").await, 3600);
+}
+
+async fn no_store_holds_an_address_or_an_email(setup: Setup) {
+    let app = start(setup).await;
+    let (anonymous, email) = (app.anonymous(), "alice@example.com");
+    assert_eq!(register(&anonymous, "192.0.2.77", email).await.status, 201);
+    assert_eq!(login(&anonymous, "192.0.2.77", email, PASSWORD).await.status, 200);
+    assert_eq!(login(&anonymous, "198.51.100.77", email, "wrong password").await.status, 401);
+    let known = "select cast(count(*) as text) from known_addresses
+                 where length(account) = 16 and length(address) = 16";
+    assert_eq!(app.sql_text(known).await.as_deref(), Some("1"));
+    for (key, value) in app.stores.redis_strings().await {
+        for secret in ["alice", "192.0.2", "198.51"] {
+            assert!(!key.contains(secret) && !value.contains(secret), "{key} {value}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn replicas_count_together() {
+    let app = start(Setup::new(Composition::Servers)).await;
+    let replica = app.replica().await;
+    let (here, there) = (app.anonymous(), replica.anonymous());
+    for number in 0..3 {
+        let email = format!("{number}@example.com");
+        assert_eq!(register(&here, "192.0.2.1", &email).await.status, 201);
+    }
+    for number in 3..5 {
+        let email = format!("{number}@example.com");
+        assert_eq!(register(&there, "192.0.2.1", &email).await.status, 201);
+    }
+    assert_limited(&register(&here, "192.0.2.1", "5@example.com").await, 60);
+    assert_limited(&register(&there, "192.0.2.1", "5@example.com").await, 60);
+    let strings = app.stores.redis_strings().await;
+    let counts = strings.iter().filter(|(key, _)| key.contains("discogs:limits:register:"));
+    assert_eq!(counts.count(), 1, "{strings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn while_redis_is_away_each_replica_counts_by_itself() {
+    let app = start(Setup::new(Composition::Servers)).await;
+    let anonymous = app.anonymous();
+    for away in [true, false] {
+        if away {
+            app.stores.redis().close();
+        } else {
+            app.stores.redis().hang();
+        }
+        let address = if away { "192.0.2.1" } else { "192.0.2.2" };
+        for number in 0..5 {
+            let email = format!("{number}-{away}@example.com");
+            assert_eq!(register(&anonymous, address, &email).await.status, 201);
+        }
+        assert_limited(&register(&anonymous, address, "5@example.com").await, 60);
+    }
+    app.stores.redis().open();
+    let back = async {
+        while app.stores.redis_strings().await.is_empty() {
+            register(&anonymous, "192.0.2.3", "0-true@example.com").await;
+        }
+    };
+    let back = tokio::time::timeout(Duration::from_secs(5), back).await;
+    assert!(back.is_ok(), "limits are shared again");
+}
