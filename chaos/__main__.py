@@ -5,9 +5,11 @@ import random
 import signal
 import sys
 
+from . import postgres, redis
 from .crash import crash
 from .report import Report
 from .service import EMBEDDED, SERVERS
+from .stop import stop
 
 
 def main():
@@ -27,14 +29,37 @@ def parsed():
     kind.add_argument("--store", choices=[EMBEDDED, SERVERS, "both"], default="both")
     kind.add_argument("--seed", type=int, help="repeats the moments of the kills")
     kind.set_defaults(run=run_crash)
+    kind = kinds.add_parser("stop", help="SIGTERM under load")
+    kind.add_argument("--rounds", type=int, default=5, help="for each store")
+    kind.add_argument("--store", choices=[EMBEDDED, SERVERS, "both"], default="both")
+    kind.add_argument("--seed", type=int, help="repeats the moments of the signals")
+    kind.set_defaults(run=run_stop)
+    kind = kinds.add_parser("postgres", help="PostgreSQL is away, frozen, read-only, full")
+    kind.add_argument("--fault", choices=postgres.FAULTS, action="append", help="may be repeated")
+    kind.set_defaults(run=lambda report, options: postgres.chaos(report, options.fault))
+    kind = kinds.add_parser("redis", help="Redis is away, frozen, emptied, full")
+    kind.add_argument("--fault", choices=redis.FAULTS, action="append", help="may be repeated")
+    kind.set_defaults(run=lambda report, options: redis.chaos(report, options.fault))
     return parser.parse_args()
 
 
 def run_crash(report, options):
-    stores = [EMBEDDED, SERVERS] if options.store == "both" else [options.store]
-    seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    stores = stores_of(options)
     for store in stores:
-        crash(report, store, options.kills // len(stores), seed)
+        crash(report, store, options.kills // len(stores), seed_of(options))
+
+
+def run_stop(report, options):
+    for store in stores_of(options):
+        stop(report, store, options.rounds, seed_of(options))
+
+
+def stores_of(options):
+    return [EMBEDDED, SERVERS] if options.store == "both" else [options.store]
+
+
+def seed_of(options):
+    return random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
 
 
 def interrupted(number, _):

@@ -37,9 +37,12 @@ class Api:
 
     def __init__(self, port):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        self.request_id = uuid.uuid4().hex
 
     def ask(self, method, path, body=None, token=None):
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"X-Request-Id": self.request_id}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         text = None
         if body is not None:
             headers["Content-Type"], text = "application/json", json.dumps(body)

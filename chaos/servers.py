@@ -2,14 +2,13 @@
 
 import os
 import pwd
-import shutil
 import signal
 import socket
 import subprocess
 
 from .processes import end, eventually, free_port, launch, signal_family
 
-USER, PASSWORD = "tester", "a-password-for-chaos"
+OWNER, SERVICE, PASSWORD = "owner", "service", "a-password-for-chaos"
 START_SECONDS = 30
 
 
@@ -45,7 +44,7 @@ class Postgres:
             file.write(PASSWORD)
         os.chmod(secret, 0o644)
         made = launch(
-            [f"{self.bin}/initdb", "--pgdata", f"{self.folder}/data", "--username", USER,
+            [f"{self.bin}/initdb", "--pgdata", f"{self.folder}/data", "--username", OWNER,
              "--pwfile", secret, "--auth-host=scram-sha-256", "--auth-local=trust",
              "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"],
             self.log, user=self.user, folder=self.folder,
@@ -67,8 +66,8 @@ class Postgres:
     def answers(self):
         return self.process.poll() is None and self._psql("postgres", "select 1").returncode == 0
 
-    def stop(self, how=signal.SIGINT):
-        end(self.process, how)
+    def stop(self):
+        end(self.process, signal.SIGINT)
 
     def freeze(self):
         signal_family(self.process.pid, signal.SIGSTOP)
@@ -85,15 +84,20 @@ class Postgres:
 
     def _psql(self, database, statements):
         command = [f"{self.bin}/psql", "-XqAt", "-F", "\t", "-v", "ON_ERROR_STOP=1"]
-        command += ["-h", self.sockets, "-p", str(self.port), "-U", USER, database]
+        command += ["-h", self.sockets, "-p", str(self.port), "-U", OWNER, database]
         environment = {**os.environ, "PGOPTIONS": "-c default_transaction_read_only=off"}
         return subprocess.run(
             command, input=statements, capture_output=True, text=True, env=environment, timeout=60
         )
 
+    def make_database(self, name):
+        """One of a role like that of a service: limits hold for it."""
+        self.sql(f"create role {SERVICE} login password '{PASSWORD}'")
+        self.sql(f"create database {name} owner {SERVICE}")
+
     def variables(self, database):
         return {
-            "POSTGRES_ADDRESS": f"127.0.0.1:{self.port}", "POSTGRES_USERNAME": USER,
+            "POSTGRES_ADDRESS": f"127.0.0.1:{self.port}", "POSTGRES_USERNAME": SERVICE,
             "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DATABASE": database,
         }
 
@@ -172,7 +176,3 @@ class Redis:
 def tail(path, lines=5):
     with open(path, errors="replace") as file:
         return " / ".join(line.strip() for line in file.readlines()[-lines:])
-
-
-def remove(folder):
-    shutil.rmtree(folder, ignore_errors=True)

@@ -32,7 +32,7 @@ class World:
             self.stack.callback(self.postgres.close)
             self.redis = Redis(os.path.join(home, "redis"))
             self.stack.callback(self.redis.close)
-            self.postgres.sql(f"create database {DATABASE}")
+            self.postgres.make_database(DATABASE)
             stores = {**self.postgres.variables(DATABASE), **self.redis.variables}
         folder = None if self.store == SERVERS else data
         self.service = Service(os.path.join(home, "service"), stores, self.discogs.url, folder)

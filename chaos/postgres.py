@@ -1,0 +1,158 @@
+"""Takes PostgreSQL away in every way there is, while requests go on."""
+
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from typing import Callable
+
+from .judge import judge, look_at_warnings, suffer
+from .load import AUTHORIZE, LOGIN, ME, REGISTER, REVOKE, STATUS, VERIFY, Load
+from .processes import Away, eventually
+from .service import DATABASE, SERVERS
+from .servers import SERVICE
+from .world import World
+
+ALL = {ME, STATUS, REVOKE, LOGIN, REGISTER, AUTHORIZE, VERIFY}
+MOST_CONNECTIONS = 9
+BACK_SECONDS = 10
+
+TERMINATE = f"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{SERVICE}'"
+CONNECTIONS = f"select count(*) from pg_stat_activity where usename = '{SERVICE}'"
+
+
+@dataclass
+class Kind:
+    """`begin` and `end` take the PostgreSQL; `kinds` may say 503 meanwhile."""
+
+    begin: Callable
+    end: Callable
+    seconds: float
+    kinds: frozenset = frozenset(ALL)
+
+
+def nothing(_):
+    """What is over at once has no end."""
+
+
+def terminate(postgres):
+    postgres.sql(TERMINATE)
+
+
+def set_read_only(postgres, value):
+    postgres.sql(f"alter system set default_transaction_read_only = {value}")
+    postgres.sql("select pg_reload_conf()")
+    terminate(postgres)
+
+
+def set_limit(postgres, limit):
+    postgres.sql(f"alter role {SERVICE} connection limit {limit}")
+    terminate(postgres)
+
+
+def fill(postgres):
+    """Only on a small file system of its own; what has no room for its log ends."""
+    with open(os.path.join(postgres.folder, "filler"), "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 65536)
+        except OSError:
+            pass
+    # A server that has log left to write into is made to need more.
+    subprocess.run(
+        [f"{postgres.bin}/psql", "-Xq", "-h", postgres.sockets, "-p", str(postgres.port), "-U", "owner",
+         DATABASE, "-c", "create table filler as select repeat(md5(n::text), 20) from generate_series(1, 400000) n"],
+        capture_output=True, timeout=60,
+    )
+
+
+def make_room(postgres):
+    """A cluster that has ended is started by whoever made room."""
+    os.remove(os.path.join(postgres.folder, "filler"))
+    try:
+        eventually(postgres.answers, 5, "PostgreSQL answers again", every=0.05)
+    except Away:
+        postgres.stop()
+        postgres.start()
+
+
+FAULTS = {
+    "restart": Kind(lambda postgres: postgres.stop(), lambda postgres: postgres.start(), 1),
+    # It is there all the time: no request should notice.
+    "terminate": Kind(terminate, nothing, 0, frozenset()),
+    "freeze-2": Kind(lambda postgres: postgres.freeze(), lambda postgres: postgres.thaw(), 2),
+    "freeze-20": Kind(lambda postgres: postgres.freeze(), lambda postgres: postgres.thaw(), 20),
+    "read-only": Kind(
+        lambda postgres: set_read_only(postgres, "on"), lambda postgres: set_read_only(postgres, "off"), 6
+    ),
+    "no-connections": Kind(
+        lambda postgres: set_limit(postgres, 0), lambda postgres: set_limit(postgres, -1), 6
+    ),
+    "few-connections": Kind(
+        lambda postgres: set_limit(postgres, 2), lambda postgres: set_limit(postgres, -1), 6
+    ),
+    "full-disk": Kind(fill, make_room, 6),
+}
+
+
+def chaos(report, names):
+    names = names or list(FAULTS)
+    beside = [name for name in names if name != "full-disk"]
+    if beside:
+        with World(SERVERS).begin() as world:
+            for name in beside:
+                one(report, world, name)
+            world.end_well(report)
+    if "full-disk" in names:
+        with small_file_system(192) as folder, World(SERVERS, folder).begin() as world:
+            one(report, world, "full-disk")
+            world.end_well(report)
+
+
+def one(report, world, name):
+    report.section(f"PostgreSQL: {name}")
+    kind, postgres, since = FAULTS[name], world.postgres, world.service.log_size()
+    usual = connections(postgres)
+    with Load(world.service) as load:
+        fault = suffer(
+            world, load, name, kind.kinds, lambda: kind.begin(postgres), lambda: kind.end(postgres), kind.seconds
+        )
+    records = load.end()
+    if not report.check(world.service.is_running(), "the service has ended"):
+        return world.service.start_and_wait()
+    judge(report, records, fault)
+    look_at_connections(report, postgres, usual)
+    look_at_warnings(report, world, since, changes=2)
+
+
+def connections(postgres):
+    return int(postgres.sql(CONNECTIONS)[0][0])
+
+
+def look_at_connections(report, postgres, usual):
+    try:
+        eventually(lambda: connections(postgres) == usual, BACK_SECONDS, "as many connections as before", 0.1)
+    except Away:
+        now = connections(postgres)
+        report.check(now <= MOST_CONNECTIONS, f"{now} connections, beyond the documented {MOST_CONNECTIONS}")
+        report.check(now >= usual, f"{now} connections, and there were {usual}")
+    report.figure("connections before and after", f"{usual}, {connections(postgres)}")
+
+
+class small_file_system:
+    """A folder with so many megabytes, which needs root; nobody outside sees what is in it."""
+
+    def __init__(self, megabytes):
+        if os.geteuid() != 0:
+            raise SystemExit("chaos: a small file system can be mounted by root alone")
+        self.megabytes = megabytes
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="small-", dir=os.environ["CHAOS_FOLDER"])
+        options = f"size={self.megabytes}m,mode=711"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.folder], check=True)
+        return os.path.join(self.folder, "data-of-its-own")
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", "--lazy", self.folder], check=True)
+        os.rmdir(self.folder)
