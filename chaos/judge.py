@@ -111,6 +111,7 @@ def medians_of_me(records, fault):
 def look_at_warnings(report, world, since, changes):
     """About one line for each change, and none for each request, beside the lines of requests."""
     lines = world.service.warnings(since)
+    report.figure("lines of requests at WARN or above", world.service.failed_requests(since))
     report.figure("lines at WARN or above, but of requests", len(lines))
     for message, count in Counter(line["message"] for line in lines).most_common(3):
         report.figure(f"  × {count}", message)

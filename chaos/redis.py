@@ -60,6 +60,8 @@ FAULTS = {
     "flush": Kind(lambda redis: redis.ask("FLUSHALL"), lambda redis: None, 0, frozenset(), False),
     "freeze": Kind(lambda redis: redis.freeze(), lambda redis: redis.thaw(), 8),
     "password": Kind(take_password, give_password_back),
+    "no-places": Kind(lambda redis: redis.take_all_places(), lambda redis: redis.give_places_back()),
+    "loading": Kind(lambda redis: redis.load_slowly(), lambda redis: redis.await_loaded(), 0),
     "full": Kind(fill, make_room),
     "replica": Kind(become_replica, lambda redis: redis.ask("REPLICAOF", "NO", "ONE")),
 }
@@ -87,11 +89,25 @@ def one(report, world, name):
         look_at_health(report, records, fault)
         before, during = medians_of_me(records, fault)
         report.check(during <= before + ADDED_MILLISECONDS, f"me took {during:.0f} ms, before {before:.0f} ms")
+    look_at_warnings(report, world, since, changes=2)
+    if not is_healthy_in_time(report, world.service):
+        # The next fault shall meet a whole service.
+        world.service.stop()
+        world.service.start_and_wait()
+
+
+def is_healthy_in_time(report, service):
     try:
-        world.service.await_status("healthy", 3)
+        service.await_status("healthy", 3)
+        return True
     except Away as away:
         report.breach(str(away))
-    look_at_warnings(report, world, since, changes=2)
+    try:
+        report.figure("healthy at last after", f"{service.await_status('healthy', 15):.1f} s more")
+        return True
+    except Away:
+        report.figure("healthy at last after", "nothing but a new start")
+        return False
 
 
 def look_at_health(report, records, fault):

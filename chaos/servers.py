@@ -82,6 +82,10 @@ class Postgres:
             raise RuntimeError(done.stderr.strip())
         return [line.split("\t") for line in done.stdout.splitlines()]
 
+    def try_sql(self, statements):
+        """For statements that may well be refused."""
+        self._psql("postgres", statements)
+
     def _psql(self, database, statements):
         command = [f"{self.bin}/psql", "-XqAt", "-F", "\t", "-v", "ON_ERROR_STOP=1"]
         command += ["-h", self.sockets, "-p", str(self.port), "-U", OWNER, database]
@@ -120,14 +124,17 @@ class Redis:
         self.password = None
         self.start()
 
-    def start(self):
-        self.password = None
+    def start(self, *options):
+        self.launch(*options)
+        eventually(self.answers, START_SECONDS, "Redis answers")
+
+    def launch(self, *options):
+        self.password, self.occupant = None, None
         self.process = launch(
             [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-             "--appendonly", "no"],
+             "--appendonly", "no", *options],
             self.log, folder=self.folder,
         )
-        eventually(self.answers, START_SECONDS, "Redis answers")
 
     def answers(self):
         try:
@@ -143,6 +150,27 @@ class Redis:
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
+
+    def take_all_places(self):
+        """From now on there is one connection, and it is ours."""
+        self.occupant = socket.create_connection(("127.0.0.1", self.port), 5).makefile("rwb")
+        self._send(self.occupant, "CONFIG", "SET", "maxclients", "1")
+        self._send(self.occupant, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    def give_places_back(self):
+        self._send(self.occupant, "CONFIG", "SET", "maxclients", "10000")
+        self.occupant.close()
+
+    def load_slowly(self):
+        """Starts again with a file that takes some seconds to be read."""
+        for number in range(60):
+            self.ask("SET", f"filler-{number}", "x" * 4096)
+        self.ask("SAVE")
+        self.stop()
+        self.launch("--key-load-delay", "50000", "--loading-process-events-interval-bytes", "1024")
+
+    def await_loaded(self):
+        eventually(self.answers, START_SECONDS, "Redis has loaded its file")
 
     def ask(self, *words):
         """Sends one command; gives the first line of its answer."""

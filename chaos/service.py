@@ -101,6 +101,9 @@ class Service:
         return [line for line in self.lines(since)
                 if line["level"] in WARNINGS and "http.status" not in line]
 
+    def failed_requests(self, since=0):
+        return sum(line["level"] in WARNINGS and "http.status" in line for line in self.lines(since))
+
     def megabytes(self):
         with open(f"/proc/{self.process.pid}/status") as status:
             kilobytes = next(line for line in status if line.startswith("VmRSS")).split()[1]
