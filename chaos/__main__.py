@@ -5,7 +5,7 @@ import random
 import signal
 import sys
 
-from . import postgres, redis
+from . import disk, postgres, redis
 from .crash import crash
 from .report import Report
 from .service import EMBEDDED, SERVERS
@@ -35,11 +35,14 @@ def parsed():
     kind.add_argument("--seed", type=int, help="repeats the moments of the signals")
     kind.set_defaults(run=run_stop)
     kind = kinds.add_parser("postgres", help="PostgreSQL is away, frozen, read-only, full")
-    kind.add_argument("--fault", choices=postgres.FAULTS, action="append", help="may be repeated")
+    kind.add_argument("--fault", choices=postgres.NAMES, action="append", help="may be repeated")
     kind.set_defaults(run=lambda report, options: postgres.chaos(report, options.fault))
     kind = kinds.add_parser("redis", help="Redis is away, frozen, emptied, full")
     kind.add_argument("--fault", choices=redis.FAULTS, action="append", help="may be repeated")
     kind.set_defaults(run=lambda report, options: redis.chaos(report, options.fault))
+    kind = kinds.add_parser("disk", help="the embedded store's disk is full, frozen; its files damaged")
+    kind.add_argument("--fault", choices=disk.NAMES, action="append", help="may be repeated")
+    kind.set_defaults(run=lambda report, options: disk.chaos(report, options.fault))
     return parser.parse_args()
 
 

@@ -1,8 +1,5 @@
 """Takes PostgreSQL away in every way there is, while requests go on."""
 
-import os
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from typing import Callable
 
@@ -11,6 +8,7 @@ from .load import AUTHORIZE, LOGIN, ME, REGISTER, REVOKE, STATUS, VERIFY, Load
 from .processes import Away, eventually
 from .service import SERVERS
 from .servers import SERVICE
+from .small_disk import SmallDisk
 from .world import World
 
 ALL = {ME, STATUS, REVOKE, LOGIN, REGISTER, AUTHORIZE, VERIFY}
@@ -50,22 +48,16 @@ def set_limit(postgres, limit):
     terminate(postgres)
 
 
-def fill(postgres):
-    """Only on a small file system of its own; what has no room for its log ends."""
-    with open(os.path.join(postgres.folder, "filler"), "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"\0" * 65536)
-        except OSError:
-            pass
+def fill(disk, postgres):
+    disk.fill()
     # A server that has log left to write into is made to need more.
     for number in range(4):
         postgres.try_sql(f"select pg_switch_wal(); create table filler_{number} ()")
 
 
-def make_room(postgres):
+def make_room(disk, postgres):
     """A cluster that has ended is started by whoever made room."""
-    os.remove(os.path.join(postgres.folder, "filler"))
+    disk.make_room()
     try:
         eventually(postgres.answers, 5, "PostgreSQL answers again", every=0.05)
     except Away:
@@ -88,27 +80,31 @@ FAULTS = {
     "few-connections": Kind(
         lambda postgres: set_limit(postgres, 2), lambda postgres: set_limit(postgres, -1), 6
     ),
-    "full-disk": Kind(fill, make_room, 6),
 }
+ON_A_DISK_OF_ITS_OWN = "full-disk"
+NAMES = [*FAULTS, ON_A_DISK_OF_ITS_OWN]
+DISK_MEGABYTES = 192
 
 
 def chaos(report, names):
-    names = names or list(FAULTS)
-    beside = [name for name in names if name != "full-disk"]
+    names = names or NAMES
+    beside = [name for name in names if name in FAULTS]
     if beside:
         with World(SERVERS).begin() as world:
             for name in beside:
-                one(report, world, name)
+                one(report, world, name, FAULTS[name])
             world.end_well(report)
-    if "full-disk" in names:
-        with small_file_system(192) as folder, World(SERVERS, folder).begin() as world:
-            one(report, world, "full-disk")
+    if ON_A_DISK_OF_ITS_OWN in names:
+        with SmallDisk(DISK_MEGABYTES) as disk, World(SERVERS, disk.folder).begin() as world:
+            begin = lambda postgres: fill(disk, postgres)
+            end = lambda postgres: make_room(disk, postgres)
+            one(report, world, ON_A_DISK_OF_ITS_OWN, Kind(begin, end, 6))
             world.end_well(report)
 
 
-def one(report, world, name):
+def one(report, world, name, kind):
     report.section(f"PostgreSQL: {name}")
-    kind, postgres, since = FAULTS[name], world.postgres, world.service.log_size()
+    postgres, since = world.postgres, world.service.log_size()
     usual = connections(postgres)
     with Load(world.service) as load:
         fault = suffer(
@@ -134,22 +130,3 @@ def look_at_connections(report, postgres, usual):
         report.check(now <= MOST_CONNECTIONS, f"{now} connections, beyond the documented {MOST_CONNECTIONS}")
         report.check(now >= usual, f"{now} connections, and there were {usual}")
     report.figure("connections before and after", f"{usual}, {connections(postgres)}")
-
-
-class small_file_system:
-    """A folder with so many megabytes, which needs root; nobody outside sees what is in it."""
-
-    def __init__(self, megabytes):
-        if os.geteuid() != 0:
-            raise SystemExit("chaos: a small file system can be mounted by root alone")
-        self.megabytes = megabytes
-
-    def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix="small-", dir=os.environ["CHAOS_FOLDER"])
-        options = f"size={self.megabytes}m,mode=711"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.folder], check=True)
-        return os.path.join(self.folder, "data-of-its-own")
-
-    def __exit__(self, *_):
-        subprocess.run(["umount", "--lazy", self.folder], check=True)
-        os.rmdir(self.folder)
