@@ -104,7 +104,7 @@ def look_for_health(report, world):
 def look_at_health(report, records, fault):
     """Where writes fail, somebody should be told."""
     said = {record.code for record in records if record.kind == HEALTH
-            and fault.begun + HEALTH_SECONDS < record.sent < fault.over}
+            and fault.begun + HEALTH_SECONDS < record.sent and record.answered < fault.over}
     failed = any(record.status == 503 and record.kind in WRITES
                  and fault.begun < record.sent < fault.over for record in records)
     if failed:

@@ -69,16 +69,15 @@ def problem_of(record, fault):
         return "an answer that came too late"
     if record.is_whole:
         return None
-    answered = record.sent + record.seconds
     if record.kind == HEALTH:
         # The outcome of a check is kept for a second.
-        is_in_time = answered > fault.begun and record.sent < fault.whole_by
+        is_in_time = record.answered > fault.begun and record.sent < fault.whole_by
         return None if is_in_time else "an unhealthy service, beside the fault"
     if record.status != 503:
         return "an unexpected answer"
     if not record.may_come_again:
         return "a 503 without Retry-After"
-    if answered < fault.begun:
+    if record.answered < fault.begun:
         return "a 503 before the fault"
     if record.kind not in fault.kinds:
         return "a 503 of what should go on"

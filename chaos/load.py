@@ -36,6 +36,10 @@ class Record:
     may_come_again: bool
 
     @property
+    def answered(self):
+        return self.sent + self.seconds
+
+    @property
     def is_whole(self):
         says_so = self.kind != HEALTH or self.code == "healthy"
         return self.status == WHOLE[self.kind] and says_so
@@ -63,6 +67,11 @@ class Load:
 
     def __exit__(self, *_):
         self.end()
+
+    def taken(self):
+        """The records so far, which are then forgotten."""
+        taken, self.records = self.records, []
+        return taken
 
     def end(self):
         """Waits for the answers that are due, then gives all records."""

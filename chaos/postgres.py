@@ -7,7 +7,7 @@ from .judge import judge, look_at_warnings, suffer
 from .load import AUTHORIZE, LOGIN, ME, REGISTER, REVOKE, STATUS, VERIFY, Load
 from .processes import Away, eventually
 from .service import SERVERS
-from .servers import SERVICE
+from .postgres_server import SERVICE
 from .small_disk import SmallDisk
 from .world import World
 

@@ -57,6 +57,8 @@ FAULTS = {
     # A moment, which a second try bridges or does not.
     "restart": Kind(lambda redis: (redis.stop(), redis.start()), lambda redis: None, 0, is_noticed=False),
     # It is there all the time: what was under way is gone, and that is all.
+    # Behind one address: the old one lives on as a replica, with the connections that it has.
+    "failover": Kind(lambda redis: redis.fail_over(), lambda redis: None, 0, is_noticed=False),
     "flush": Kind(lambda redis: redis.ask("FLUSHALL"), lambda redis: None, 0, frozenset(), False),
     "freeze": Kind(lambda redis: redis.freeze(), lambda redis: redis.thaw(), 8),
     "password": Kind(take_password, give_password_back),
@@ -113,6 +115,7 @@ def is_healthy_in_time(report, service):
 def look_at_health(report, records, fault):
     """From the moment on at which a check must have failed: kept for a second, bounded to another."""
     late = [record for record in records
-            if record.kind == HEALTH and fault.begun + 2.2 < record.sent < fault.over]
+            if record.kind == HEALTH and fault.begun + 2.2 < record.sent
+            and record.answered < fault.over]
     said = {record.code for record in late}
     report.check(said == {"degraded"}, f"health said {sorted(said)} while Redis was away")

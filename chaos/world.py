@@ -6,7 +6,8 @@ from contextlib import ExitStack
 
 from .discogs import Discogs
 from .processes import end
-from .servers import Postgres, Redis
+from .postgres_server import Postgres
+from .redis_server import Redis
 from .service import DATABASE, SERVERS, PostgresTables, Service, SqliteTables
 
 
@@ -15,6 +16,7 @@ class World:
 
     def __init__(self, store, data=None):
         self.store, self.stack = store, ExitStack()
+        self.states_lost = 0.0  # when a Redis that forgets was last taken away
         try:
             self._make(data)
         except BaseException:

@@ -1,9 +1,8 @@
-"""A PostgreSQL and a Redis that may be stopped, frozen and filled: ours alone."""
+"""A PostgreSQL that may be stopped, frozen, limited and filled: ours alone."""
 
 import os
 import pwd
 import signal
-import socket
 import subprocess
 
 from .processes import end, eventually, free_port, launch, signal_family
@@ -109,96 +108,6 @@ class Postgres:
         if self.process.poll() is None:
             self.thaw()
         end(self.process, signal.SIGQUIT)
-
-
-class Redis:
-    """One Redis without a file."""
-
-    def __init__(self, folder):
-        os.makedirs(folder, exist_ok=True)
-        self.folder, self.log, self.port = folder, f"{folder}.log", free_port()
-        # Debian's redis-tools has the server under another name: it acts as it is called.
-        self.program = os.path.join(folder, "redis-server")
-        if not os.path.lexists(self.program):
-            os.symlink(os.environ["CHAOS_REDIS"], self.program)
-        self.password = None
-        self.start()
-
-    def start(self, *options):
-        self.launch(*options)
-        eventually(self.answers, START_SECONDS, "Redis answers")
-
-    def launch(self, *options):
-        self.password, self.occupant = None, None
-        self.process = launch(
-            [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-             "--appendonly", "no", *options],
-            self.log, folder=self.folder,
-        )
-
-    def answers(self):
-        try:
-            return self.ask("PING") == "PONG"
-        except (OSError, RuntimeError):
-            return False
-
-    def stop(self):
-        end(self.process)
-
-    def freeze(self):
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self.process.send_signal(signal.SIGCONT)
-
-    def take_all_places(self):
-        """From now on there is one connection, and it is ours."""
-        self.occupant = socket.create_connection(("127.0.0.1", self.port), 5).makefile("rwb")
-        self._send(self.occupant, "CONFIG", "SET", "maxclients", "1")
-        self._send(self.occupant, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-
-    def give_places_back(self):
-        self._send(self.occupant, "CONFIG", "SET", "maxclients", "10000")
-        self.occupant.close()
-
-    def load_slowly(self):
-        """Starts again with a file that takes some seconds to be read."""
-        for number in range(60):
-            self.ask("SET", f"filler-{number}", "x" * 4096)
-        self.ask("SAVE")
-        self.stop()
-        self.launch("--key-load-delay", "50000", "--loading-process-events-interval-bytes", "1024")
-
-    def await_loaded(self):
-        eventually(self.answers, START_SECONDS, "Redis has loaded its file")
-
-    def ask(self, *words):
-        """Sends one command; gives the first line of its answer."""
-        with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
-            stream = connection.makefile("rwb")
-            if self.password:
-                self._send(stream, "AUTH", self.password)
-            return self._send(stream, *words)
-
-    @staticmethod
-    def _send(stream, *words):
-        parts = [str(word).encode() for word in words]
-        stream.write(b"*%d\r\n" % len(parts))
-        stream.writelines(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
-        stream.flush()
-        line = stream.readline().decode().strip()
-        if line.startswith("-"):
-            raise RuntimeError(line)
-        if line.startswith("$") and line != "$-1":
-            return stream.read(int(line[1:]) + 2)[:-2].decode()
-        return line[1:]
-
-    @property
-    def variables(self):
-        return {"REDIS_URL": f"redis://127.0.0.1:{self.port}/0"}
-
-    def close(self):
-        end(self.process)
 
 
 def tail(path, lines=5):
