@@ -4,8 +4,6 @@ import os
 from collections import Counter
 
 OTHER, CLIENTS = "other", "clients"
-
-
 TRIES = 5
 
 

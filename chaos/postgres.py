@@ -6,8 +6,8 @@ from typing import Callable
 from .judge import judge, look_at_warnings, suffer
 from .load import AUTHORIZE, LOGIN, ME, REGISTER, REVOKE, STATUS, VERIFY, Load
 from .processes import Away, eventually
-from .service import SERVERS
-from .postgres_server import SERVICE
+from .service import DATABASE, SERVERS
+from .postgres_server import PASSWORD, SERVICE
 from .small_disk import SmallDisk
 from .world import World
 
@@ -43,6 +43,11 @@ def set_read_only(postgres, value):
     terminate(postgres)
 
 
+def set_password(postgres, password):
+    postgres.sql(f"alter role {SERVICE} password '{password}'")
+    terminate(postgres)
+
+
 def set_limit(postgres, limit):
     postgres.sql(f"alter role {SERVICE} connection limit {limit}")
     terminate(postgres)
@@ -71,6 +76,19 @@ FAULTS = {
     "terminate": Kind(terminate, nothing, 0, frozenset()),
     "freeze-2": Kind(lambda postgres: postgres.freeze(), lambda postgres: postgres.thaw(), 2),
     "freeze-20": Kind(lambda postgres: postgres.freeze(), lambda postgres: postgres.thaw(), 20),
+    # One of the connections hangs: the others have to do its work.
+    "freeze-one": Kind(
+        lambda postgres: postgres.freeze_one(SERVICE), lambda postgres: postgres.thaw(), 6
+    ),
+    # It comes back with its log to replay, and says so to whoever connects meanwhile.
+    "crash": Kind(lambda postgres: postgres.crash(), lambda postgres: postgres.start(), 0),
+    "locked-table": Kind(
+        lambda postgres: postgres.hold("lock table users in access exclusive mode", DATABASE),
+        lambda postgres: postgres.let_go(), 6
+    ),
+    "password": Kind(
+        lambda postgres: set_password(postgres, "another"), lambda postgres: set_password(postgres, PASSWORD), 6
+    ),
     "read-only": Kind(
         lambda postgres: set_read_only(postgres, "on"), lambda postgres: set_read_only(postgres, "off"), 6
     ),

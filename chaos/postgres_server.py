@@ -26,7 +26,7 @@ class Postgres:
 
     def __init__(self, folder):
         self.folder, self.user, self.port = folder, server_user(), free_port()
-        self.log = f"{folder}.log"
+        self.log, self.holder = f"{folder}.log", None
         self.sockets = f"{folder}.sockets"
         self.bin = os.environ["CHAOS_POSTGRES_BIN"]
         for path in folder, self.sockets:
@@ -71,6 +71,29 @@ class Postgres:
     def freeze(self):
         signal_family(self.process.pid, signal.SIGSTOP)
 
+    def freeze_one(self, role):
+        rows = self.sql(
+            f"select pid from pg_stat_activity where usename = '{role}' order by query_start desc limit 1"
+        )
+        os.kill(int(rows[0][0]), signal.SIGSTOP)
+
+    def crash(self):
+        """The whole family at once, as when the power fails."""
+        signal_family(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def hold(self, statement, database):
+        """Runs a statement in a transaction of its own, which stays open."""
+        self.holder = subprocess.Popen(
+            [*self._client(), database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.holder.stdin.write(f"begin; {statement}; select 'held';\n")
+        self.holder.stdin.flush()
+        self.holder.stdout.readline()
+
+    def let_go(self):
+        self.holder.communicate("rollback;\n", timeout=30)
+
     def thaw(self):
         signal_family(self.process.pid, signal.SIGCONT)
 
@@ -86,12 +109,15 @@ class Postgres:
         self._psql("postgres", statements)
 
     def _psql(self, database, statements):
-        command = [f"{self.bin}/psql", "-XqAt", "-F", "\t", "-v", "ON_ERROR_STOP=1"]
-        command += ["-h", self.sockets, "-p", str(self.port), "-U", OWNER, database]
+        command = [*self._client(), database]
         environment = {**os.environ, "PGOPTIONS": "-c default_transaction_read_only=off"}
         return subprocess.run(
             command, input=statements, capture_output=True, text=True, env=environment, timeout=60
         )
+
+    def _client(self):
+        return [f"{self.bin}/psql", "-XqAt", "-F", "\t", "-v", "ON_ERROR_STOP=1",
+                "-h", self.sockets, "-p", str(self.port), "-U", OWNER]
 
     def make_database(self, name):
         """One of a role like that of a service: limits hold for it."""
@@ -105,6 +131,8 @@ class Postgres:
         }
 
     def close(self):
+        if self.holder and self.holder.poll() is None:
+            self.holder.kill()
         if self.process.poll() is None:
             self.thaw()
         end(self.process, signal.SIGQUIT)
