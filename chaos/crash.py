@@ -6,6 +6,7 @@ import time
 from statistics import median
 
 from .api import Api, Cut, token_of
+from .first_start import first_starts
 from .story import LEASE_SECONDS, Client, Promises
 from .world import World
 
@@ -75,6 +76,8 @@ def crash(report, store, kills, seed):
         look_at_the_log(world, report)
         world.end_well(report)
         report.figure("config values acknowledged", admin.acknowledged)
+        report.section(f"crash on {store} at {max(1, kills // 4)} first starts, seed {seed}")
+        first_starts(report, world, chance, max(1, kills // 4))
 
 
 def first_admin(world):

@@ -7,13 +7,17 @@ import time
 import uuid
 
 from .api import Api, Cut, approve, new_email, token_of
+from .load import Load
 from .processes import Away, eventually, passes
 from .riders import Riders
+from .service import SERVERS
 from .world import World
 
 CONNECTIONS, PER_SECOND = 64, 2000
 END_SECONDS, LONGEST_SECONDS, AT_ONCE_SECONDS = 5, 31, 0.5
 DISCOGS_SECONDS = 1.0
+# A request that asks a store that is away is answered within five seconds.
+WITHOUT_STORE_SECONDS = 11
 
 
 class Aside(threading.Thread):
@@ -40,6 +44,8 @@ def stop(report, store, rounds, seed):
         for number in range(rounds):
             report.section(f"stop on {store}, round {number + 1}, seed {seed}")
             stop_under_load(world, report, chance)
+        if store == SERVERS:
+            stop_while_away(world, report)
         report.section(f"stop on {store}, half a request under way")
         stop_with_half_requests(world, report)
         report.section(f"stop on {store}, a second signal")
@@ -104,18 +110,42 @@ def judge(report, fates, read):
     report.figure("connections that were never taken", fates.never_taken)
 
 
-def stop_with_half_requests(world, report):
-    """Peers that stop in the middle of a request hold up the end for so long and no longer."""
-    service = world.service
-    service.start_and_wait()
-    peers = half_requests(service)
+def stop_while_away(world, report):
+    """A server that does not answer must not keep the service from ending."""
+    for name, server in {"PostgreSQL": world.postgres, "Redis": world.redis}.items():
+        for what, begin, end in [("frozen", server.freeze, server.thaw), ("stopped", server.stop, server.start)]:
+            report.section(f"stop on {world.store}, {name} {what}")
+            world.service.start_and_wait()
+            with Load(world.service):
+                passes(0.5)
+                begin()
+                passes(0.5)
+                stop_and_judge(world.service, report, WITHOUT_STORE_SECONDS)
+            end()
+    report.section(f"stop on {world.store}, before PostgreSQL was ever there")
+    world.postgres.stop()
+    world.service.start()
+    eventually(lambda: world.service.health("/health/live")[0] == 200, 5, "the service lives")
+    stop_and_judge(world.service, report, WITHOUT_STORE_SECONDS)
+    world.postgres.start()
+
+
+def stop_and_judge(service, report, most_seconds):
     told = time.monotonic()
     service.terminate()
     code = wait_for_end(service, LONGEST_SECONDS + 5)
     seconds = time.monotonic() - told
     report.check(code == 0, f"exit code {code}")
-    report.check(seconds <= LONGEST_SECONDS, f"ended only after {seconds:.1f} s")
+    report.check(seconds <= most_seconds, f"ended only after {seconds:.1f} s")
     report.figure("ended after the signal", f"{seconds:.1f} s")
+
+
+def stop_with_half_requests(world, report):
+    """Peers that stop in the middle of a request hold up the end for so long and no longer."""
+    service = world.service
+    service.start_and_wait()
+    peers = half_requests(service)
+    stop_and_judge(service, report, LONGEST_SECONDS)
     for peer in peers:
         peer.close()
 
