@@ -28,14 +28,22 @@ class Fault:
 
 def suffer(world, load, name, kinds, begin, end, seconds):
     """Lets the load run, makes a fault for so long, mends it, lets the load run on."""
-    fault = Fault(name, kinds)
     passes(QUIET_SECONDS)
-    fault.begun = time.monotonic()
-    begin()
-    passes(seconds, lambda: not world.service.is_running())
-    end()
+    has_ended = lambda: not world.service.is_running()
+    fault = make(Fault(name, kinds), begin, end, seconds, has_ended)
+    passes(AFTER_SECONDS, has_ended)
+    return fault
+
+
+def make(fault, begin, end, seconds, is_over=lambda: False):
+    """Mends it also when interrupted: a process on a frozen disk could not even be ended."""
+    fault.begun, fault.over = time.monotonic(), float("inf")
+    try:
+        begin()
+        passes(seconds, is_over)
+    finally:
+        end()
     fault.over = time.monotonic()
-    passes(AFTER_SECONDS, lambda: not world.service.is_running())
     return fault
 
 

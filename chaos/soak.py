@@ -9,7 +9,7 @@ from collections import Counter
 
 from . import disk, postgres, redis
 from .descriptors import CLIENTS, descriptors
-from .judge import Fault, problem_of
+from .judge import Fault, make, problem_of
 from .load import HEALTH, Load
 from .processes import passes
 from .report import Report
@@ -116,12 +116,8 @@ class Soak:
         until = time.monotonic() + seconds
         name, kind, begin, end = self.fault_of(number)
         passes(seconds / 4)
-        fault = Fault(name, kind.kinds, time.monotonic(), float("inf"))
-        self.faults.append(fault)
-        begin()
-        passes(kind.seconds)
-        end()
-        fault.over = time.monotonic()
+        self.faults.append(Fault(name, kind.kinds))
+        make(self.faults[-1], begin, end, kind.seconds)
         passes(until - time.monotonic())
 
     def judge(self, records):
