@@ -87,7 +87,8 @@ FAULTS = {
         lambda postgres: postgres.let_go(), 6
     ),
     "password": Kind(
-        lambda postgres: set_password(postgres, "another"), lambda postgres: set_password(postgres, PASSWORD), 6
+        lambda postgres: set_password(postgres, "another"),
+        lambda postgres: set_password(postgres, PASSWORD), 6
     ),
     "read-only": Kind(
         lambda postgres: set_read_only(postgres, "on"), lambda postgres: set_read_only(postgres, "off"), 6
@@ -124,10 +125,9 @@ def one(report, world, name, kind):
     report.section(f"PostgreSQL: {name}")
     postgres, since = world.postgres, world.service.log_size()
     usual = connections(postgres)
+    begin, end = lambda: kind.begin(postgres), lambda: kind.end(postgres)
     with Load(world.service) as load:
-        fault = suffer(
-            world, load, name, kind.kinds, lambda: kind.begin(postgres), lambda: kind.end(postgres), kind.seconds
-        )
+        fault = suffer(world, load, name, kind.kinds, begin, end, kind.seconds)
     records = load.end()
     if not report.check(world.service.is_running(), "the service has ended"):
         return world.service.start_and_wait()
@@ -145,6 +145,7 @@ def look_at_connections(report, postgres, usual):
         eventually(lambda: connections(postgres) == usual, BACK_SECONDS, "as many connections as before", 0.1)
     except Away:
         now = connections(postgres)
-        report.check(now <= MOST_CONNECTIONS, f"{now} connections, beyond the documented {MOST_CONNECTIONS}")
+        are_right = now <= MOST_CONNECTIONS
+        report.check(are_right, f"{now} connections, beyond the documented {MOST_CONNECTIONS}")
         report.check(now >= usual, f"{now} connections, and there were {usual}")
     report.figure("connections before and after", f"{usual}, {connections(postgres)}")

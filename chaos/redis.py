@@ -6,6 +6,7 @@ from typing import Callable
 from .judge import judge, look_at_warnings, medians_of_me, suffer
 from .load import AUTHORIZE, VERIFY, HEALTH, Load
 from .processes import Away, free_port
+from .redis_server import PASSWORD
 from .service import SERVERS
 from .world import World
 
@@ -19,17 +20,6 @@ class Kind:
     seconds: float = 5
     kinds: frozenset = frozenset({AUTHORIZE, VERIFY})
     is_noticed: bool = True
-
-
-def take_password(redis):
-    redis.ask("CONFIG", "SET", "requirepass", "another")
-    redis.password = "another"
-    redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-
-
-def give_password_back(redis):
-    redis.ask("CONFIG", "SET", "requirepass", "")
-    redis.password = None
 
 
 def fill(redis):
@@ -61,7 +51,9 @@ FAULTS = {
     "failover": Kind(lambda redis: redis.fail_over(), lambda redis: None, 0, is_noticed=False),
     "flush": Kind(lambda redis: redis.ask("FLUSHALL"), lambda redis: None, 0, frozenset(), False),
     "freeze": Kind(lambda redis: redis.freeze(), lambda redis: redis.thaw(), 8),
-    "password": Kind(take_password, give_password_back),
+    "password": Kind(
+        lambda redis: redis.set_password("another"), lambda redis: redis.set_password(PASSWORD)
+    ),
     "no-places": Kind(lambda redis: redis.take_all_places(), lambda redis: redis.give_places_back()),
     "loading": Kind(lambda redis: redis.load_slowly(), lambda redis: redis.await_loaded(), 0),
     "full": Kind(fill, make_room),
@@ -79,10 +71,9 @@ def chaos(report, names):
 def one(report, world, name):
     report.section(f"Redis: {name}")
     kind, redis, since = FAULTS[name], world.redis, world.service.log_size()
+    begin, end = lambda: kind.begin(redis), lambda: kind.end(redis)
     with Load(world.service) as load:
-        fault = suffer(
-            world, load, name, kind.kinds, lambda: kind.begin(redis), lambda: kind.end(redis), kind.seconds
-        )
+        fault = suffer(world, load, name, kind.kinds, begin, end, kind.seconds)
     records = load.end()
     if not report.check(world.service.is_running(), "the service has ended"):
         return world.service.start_and_wait()
@@ -90,7 +81,8 @@ def one(report, world, name):
     if kind.is_noticed:
         look_at_health(report, records, fault)
         before, during = medians_of_me(records, fault)
-        report.check(during <= before + ADDED_MILLISECONDS, f"me took {during:.0f} ms, before {before:.0f} ms")
+        is_quick = during <= before + ADDED_MILLISECONDS
+        report.check(is_quick, f"me took {during:.0f} ms, before {before:.0f} ms")
     look_at_warnings(report, world, since, changes=2)
     if not is_healthy_in_time(report, world.service):
         # The next fault shall meet a whole service.

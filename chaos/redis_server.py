@@ -7,6 +7,7 @@ import threading
 
 from .processes import end, eventually, free_port, launch
 
+PASSWORD = "a-password-for-chaos"
 START_SECONDS = 30
 
 
@@ -29,10 +30,10 @@ class Redis:
         eventually(self.answers, START_SECONDS, "Redis answers")
 
     def launch(self, *options):
-        self.password, self.occupant = None, None
+        self.password, self.occupant = PASSWORD, None
         self.process = launch(
             [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-             "--appendonly", "no", *options],
+             "--appendonly", "no", "--requirepass", PASSWORD, *options],
             self.log, folder=self.folder,
         )
 
@@ -54,6 +55,7 @@ class Redis:
     def take_all_places(self):
         """From now on there is one connection, and it is ours."""
         self.occupant = socket.create_connection(("127.0.0.1", self.port), 5).makefile("rwb")
+        self._send(self.occupant, "AUTH", self.password)
         self._send(self.occupant, "CONFIG", "SET", "maxclients", "1")
         self._send(self.occupant, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
@@ -69,6 +71,12 @@ class Redis:
         self.ask_at(old_port, "REPLICAOF", "127.0.0.1", self.port)
         self.address.lead_to(self.port)
         self.retired.append(old)
+
+    def set_password(self, password):
+        """Whoever is connected has to sign in again, as after a restart."""
+        self.ask("CONFIG", "SET", "requirepass", password)
+        self.password = password
+        self.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
     def load_slowly(self):
         """Starts again with a file that takes some seconds to be read."""
@@ -107,7 +115,7 @@ class Redis:
 
     @property
     def variables(self):
-        return {"REDIS_URL": f"redis://127.0.0.1:{self.address.port}/0"}
+        return {"REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:{self.address.port}/0"}
 
     def close(self):
         self.address.close()

@@ -90,7 +90,8 @@ class Soak:
 
     def run(self, minutes):
         told_to_stop, promises = threading.Event(), Promises()
-        clients = [Client(self.world, promises, self.report, told_to_stop) for _ in range(CLIENTS_WITH_STORIES)]
+        begin = lambda: Client(self.world, promises, self.report, told_to_stop)
+        clients = [begin() for _ in range(CLIENTS_WITH_STORIES)]
         minute = MINUTE if minutes >= 1 else minutes * MINUTE
         whole = max(1, round(minutes * MINUTE / minute))
         self.megabytes, self.other = {}, {}
@@ -144,11 +145,13 @@ class Soak:
         held = descriptors(service.process.pid, {service.port, service.health_port}, servers)
         self.megabytes[minute], self.other[minute] = service.megabytes(), held["other"]
         for name, most in MOST.items():
-            self.report.check(held[name] <= most, f"{held[name]} connections to {name}, at most {most} are right")
+            are_right = held[name] <= most
+            self.report.check(are_right, f"{held[name]} connections to {name}, {most} at the most")
         names = [name for name in ["other", *MOST, CLIENTS] if held[name]]
         said = ", ".join(f"{held[name]} {name}" for name in names)
         last = f" after {self.faults[-1].name}" if self.faults else ""
-        self.report.figure(f"minute {minute}{last}", f"{self.megabytes[minute]:.1f} MB; descriptors: {said}")
+        megabytes = f"{self.megabytes[minute]:.1f} MB"
+        self.report.figure(f"minute {minute}{last}", f"{megabytes}; descriptors: {said}")
 
     def look_for_growth(self, end):
         before, after = self.other[1], self.other[end]

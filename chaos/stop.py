@@ -87,7 +87,8 @@ def stop_under_load(world, report, chance):
     report.check(ended - last <= END_SECONDS, f"ended only {ended - last:.1f} s after the last answer")
     judge(report, fates, read)
     report.figure("sign-ins under way that were answered", sum(map(is_answered, sign_ins)))
-    report.figure("requests answered, after the signal", f"{len(fates.answered)}, {len(fates.answered) - before}")
+    count = len(fates.answered)
+    report.figure("requests answered, after the signal", f"{count}, {count - before}")
     report.figure("ended after the signal", f"{(ended - told) * 1000:.0f} ms")
 
 
@@ -113,7 +114,8 @@ def judge(report, fates, read):
 def stop_while_away(world, report):
     """A server that does not answer must not keep the service from ending."""
     for name, server in {"PostgreSQL": world.postgres, "Redis": world.redis}.items():
-        for what, begin, end in [("frozen", server.freeze, server.thaw), ("stopped", server.stop, server.start)]:
+        ways = [("frozen", server.freeze, server.thaw), ("stopped", server.stop, server.start)]
+        for what, begin, end in ways:
             report.section(f"stop on {world.store}, {name} {what}")
             world.service.start_and_wait()
             with Load(world.service):
@@ -121,6 +123,7 @@ def stop_while_away(world, report):
                 begin()
                 passes(0.5)
                 stop_and_judge(world.service, report, WITHOUT_STORE_SECONDS)
+            # A World that is closed ends what is frozen, too.
             end()
     report.section(f"stop on {world.store}, before PostgreSQL was ever there")
     world.postgres.stop()
