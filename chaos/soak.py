@@ -35,13 +35,16 @@ MOST = {"postgres": postgres.MOST_CONNECTIONS, "redis": 4, "discogs": 40}
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__)
-    parser.add_argument("minutes", type=float, help="half of them for each pair of stores")
+    parser.add_argument("minutes", type=float, help="in all; half of them for each pair of stores")
+    parser.add_argument("--store", choices=[EMBEDDED, SERVERS, "both"], default="both")
     options = parser.parse_args()
     for number in signal.SIGTERM, signal.SIGHUP, signal.SIGINT:
         signal.signal(number, interrupted)
     report = Report()
-    soak_on_disk(report, options.minutes / 2)
-    soak_on_servers(report, options.minutes / 2)
+    soaks = {EMBEDDED: soak_on_disk, SERVERS: soak_on_servers}
+    chosen = list(soaks) if options.store == "both" else [options.store]
+    for store in chosen:
+        soaks[store](report, options.minutes / len(chosen))
     return report.end()
 
 

@@ -19,6 +19,16 @@ DISCOGS_SECONDS = 1.0
 # A request that asks a store that is away is answered within five seconds.
 WITHOUT_STORE_SECONDS = 11
 
+# What a peer has sent when the service is told to stop, and for how long that may hold it up.
+PEERS = {
+    "nothing": ("", END_SECONDS),
+    "half a body": (
+        "POST /api/auth/login HTTP/1.1\r\nHost: chaos\r\nContent-Type: application/json\r\n"
+        "Content-Length: 100\r\n\r\n{\"email\": ", LONGEST_SECONDS
+    ),
+    "half a head": ("GET /api/auth/me HTTP/1.1\r\nHost: cha", LONGEST_SECONDS),
+}
+
 
 class Aside(threading.Thread):
     """One request beside the others, over a connection that was taken before."""
@@ -46,8 +56,9 @@ def stop(report, store, rounds, seed):
             stop_under_load(world, report, chance)
         if store == SERVERS:
             stop_while_away(world, report)
-        report.section(f"stop on {store}, half a request under way")
-        stop_with_half_requests(world, report)
+        for name in PEERS:
+            report.section(f"stop on {store}, a peer with {name}")
+            stop_with_a_peer(world, report, name)
         report.section(f"stop on {store}, a second signal")
         stop_twice(world, report)
 
@@ -143,20 +154,19 @@ def stop_and_judge(service, report, most_seconds):
     report.figure("ended after the signal", f"{seconds:.1f} s")
 
 
-def stop_with_half_requests(world, report):
-    """Peers that stop in the middle of a request hold up the end for so long and no longer."""
-    service = world.service
-    service.start_and_wait()
-    peers = half_requests(service)
-    stop_and_judge(service, report, LONGEST_SECONDS)
-    for peer in peers:
-        peer.close()
+def stop_with_a_peer(world, report, name):
+    """One that stops in the middle of a request holds up the end for so long and no longer."""
+    world.service.start_and_wait()
+    text, most_seconds = PEERS[name]
+    peer = peer_with(world.service, text)
+    stop_and_judge(world.service, report, most_seconds)
+    peer.close()
 
 
 def stop_twice(world, report):
     service = world.service
     service.start_and_wait()
-    peers = half_requests(service)
+    peer = peer_with(service, PEERS["half a body"][0])
     service.terminate()
     draining = lambda: service.health("/health/ready")[0] == 503
     eventually(draining, 2, "readiness says draining")
@@ -168,23 +178,18 @@ def stop_twice(world, report):
     report.check(code == 1, f"exit code {code} after a second signal")
     report.check(seconds <= AT_ONCE_SECONDS, f"a second signal took {seconds:.2f} s")
     report.figure("ended after the second signal", f"{seconds * 1000:.0f} ms")
-    for peer in peers:
-        peer.close()
+    peer.close()
 
 
-def half_requests(service):
-    """One with half a head, one with half a body; both were read before this returns."""
-    texts = ["GET /api/auth/me HTTP/1.1\r\nHost: cha",
-             "POST /api/auth/login HTTP/1.1\r\nHost: chaos\r\nContent-Type: application/json\r\n"
-             "Content-Length: 100\r\n\r\n{\"email\": "]
-    peers = []
-    for text in texts:
-        peer = socket.create_connection(("127.0.0.1", service.port))
-        peer.sendall(text.encode())
-        peers.append(peer)
+def peer_with(service, text):
+    """Has sent so much of a request, which was read before this returns."""
+    peer = socket.create_connection(("127.0.0.1", service.port))
+    peer.sendall(text.encode())
     # Connections are taken in order: one that is answered says that those before it were taken.
-    Api(service.port).ask("GET", "/health/live")
-    return peers
+    api = Api(service.port)
+    api.ask("GET", "/health/live")
+    api.close()
+    return peer
 
 
 def wait_for_end(service, seconds):
