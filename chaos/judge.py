@@ -94,7 +94,8 @@ def problem_of(record, fault):
 
 def figures(report, records, fault):
     failed = [record for record in records if record.status == 503 and record.kind != HEALTH]
-    after = [record.sent - fault.over for record in failed if record.sent > fault.over]
+    wrong = [record for record in records if not record.is_whole and record.kind != HEALTH]
+    after = [record.sent - fault.over for record in wrong if record.sent > fault.over]
     during = [record for record in records if fault.begun <= record.sent <= fault.over]
     longest = max((record.seconds for record in records), default=0)
     report.figure("requests, of which 503", f"{len(records)}, {len(failed)}")

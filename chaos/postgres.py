@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Callable
 
+from .api import Api, new_email
 from .judge import judge, look_at_warnings, suffer
 from .load import AUTHORIZE, LOGIN, ME, REGISTER, REVOKE, STATUS, VERIFY, Load
 from .processes import Away, eventually
@@ -90,6 +91,11 @@ FAULTS = {
         lambda postgres: set_password(postgres, "another"),
         lambda postgres: set_password(postgres, PASSWORD), 6
     ),
+    # What somebody does who has longer addresses: of no meaning for who only reads and writes.
+    "altered-table": Kind(
+        lambda postgres: postgres.sql("alter table users alter column email type text", DATABASE),
+        nothing, 0, frozenset()
+    ),
     "read-only": Kind(
         lambda postgres: set_read_only(postgres, "on"), lambda postgres: set_read_only(postgres, "off"), 6
     ),
@@ -134,6 +140,15 @@ def one(report, world, name, kind):
     judge(report, records, fault)
     look_at_connections(report, postgres, usual)
     look_at_warnings(report, world, since, changes=2)
+    look_whether_it_works(report, world)
+
+
+def look_whether_it_works(report, world):
+    answer = Api(world.service.port).register(new_email())
+    if not report.check(answer.status == 201, f"after all, register says {answer}"):
+        # The next fault shall meet a whole service.
+        world.service.stop()
+        world.service.start_and_wait()
 
 
 def connections(postgres):

@@ -49,6 +49,13 @@ FAULTS = {
     # It is there all the time: what was under way is gone, and that is all.
     # Behind one address: the old one lives on as a replica, with the connections that it has.
     "failover": Kind(lambda redis: redis.fail_over(), lambda redis: None, 0, is_noticed=False),
+    "terminate": Kind(
+        lambda redis: redis.ask("CLIENT", "KILL", "TYPE", "normal"), lambda redis: None, 0,
+        frozenset(), False
+    ),
+    "forgotten-scripts": Kind(
+        lambda redis: redis.ask("SCRIPT", "FLUSH"), lambda redis: None, 0, frozenset(), False
+    ),
     "flush": Kind(lambda redis: redis.ask("FLUSHALL"), lambda redis: None, 0, frozenset(), False),
     "freeze": Kind(lambda redis: redis.freeze(), lambda redis: redis.thaw(), 8),
     "password": Kind(
