@@ -77,7 +77,7 @@ def one(report, name):
         since, path = world.service.log_size(), world.tables.path
         begin, end = lambda: kind.begin(disk, path), lambda: kind.end(disk, path)
         with Load(world.service) as load:
-            fault = suffer(world, load, name, kind.kinds, begin, end, kind.seconds)
+            fault = suffer(world, name, kind.kinds, begin, end, kind.seconds)
         records = load.end()
         code = world.service.process.poll()
         if not report.check(code is None, f"the service has ended with exit code {code}"):

@@ -26,7 +26,7 @@ class Fault:
         return self.over + WHOLE_SECONDS
 
 
-def suffer(world, load, name, kinds, begin, end, seconds):
+def suffer(world, name, kinds, begin, end, seconds):
     """Lets the load run, makes a fault for so long, mends it, lets the load run on."""
     passes(QUIET_SECONDS)
     has_ended = lambda: not world.service.is_running()

@@ -133,7 +133,7 @@ def one(report, world, name, kind):
     usual = connections(postgres)
     begin, end = lambda: kind.begin(postgres), lambda: kind.end(postgres)
     with Load(world.service) as load:
-        fault = suffer(world, load, name, kind.kinds, begin, end, kind.seconds)
+        fault = suffer(world, name, kind.kinds, begin, end, kind.seconds)
     records = load.end()
     if not report.check(world.service.is_running(), "the service has ended"):
         return world.service.start_and_wait()

@@ -80,7 +80,7 @@ def one(report, world, name):
     kind, redis, since = FAULTS[name], world.redis, world.service.log_size()
     begin, end = lambda: kind.begin(redis), lambda: kind.end(redis)
     with Load(world.service) as load:
-        fault = suffer(world, load, name, kind.kinds, begin, end, kind.seconds)
+        fault = suffer(world, name, kind.kinds, begin, end, kind.seconds)
     records = load.end()
     if not report.check(world.service.is_running(), "the service has ended"):
         return world.service.start_and_wait()

@@ -109,9 +109,6 @@ class Service:
             kilobytes = next(line for line in status if line.startswith("VmRSS")).split()[1]
         return int(kilobytes) / 1024
 
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
     def close(self):
         if self.process and self.process.poll() is None:
             self.process.kill()
