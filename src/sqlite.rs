@@ -16,10 +16,14 @@ use thiserror::Error;
 
 use crate::config::Migrations;
 use crate::migrations::Migration;
+use open::Identity;
 use worker::Worker;
 
 /// Nobody waits longer than this for an answer.
 const LONGEST_WAIT: Duration = Duration::from_millis(4_500);
+
+/// Says in the file whose it is: `DGRY`.
+const APPLICATION_ID: u32 = 0x4447_5259;
 
 /// The file, which may be open or not yet.
 #[derive(Debug)]
@@ -34,6 +38,7 @@ pub struct Database {
 struct Threads {
     writer: Worker,
     reader: Worker,
+    identity: Identity,
 }
 
 /// Why the file did not do what it was asked.
@@ -51,6 +56,9 @@ pub enum SqliteError {
     /// `quick_check` found the file damaged.
     #[error("the file is damaged: {0}")]
     Damaged(String),
+    /// The path leads to no file, or to another one: what is written to ours would be lost.
+    #[error("{} is not the file any more that was opened: put it back, or start the service again", .0.display())]
+    Gone(PathBuf),
     /// The schema lacks migrations, and they are not ours to make now.
     #[error("the schema is behind, missing {}", .0.join(", "))]
     SchemaBehind(Vec<String>),
@@ -88,6 +96,7 @@ impl Database {
             *threads = Some(Arc::new(Threads {
                 writer: Worker::writer(opened.writer)?,
                 reader: Worker::reader(opened.reader)?,
+                identity: opened.identity,
             }));
             drop(threads);
             open::check_beside(&self.path, Arc::clone(&self.damage))?;
@@ -95,7 +104,9 @@ impl Database {
         Ok(opened.applied)
     }
 
-    /// Whether the file answers and is not known to be damaged.
+    /// Whether the file can be read and written, is where it was, and is not known to be damaged.
+    ///
+    /// Writes, since a disk that is full or read-only still answers reads.
     ///
     /// # Errors
     ///
@@ -104,7 +115,8 @@ impl Database {
         if let Some(damage) = self.damage.get() {
             return Err(SqliteError::Damaged(damage.clone()));
         }
-        self.read(|connection| connection.query_row("select 1", [], |_| Ok(()))).await
+        self.write(|transaction| transaction.pragma_update(None, "application_id", APPLICATION_ID))
+            .await
     }
 
     /// Runs one read on the reader's thread.
@@ -130,14 +142,18 @@ impl Database {
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, SqliteError> {
         let threads = self.lock().clone().ok_or(SqliteError::NotOpen)?;
+        let (identity, path) = (threads.identity, self.path.clone());
         let transact = move |connection: &mut Connection| {
+            if let Err(gone) = identity.check(&path) {
+                return Ok(Err(gone));
+            }
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let written = write(&transaction)?;
             transaction.commit()?;
-            Ok(written)
+            Ok(Ok(written))
         };
-        threads.writer.run(transact).await
+        threads.writer.run(transact).await?
     }
 
     /// Ends the work that has begun, and closes the file.
@@ -164,6 +180,7 @@ impl SqliteError {
             | Self::Overloaded
             | Self::TimedOut
             | Self::Damaged(_)
+            | Self::Gone(_)
             | Self::SchemaBehind(_)
             | Self::CannotOpen { .. } => true,
             Self::Sqlite(error) => matches!(
@@ -193,6 +210,7 @@ impl SqliteError {
             | Self::Overloaded
             | Self::TimedOut
             | Self::Damaged(_)
+            | Self::Gone(_)
             | Self::SchemaBehind(_)
             | Self::CannotOpen { .. } => None,
         }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, IntoConnectionInfo as _, ProtocolVersion, RedisError, Script};
@@ -21,6 +21,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// One step with all its round trips and second tries may take this long.
 const STEP_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// A connection is given up no sooner after the one before.
+const BETWEEN_CONNECTIONS: Duration = Duration::from_millis(200);
 
 /// How often a step starts over because another one came between: each time, another one got
 /// further, so this many are never needed.
@@ -47,7 +50,7 @@ const REPLACE: &str = "
 pub struct RedisRecords {
     client: Client,
     prefix: String,
-    connection: Mutex<ConnectionManager>,
+    connection: Mutex<(ConnectionManager, Instant)>,
     read: Script,
     replace: Script,
 }
@@ -74,7 +77,8 @@ impl RedisRecords {
     /// When the URL is one that the library can't use.
     pub fn new(config: &RedisConfig, prefix: &str) -> Result<Self, RecordsError> {
         let client = client(config).map_err(Cause::from)?;
-        let connection = Mutex::new(manager(&client).map_err(Cause::from)?);
+        let manager = manager(&client).map_err(Cause::from)?;
+        let connection = Mutex::new((manager, Instant::now()));
         Ok(Self {
             connection,
             client,
@@ -130,7 +134,7 @@ impl RedisRecords {
         step: impl Future<Output = Result<T, Cause>>,
     ) -> Result<T, RecordsError> {
         let ended = tokio::time::timeout(STEP_TIMEOUT, step).await.unwrap_or(Err(Cause::TimedOut));
-        if ended.as_ref().is_err_and(Cause::is_silence) {
+        if ended.as_ref().is_err_and(Cause::is_of_this_connection) {
             self.reconnect();
         }
         Ok(ended?)
@@ -181,13 +185,18 @@ impl RedisRecords {
     }
 
     fn connection(&self) -> ConnectionManager {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// Gives up a connection that does not answer, which the library would go on waiting for.
+    /// Gives up a connection that the library would keep: one that does not answer, to a server
+    /// that became a replica, or signed in to with what is no longer right. Not more often than
+    /// [`BETWEEN_CONNECTIONS`], since many find out at once.
     fn reconnect(&self) {
-        if let Ok(manager) = manager(&self.client) {
-            *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = manager;
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if connection.1.elapsed() > BETWEEN_CONNECTIONS
+            && let Ok(manager) = manager(&self.client)
+        {
+            *connection = (manager, Instant::now());
         }
     }
 }
@@ -239,12 +248,15 @@ impl From<RedisError> for Cause {
 }
 
 impl Cause {
-    /// Whether the connection is up and nothing comes over it.
-    fn is_silence(&self) -> bool {
+    /// Whether another connection may fare better, and the library keeps this one.
+    fn is_of_this_connection(&self) -> bool {
         match self {
             Self::TimedOut => true,
             Self::Connection(error) => error.is_timeout(),
-            Self::Server(_) | Self::Contended => false,
+            Self::Server(code) => {
+                matches!(code.as_str(), "READONLY" | "NOAUTH" | "WRONGPASS" | "NOPERM")
+            }
+            Self::Contended => false,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Opening the file: its mode, its settings, its schema, and a check beside the first requests.
 
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -22,17 +25,43 @@ pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) reader: Connection,
     pub(super) applied: Vec<Migration>,
+    pub(super) identity: Identity,
 }
+
+/// Which file it is, whatever its path leads to later: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity(u64, u64);
 
 /// Opens the file twice, once for each thread, with its schema in place.
 pub(super) fn open(path: &Path, migrations: Migrations) -> Result<Opened, SqliteError> {
-    make_file(path)?;
+    let made = make_file(path, migrations)?;
+    private_files::close_to_others(path);
+    let identity = Identity::of(path)?;
     let mut writer = connect(path)?;
     writer.pragma_update(None, "journal_mode", "wal")?;
-    let applied = migrate(&mut writer, migrations)?;
+    let applied = [made, migrate(&mut writer, migrations)?].concat();
     let reader = connect(path)?;
     reader.pragma_update(None, "query_only", true)?;
-    Ok(Opened { writer, reader, applied })
+    Ok(Opened { writer, reader, applied, identity })
+}
+
+impl Identity {
+    fn of(path: &Path) -> Result<Self, SqliteError> {
+        let file = fs::metadata(path).map_err(cannot_open(path))?;
+        if file.len() == 0 {
+            let what = "it is empty; restore it from a backup, or remove it to begin anew";
+            return Err(SqliteError::Damaged(what.to_owned()));
+        }
+        Ok(Self(file.dev(), file.ino()))
+    }
+
+    /// Fails where the path leads elsewhere.
+    pub(super) fn check(self, path: &Path) -> Result<(), SqliteError> {
+        match fs::metadata(path) {
+            Ok(file) if self == Self(file.dev(), file.ino()) => Ok(()),
+            Ok(_) | Err(_) => Err(SqliteError::Gone(path.to_owned())),
+        }
+    }
 }
 
 /// Starts `quick_check` on a thread of its own; what it finds goes into `damage`.
@@ -55,25 +84,44 @@ pub(super) fn check_beside(path: &Path, damage: Arc<OnceLock<String>>) -> Result
     started.map(drop).map_err(|source| SqliteError::CannotOpen { path, source })
 }
 
-/// Makes the folder and an empty file, readable by their owner alone; both may exist.
+/// Makes the folder and the file where there is none, readable by their owner alone.
 ///
-/// SQLite gives its side files the mode of the file itself.
-fn make_file(path: &Path) -> Result<(), SqliteError> {
-    let cannot_open = |path: &Path| {
-        let path = path.to_owned();
-        move |source| SqliteError::CannotOpen { path, source }
-    };
+/// The file is made whole under another name, so an empty one is never taken for a new one: it is
+/// what is left of one with users in it. SQLite gives its side files the mode of the file itself.
+fn make_file(path: &Path, migrations: Migrations) -> Result<Vec<Migration>, SqliteError> {
     if let Some(folder) = path.parent() {
         private_files::make_folder(folder).map_err(cannot_open(folder))?;
     }
-    match private_files::options().create_new(true).open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            private_files::close_to_others(path);
-            Ok(())
-        }
-        Err(error) => Err(cannot_open(path)(error)),
+    if path.exists() {
+        return Ok(Vec::new());
     }
+    if migrations == Migrations::Manual {
+        return Err(SqliteError::SchemaBehind(SQLITE.iter().map(Migration::to_string).collect()));
+    }
+    // Another process may be at it, too; what was left when one was killed is made anew.
+    let half = path.with_extension(format!("{}.half", std::process::id()));
+    let _ = fs::remove_file(&half);
+    let made = make_half(&half).and_then(|applied| match fs::hard_link(&half, path) {
+        Ok(()) => Ok(applied),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Vec::new()),
+        Err(error) => Err(cannot_open(path)(error)),
+    });
+    // It has served its purpose, or is of no use.
+    let _ = fs::remove_file(&half);
+    made
+}
+
+fn make_half(half: &Path) -> Result<Vec<Migration>, SqliteError> {
+    private_files::options().create_new(true).open(half).map_err(cannot_open(half))?;
+    let mut connection = connect(half)?;
+    let applied = migrate(&mut connection, Migrations::Automatic)?;
+    connection.close().map_err(|(_, error)| error)?;
+    Ok(applied)
+}
+
+fn cannot_open(path: &Path) -> impl FnOnce(io::Error) -> SqliteError {
+    let path = path.to_owned();
+    move |source| SqliteError::CannotOpen { path, source }
 }
 
 fn connect(path: &Path) -> Result<Connection, SqliteError> {

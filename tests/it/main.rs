@@ -18,6 +18,7 @@ mod cli;
 mod configuration;
 mod connect;
 mod edge;
+mod file;
 mod harness;
 mod input;
 mod limits;

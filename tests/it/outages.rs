@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use discogs_sandbox::Step;
 use serde_json::json;
 
-use crate::harness::{Actor, Answer, Composition, PASSWORD, Setup, TestApp, TestStores};
+use crate::harness::{Actor, Answer, Composition, PASSWORD, Proxy, Setup, TestApp, TestStores};
 
 /// Nobody waits longer than this for a 503.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -91,6 +91,24 @@ async fn sessions_killed_while_nothing_is_under_way_are_not_noticed() {
     let email = "after@example.com";
     assert_eq!(app.anonymous().register(email, PASSWORD).await.status, 201);
     assert_eq!(app.health().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_table_that_somebody_changes_is_not_noticed() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    let operator = app.stores.database().client().await;
+    for kind in ["text", "varchar(300)"] {
+        let alter = format!("alter table users alter column email type {kind}");
+        operator.batch_execute(&alter).await.unwrap();
+        for _ in 0..5 {
+            assert_eq!(in_time(alice.me()).await.status, 200, "{kind}");
+        }
+        let email = format!("{}@example.com", kind.len());
+        let registered = in_time(app.anonymous().register(&email, PASSWORD)).await;
+        assert_eq!(registered.status, 201, "{kind}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -247,6 +265,36 @@ async fn with_a_redis_that_is_full_everything_but_connecting_works() {
     redis.command(&["CONFIG", "SET", "maxmemory", "1"]).await;
     everything_but_connecting_works(&app, &alice, &state).await;
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    connecting_works_again(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_redis_that_changes_its_password_for_a_while_is_used_again() {
+    let redis = crate::harness::PrivateRedis::start().await;
+    let app = Setup::new(Composition::Servers).with("REDIS_URL", &redis.url()).start().await;
+    let (alice, state) = flow_under_way(&app).await;
+    let mut operator = redis.operator().await;
+    operator.command(&["CONFIG", "SET", "requirepass", "another"]).await;
+    operator.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    everything_but_connecting_works(&app, &alice, &state).await;
+    operator.command(&["CONFIG", "SET", "requirepass", ""]).await;
+    connecting_works_again(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_redis_that_was_failed_over_is_found_again_at_its_address() {
+    let (old, new) =
+        (crate::harness::PrivateRedis::start().await, crate::harness::PrivateRedis::start().await);
+    let address = Proxy::before(&old.address()).await;
+    let url = format!("redis://{}/0", address.address);
+    let app = Setup::new(Composition::Servers).with("REDIS_URL", &url).start().await;
+    let (alice, state) = flow_under_way(&app).await;
+    // The connections that there are stay with the old one.
+    old.command(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    everything_but_connecting_works(&app, &alice, &state).await;
+    address.lead_to(&new.address());
     connecting_works_again(&app).await;
 }
 

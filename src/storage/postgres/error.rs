@@ -44,13 +44,14 @@ pub(super) enum PostgresError {
 }
 
 impl PostgresError {
-    /// Whether the connection is of no use any more: closed, or to a server that is stopping or
-    /// may not be written to.
+    /// Whether the connection is of no use any more: closed, to a server that is stopping or may
+    /// not be written to, or with statements that were prepared for tables as they were before
+    /// somebody changed them.
     pub(super) fn is_end_of_connection(&self) -> bool {
         match self {
             Self::Connection(_) => true,
             Self::Server { code, .. } => {
-                matches!(code.as_str(), "57P01" | "57P02" | "57P03" | "25006")
+                matches!(code.as_str(), "57P01" | "57P02" | "57P03" | "25006" | "0A000" | "26000")
             }
             Self::NoConnection(_)
             | Self::NoAnswer(_)

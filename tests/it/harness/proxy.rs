@@ -1,7 +1,7 @@
 //! A TCP proxy before a real server, by which a test takes the server away and gives it back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +24,7 @@ pub(crate) struct Proxy {
     pub(crate) address: String,
     way: Arc<watch::Sender<Way>>,
     taken: Arc<AtomicUsize>,
+    upstream: Arc<Mutex<String>>,
 }
 
 impl Proxy {
@@ -32,7 +33,8 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (way, watched) = watch::channel(Way::Open(0));
-        let upstream = upstream.to_owned();
+        let upstream = Arc::new(Mutex::new(upstream.to_owned()));
+        let leads_to = Arc::clone(&upstream);
         let taken = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&taken);
         tokio::spawn(async move {
@@ -42,13 +44,19 @@ impl Proxy {
                     accepted = listener.accept() => {
                         let (client, _) = accepted.unwrap();
                         count.fetch_add(1, Ordering::Relaxed);
-                        tokio::spawn(serve(client, upstream.clone(), watched.clone()));
+                        let upstream = leads_to.lock().unwrap().clone();
+                        tokio::spawn(serve(client, upstream, watched.clone()));
                     }
                     closed = until_dropped(&mut ended) => return closed,
                 }
             }
         });
-        Self { address, way: Arc::new(way), taken }
+        Self { address, way: Arc::new(way), taken, upstream }
+    }
+
+    /// Leads new connections to another server; those that there are stay where they are.
+    pub(crate) fn lead_to(&self, upstream: &str) {
+        upstream.clone_into(&mut self.upstream.lock().unwrap());
     }
 
     /// How many connections were made so far.

@@ -68,12 +68,29 @@ impl PrivateRedis {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Has it do one command.
     pub(crate) async fn command(&self, words: &[&str]) {
+        self.operator().await.command(words).await;
+    }
+
+    /// Somebody who stays connected whatever the server is told.
+    pub(crate) async fn operator(&self) -> RedisOperator {
         let client = redis::Client::open(self.url()).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        RedisOperator(client.get_multiplexed_async_connection().await.unwrap())
+    }
+}
+
+/// A connection by which a server is told things.
+pub(crate) struct RedisOperator(redis::aio::MultiplexedConnection);
+
+impl RedisOperator {
+    pub(crate) async fn command(&mut self, words: &[&str]) {
         let mut command = redis::cmd(words[0]);
-        command.arg(&words[1..]).query_async::<()>(&mut connection).await.unwrap();
+        command.arg(&words[1..]).query_async::<()>(&mut self.0).await.unwrap();
     }
 }
 

@@ -1,0 +1,70 @@
+//! The file of the embedded store: taken away, emptied, locked.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::harness::{Composition, PASSWORD, Setup, TestApp, TestStores};
+
+const NO_DATABASE: &str = "The service can't reach its database. Please try again in a moment.";
+
+async fn started() -> TestApp {
+    Setup::new(Composition::Embedded).start().await
+}
+
+fn file(stores: &TestStores) -> PathBuf {
+    stores.folder.path().join("discogsography.db")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_file_is_never_taken_for_a_new_one() {
+    let stores = TestStores::new(Composition::Embedded).await;
+    let path = file(&stores);
+    fs::write(&path, "").unwrap();
+    let app = Setup::new(Composition::Embedded).launch_on(stores).await;
+    app.wait_for_health(503, "unhealthy").await;
+    let registered = app.anonymous().register("alice@example.com", PASSWORD).await;
+    registered.assert_error(503, "database_unavailable", NO_DATABASE);
+    assert_eq!(fs::metadata(&path).unwrap().len(), 0);
+    fs::remove_file(&path).unwrap();
+    app.wait_until_healthy().await;
+    let registered = app.anonymous().register("alice@example.com", PASSWORD).await;
+    assert_eq!(registered.status, 201, "{registered:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_acknowledged_that_would_be_lost_with_a_file_that_was_taken_away() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    let (path, away) = (file(&app.stores), app.stores.folder.path().join("away.db"));
+    fs::rename(&path, &away).unwrap();
+    let registered = app.anonymous().register("bob@example.com", PASSWORD).await;
+    registered.assert_error(503, "database_unavailable", NO_DATABASE);
+    app.wait_for_health(503, "unhealthy").await;
+    fs::rename(&away, &path).unwrap();
+    app.wait_until_healthy().await;
+    assert_eq!(alice.me().await.status, 200);
+    assert_eq!(app.anonymous().register("bob@example.com", PASSWORD).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_another_process_locks_is_unhealthy_until_it_lets_go() {
+    let app = started().await;
+    let alice = app.user("alice").await;
+    let other = rusqlite::Connection::open(file(&app.stores)).unwrap();
+    other.execute_batch("begin immediate").unwrap();
+    app.wait_for_health(503, "unhealthy").await;
+    assert_eq!(alice.me().await.status, 200, "who only reads does not notice");
+    other.execute_batch("rollback").unwrap();
+    app.wait_until_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_start_leaves_nothing_beside_the_file() {
+    let app = started().await;
+    let names = fs::read_dir(app.stores.folder.path()).unwrap();
+    let mut names: Vec<_> =
+        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| !name.ends_with("-wal") && !name.ends_with("-shm"));
+    names.sort();
+    assert_eq!(names, ["discogsography.db", "discogsography.lock"]);
+}
