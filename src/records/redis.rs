@@ -134,20 +134,24 @@ impl RedisRecords {
         step: impl Future<Output = Result<T, Cause>>,
     ) -> Result<T, RecordsError> {
         let ended = tokio::time::timeout(STEP_TIMEOUT, step).await.unwrap_or(Err(Cause::TimedOut));
-        if ended.as_ref().is_err_and(Cause::is_of_this_connection) {
+        if ended.as_ref().is_err_and(Cause::is_silence) {
             self.reconnect();
         }
         Ok(ended?)
     }
 
-    /// Runs a command or script, once more if the connection was lost: the library reconnects,
-    /// but fails what found the connection dead.
+    /// Runs a command or script, once more if the connection was lost or is of no use any more:
+    /// the library reconnects after the first, but fails what found the connection dead.
     async fn ask<T, F>(&self, ask: impl Fn(ConnectionManager) -> F) -> Result<T, Cause>
     where
         F: Future<Output = Result<T, RedisError>>,
     {
         let answer = match ask(self.connection()).await {
             Err(error) if is_lost_connection(&error) => ask(self.connection()).await,
+            Err(error) if is_refused_here(&error) => {
+                self.reconnect();
+                ask(self.connection()).await
+            }
             answer => answer,
         };
         Ok(answer?)
@@ -227,6 +231,12 @@ fn is_lost_connection(error: &RedisError) -> bool {
     !error.is_timeout() && (error.is_io_error() || error.is_unrecoverable_error())
 }
 
+/// Whether another connection may fare better: the server may have become a replica, or have
+/// another password than when this one signed in.
+fn is_refused_here(error: &RedisError) -> bool {
+    matches!(error.code(), Some("READONLY" | "NOAUTH" | "WRONGPASS" | "NOPERM"))
+}
+
 /// Milliseconds, as Redis counts lives; none is shorter than one.
 fn milliseconds(life: Duration) -> u64 {
     u64::try_from(life.as_millis()).unwrap_or(u64::MAX).max(1)
@@ -248,15 +258,12 @@ impl From<RedisError> for Cause {
 }
 
 impl Cause {
-    /// Whether another connection may fare better, and the library keeps this one.
-    fn is_of_this_connection(&self) -> bool {
+    /// Whether the connection is up and nothing comes over it.
+    fn is_silence(&self) -> bool {
         match self {
             Self::TimedOut => true,
             Self::Connection(error) => error.is_timeout(),
-            Self::Server(code) => {
-                matches!(code.as_str(), "READONLY" | "NOAUTH" | "WRONGPASS" | "NOPERM")
-            }
-            Self::Contended => false,
+            Self::Server(_) | Self::Contended => false,
         }
     }
 }

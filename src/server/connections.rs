@@ -83,6 +83,14 @@ impl Connections {
         })
     }
 
+    /// Closes those without a request under way.
+    pub(super) fn close_idle(&mut self) {
+        for connection in self.open.drain(..).filter(|connection| !connection.doing.is_busy()) {
+            // It may just have ended.
+            let _ = connection.close.send(());
+        }
+    }
+
     /// Adds one.
     pub(super) fn add(&mut self) -> (Doing, Closing) {
         let (close, closing) = oneshot::channel();

@@ -18,6 +18,9 @@ use crate::http::Port;
 /// A client has so long to send the head of a request, also of the next one on its connection.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 
+/// How long a service that stops waits for the rest of a head.
+const HALF_HEAD_TIME: Duration = Duration::from_secs(1);
+
 /// A client has so long to take what it was sent.
 #[cfg(target_os = "linux")]
 const WRITE_TIME: Duration = Duration::from_secs(30);
@@ -87,9 +90,20 @@ pub(super) async fn serve(
         }
     }
     drop(listener);
-    if tokio::time::timeout(limits.drain_time, graceful.shutdown()).await.is_err()
-        && !limits.drain_time.is_zero()
-    {
+    drain(graceful, connections, limits.drain_time).await;
+}
+
+/// Lets what is under way end. Who has begun a request and not gone on for a moment is idle, too.
+async fn drain(graceful: GracefulShutdown, mut connections: Connections, time: Duration) {
+    let mut ended = std::pin::pin!(tokio::time::timeout(time, graceful.shutdown()));
+    let ended = tokio::select! {
+        ended = &mut ended => ended,
+        () = clock::pause(HALF_HEAD_TIME) => {
+            connections.close_idle();
+            ended.await
+        }
+    };
+    if ended.is_err() && !time.is_zero() {
         warn!("⚠️ Requests that took too long were cut off");
     }
 }

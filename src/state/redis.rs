@@ -1,18 +1,24 @@
 //! The OAuth state in Redis, for replicas that share it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
 
 use super::record;
 use super::{OAuthStates, Outcome, PendingAuthorization, STATE_LIFE, StateError, Step};
 use crate::config::RedisConfig;
 use crate::records::{RecordsError, RedisRecords};
+use crate::telemetry::chain;
 
 /// Before each state; other services know it, too.
 const PREFIX: &str = "discogs:oauth:state:";
 
 /// [`OAuthStates`] in Redis.
 #[derive(Debug)]
-pub struct RedisStates(RedisRecords);
+pub struct RedisStates {
+    records: RedisRecords,
+    is_away: AtomicBool,
+}
 
 impl RedisStates {
     /// Names the server; the first step connects.
@@ -21,24 +27,39 @@ impl RedisStates {
     ///
     /// When the URL is one that the library can't use.
     pub fn new(config: &RedisConfig) -> Result<Self, StateError> {
-        Ok(Self(RedisRecords::new(config, PREFIX)?))
+        let records = RedisRecords::new(config, PREFIX)?;
+        Ok(Self { records, is_away: AtomicBool::new(false) })
+    }
+
+    /// Says once when Redis goes away, and when it is back.
+    fn note<T>(&self, step: Result<T, RecordsError>) -> Result<T, StateError> {
+        let was_away = self.is_away.swap(step.is_err(), Ordering::Relaxed);
+        match &step {
+            Err(error) if !was_away => {
+                let error = chain(error);
+                tracing::warn!(error, "⚠️ Redis can't be used: nobody can connect Discogs");
+            }
+            Ok(_) if was_away => tracing::info!("🔴 Redis can be used again"),
+            Ok(_) | Err(_) => {}
+        }
+        Ok(step?)
     }
 }
 
 #[async_trait]
 impl OAuthStates for RedisStates {
     async fn ping(&self) -> Result<(), StateError> {
-        Ok(self.0.ping().await?)
+        self.note(self.records.ping().await)
     }
 
     async fn put(&self, pending: &PendingAuthorization) -> Result<(), StateError> {
         let state = &pending.request_token.token;
-        Ok(self.0.put(state, &record::encode(pending), STATE_LIFE).await?)
+        self.note(self.records.put(state, &record::encode(pending), STATE_LIFE).await)
     }
 
     async fn step(&self, state: &str, step: Step) -> Result<Outcome, StateError> {
         let decide = |stored: Option<&[u8]>, now| record::apply(state, stored, now, &step);
-        Ok(self.0.update(state, decide).await?)
+        self.note(self.records.update(state, decide).await)
     }
 }
 

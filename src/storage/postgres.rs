@@ -11,6 +11,7 @@ mod session;
 mod statements;
 mod to_its_end;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,7 +28,7 @@ use crate::model::{
 };
 use crate::random::Random;
 use error::PostgresError;
-use group::{Group, Limits};
+use group::{Group, Limits, Reach};
 use rows::At;
 use session::Call;
 
@@ -53,7 +54,10 @@ impl PostgresStorage {
     /// Takes the address; nothing is connected before [`Storage::prepare`].
     #[must_use]
     pub fn new(config: &PostgresConfig, random: &Random) -> Self {
-        let group = |purpose, limits| Group::new(purpose, config.clone(), limits, random.clone());
+        let reach = Arc::new(Reach::default());
+        let group = |purpose, limits| {
+            Group::new(purpose, config.clone(), limits, random.clone(), Arc::clone(&reach))
+        };
         Self {
             reads: group("reads", READS),
             writes: group("writes", WRITES),

@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sqlite", &["config", "migrations", "private_files"]),
     ("records", &["clock", "config"]),
     ("storage", &["clock", "config", "migrations", "model", "random", "sqlite"]),
-    ("state", &["clock", "config", "model", "records", "sqlite"]),
+    ("state", &["clock", "config", "model", "records", "sqlite", "telemetry"]),
     ("limits", &["clock", "config", "model", "records", "storage", "telemetry"]),
     ("discogs", &["clock", "config", "model", "random"]),
     ("connect", &["discogs", "model", "random", "state", "storage", "telemetry"]),

@@ -5,7 +5,7 @@
 //! connection is stuck behind slow statements another is opened, up to a limit.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,11 +54,18 @@ struct Shared {
     config: PostgresConfig,
     limits: Limits,
     random: Random,
+    reach: Arc<Reach>,
     places: Mutex<Places>,
     waiting: AtomicUsize,
     changed: Notify,
     /// Statements that go on though nobody waits for them any more.
     left_alone: TaskTracker,
+}
+
+/// Whether the server can be reached, shared by all groups, so that a change is said once.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
+    is_lost: AtomicBool,
 }
 
 #[derive(Default)]
@@ -79,12 +86,14 @@ impl Group {
         config: PostgresConfig,
         limits: Limits,
         random: Random,
+        reach: Arc<Reach>,
     ) -> Self {
         Self(Arc::new(Shared {
             purpose,
             config,
             limits,
             random,
+            reach,
             places: Mutex::default(),
             waiting: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -218,6 +227,20 @@ impl Group {
     }
 }
 
+impl Reach {
+    /// Notes what came of connecting.
+    fn note(&self, error: Option<&PostgresError>) {
+        let was_lost = self.is_lost.swap(error.is_some(), Ordering::Relaxed);
+        match error {
+            Some(error) if !was_lost => {
+                tracing::warn!(%error, "⚠️ PostgreSQL can't be reached; trying again until it can");
+            }
+            None if was_lost => tracing::info!("💾 PostgreSQL is reached again"),
+            Some(_) | None => {}
+        }
+    }
+}
+
 impl Shared {
     /// Keeps a connection up in one place until the group is closed.
     async fn keep_up(self: Arc<Self>, place: usize) {
@@ -240,7 +263,9 @@ impl Shared {
 
     /// Opens a connection, offers it in its place, and takes it back when it has ended.
     async fn hold_connection(&self, place: usize) -> Result<(), PostgresError> {
-        let (session, driver) = Session::open(&self.config).await?;
+        let opened = Session::open(&self.config).await;
+        self.reach.note(opened.as_ref().err());
+        let (session, driver) = opened?;
         let session = Arc::new(session);
         self.put(place, Some(Arc::clone(&session)));
         let ended = session.drive(driver).await;
