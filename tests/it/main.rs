@@ -24,6 +24,7 @@ mod input;
 mod limits;
 mod outages;
 mod readme;
+mod schedules;
 mod state_contract;
 mod storage_contract;
 mod takeover;

@@ -1,0 +1,220 @@
+//! What several finishes make of one state, and several registrations of one address, in whatever
+//! order their steps come: random schedules, held against what must always be true.
+//!
+//! `SCHEDULES=10000` asks for more of them than the suite takes time for.
+
+use std::sync::Arc;
+
+use discogsography_api::model::{DiscogsToken, Email, NewUser};
+use discogsography_api::random::Random;
+use discogsography_api::state::{
+    CLAIM_LEASE, ClaimId, Claimed, OAuthStates, PendingAuthorization, REFUSALS_ALLOWED, Release,
+};
+use discogsography_api::storage::StorageError;
+use oauth1::Token;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use uuid::Uuid;
+
+use crate::harness::{Opened, on_both_stores};
+
+const ALICE: Uuid = Uuid::from_u128(1);
+
+/// So many schedules share one lapse of the leases, which takes time in Redis.
+const AT_ONCE: u64 = 250;
+
+on_both_stores!(finishes_in_any_order_use_a_state_once, registrations_in_any_order_make_one_user);
+
+#[expect(clippy::disallowed_methods, reason = "whoever runs this by hand says how many")]
+fn schedules() -> u64 {
+    std::env::var("SCHEDULES").map_or(1_000, |number| number.parse().unwrap())
+}
+
+/// A finish and how far it got.
+struct Finish {
+    claim: ClaimId,
+    at: At,
+}
+
+enum At {
+    Begin,
+    /// It holds the claim and has to exchange the verifier.
+    Exchange(PendingAuthorization),
+    /// It has a token and asks who that is.
+    Identity,
+    End,
+}
+
+/// One state with the finishes that want it.
+struct Schedule {
+    state: String,
+    random: StdRng,
+    finishes: Vec<Finish>,
+    holder: Option<usize>,
+    granted: u32,
+    refused: u32,
+    is_removed: bool,
+}
+
+async fn finishes_in_any_order_use_a_state_once(opened: Opened) {
+    for first in (0..schedules()).step_by(AT_ONCE.try_into().unwrap()) {
+        let mut run = Vec::new();
+        for seed in first..first + AT_ONCE {
+            let mut schedule = Schedule::new(seed);
+            opened.states.put(&schedule.pending()).await.unwrap();
+            schedule.run(&*opened.states).await;
+            run.push(schedule);
+        }
+        opened.advance(CLAIM_LEASE).await;
+        for schedule in run {
+            schedule.assert_that_nothing_sticks(&*opened.states).await;
+        }
+    }
+}
+
+impl Schedule {
+    fn new(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let finishes = (0..random.random_range(1..=5))
+            .map(|number| Finish { claim: ClaimId(format!("{seed}-{number}")), at: At::Begin });
+        Self {
+            state: format!("state {seed}"),
+            finishes: finishes.collect(),
+            random,
+            holder: None,
+            granted: 0,
+            refused: 0,
+            is_removed: false,
+        }
+    }
+
+    fn pending(&self) -> PendingAuthorization {
+        let request_token = Token { token: self.state.clone(), secret: "secret".into() };
+        PendingAuthorization { user_id: ALICE, request_token, granted: None }
+    }
+
+    /// Lets one finish after another do its next step, until all have ended or been killed.
+    async fn run(&mut self, states: &dyn OAuthStates) {
+        loop {
+            let waiting = self.finishes.iter().enumerate();
+            let waiting = waiting.filter(|(_, finish)| !matches!(finish.at, At::End));
+            let waiting: Vec<_> = waiting.map(|(number, _)| number).collect();
+            if waiting.is_empty() {
+                return;
+            }
+            let number = waiting[self.random.random_range(0..waiting.len())];
+            if self.random.random_bool(0.05) {
+                // Killed: it does nothing any more, and holds what it holds.
+                self.finishes[number].at = At::End;
+            } else {
+                self.step(number, states).await;
+            }
+        }
+    }
+
+    async fn step(&mut self, number: usize, states: &dyn OAuthStates) {
+        let claim = self.finishes[number].claim.clone();
+        let at = std::mem::replace(&mut self.finishes[number].at, At::End);
+        self.finishes[number].at = match at {
+            At::Begin => self.claim(number, &claim, states).await,
+            At::Exchange(pending) => self.exchange(pending, &claim, states).await,
+            At::Identity => self.identify(&claim, states).await,
+            At::End => At::End,
+        };
+    }
+
+    async fn claim(&mut self, number: usize, claim: &ClaimId, states: &dyn OAuthStates) -> At {
+        match states.claim(&self.state, ALICE, claim).await.unwrap() {
+            Claimed::Yours(pending) => {
+                assert_eq!(self.holder, None, "{}: two have it", self.state);
+                assert!(!self.is_removed, "{}: it was used", self.state);
+                let is_granted = pending.granted.is_some();
+                assert_eq!(is_granted, self.granted > 0, "{}: what was granted", self.state);
+                self.holder = Some(number);
+                if is_granted { At::Identity } else { At::Exchange(pending) }
+            }
+            Claimed::Busy => {
+                assert!(self.holder.is_some(), "{}: nobody has it", self.state);
+                if self.random.random_bool(0.3) { At::Begin } else { At::End }
+            }
+            Claimed::Unknown => {
+                let is_over = self.is_removed || self.refused == REFUSALS_ALLOWED;
+                assert!(is_over, "{}: it is lost", self.state);
+                At::End
+            }
+            Claimed::NotYours => panic!("{}: it is Alice's", self.state),
+        }
+    }
+
+    /// Discogs grants, refuses, or fails.
+    async fn exchange(
+        &mut self,
+        mut pending: PendingAuthorization,
+        claim: &ClaimId,
+        states: &dyn OAuthStates,
+    ) -> At {
+        match self.random.random_range(0..4) {
+            0 => self.give_back(claim, Release::VerifierRefused, states).await,
+            1 => self.give_back(claim, Release::Failed, states).await,
+            _ => {
+                self.granted += 1;
+                assert_eq!(self.granted, 1, "{}: exchanged twice", self.state);
+                let token = Token { token: "token".to_owned(), secret: "secret".into() };
+                pending.granted = Some(DiscogsToken(token));
+                states.granted(claim, &pending).await.unwrap();
+                At::Identity
+            }
+        }
+    }
+
+    async fn identify(&mut self, claim: &ClaimId, states: &dyn OAuthStates) -> At {
+        if self.random.random_bool(0.3) {
+            return self.give_back(claim, Release::Failed, states).await;
+        }
+        states.remove(&self.state, claim).await.unwrap();
+        (self.holder, self.is_removed) = (None, true);
+        At::End
+    }
+
+    async fn give_back(&mut self, claim: &ClaimId, why: Release, states: &dyn OAuthStates) -> At {
+        states.release(&self.state, claim, why).await.unwrap();
+        self.holder = None;
+        self.refused += u32::from(why == Release::VerifierRefused);
+        if self.random.random_bool(0.5) { At::Begin } else { At::End }
+    }
+
+    /// Once the leases are over, whoever comes gets the state, or it is used up.
+    async fn assert_that_nothing_sticks(mut self, states: &dyn OAuthStates) {
+        self.holder = None;
+        let claim = ClaimId("one more".to_owned());
+        let at = self.claim(usize::MAX, &claim, states).await;
+        let is_over = self.is_removed || self.refused == REFUSALS_ALLOWED;
+        assert_eq!(matches!(at, At::End), is_over, "{}", self.state);
+    }
+}
+
+async fn registrations_in_any_order_make_one_user(opened: Opened) {
+    let random = Random::from_system().unwrap();
+    for number in 0..schedules() / 10 {
+        let email = format!("{number}@example.com");
+        let racing = (0..5).map(|_| {
+            let new = NewUser {
+                id: random.uuid(),
+                email: Email::parse(&email).unwrap(),
+                hashed_password: "salt:key".into(),
+            };
+            let storage = Arc::clone(&opened.storage);
+            tokio::spawn(async move { storage.create_user(&new).await })
+        });
+        let mut made = Vec::new();
+        for race in racing.collect::<Vec<_>>() {
+            match race.await.unwrap() {
+                Ok(user) => made.push(user.id),
+                Err(StorageError::EmailTaken) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let kept = opened.storage.user_by_email(&email).await.unwrap().unwrap();
+        assert_eq!(made, [kept.id], "{email}");
+    }
+}
