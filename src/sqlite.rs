@@ -112,9 +112,6 @@ impl Database {
     ///
     /// See [`SqliteError`].
     pub async fn ping(&self) -> Result<(), SqliteError> {
-        if let Some(damage) = self.damage.get() {
-            return Err(SqliteError::Damaged(damage.clone()));
-        }
         self.write(|transaction| transaction.pragma_update(None, "application_id", APPLICATION_ID))
             .await
     }
@@ -128,8 +125,7 @@ impl Database {
         &self,
         read: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, SqliteError> {
-        let threads = self.lock().clone().ok_or(SqliteError::NotOpen)?;
-        threads.reader.run(read).await
+        self.threads()?.reader.run(read).await
     }
 
     /// Runs one transaction on the writer's thread; it is on the disk when this returns.
@@ -141,7 +137,7 @@ impl Database {
         &self,
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, SqliteError> {
-        let threads = self.lock().clone().ok_or(SqliteError::NotOpen)?;
+        let threads = self.threads()?;
         let (identity, path) = (threads.identity, self.path.clone());
         let transact = move |connection: &mut Connection| {
             if let Err(gone) = identity.check(&path) {
@@ -163,6 +159,15 @@ impl Database {
             threads.reader.close().await;
             threads.writer.close().await;
         }
+    }
+
+    /// Once the file is known to be damaged it is left alone: what can't be found in it may be
+    /// there, and what is written to it may be lost.
+    fn threads(&self) -> Result<Arc<Threads>, SqliteError> {
+        if let Some(damage) = self.damage.get() {
+            return Err(SqliteError::Damaged(damage.clone()));
+        }
+        self.lock().clone().ok_or(SqliteError::NotOpen)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Threads>>> {

@@ -99,7 +99,8 @@ pub(super) fn lock(stores: &Stores) -> Result<Option<File>, LockError> {
     let unusable = |source| LockError::Unusable { path: path.clone(), source };
     private_files::make_folder(&embedded.data_dir).map_err(unusable)?;
     let file = private_files::options().create(true).truncate(false).open(&path);
-    let file = file.map_err(unusable)?;
+    // A disk that is read-only for now is no reason to end: health says it, and it may pass.
+    let file = file.or_else(|error| File::open(&path).map_err(|_| error)).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Err(LockError::Taken(embedded.database())),

@@ -31,30 +31,35 @@ impl RedisStates {
         Ok(Self { records, is_away: AtomicBool::new(false) })
     }
 
-    /// Says once when Redis goes away, and when it is back.
+    /// Says once when Redis goes away.
     fn note<T>(&self, step: Result<T, RecordsError>) -> Result<T, StateError> {
-        let was_away = self.is_away.swap(step.is_err(), Ordering::Relaxed);
-        match &step {
-            Err(error) if !was_away => {
-                let error = chain(error);
-                tracing::warn!(error, "⚠️ Redis can't be used: nobody can connect Discogs");
-            }
-            Ok(_) if was_away => tracing::info!("🔴 Redis can be used again"),
-            Ok(_) | Err(_) => {}
+        if let Err(error) = &step
+            && !self.is_away.swap(true, Ordering::Relaxed)
+        {
+            let error = chain(error);
+            tracing::warn!(error, "⚠️ Redis can't be used: nobody can connect Discogs");
         }
         Ok(step?)
+    }
+
+    /// Says once when it is back, which only a write tells: one that is full answers reads.
+    fn note_write(&self, written: Result<(), RecordsError>) -> Result<(), StateError> {
+        if written.is_ok() && self.is_away.swap(false, Ordering::Relaxed) {
+            tracing::info!("🔴 Redis can be used again");
+        }
+        self.note(written)
     }
 }
 
 #[async_trait]
 impl OAuthStates for RedisStates {
     async fn ping(&self) -> Result<(), StateError> {
-        self.note(self.records.ping().await)
+        self.note_write(self.records.ping().await)
     }
 
     async fn put(&self, pending: &PendingAuthorization) -> Result<(), StateError> {
         let state = &pending.request_token.token;
-        self.note(self.records.put(state, &record::encode(pending), STATE_LIFE).await)
+        self.note_write(self.records.put(state, &record::encode(pending), STATE_LIFE).await)
     }
 
     async fn step(&self, state: &str, step: Step) -> Result<Outcome, StateError> {
