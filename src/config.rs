@@ -22,7 +22,7 @@ use environment::Reader;
 pub use environment::Environment;
 pub use limits::{Budget, Budgets, RateLimits};
 pub use problem::{ConfigError, Problem};
-pub use stores::{EmbeddedStores, PostgresConfig, RedisConfig, Stores};
+pub use stores::{EmbeddedStores, PostgresConfig, RedisConfig, StatementNames, Stores};
 pub use variables::{VARIABLES, Variable};
 
 const MINUTE: u64 = 60;

@@ -53,6 +53,17 @@ pub struct PostgresConfig {
     pub password: SecretString,
     /// `POSTGRES_DATABASE`
     pub database: String,
+    /// `POSTGRES_STATEMENTS`
+    pub statements: StatementNames,
+}
+
+/// Whether statements are prepared by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatementNames {
+    /// Once for each connection.
+    Named,
+    /// Anew each time, for poolers that give each transaction another connection.
+    Unnamed,
 }
 
 /// How to reach Redis.
@@ -124,6 +135,7 @@ fn read_postgres(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<Postgres
     let username = reader.secret_text("POSTGRES_USERNAME");
     let password = reader.secret("POSTGRES_PASSWORD");
     let database = reader.text("POSTGRES_DATABASE");
+    let statements = reader.parsed("POSTGRES_STATEMENTS", "unnamed", parse_statements);
     let why = format!("belongs to PostgreSQL, which {asked_for_by} asks for");
     for (name, is_missing, example) in [
         ("POSTGRES_ADDRESS", address.is_none(), POSTGRES_ADDRESS_EXAMPLE),
@@ -137,7 +149,9 @@ fn read_postgres(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<Postgres
     }
     let (host, port) = address?;
     let database = database?.to_owned();
-    Some(PostgresConfig { host, port, username: username?, password: password?, database })
+    let (username, password) = (username?, password?);
+    let statements = statements.unwrap_or(StatementNames::Named);
+    Some(PostgresConfig { host, port, username, password, database, statements })
 }
 
 fn read_redis(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisConfig> {
@@ -150,6 +164,14 @@ fn read_redis(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisConfig
         return None;
     };
     Some(RedisConfig { url, namespace: String::new() })
+}
+
+fn parse_statements(value: &str) -> Result<StatementNames, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "named" => Ok(StatementNames::Named),
+        "unnamed" => Ok(StatementNames::Unnamed),
+        _ => Err("is neither named nor unnamed".to_owned()),
+    }
 }
 
 /// Reads `host:port`, `host`, `[IPv6]:port` or `[IPv6]`.

@@ -37,6 +37,7 @@ pub const VARIABLES: &[Variable] = &[
     or_file("POSTGRES_USERNAME"),
     or_file("POSTGRES_PASSWORD"),
     without_default("POSTGRES_DATABASE"),
+    without_default("POSTGRES_STATEMENTS"),
     or_file("REDIS_URL"),
     or_file("JWT_SECRET_KEY"),
     plain("JWT_EXPIRE_MINUTES", "1440"),

@@ -123,6 +123,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("POSTGRES_ADDRESS", "db:abc"),
         ("POSTGRES_USERNAME_FILE", "/nowhere/username"),
         ("POSTGRES_PASSWORD", "s3cret"),
+        ("POSTGRES_STATEMENTS", "renamed"),
         ("REDIS_URL", "http://cache"),
         ("JWT_EXPIRE_MINUTES", "0"),
         ("DISCOGS_USER_AGENT", "Plattenkiste ♫"),
@@ -146,6 +147,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         "POSTGRES_ADDRESS",
         "POSTGRES_USERNAME_FILE",
         "POSTGRES_DATABASE",
+        "POSTGRES_STATEMENTS",
         "REDIS_URL",
         "JWT_SECRET_KEY",
         "JWT_EXPIRE_MINUTES",
@@ -167,8 +169,8 @@ fn everything_that_is_wrong_is_told_at_once() {
     ];
     assert_eq!(names_of_problems(&wrong), expected);
     let told = load(&wrong).unwrap_err().to_string();
-    assert!(told.starts_with("21 problems with the configuration:\n  - POSTGRES_ADDRESS `db:abc`"));
-    assert_eq!(told.matches("(for example: ").count(), 21, "{told}");
+    assert!(told.starts_with("22 problems with the configuration:\n  - POSTGRES_ADDRESS `db:abc`"));
+    assert_eq!(told.matches("(for example: ").count(), 22, "{told}");
 }
 
 #[test]

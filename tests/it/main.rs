@@ -23,6 +23,7 @@ mod harness;
 mod input;
 mod limits;
 mod outages;
+mod pooler;
 mod readme;
 mod schedules;
 mod state_contract;

@@ -248,7 +248,8 @@ impl Shared {
         while !self.lock().is_closed {
             clock::pause(pause).await;
             let begun = Instant::now();
-            let ended = self.hold_connection(place).await;
+            // Boxed, since preparing so many statements at once takes much room.
+            let ended = Box::pin(self.hold_connection(place)).await;
             pause = if begun.elapsed() < GOOD {
                 let longest = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
                 self.random.between(longest / 2, longest)

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 
 use super::error::PostgresError;
 use super::session;
@@ -13,6 +14,10 @@ use crate::storage::StorageError;
 
 /// Nobody else takes this one: it spells `discogs` in ASCII.
 const LOCK: i64 = 0x64_6973_636f_6773;
+
+/// Nothing here is prepared by name: behind a pooler of transactions the name would stay with a
+/// connection that somebody else gets next.
+const APPLIED: &str = "select number from api_migrations";
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -50,7 +55,7 @@ async fn apply(client: &mut Client) -> Result<Vec<Migration>, PostgresError> {
     transaction
         .batch_execute("set local statement_timeout = 0; set local lock_timeout = '5s'")
         .await?;
-    transaction.execute("select pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    transaction.query_typed("select pg_advisory_xact_lock($1)", &[(&LOCK, Type::INT8)]).await?;
     transaction
         .batch_execute(
             "create table if not exists api_migrations (
@@ -60,13 +65,13 @@ async fn apply(client: &mut Client) -> Result<Vec<Migration>, PostgresError> {
             )",
         )
         .await?;
-    let missing = pending_in(&transaction.query("select number from api_migrations", &[]).await?)?;
+    let missing = pending_in(&transaction.query_typed(APPLIED, &[]).await?)?;
     for migration in &missing {
         transaction.batch_execute(migration.sql).await?;
         transaction
-            .execute(
+            .query_typed(
                 "insert into api_migrations (number, name) values ($1, $2)",
-                &[&migration.number, &migration.name],
+                &[(&migration.number, Type::INT4), (&migration.name, Type::TEXT)],
             )
             .await?;
     }
@@ -76,11 +81,12 @@ async fn apply(client: &mut Client) -> Result<Vec<Migration>, PostgresError> {
 
 /// The migrations that the database lacks; a newer version's are none of our business.
 async fn pending(client: &Client) -> Result<Vec<Migration>, PostgresError> {
-    let table = client.query_one("select to_regclass('api_migrations') is not null", &[]).await?;
-    if !table.try_get::<_, bool>(0)? {
+    let table =
+        client.query_typed("select 1 where to_regclass('api_migrations') is not null", &[]).await?;
+    if table.is_empty() {
         return Ok(POSTGRES.to_vec());
     }
-    pending_in(&client.query("select number from api_migrations", &[]).await?)
+    pending_in(&client.query_typed(APPLIED, &[]).await?)
 }
 
 fn pending_in(rows: &[tokio_postgres::Row]) -> Result<Vec<Migration>, PostgresError> {

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Notify;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row, Socket, Statement, tls::NoTlsStream};
+use tokio_postgres::{Client, Config, NoTls, Row, Socket, tls::NoTlsStream};
 
 use super::error::PostgresError;
-use super::statements::Statements;
-use crate::config::PostgresConfig;
+use super::statements::{Prepared, Statements};
+use crate::config::{PostgresConfig, StatementNames};
 
 /// How long making a connection may take, its statements included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -37,8 +37,24 @@ pub(super) type Parameter = Box<dyn ToSql + Send + Sync>;
 
 /// A statement with its parameters, ready to be sent, and sent again.
 pub(super) struct Call {
-    pub(super) statement: fn(&Statements) -> &Statement,
+    pub(super) statement: fn(&Statements) -> &Prepared,
     pub(super) parameters: Vec<Parameter>,
+}
+
+impl Call {
+    async fn query(
+        &self,
+        client: &Client,
+        Prepared { sql, statement }: &Prepared,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let parameters = self.parameters.iter();
+        let parameters = parameters.map(|parameter| &**parameter as &(dyn ToSql + Sync));
+        if let Some(statement) = statement {
+            return client.query(statement, &parameters.collect::<Vec<_>>()).await;
+        }
+        let typed = parameters.zip(sql.types.iter().cloned()).collect::<Vec<_>>();
+        client.query_typed(sql.text, &typed).await
+    }
 }
 
 /// A connection that is up.
@@ -81,9 +97,12 @@ pub(super) async fn connect(config: &PostgresConfig) -> Result<(Client, Driver),
             .password(config.password.expose_secret())
             .dbname(&config.database)
             .application_name("discogsography-api")
-            .options(STATEMENT_TIMEOUT)
             .keepalives_idle(Duration::from_secs(30))
             .connect_timeout(CONNECT_TIMEOUT);
+        if config.statements == StatementNames::Named {
+            // A pooler of transactions knows no settings of a connection.
+            settings.options(STATEMENT_TIMEOUT);
+        }
         Ok(settings.connect(NoTls).await?)
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
@@ -103,8 +122,9 @@ impl Session {
 
     async fn open_and_prepare(config: &PostgresConfig) -> Result<(Self, Driver), PostgresError> {
         let (client, mut driver) = connect(config).await?;
+        let is_named = config.statements == StatementNames::Named;
         let statements = tokio::select! {
-            statements = Statements::prepare(&client) => statements?,
+            statements = Statements::prepare(is_named.then_some(&client)) => statements?,
             ended = &mut driver => {
                 return Err(ended.err().map_or(PostgresError::Closed, PostgresError::from));
             }
@@ -196,10 +216,8 @@ impl Ticket {
         limit: Duration,
     ) -> Result<Vec<Row>, PostgresError> {
         let session = &self.session;
-        let statement = (call.statement)(&session.statements);
-        let parameters: Vec<&(dyn ToSql + Sync)> =
-            call.parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect();
-        let answer = session.client.query(statement, &parameters);
+        let prepared = (call.statement)(&session.statements);
+        let answer = call.query(&session.client, prepared);
         let Ok(answer) = tokio::time::timeout(limit, answer).await else {
             let cancel = session.client.cancel_token();
             tokio::spawn(tokio::time::timeout(CONNECT_TIMEOUT, async move {

@@ -1,43 +1,77 @@
 //! Every statement, in the order of the SQLite side, prepared once on each connection.
 
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Statement};
 
+/// A statement with the types of its parameters.
+pub(super) struct Sql {
+    pub(super) types: &'static [Type],
+    pub(super) text: &'static str,
+}
+
+/// A statement on a connection.
+pub(super) struct Prepared {
+    pub(super) sql: &'static Sql,
+    /// `None` where the connection goes without named statements.
+    pub(super) statement: Option<Statement>,
+}
+
 /// The same insert may come twice when a connection dies under it: the id recognises it.
-const CREATE_USER: &str = "
+static CREATE_USER: Sql = Sql {
+    types: &[Type::UUID, Type::TEXT, Type::TEXT],
+    text: "
     insert into users (id, email, hashed_password)
     values ($1, $2, $3)
     on conflict (id) do update
     set email = excluded.email
-    returning id, email, hashed_password, is_active, is_admin, created_at";
+    returning id, email, hashed_password, is_active, is_admin, created_at",
+};
 
-const USER_BY_ID: &str = "
+static USER_BY_ID: Sql = Sql {
+    types: &[Type::UUID],
+    text: "
     select id, email, hashed_password, is_active, is_admin, created_at
     from users
-    where id = $1";
+    where id = $1",
+};
 
-const USER_BY_EMAIL: &str = "
+static USER_BY_EMAIL: Sql = Sql {
+    types: &[Type::TEXT],
+    text: "
     select id, email, hashed_password, is_active, is_admin, created_at
     from users
-    where email = $1";
+    where email = $1",
+};
 
-const PUT_ADMIN: &str = "
+static PUT_ADMIN: Sql = Sql {
+    types: &[Type::BOOL, Type::TEXT],
+    text: "
     update users
     set is_admin = $1, updated_at = now()
     where email = $2
-    returning id";
+    returning id",
+};
 
-const ADMINS: &str = "
+static ADMINS: Sql = Sql {
+    types: &[],
+    text: "
     select email
     from users
     where is_admin
-    order by email collate \"C\"";
+    order by email collate \"C\"",
+};
 
-const CONNECTION: &str = "
+static CONNECTION: Sql = Sql {
+    types: &[Type::UUID, Type::TEXT],
+    text: "
     select provider_username, provider_user_id, updated_at
     from oauth_tokens
-    where user_id = $1 and provider = $2";
+    where user_id = $1 and provider = $2",
+};
 
-const PUT_CONNECTION: &str = "
+static PUT_CONNECTION: Sql = Sql {
+    types: &[Type::UUID, Type::UUID, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT],
+    text: "
     insert into oauth_tokens (
         id, user_id, provider, access_token, access_secret,
         provider_username, provider_user_id
@@ -48,36 +82,54 @@ const PUT_CONNECTION: &str = "
         access_secret = excluded.access_secret,
         provider_username = excluded.provider_username,
         provider_user_id = excluded.provider_user_id,
-        updated_at = excluded.updated_at";
+        updated_at = excluded.updated_at",
+};
 
-const DELETE_CONNECTION: &str = "
+static DELETE_CONNECTION: Sql = Sql {
+    types: &[Type::UUID, Type::TEXT],
+    text: "
     delete from oauth_tokens
-    where user_id = $1 and provider = $2";
+    where user_id = $1 and provider = $2",
+};
 
-const CONFIG: &str = "
+static CONFIG: Sql = Sql {
+    types: &[],
+    text: "
     select key, value, updated_at
     from app_config
     where value <> ''
-    order by key";
+    order by key",
+};
 
-const PUT_CONFIG: &str = "
+static PUT_CONFIG: Sql = Sql {
+    types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+    text: "
     insert into app_config (key, value)
     select * from unnest($1::text[], $2::text[])
     on conflict (key) do update
     set value = excluded.value, updated_at = excluded.updated_at
-    returning updated_at";
+    returning updated_at",
+};
 
-const DELETE_CONFIG: &str = "
+static DELETE_CONFIG: Sql = Sql {
+    types: &[Type::TEXT_ARRAY],
+    text: "
     delete from app_config
-    where key = any($1)";
+    where key = any($1)",
+};
 
-const KNOWN_ADDRESS: &str = "
+static KNOWN_ADDRESS: Sql = Sql {
+    types: &[Type::BYTEA, Type::BYTEA],
+    text: "
     select seen_at
     from known_addresses
-    where account = $1 and address = $2";
+    where account = $1 and address = $2",
+};
 
 /// A few old ones each time, so that they are all gone in the end.
-const PUT_KNOWN_ADDRESS: &str = "
+static PUT_KNOWN_ADDRESS: Sql = Sql {
+    types: &[Type::BYTEA, Type::BYTEA, Type::FLOAT8],
+    text: "
     with forgotten as (
         delete from known_addresses
         where ctid in (
@@ -90,57 +142,56 @@ const PUT_KNOWN_ADDRESS: &str = "
     insert into known_addresses (account, address)
     values ($1, $2)
     on conflict (account, address) do update
-    set seen_at = excluded.seen_at";
+    set seen_at = excluded.seen_at",
+};
+
+static PING: Sql = Sql { types: &[], text: "select 1" };
 
 /// The statements of one connection.
 pub(super) struct Statements {
-    pub(super) create_user: Statement,
-    pub(super) user_by_id: Statement,
-    pub(super) user_by_email: Statement,
-    pub(super) put_admin: Statement,
-    pub(super) admins: Statement,
-    pub(super) connection: Statement,
-    pub(super) put_connection: Statement,
-    pub(super) delete_connection: Statement,
-    pub(super) config: Statement,
-    pub(super) put_config: Statement,
-    pub(super) delete_config: Statement,
-    pub(super) known_address: Statement,
-    pub(super) put_known_address: Statement,
-    pub(super) ping: Statement,
+    pub(super) create_user: Prepared,
+    pub(super) user_by_id: Prepared,
+    pub(super) user_by_email: Prepared,
+    pub(super) put_admin: Prepared,
+    pub(super) admins: Prepared,
+    pub(super) connection: Prepared,
+    pub(super) put_connection: Prepared,
+    pub(super) delete_connection: Prepared,
+    pub(super) config: Prepared,
+    pub(super) put_config: Prepared,
+    pub(super) delete_config: Prepared,
+    pub(super) known_address: Prepared,
+    pub(super) put_known_address: Prepared,
+    pub(super) ping: Prepared,
 }
 
 impl Statements {
-    /// Prepares them all: one round trip each, all under way at once.
-    pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
+    /// Prepares them all: one round trip each, all under way at once. With no client they are
+    /// parsed anew each time.
+    pub(super) async fn prepare(client: Option<&Client>) -> Result<Self, Error> {
+        let prepare = |sql| prepare(client, sql);
         let (users, connections, config, addresses, ping) = tokio::try_join!(
             async {
                 tokio::try_join!(
-                    client.prepare(CREATE_USER),
-                    client.prepare(USER_BY_ID),
-                    client.prepare(USER_BY_EMAIL),
-                    client.prepare(PUT_ADMIN),
-                    client.prepare(ADMINS),
+                    prepare(&CREATE_USER),
+                    prepare(&USER_BY_ID),
+                    prepare(&USER_BY_EMAIL),
+                    prepare(&PUT_ADMIN),
+                    prepare(&ADMINS),
                 )
             },
             async {
                 tokio::try_join!(
-                    client.prepare(CONNECTION),
-                    client.prepare(PUT_CONNECTION),
-                    client.prepare(DELETE_CONNECTION),
+                    prepare(&CONNECTION),
+                    prepare(&PUT_CONNECTION),
+                    prepare(&DELETE_CONNECTION),
                 )
             },
             async {
-                tokio::try_join!(
-                    client.prepare(CONFIG),
-                    client.prepare(PUT_CONFIG),
-                    client.prepare(DELETE_CONFIG),
-                )
+                tokio::try_join!(prepare(&CONFIG), prepare(&PUT_CONFIG), prepare(&DELETE_CONFIG),)
             },
-            async {
-                tokio::try_join!(client.prepare(KNOWN_ADDRESS), client.prepare(PUT_KNOWN_ADDRESS))
-            },
-            client.prepare("select 1"),
+            async { tokio::try_join!(prepare(&KNOWN_ADDRESS), prepare(&PUT_KNOWN_ADDRESS)) },
+            prepare(&PING),
         )?;
         let (create_user, user_by_id, user_by_email, put_admin, admins) = users;
         let (connection, put_connection, delete_connection) = connections;
@@ -163,4 +214,12 @@ impl Statements {
             ping,
         })
     }
+}
+
+async fn prepare(client: Option<&Client>, sql: &'static Sql) -> Result<Prepared, Error> {
+    let statement = match client {
+        Some(client) => Some(client.prepare(sql.text).await?),
+        None => None,
+    };
+    Ok(Prepared { sql, statement })
 }

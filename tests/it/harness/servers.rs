@@ -94,6 +94,63 @@ impl RedisOperator {
     }
 }
 
+/// A pooler before the servers' PostgreSQL that gives each transaction another connection.
+pub(crate) struct PgBouncer {
+    process: std::process::Child,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl PgBouncer {
+    /// Starts one with a handful of connections for everybody.
+    pub(crate) async fn start() -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let servers = test_servers();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (host, upstream) = servers.postgres_address.split_once(':').unwrap();
+        let users = folder.path().join("users");
+        let (name, password) = (&servers.postgres_username, &servers.postgres_password);
+        std::fs::write(&users, format!("\"{name}\" \"{password}\"\n")).unwrap();
+        let settings = format!(
+            "[databases]\n* = host={host} port={upstream}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\n\
+             auth_file = {}\npool_mode = transaction\ndefault_pool_size = 3\n",
+            users.display()
+        );
+        std::fs::write(folder.path().join("settings"), settings).unwrap();
+        let mut command = std::process::Command::new("pgbouncer");
+        if rustix::process::geteuid().is_root() {
+            // It refuses to run as root.
+            command.args(["-u", "nobody"]);
+        }
+        let process = command
+            .args(["-q", folder.path().join("settings").to_str().unwrap()])
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let pooler = Self { process, folder, port };
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        pooler
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        // It may have ended by itself; its folder goes after it.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = self.folder.path();
+    }
+}
+
 impl Drop for PrivateRedis {
     fn drop(&mut self) {
         // It may have ended by itself.
