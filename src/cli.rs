@@ -29,6 +29,8 @@ use crate::telemetry;
 /// A log that is read is written in less; one that is not must not keep the process.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 
+const PROGRAM: &str = "discogsography-api";
+
 /// The binary under this name is the command `discogs-setup`, as in the Python service's image.
 const DISCOGS_SETUP: &str = "discogs-setup";
 
@@ -38,7 +40,7 @@ const DISCOGS_SETUP: &str = "discogs-setup";
 /// docs/configuration.md.
 #[derive(Parser)]
 #[command(
-    name = "discogsography-api",
+    name = PROGRAM,
     version,
     arg_required_else_help = false,
     after_help = "Example:\n  DATA_DIR=/var/lib/discogsography discogsography-api"
@@ -91,7 +93,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
     let mut arguments: Vec<_> = arguments.into_iter().collect();
     let name = arguments.first().and_then(|path| Path::new(path).file_stem());
     if name == Some(OsStr::new(DISCOGS_SETUP)) {
-        arguments.insert(1, DISCOGS_SETUP.into());
+        // The name goes, so that help shows the command once.
+        arguments.splice(..1, [PROGRAM.into(), DISCOGS_SETUP.into()]);
     }
     Cli::parse_from(arguments)
 }

@@ -77,6 +77,7 @@ pub(super) struct UserAnswer {
 #[schema(as = AccessToken)]
 pub(super) struct AccessTokenAnswer {
     /// To be sent as `Authorization: Bearer <access_token>`.
+    #[schema(example = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0ZjU5….…")]
     access_token: String,
     /// Always `bearer`.
     #[schema(example = "bearer")]

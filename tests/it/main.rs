@@ -25,6 +25,7 @@ mod limits;
 mod outages;
 mod pooler;
 mod readme;
+mod replicas;
 mod schedules;
 mod state_contract;
 mod storage_contract;
