@@ -13,6 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// So soon everything works again.
 const RECOVERY: Duration = Duration::from_secs(2);
 
+/// So many connections a service has: for reads, for writes, and for health.
+const USUAL: i64 = 5;
+
 const NO_DATABASE: &str = "The service can't reach its database. Please try again in a moment.";
 const NO_STATE_STORE: &str =
     "Connecting to Discogs is not possible right now. Please try again in a moment.";
@@ -152,6 +155,14 @@ async fn a_locked_table_holds_up_only_those_who_need_it() {
     assert!(blocked_for > RECOVERY, "the lock was not met: {blocked_for:?}");
     lock.rollback().await.unwrap();
     assert_eq!(alice.status().await.status, 200);
+    // What was opened beside the stuck connections is closed again.
+    let connections = "select count(*) from pg_stat_activity
+                       where datname = current_database() and application_name = 'discogsography-api'";
+    let as_before = async {
+        while operator.query_one(connections, &[]).await.unwrap().get::<_, i64>(0) != USUAL {}
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), as_before).await;
+    assert!(waited.is_ok(), "as many connections as before");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

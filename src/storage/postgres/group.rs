@@ -2,7 +2,8 @@
 //!
 //! Each place in the group has a task that keeps a connection up: after one that was good is lost,
 //! the first try comes at once, the next ones after longer and longer pauses. Where every
-//! connection is stuck behind slow statements another is opened, up to a limit.
+//! connection is stuck behind slow statements another is opened, up to a limit, and closed once it
+//! has had nothing to do for a while.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,6 +31,12 @@ const GOOD: Duration = Duration::from_secs(1);
 /// A statement with less time than this is not sent: no answer in time would be no fault of the
 /// connection, which is closed then with everybody else's statements on it.
 const FAIR_TIME: Duration = Duration::from_millis(500);
+
+/// A connection beyond the usual number is closed after so long with nothing to do.
+const SPARE_TIME: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether that is so.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// How often a request that waits looks again whether a stuck connection has come free.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -259,7 +266,20 @@ impl Shared {
             if let Err(error) = ended {
                 tracing::debug!(%error, purpose = self.purpose, "💾 A database connection was lost");
             }
+            if self.gives_up(place) {
+                return;
+            }
         }
+    }
+
+    /// Whether a place beyond the usual number goes; the last one goes first.
+    fn gives_up(&self, place: usize) -> bool {
+        let mut places = self.lock();
+        let goes = place >= self.limits.connections && place + 1 == places.sessions.len();
+        if goes {
+            places.sessions.pop();
+        }
+        goes
     }
 
     /// Opens a connection, offers it in its place, and takes it back when it has ended.
@@ -269,9 +289,35 @@ impl Shared {
         let (session, driver) = opened?;
         let session = Arc::new(session);
         self.put(place, Some(Arc::clone(&session)));
-        let ended = session.drive(driver).await;
+        let ended = tokio::select! {
+            ended = session.drive(driver) => ended,
+            () = self.until_spare(place, &session) => Ok(()),
+        };
         self.put(place, None);
         ended
+    }
+
+    /// Waits until a connection beyond the usual number has had nothing to do for a while, and
+    /// takes it out of its place; for ever, if it is one of the usual ones.
+    async fn until_spare(&self, place: usize, session: &Session) {
+        if place < self.limits.connections {
+            std::future::pending::<()>().await;
+        }
+        let mut idle_since = Instant::now();
+        loop {
+            clock::pause(BETWEEN_LOOKS).await;
+            // Whoever picks a connection holds this, too.
+            let mut places = self.lock();
+            if !session.is_idle() {
+                idle_since = Instant::now();
+            } else if idle_since.elapsed() >= SPARE_TIME {
+                if let Some(slot) = places.sessions.get_mut(place) {
+                    *slot = None;
+                }
+                session.end();
+                return;
+            }
+        }
     }
 
     fn put(&self, place: usize, session: Option<Arc<Session>>) {

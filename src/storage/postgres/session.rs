@@ -168,6 +168,10 @@ impl Session {
         }
     }
 
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     pub(super) fn is_ended(&self) -> bool {
         self.is_ended.load(Ordering::Acquire) || self.client.is_closed()
     }
