@@ -39,8 +39,8 @@ class Api:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
         self.request_id = uuid.uuid4().hex
 
-    def ask(self, method, path, body=None, token=None):
-        headers = {"X-Request-Id": self.request_id}
+    def ask(self, method, path, body=None, token=None, headers=None):
+        headers = {"X-Request-Id": self.request_id, **(headers or {})}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         text = None

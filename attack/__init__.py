@@ -1,0 +1,1 @@
+"""Attacks on a running service, as somebody on the network would make them."""

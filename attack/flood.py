@@ -1,0 +1,120 @@
+"""Many clients that sign in at once: those who are let in get in, others are told to come again.
+
+Each client of a crowd asks again as soon as it is answered; one that is refused waits as long as
+`Retry-After` says. The clients give way to the service (nice), since they share its processors.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import time
+from collections import Counter
+
+from chaos.api import PASSWORD
+
+from .honest import honest_clients, milliseconds
+from .target import MOST_MEGABYTES, Target
+from .wire import head
+
+CLIENTS = 8, 32, 256
+TEN_TIMES = 2560
+WARM_SECONDS, SECONDS = 6, 12
+ROUNDS = 2
+LEAST_SHARE = 0.9
+
+
+def flood(report):
+    with Target() as target:
+        best = Counter()
+        for _ in range(ROUNDS):
+            for clients in *CLIENTS, TEN_TIMES:
+                best[clients] = max(best[clients], measured(report, target, clients))
+        report.section("What a flood leaves")
+        peak = max(best[clients] for clients in CLIENTS)
+        share = best[TEN_TIMES] / peak
+        report.figure("sign-ins a second at their peak", f"{peak:.0f}")
+        report.figure(f"with {TEN_TIMES} clients", f"{best[TEN_TIMES]:.0f}, {share:.0%} of it")
+        report.check(share >= LEAST_SHARE, f"ten times the load leaves {share:.0%} of the peak")
+        target.end_well(report)
+
+
+def measured(report, target, clients):
+    """Sign-ins a second."""
+    report.section(f"{clients} clients sign in")
+    target.forget_peak()
+    pipe, theirs = multiprocessing.Pipe()
+    process = multiprocessing.Process(
+        target=run_clients, args=(theirs, clients, target.port, target.email), daemon=True)
+    process.start()
+    with honest_clients(report, target):
+        statuses, unsaid, seconds, failures = pipe.recv()
+    process.join()
+    per_second = statuses[200] / SECONDS
+    report.figure("sign-ins a second", f"{per_second:.0f}")
+    report.figure("answers", dict(statuses))
+    report.figure("a good sign-in: p50 p99 max", milliseconds(seconds))
+    report.check(not unsaid, f"{unsaid} answers 503 said no Retry-After")
+    report.check(set(statuses) <= {200, 503}, f"answers were {dict(statuses)}")
+    report.check(not failures, f"{len(failures)} clients failed, as {failures[:1]}")
+    if clients == TEN_TIMES:
+        report.check(statuses[503], "nobody was refused")
+    memory = target.peak_megabytes()
+    report.figure("memory at its peak", f"{memory:.1f} MB")
+    report.check(memory < MOST_MEGABYTES, f"{memory:.0f} MB of memory")
+    return per_second
+
+
+def run_clients(pipe, clients, port, email):
+    os.nice(10)
+    pipe.send(asyncio.run(sign_in_all(clients, port, email)))
+
+
+async def sign_in_all(clients, port, email):
+    found = Found(time.monotonic() + WARM_SECONDS)
+    body = json.dumps({"email": email, "password": PASSWORD}).encode()
+    fields = "Content-Type: application/json", f"Content-Length: {len(body)}"
+    request = head("POST", "/api/auth/login", *fields) + body
+    tasks = [asyncio.create_task(sign_in(found, port, request)) for _ in range(clients)]
+    await asyncio.wait(tasks, timeout=WARM_SECONDS + SECONDS)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return found.statuses, found.unsaid, found.seconds, found.failures
+
+
+class Found:
+    """What came after the warm-up."""
+
+    def __init__(self, begin):
+        self.begin, self.statuses, self.unsaid = begin, Counter(), 0
+        self.seconds, self.failures = [], []
+
+    def add(self, status, wait, seconds):
+        self.unsaid += status == 503 and wait is None
+        if time.monotonic() >= self.begin:
+            self.statuses[status] += 1
+            if status == 200:
+                self.seconds.append(seconds)
+
+
+async def sign_in(found, port, request):
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while True:
+            begun = time.monotonic()
+            writer.write(request)
+            status, wait = await answer(reader)
+            found.add(status, wait, time.monotonic() - begun)
+            if status != 200:
+                await asyncio.sleep(wait or 1)
+    except (OSError, EOFError) as error:
+        found.failures.append(repr(error))
+
+
+async def answer(reader):
+    lines = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
+    fields = dict(line.split(b": ", 1) for line in lines[1:] if line)
+    await reader.readexactly(int(fields[b"content-length"]))
+    wait = fields.get(b"retry-after")
+    return int(lines[0].split()[1]), int(wait) if wait else None
