@@ -17,6 +17,7 @@ ATTACKS = {
     "returning": connections.returning_bodies,
     "deaf": connections.deaf_clients,
     "large-heads": connections.large_heads,
+    "large-bodies": connections.large_bodies,
     "pipelining": connections.pipelining,
     "smuggling": smuggling.smuggling,
     "flood": flood.flood,
