@@ -9,6 +9,7 @@ from chaos.__main__ import interrupted
 from chaos.report import Report
 
 from . import connections, flood, guessing, smuggling
+from .wire import Ambiguous
 
 ATTACKS = {
     "silent": connections.silent_peers,
@@ -43,7 +44,10 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, most))
     report = Report()
     for name in names:
-        ATTACKS[name](report)
+        try:
+            ATTACKS[name](report)
+        except Ambiguous as ambiguous:
+            report.breach(str(ambiguous))
     return report.end()
 
 

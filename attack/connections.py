@@ -29,11 +29,12 @@ def crowds(report, heading, seconds, *wanted, most_clients=None):
     with Target() as target, ExitStack() as stack:
         target.forget_peak()
         stack.enter_context(honest_clients(report, target))
+        queues = [0.0]
         ports = {"api": target.port, "health": target.health_port}
         there = [stack.enter_context(Crowd(ports[name], *rest)) for name, *rest in wanted]
         report.figure("connections the service has", target.clients())
         try:
-            took = finish(target, there, seconds, most_clients)
+            took = finish(target, there, seconds, most_clients, queues)
             report.figure("they were there for", f"{took:.1f} s")
         except Away as away:
             report.breach(str(away))
@@ -43,17 +44,22 @@ def crowds(report, heading, seconds, *wanted, most_clients=None):
                 report.figure(f"{name}: the longest was held", f"{max(crowd.lives):.1f} s")
         stack.close()
         peak = target.peak_megabytes()
-        report.figure("memory at its peak", f"{peak:.1f} MB")
-        report.check(peak < MOST_MEGABYTES, f"{peak:.0f} MB of memory")
+        queued = max(queues)
+        report.figure("memory at its peak, and send queues", f"{peak:.1f} MB, {queued:.1f} MB")
+        what = f"{peak:.0f} MB of memory, and {queued:.0f} MB in send queues"
+        report.check(peak + queued < MOST_MEGABYTES, what)
         target.end_well(report)
         return there
 
 
-def finish(target, there, seconds, most_clients):
-    """Gives for how many seconds they were there."""
+def finish(target, there, seconds, most_clients, queues):
+    """Gives for how many seconds they were there, and notes what waited to be taken by them."""
     if most_clients is not None:
-        what = "the service gives up its deaf clients"
-        return eventually(lambda: target.clients() <= most_clients, seconds, what, every=0.5)
+        def given_up():
+            queues.append(target.queued_megabytes())
+            return target.clients() <= most_clients
+
+        return eventually(given_up, seconds, "the service gives up its deaf clients", every=0.5)
     if any(crowd.comes_again for crowd in there):
         passes(seconds)
         return seconds

@@ -45,6 +45,7 @@ def forms(is_api):
         *lengths(outer),
         *heads(method, path, outer),
         *targets(),
+        *unread(),
     ]
 
 
@@ -165,4 +166,22 @@ def targets():
         made.append(Form(f"{method} {target}", raw, EITHER))
     made.append(Form("GET live", head("GET", "live", request_id="outer"), EITHER))
     made.append(Form("a target with a NUL", head("GET", "/\x00", request_id="outer"), NOT_TAKEN))
+    return made
+
+
+def unread():
+    """Bodies that nobody reads: the route is unknown, or its caller."""
+    made = []
+    large = f"Content-Length: {2 * 1024 * 1024}"
+    for method, path in ("POST", "/api/nowhere"), ("POST", "/api/oauth/verify/discogs"):
+        for name, fields, body, allowed in (
+            ("by its length", [length(HIDDEN)], HIDDEN, CLEAR),
+            ("in chunks", [CHUNKED], CHUNK + END, CLEAR),
+            ("that was to wait", ["Expect: 100-continue", length(HIDDEN)], HIDDEN, EITHER),
+            ("that was to wait, in chunks", ["Expect: 100-continue", CHUNKED], CHUNK + END, EITHER),
+            ("of 2 MB, cut off", [large], HIDDEN * 10, NOT_TAKEN),
+            ("with another expectation", ["Expect: wonders", length(HIDDEN)], HIDDEN, EITHER),
+        ):
+            raw = head(method, path, *fields, request_id="outer") + body
+            made.append(Form(f"{path}, a body {name}", raw, allowed))
     return made

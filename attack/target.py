@@ -40,6 +40,14 @@ class Target(Service):
         ports = {self.port, self.health_port}
         return descriptors(self.process.pid, ports, {})[CLIENTS]
 
+    def queued_megabytes(self):
+        """What its clients have not taken: the system's memory, which a container's limit counts."""
+        with open("/proc/net/tcp") as table:
+            rows = [line.split() for line in table.readlines()[1:]]
+        ports = {f"{port:04X}" for port in (self.port, self.health_port)}
+        mine = [row[4] for row in rows if row[1].split(":")[1] in ports]
+        return sum(int(queues.split(":")[0], 16) for queues in mine) / 1024**2
+
     def end_well(self, report):
         """After an attack it stops as it always does, and has met no mistake of its own."""
         report.check(self.is_running(), "the service has ended")
