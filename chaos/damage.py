@@ -132,6 +132,8 @@ def start_on_damage(report, case):
         report.figure("whole without a new start after", f"{case.service.await_status('healthy', 4):.1f} s")
     except Away:
         case.stop()
+        # What had it open has written to it when it was closed.
+        case.restore()
         case.service.start_and_wait()
         report.figure("whole after", "a new start")
     answer = Api(case.service.port).me(token_of(case.user_id))

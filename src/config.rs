@@ -205,9 +205,7 @@ impl Config {
                 Some(false) => WebPage::Off,
             },
             rate_limits: limits::read(&mut reader),
-            trusted_proxies: reader
-                .parsed("TRUSTED_PROXIES", "10.0.0.0/8,192.168.1.7", limits::parse_networks)
-                .unwrap_or_default(),
+            trusted_proxies: limits::read_proxies(&mut reader),
             migrations: match reader.parsed("AUTO_MIGRATE", "on", parse_switch) {
                 Some(true) | None => Migrations::Automatic,
                 Some(false) => Migrations::Manual,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::Warning;
 use super::environment::Reader;
 use super::parse_switch;
 
@@ -59,7 +60,13 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RateLimits {
         authorize: budget("RATE_LIMIT_AUTHORIZE", "10/60", 10, 60),
         verify: budget("RATE_LIMIT_VERIFY", "10/60", 10, 60),
     };
-    if is_on { RateLimits::On(budgets) } else { RateLimits::Off }
+    if is_on {
+        return RateLimits::On(budgets);
+    }
+    reader.warn(Warning::Careful(
+        "RATE_LIMITS is off: nothing slows down who guesses passwords".into(),
+    ));
+    RateLimits::Off
 }
 
 /// Reads `<number>/<seconds>`.
@@ -77,8 +84,19 @@ fn parse_budget(value: &str) -> Result<Budget, String> {
     })
 }
 
+pub(super) fn read_proxies(reader: &mut Reader<'_>) -> Vec<IpNet> {
+    let proxies = reader.parsed("TRUSTED_PROXIES", "10.0.0.0/8,192.168.1.7", parse_networks);
+    let proxies = proxies.unwrap_or_default();
+    if proxies.iter().any(|network| network.prefix_len() == 0) {
+        reader.warn(Warning::Careful(
+            "TRUSTED_PROXIES trusts everybody: a request comes from wherever it says".into(),
+        ));
+    }
+    proxies
+}
+
 /// Reads networks and addresses, comma-separated.
-pub(super) fn parse_networks(value: &str) -> Result<Vec<IpNet>, String> {
+fn parse_networks(value: &str) -> Result<Vec<IpNet>, String> {
     let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
     let parsed = parts.enumerate().map(|(place, part)| {
         let network = part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));

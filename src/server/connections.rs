@@ -12,8 +12,9 @@ use std::time::Instant;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::oneshot;
 
-/// More would take more memory than a small machine has.
-const MOST: usize = 8192;
+/// Each may hold the largest head or body there is: more would take more memory than a small machine
+/// has.
+const MOST: usize = 2048;
 
 /// File descriptors for everything that is no connection of the API's port.
 const RESERVED: usize = 512;

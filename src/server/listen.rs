@@ -25,6 +25,9 @@ const HALF_HEAD_TIME: Duration = Duration::from_secs(1);
 #[cfg(target_os = "linux")]
 const WRITE_TIME: Duration = Duration::from_secs(30);
 
+/// What the system keeps of an answer for a client that takes it slowly, in bytes; Linux doubles it.
+const SEND_BUFFER_LENGTH: usize = 64 * 1024;
+
 /// The longest head of a request, and the most of an answer that waits to be written, in bytes.
 const BUFFER_LENGTH: usize = 80 * 1024;
 
@@ -175,6 +178,7 @@ fn serve_connection(
 fn set_up(stream: &TcpStream) {
     // Without it, small answers wait for the client's acknowledgement of the ones before.
     let _ = stream.set_nodelay(true);
+    let _ = socket2::SockRef::from(stream).set_send_buffer_size(SEND_BUFFER_LENGTH);
     // A client that takes nothing would keep its connection for ever (RFC 5482).
     #[cfg(target_os = "linux")]
     let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(WRITE_TIME));

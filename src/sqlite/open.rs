@@ -75,7 +75,7 @@ pub(super) fn check_beside(path: &Path, damage: Arc<OnceLock<String>>) -> Result
             Ok(found) => found,
             Err(error) => error.to_string(),
         };
-        tracing::error!(damage = %found, "❌ The database file is damaged: restore it from a backup");
+        tracing::error!(damage = %found, "❌ The database file is damaged: stop the service, then restore it from a backup");
         // Only this thread writes it.
         let _ = damage.set(found);
     };

@@ -100,7 +100,8 @@ fn budgets_are_a_number_in_some_seconds() {
     let config = loaded(&[("RATE_LIMIT_VERIFY", " 3 / 30 ")]);
     let RateLimits::On(budgets) = config.rate_limits else { panic!("on unless switched off") };
     assert_eq!(budgets.verify, Budget { most: 3, window: Duration::from_secs(30) });
-    assert_eq!(loaded(&[("RATE_LIMITS", "off")]).rate_limits, RateLimits::Off);
+    let off = loaded(&[("RATE_LIMITS", "off")]);
+    assert_eq!((off.rate_limits, off.warnings.len()), (RateLimits::Off, 1));
     for wrong in ["5", "0/60", "1001/60", "5/0", "5/86401", "-1/60", "5/60/1", "/", "5 per minute"]
     {
         assert_eq!(names_of_problems(&[("RATE_LIMIT_VERIFY", wrong)]), ["RATE_LIMIT_VERIFY"]);
@@ -112,6 +113,8 @@ fn proxies_are_addresses_and_networks() {
     let config = loaded(&[("TRUSTED_PROXIES", "10.0.0.0/8, 192.168.1.7,2001:db8::/32,::1")]);
     let networks: Vec<_> = config.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "192.168.1.7/32", "2001:db8::/32", "::1/128"]);
+    let everybody = loaded(&[("TRUSTED_PROXIES", "0.0.0.0/0")]);
+    assert_eq!(everybody.warnings.len(), 1, "{:?}", everybody.warnings);
     for wrong in ["proxy.example.com", "10.0.0.0/33", "10.0.0", "10.0.0.1:80"] {
         assert_eq!(names_of_problems(&[("TRUSTED_PROXIES", wrong)]), ["TRUSTED_PROXIES"]);
     }
