@@ -197,7 +197,7 @@ fn both_databases_have_the_same_migrations() {
 #[test]
 fn links_in_the_documentation_lead_somewhere() {
     let mut pages = files(&root().join("docs"), "md");
-    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"] {
         let path = root().join(name);
         pages.push((path.clone(), fs::read_to_string(path).unwrap()));
     }
