@@ -41,6 +41,7 @@ use cors::Cors;
 use error::ApiError;
 use health::HealthResponse;
 
+pub use body::WaitsForClient;
 pub use envelope::Port;
 pub use health::{Health, Phase, Stage};
 pub use openapi::document as openapi_document;

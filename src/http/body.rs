@@ -5,6 +5,8 @@
 //! bound beyond which nobody sends by mistake.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -28,18 +30,41 @@ const TIME: Duration = Duration::from_secs(10);
 const DROPPED_LENGTH: u64 = 1024 * 1024;
 const DROPPED_TIME: Duration = Duration::from_secs(2);
 
+/// Whether a request waits for its client to send more; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct WaitsForClient(Arc<AtomicBool>);
+
 /// A body that comes back with what was not read of it.
 struct Lent {
     /// `None` once it has ended, or gone back.
     body: Option<Incoming>,
     back: Option<oneshot::Sender<Incoming>>,
+    waits: WaitsForClient,
 }
 
 /// What comes back of a body once its handler is done with it.
-pub(super) struct Rest(oneshot::Receiver<Incoming>);
+pub(super) struct Rest {
+    body: oneshot::Receiver<Incoming>,
+    waits: WaitsForClient,
+}
+
+impl WaitsForClient {
+    /// Whether it does.
+    #[must_use]
+    pub fn now(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, waits: bool) {
+        self.0.store(waits, Ordering::Relaxed);
+    }
+}
 
 /// Lends the request's body to its handler; `None` where there is nothing to come back.
-pub(super) fn lend(request: hyper::Request<Incoming>) -> (Request, Option<Rest>) {
+pub(super) fn lend(
+    request: hyper::Request<Incoming>,
+    waits: WaitsForClient,
+) -> (Request, Option<Rest>) {
     let (head, body) = request.into_parts();
     if body.is_end_stream() {
         return (Request::from_parts(head, Body::empty()), None);
@@ -48,19 +73,21 @@ pub(super) fn lend(request: hyper::Request<Incoming>) -> (Request, Option<Rest>)
     // Such a client sends its body only when it is asked to (RFC 9110 section 10.1.1).
     let is_waiting = head.headers.contains_key(header::EXPECT);
     if is_hopeless || is_waiting {
-        return (Request::from_parts(head, Body::new(body)), None);
+        let lent = Lent { body: Some(body), back: None, waits };
+        return (Request::from_parts(head, Body::new(lent)), None);
     }
     let (back, rest) = oneshot::channel();
-    let lent = Lent { body: Some(body), back: Some(back) };
-    (Request::from_parts(head, Body::new(lent)), Some(Rest(rest)))
+    let lent = Lent { body: Some(body), back: Some(back), waits: waits.clone() };
+    (Request::from_parts(head, Body::new(lent)), Some(Rest { body: rest, waits }))
 }
 
 impl Rest {
     /// Reads and drops what was not read.
     pub(super) async fn drop_it(mut self) {
-        let Ok(mut body) = self.0.try_recv() else {
+        let Ok(mut body) = self.body.try_recv() else {
             return;
         };
+        self.waits.set(true);
         let all = async {
             let mut length = 0;
             while let Some(Ok(frame)) = body.frame().await {
@@ -72,6 +99,7 @@ impl Rest {
         };
         // A client that sends this slowly has to do without the answer.
         let _ = tokio::time::timeout(DROPPED_TIME, all).await;
+        self.waits.set(false);
     }
 }
 
@@ -87,6 +115,7 @@ impl HttpBody for Lent {
             return Poll::Ready(None);
         };
         let frame = Pin::new(body).poll_frame(context);
+        self.waits.set(frame.is_pending());
         if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
             self.body = None;
         }
@@ -104,6 +133,7 @@ impl HttpBody for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
+        self.waits.set(false);
         if let (Some(body), Some(back)) = (self.body.take(), self.back.take()) {
             // Nobody waits for it when the client has gone.
             let _ = back.send(body);

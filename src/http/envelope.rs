@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use tower_service::Service as _;
 use tracing::{debug, error, info, warn};
 
+use super::body::WaitsForClient;
 use super::cors::{self, Cors};
 use super::error::{ApiError, Report};
 use super::extract::Caller;
@@ -83,7 +84,7 @@ impl Port {
         Self(Arc::new(Parts { app, router, templates, cors, headers }))
     }
 
-    /// Answers a request, whatever it is.
+    /// Answers a request, whatever it is; `waits` tells while more of it has to come.
     ///
     /// # Errors
     ///
@@ -91,6 +92,7 @@ impl Port {
     pub async fn answer(
         self,
         peer: IpAddr,
+        waits: WaitsForClient,
         request: hyper::Request<Incoming>,
     ) -> Result<Response, Infallible> {
         let parts = &*self.0;
@@ -102,7 +104,7 @@ impl Port {
         let response = if is_known && allowed.is_some() && cors::is_preflight(&request) {
             cors::preflight()
         } else {
-            let (mut request, rest) = body::lend(request);
+            let (mut request, rest) = body::lend(request, waits);
             if is_api {
                 request.extensions_mut().insert(line.caller.clone());
             }

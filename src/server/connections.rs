@@ -1,5 +1,6 @@
 //! The connections of a port: when there are as many as may be, the one that has been idle for
-//! longest makes room for the next.
+//! longest makes room for the next; where none is idle, the one whose client has kept its request
+//! waiting for longest.
 //!
 //! So peers that connect and say nothing keep nobody out, and a client whose idle connection was
 //! closed makes a new one. A limit on the process's file descriptors keeps some for the stores.
@@ -12,9 +13,14 @@ use std::time::Instant;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::oneshot;
 
+use crate::http::WaitsForClient;
+
 /// Each may hold the largest head or body there is: more would take more memory than a small machine
 /// has.
 const MOST: usize = 2048;
+
+/// A client that keeps its request waiting for less may stay.
+const PATIENCE_MICROSECONDS: u64 = 250_000;
 
 /// File descriptors for everything that is no connection of the API's port.
 const RESERVED: usize = 512;
@@ -38,8 +44,9 @@ pub(super) struct Doing(Arc<Requests>);
 
 struct Requests {
     under_way: AtomicUsize,
-    /// When the last one ended, in microseconds since `begun`.
-    idle_since: AtomicU64,
+    /// When the last one began or ended, in microseconds since `begun`.
+    changed_at: AtomicU64,
+    waits: WaitsForClient,
     begun: Instant,
 }
 
@@ -73,15 +80,24 @@ impl Connections {
         if self.open.len() < self.most {
             return Room::Free;
         }
-        let idle =
-            self.open.iter().enumerate().filter(|(_, connection)| !connection.doing.is_busy());
-        let longest = idle.min_by_key(|(_, connection)| connection.doing.idle_since());
-        let idle = longest.map(|(at, _)| at).and_then(|at| self.open.remove(at));
+        let slow_before = self.now().saturating_sub(PATIENCE_MICROSECONDS);
+        let rank = |doing: &Doing| match (doing.is_busy(), doing.changed_at()) {
+            (false, since) => Some((0, since)),
+            (true, since) if !doing.is_at_work() && since < slow_before => Some((1, since)),
+            (true, _) => None,
+        };
+        let ranked = self.open.iter().enumerate();
+        let ranked = ranked.filter_map(|(at, open)| rank(&open.doing).map(|rank| (rank, at)));
+        let idle = ranked.min().and_then(|(_, at)| self.open.remove(at));
         idle.map_or(Room::None, |idle| {
             // It may just have ended, which makes room as well.
             let _ = idle.close.send(());
             Room::Made
         })
+    }
+
+    fn now(&self) -> u64 {
+        microseconds_since(self.begun)
     }
 
     /// Closes those without a request under way.
@@ -112,12 +128,18 @@ impl Closing {
 
 impl Doing {
     fn nothing(begun: Instant) -> Self {
-        let doing = Self(Arc::new(Requests { under_way: 0.into(), idle_since: 0.into(), begun }));
-        doing.idle_from_now();
+        let doing = Self(Arc::new(Requests {
+            under_way: 0.into(),
+            changed_at: 0.into(),
+            waits: WaitsForClient::default(),
+            begun,
+        }));
+        doing.note_change();
         doing
     }
 
     pub(super) fn begin(&self) -> Busy {
+        self.note_change();
         self.0.under_way.fetch_add(1, Ordering::Relaxed);
         Busy(self.clone())
     }
@@ -126,20 +148,32 @@ impl Doing {
         self.0.under_way.load(Ordering::Relaxed) > 0
     }
 
-    fn idle_since(&self) -> u64 {
-        self.0.idle_since.load(Ordering::Relaxed)
+    /// Whether a request is under way that does not wait for its client.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.is_busy() && !self.0.waits.now()
     }
 
-    fn idle_from_now(&self) {
-        let microseconds = self.0.begun.elapsed().as_micros();
-        let now = u64::try_from(microseconds).unwrap_or(u64::MAX);
-        self.0.idle_since.store(now, Ordering::Relaxed);
+    /// What the request says itself about it.
+    pub(super) fn waits(&self) -> WaitsForClient {
+        self.0.waits.clone()
     }
+
+    fn changed_at(&self) -> u64 {
+        self.0.changed_at.load(Ordering::Relaxed)
+    }
+
+    fn note_change(&self) {
+        self.0.changed_at.store(microseconds_since(self.0.begun), Ordering::Relaxed);
+    }
+}
+
+fn microseconds_since(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.idle_from_now();
+        self.0.note_change();
         self.0.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -188,6 +222,19 @@ mod tests {
     fn wait_for_a_tick() {
         let now = Instant::now();
         while now.elapsed() < Duration::from_micros(2) {}
+    }
+
+    #[test]
+    fn who_keeps_a_request_waiting_makes_room_before_who_is_served() {
+        let mut connections = Connections::new(2);
+        let [mut slow, mut served] = std::array::from_fn(|_| connections.add());
+        let _requests = [slow.0.begin(), served.0.begin()];
+        slow.0.waits().set(true);
+        assert_eq!(connections.make_room(), Room::None, "it may be slow for a moment");
+        slow.0.0.changed_at.store(0, std::sync::atomic::Ordering::Relaxed);
+        connections.begun -= Duration::from_secs(2);
+        assert_eq!(connections.make_room(), Room::Made);
+        assert_eq!([&mut slow.1, &mut served.1].map(is_told), [true, false]);
     }
 
     #[test]

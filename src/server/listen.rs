@@ -146,9 +146,9 @@ fn serve_connection(
     set_up(&stream);
     let (port, idle) = (port.clone(), doing.clone());
     let answer = move |request| {
-        let (port, busy) = (port.clone(), doing.begin());
+        let (port, busy, waits) = (port.clone(), doing.begin(), doing.waits());
         async move {
-            let answer = port.answer(peer, request).await;
+            let answer = port.answer(peer, waits, request).await;
             drop(busy);
             answer
         }
@@ -167,8 +167,8 @@ fn serve_connection(
             _ = &mut connection => return,
             () = closing.told() => {}
         }
-        // A request may have begun since this one was chosen.
-        if idle.is_busy() {
+        // A request may have begun, or gone on, since this one was chosen.
+        if idle.is_at_work() {
             let _ = connection.await;
         }
     });
