@@ -22,6 +22,7 @@ mod file;
 mod harness;
 mod input;
 mod limits;
+mod matrix;
 mod outages;
 mod pooler;
 mod readme;

@@ -1,0 +1,286 @@
+//! Who may do what: every operation of the document against everybody who may come.
+//!
+//! What is expected comes from the document's own `security`, and from two small tables that a
+//! test holds to the document. Nobody is let in by a route that somebody forgot.
+
+use std::collections::BTreeSet;
+
+use discogs_sandbox::Step;
+use discogsography_token::{Claims, Key};
+use reqwest::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::connect::{
+    Refusal, STATE_NOT_YOURS, approved, assert_connected, assert_refusal, calls, connect,
+};
+use crate::harness::actor::send;
+use crate::harness::app::JWT_SECRET_KEY;
+use crate::harness::document::document;
+use crate::harness::{Actor, Answer, PASSWORD, TestApp, on_both_compositions};
+
+on_both_compositions!(
+    who_has_no_good_token_is_told_so_by_every_operation,
+    users_may_do_all_but_what_is_for_admins,
+    admins_may_do_everything,
+    a_state_is_for_nobody_but_who_started_it,
+    what_is_refused_changes_nothing,
+);
+
+const NOT_AUTHENTICATED: Refusal = (401, "not_authenticated", "Not authenticated");
+const INVALID_TOKEN: Refusal = (401, "invalid_token", "Invalid or expired token");
+const ADMIN_REQUIRED: Refusal = (403, "admin_required", "Admin access required");
+
+/// What needs no token.
+const FOR_ANYBODY: [&str; 5] = ["getHealth", "getLiveness", "getReadiness", "register", "signIn"];
+
+/// What a token of a user is not enough for.
+const FOR_ADMINS: [&str; 3] = ["listConfig", "removeConfig", "setConfig"];
+
+/// An operation as the document has it.
+#[derive(Debug)]
+struct Operation {
+    id: &'static str,
+    method: Method,
+    path: String,
+    has_body: bool,
+    needs_token: bool,
+    success: u16,
+}
+
+/// What somebody sends to every operation.
+struct Requests {
+    state: String,
+    pin: String,
+    /// Registered, with [`PASSWORD`].
+    email: String,
+    new_email: String,
+}
+
+fn operations() -> Vec<Operation> {
+    let paths = document()["paths"].as_object().unwrap();
+    let operations: Vec<_> = paths
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object()
+                .unwrap()
+                .iter()
+                .map(move |(method, said)| operation(path, method, said))
+        })
+        .collect();
+    assert!(operations.len() >= 13, "only {} operations were found", operations.len());
+    operations
+}
+
+fn operation(template: &str, method: &str, said: &'static Value) -> Operation {
+    let mut path = template.to_owned();
+    for parameter in said["parameters"].as_array().into_iter().flatten() {
+        let name = format!("{{{}}}", parameter["name"].as_str().unwrap());
+        path = path.replace(&name, parameter["example"].as_str().unwrap());
+    }
+    let schemes = said["security"].as_array().into_iter().flatten();
+    let mut successes =
+        said["responses"].as_object().unwrap().keys().filter(|status| status.starts_with('2'));
+    Operation {
+        id: said["operationId"].as_str().unwrap(),
+        method: Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap(),
+        path,
+        has_body: said.get("requestBody").is_some(),
+        // An empty scheme among them would make the others optional.
+        needs_token: schemes.clone().count() > 0
+            && schemes.clone().all(|scheme| scheme.get("access_token").is_some()),
+        success: successes.next().unwrap().parse().unwrap(),
+    }
+}
+
+impl Operation {
+    fn is_for_admins(&self) -> bool {
+        FOR_ADMINS.contains(&self.id)
+    }
+
+    /// Sends what would succeed if it were allowed.
+    async fn ask(&self, actor: &Actor, requests: &Requests) -> Answer {
+        let request = actor.request(self.method.clone(), &self.path);
+        if !self.has_body {
+            return send(request).await;
+        }
+        let body = requests.body(self.id).to_string();
+        send(request.header("content-type", "application/json").body(body)).await
+    }
+}
+
+impl Requests {
+    /// Good input for the operations that take any.
+    fn body(&self, id: &str) -> Value {
+        match id {
+            "register" => json!({ "email": self.new_email, "password": PASSWORD }),
+            "signIn" => json!({ "email": self.email, "password": PASSWORD }),
+            "finishConnection" => json!({ "state": self.state, "oauth_verifier": self.pin }),
+            "setConfig" => json!({ "value": "sandbox-key" }),
+            _ => panic!("{id} takes a body that this does not know"),
+        }
+    }
+
+    /// Requests with a flow of this user's that waits for its PIN, and an address of nobody's yet.
+    async fn of(app: &TestApp, user: &Actor, who: &str) -> Self {
+        let (state, pin) = approved(app, user).await;
+        let new_email = format!("{}@example.org", who.replace(' ', "-"));
+        Self { state, pin, email: user.email.clone(), new_email }
+    }
+}
+
+/// Asks for every operation: what needs no token succeeds, the others as `expected` says, where
+/// `None` is a success.
+async fn ask_for_everything(
+    actor: &Actor,
+    who: &str,
+    requests: &Requests,
+    expected: impl Fn(&Operation) -> Option<Refusal>,
+) {
+    for operation in operations() {
+        let answer = operation.ask(actor, requests).await;
+        let refusal = if operation.needs_token { expected(&operation) } else { None };
+        let status = refusal.map_or(operation.success, |(status, ..)| status);
+        assert_eq!(answer.status, status, "{who} asks for {}: {answer:?}", operation.id);
+        if let Some(refusal) = refusal {
+            assert_refusal(&answer, refusal);
+        }
+    }
+}
+
+/// A token with our header and these claims.
+fn signed(secret: &str, user_id: &str, expires_at: u64) -> String {
+    Key::new(secret.as_bytes()).sign(&Claims {
+        sub: Uuid::parse_str(user_id).unwrap(),
+        email: "alice@example.com".to_owned(),
+        iat: expires_at - 60,
+        exp: expires_at,
+        jti: "00112233445566778899aabbccddeeff".to_owned(),
+    })
+}
+
+/// Tokens that look like Alice's and are no good, and those of people who may not sign in.
+async fn bad_tokens(app: &TestApp, alice: &Actor) -> Vec<(&'static str, String)> {
+    let good = alice.token.clone().unwrap();
+    let (signed_part, signature) = good.rsplit_once('.').unwrap();
+    let now = app.clock.now().as_seconds();
+    let another_key = format!("{JWT_SECRET_KEY}x");
+    let (gone, admin, deleted) =
+        (app.user("gone").await, app.admin().await, app.user("deleted").await);
+    for gone in [&gone, &admin] {
+        app.sql(&format!("update users set is_active = false where email = '{}'", gone.email))
+            .await;
+    }
+    app.sql("delete from users where email = 'deleted@example.com'").await;
+    vec![
+        ("an expired token", signed(JWT_SECRET_KEY, &alice.id, now)),
+        ("a token of another key", signed(&another_key, &alice.id, now + 60)),
+        ("a token with no signature", format!("{signed_part}.")),
+        ("a token of two parts", signed_part.to_owned()),
+        ("a token turned around", format!("{signature}.{signed_part}")),
+        ("a token of algorithm none", format!("eyJhbGciOiJub25lIn0.{}.", payload(&good))),
+        ("something else", "not-a-token".to_owned()),
+        ("a deactivated user", gone.token.unwrap()),
+        ("a deactivated admin", admin.token.unwrap()),
+        ("a deleted user", deleted.token.unwrap()),
+    ]
+}
+
+fn payload(token: &str) -> &str {
+    token.split('.').nth(1).unwrap()
+}
+
+async fn former_admin(app: &TestApp) -> Actor {
+    let former = app.admin().await;
+    app.sql(&format!("update users set is_admin = false where email = '{}'", former.email)).await;
+    former
+}
+
+#[test]
+fn the_tables_are_those_of_the_document() {
+    let operations = operations();
+    let ids = |is_meant: fn(&Operation) -> bool| -> BTreeSet<&str> {
+        operations.iter().filter(|operation| is_meant(operation)).map(|said| said.id).collect()
+    };
+    assert_eq!(ids(|operation| !operation.needs_token), BTreeSet::from(FOR_ANYBODY));
+    let below_admin = ids(|operation| operation.path.starts_with("/api/admin/"));
+    assert_eq!(below_admin, BTreeSet::from(FOR_ADMINS));
+    assert_eq!(ids(|operation| operation.is_for_admins() && operation.needs_token), below_admin);
+    let may_forbid: BTreeSet<_> = document()["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|item| item.as_object().unwrap().values())
+        .filter(|said| said["responses"].get("403").is_some())
+        .map(|said| said["operationId"].as_str().unwrap())
+        .collect();
+    let finishing = ["finishConnection"];
+    assert_eq!(may_forbid, FOR_ADMINS.into_iter().chain(finishing).collect());
+}
+
+async fn who_has_no_good_token_is_told_so_by_every_operation(app: TestApp) {
+    let alice = app.user("alice").await;
+    let requests = Requests::of(&app, &alice, "nobody").await;
+    ask_for_everything(&app.anonymous(), "nobody", &requests, |_| Some(NOT_AUTHENTICATED)).await;
+    for (who, token) in bad_tokens(&app, &alice).await {
+        let requests = Requests::of(&app, &alice, who).await;
+        let actor = app.anonymous().with_token(&token);
+        ask_for_everything(&actor, who, &requests, |_| Some(INVALID_TOKEN)).await;
+    }
+}
+
+async fn users_may_do_all_but_what_is_for_admins(app: TestApp) {
+    let users = [
+        ("a user", app.user("alice").await),
+        ("another user", app.user("bob").await),
+        ("a former admin", former_admin(&app).await),
+    ];
+    for (who, user) in users {
+        let requests = Requests::of(&app, &user, who).await;
+        ask_for_everything(&user, who, &requests, |operation| {
+            operation.is_for_admins().then_some(ADMIN_REQUIRED)
+        })
+        .await;
+    }
+}
+
+async fn admins_may_do_everything(app: TestApp) {
+    let admin = app.admin().await;
+    let requests = Requests::of(&app, &admin, "an admin").await;
+    ask_for_everything(&admin, "an admin", &requests, |_| None).await;
+}
+
+async fn a_state_is_for_nobody_but_who_started_it(app: TestApp) {
+    let alice = app.user("alice").await;
+    let (state, pin) = approved(&app, &alice).await;
+    for other in [app.user("mallory").await, app.admin().await, former_admin(&app).await] {
+        assert_refusal(&other.verify(&state, &pin).await, STATE_NOT_YOURS);
+        other.status().await.assert(200, &json!({ "connected": false }));
+    }
+    assert_eq!(calls(&app, Step::AccessToken), 0);
+    assert_connected(&alice.verify(&state, &pin).await);
+}
+
+async fn what_is_refused_changes_nothing(app: TestApp) {
+    let (alice, admin) = (app.user("alice").await, app.admin().await);
+    connect(&app, &alice).await;
+    let requests = Requests::of(&app, &alice, "nobody").await;
+    let before = (alice.status().await.json(), admin.get("/api/admin/config").await.json());
+    let sent = [calls(&app, Step::RequestToken), calls(&app, Step::AccessToken)];
+    let mut refused = vec![app.anonymous()];
+    for (_, token) in bad_tokens(&app, &alice).await {
+        refused.push(app.anonymous().with_token(&token));
+    }
+    for operation in operations().into_iter().filter(|operation| operation.needs_token) {
+        for actor in &refused {
+            assert_eq!(operation.ask(actor, &requests).await.status, 401, "{}", operation.id);
+        }
+        if operation.is_for_admins() {
+            assert_eq!(operation.ask(&alice, &requests).await.status, 403, "{}", operation.id);
+        }
+    }
+    let after = (alice.status().await.json(), admin.get("/api/admin/config").await.json());
+    assert_eq!(after, before);
+    assert_eq!([calls(&app, Step::RequestToken), calls(&app, Step::AccessToken)], sent);
+    assert_connected(&alice.verify(&requests.state, &requests.pin).await);
+}
