@@ -69,6 +69,15 @@ struct Shared {
     left_alone: TaskTracker,
 }
 
+/// What became of a connection.
+enum Held {
+    NotOpened(PostgresError),
+    /// The server, or something on the way, ended it.
+    Broke(PostgresError),
+    /// We did: it was of no use, or not needed.
+    Ended,
+}
+
 /// Whether the server can be reached, shared by all groups, so that a change is said once.
 #[derive(Debug, Default)]
 pub(super) struct Reach {
@@ -257,19 +266,26 @@ impl Shared {
             let begun = Instant::now();
             // Boxed, since preparing so many statements at once takes much room.
             let ended = Box::pin(self.hold_connection(place)).await;
-            pause = if begun.elapsed() < GOOD {
-                let longest = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-                self.random.between(longest / 2, longest)
-            } else {
-                Duration::ZERO
+            let is_young = begun.elapsed() < GOOD;
+            pause = match &ended {
+                Held::NotOpened(_) => self.longer(pause),
+                Held::Ended if is_young => self.longer(pause),
+                // Whoever ends sessions may do so again.
+                Held::Broke(_) if is_young => FIRST_PAUSE,
+                Held::Broke(_) | Held::Ended => Duration::ZERO,
             };
-            if let Err(error) = ended {
+            if let Held::NotOpened(error) | Held::Broke(error) = ended {
                 tracing::debug!(%error, purpose = self.purpose, "💾 A database connection was lost");
             }
             if self.gives_up(place) {
                 return;
             }
         }
+    }
+
+    fn longer(&self, pause: Duration) -> Duration {
+        let longest = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.random.between(longest / 2, longest)
     }
 
     /// Whether a place beyond the usual number goes; the last one goes first.
@@ -283,10 +299,13 @@ impl Shared {
     }
 
     /// Opens a connection, offers it in its place, and takes it back when it has ended.
-    async fn hold_connection(&self, place: usize) -> Result<(), PostgresError> {
+    async fn hold_connection(&self, place: usize) -> Held {
         let opened = Session::open(&self.config).await;
         self.reach.note(opened.as_ref().err());
-        let (session, driver) = opened?;
+        let (session, driver) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Held::NotOpened(error),
+        };
         let session = Arc::new(session);
         self.put(place, Some(Arc::clone(&session)));
         let ended = tokio::select! {
@@ -294,7 +313,7 @@ impl Shared {
             () = self.until_spare(place, &session) => Ok(()),
         };
         self.put(place, None);
-        ended
+        ended.map_or_else(Held::Broke, |()| Held::Ended)
     }
 
     /// Waits until a connection beyond the usual number has had nothing to do for a while, and
