@@ -6,7 +6,7 @@ from typing import Callable
 
 from .damage import DAMAGES, damage
 from .judge import judge, look_at_warnings, suffer
-from .load import AUTHORIZE, HEALTH, LOGIN, ME, REGISTER, REVOKE, STATUS, VERIFY, Load
+from .load import AUTHORIZE, HEALTH, LOGIN, ME, REGISTER, REVOKE, STATUS, VERIFY
 from .processes import Away
 from .service import EMBEDDED
 from .small_disk import SmallDisk
@@ -75,10 +75,7 @@ def one(report, name):
     kind = FAULTS[name]
     with SmallDisk(MEGABYTES) as disk, World(EMBEDDED, disk.folder).begin() as world:
         since, path = world.service.log_size(), world.tables.path
-        begin, end = lambda: kind.begin(disk, path), lambda: kind.end(disk, path)
-        with Load(world.service) as load:
-            fault = suffer(world, name, kind.kinds, begin, end, kind.seconds)
-        records = load.end()
+        load, records, fault = suffer(world, name, kind, disk, path)
         code = world.service.process.poll()
         if not report.check(code is None, f"the service has ended with exit code {code}"):
             return

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 
-from .load import HEALTH, ME, WHOLE
+from .load import HEALTH, ME, WHOLE, Load
 from .processes import passes
 
 ANSWER_SECONDS, WHOLE_SECONDS = 5.5, 2.0
@@ -26,13 +26,18 @@ class Fault:
         return self.over + WHOLE_SECONDS
 
 
-def suffer(world, name, kinds, begin, end, seconds):
-    """Lets the load run, makes a fault for so long, mends it, lets the load run on."""
-    passes(QUIET_SECONDS)
+def suffer(world, name, kind, *broken):
+    """Lets a load run, makes a fault for so long, mends it, lets the load run on.
+
+    What is broken is given to the kind's `begin` and `end`. Gives the load, its records, the fault.
+    """
     has_ended = lambda: not world.service.is_running()
-    fault = make(Fault(name, kinds), begin, end, seconds, has_ended)
-    passes(AFTER_SECONDS, has_ended)
-    return fault
+    begin, end = lambda: kind.begin(*broken), lambda: kind.end(*broken)
+    with Load(world.service) as load:
+        passes(QUIET_SECONDS)
+        fault = make(Fault(name, kind.kinds), begin, end, kind.seconds, has_ended)
+        passes(AFTER_SECONDS, has_ended)
+    return load, load.end(), fault
 
 
 def make(fault, begin, end, seconds, is_over=lambda: False):

@@ -5,7 +5,7 @@ from typing import Callable
 
 from .api import Api, new_email
 from .judge import judge, look_at_warnings, suffer
-from .load import AUTHORIZE, LOGIN, ME, REGISTER, REVOKE, STATUS, VERIFY, Load
+from .load import AUTHORIZE, LOGIN, ME, REGISTER, REVOKE, STATUS, VERIFY
 from .processes import Away, eventually
 from .service import DATABASE, SERVERS
 from .postgres_server import PASSWORD, SERVICE
@@ -131,10 +131,7 @@ def one(report, world, name, kind):
     report.section(f"PostgreSQL: {name}")
     postgres, since = world.postgres, world.service.log_size()
     usual = connections(postgres)
-    begin, end = lambda: kind.begin(postgres), lambda: kind.end(postgres)
-    with Load(world.service) as load:
-        fault = suffer(world, name, kind.kinds, begin, end, kind.seconds)
-    records = load.end()
+    _, records, fault = suffer(world, name, kind, postgres)
     if not report.check(world.service.is_running(), "the service has ended"):
         return world.service.start_and_wait()
     judge(report, records, fault)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from .judge import judge, look_at_warnings, medians_of_me, suffer
-from .load import AUTHORIZE, VERIFY, HEALTH, Load
+from .load import AUTHORIZE, VERIFY, HEALTH
 from .processes import Away, free_port
 from .redis_server import PASSWORD
 from .service import SERVERS
@@ -78,10 +78,7 @@ def chaos(report, names):
 def one(report, world, name):
     report.section(f"Redis: {name}")
     kind, redis, since = FAULTS[name], world.redis, world.service.log_size()
-    begin, end = lambda: kind.begin(redis), lambda: kind.end(redis)
-    with Load(world.service) as load:
-        fault = suffer(world, name, kind.kinds, begin, end, kind.seconds)
-    records = load.end()
+    _, records, fault = suffer(world, name, kind, redis)
     if not report.check(world.service.is_running(), "the service has ended"):
         return world.service.start_and_wait()
     judge(report, records, fault)

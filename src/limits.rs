@@ -138,7 +138,8 @@ impl Limits {
             Action::Verify(user) => ("verify", Whom::User(user), inner.budgets.verify),
         };
         let rule = Rule { budget, kind: Kind::Sliding };
-        match inner.counts.step(&inner.names.name(limit, whom), rule, Step::Take).await {
+        let name = names::name(inner.names.hash(whom), limit);
+        match inner.counts.step(&name, rule, Step::Take).await {
             Outcome::Granted(_) => Ok(()),
             Outcome::Wait(wait) => Err(LimitError::Reached(wait)),
         }
@@ -165,7 +166,7 @@ impl Limits {
             let is_fresh = seen.is_some_and(|seen| seen.plus(FRESH_FOR) > now);
             return Ok(SignIn { taken: None, new_address: (!is_fresh).then_some(address) });
         }
-        let name = inner.names.name(FAILED_SIGN_IN, Whom::Email(email));
+        let name = names::name(address.account, FAILED_SIGN_IN);
         match inner.counts.step(&name, inner.failed_sign_in(), Step::Take).await {
             Outcome::Granted(at) => {
                 Ok(SignIn { taken: Some((name, at)), new_address: Some(address) })

@@ -5,19 +5,16 @@
 #     source scripts/lib/chaos.sh
 #     run_chaos chaos.soak 10
 #
-# RELEASE_FOLDER=path takes a binary that is there already; the folder has to be called `release`.
+# RELEASE_FOLDER=path takes a binary that is there already: see release.sh.
+
+# shellcheck source=scripts/lib/release.sh
+source "$(dirname "${BASH_SOURCE[0]}")/release.sh"
 
 run_chaos() {
   has python3 || need python3 "to run the chaos"
   has setpriv || fail "This needs setpriv (of util-linux)."
   find_servers ""
-  if [[ -n ${RELEASE_FOLDER-} ]]; then
-    CARGO_TARGET_DIR=$(dirname "$(realpath "$RELEASE_FOLDER")")
-    export CARGO_TARGET_DIR
-  else
-    has cargo || fail "The Rust toolchain is missing: see https://rustup.rs."
-    cargo build --locked --release --package discogsography-api
-  fi
+  find_release
 
   # The chaos starts its own servers, since it stops them; the folder goes when the script does.
   make_servers_folder

@@ -49,16 +49,17 @@ pub struct Budget {
 
 pub(super) fn read(reader: &mut Reader<'_>) -> RateLimits {
     let is_on = reader.parsed("RATE_LIMITS", "on", parse_switch).unwrap_or(true);
-    let mut budget = |name, default: &str, most, seconds| {
-        let fallback = Budget { most, window: Duration::from_secs(seconds) };
-        reader.parsed(name, default, parse_budget).unwrap_or(fallback)
+    let mut budget = |name, most, seconds| {
+        let default = Budget { most, window: Duration::from_secs(seconds) };
+        let example = format!("{most}/{seconds}");
+        reader.parsed(name, &example, parse_budget).unwrap_or(default)
     };
     let budgets = Budgets {
-        register: budget("RATE_LIMIT_REGISTER", "5/60", 5, 60),
-        sign_in: budget("RATE_LIMIT_SIGN_IN", "10/60", 10, 60),
-        failed_sign_in: budget("RATE_LIMIT_FAILED_SIGN_IN", "10/900", 10, 900),
-        authorize: budget("RATE_LIMIT_AUTHORIZE", "10/60", 10, 60),
-        verify: budget("RATE_LIMIT_VERIFY", "10/60", 10, 60),
+        register: budget("RATE_LIMIT_REGISTER", 5, 60),
+        sign_in: budget("RATE_LIMIT_SIGN_IN", 10, 60),
+        failed_sign_in: budget("RATE_LIMIT_FAILED_SIGN_IN", 10, 900),
+        authorize: budget("RATE_LIMIT_AUTHORIZE", 10, 60),
+        verify: budget("RATE_LIMIT_VERIFY", 10, 60),
     };
     if is_on {
         return RateLimits::On(budgets);

@@ -3,15 +3,22 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::OnceLock;
 
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+
+use super::error::ApiError;
+
+/// What a path names; none where it is no text.
+pub(super) type Name = Result<Path<String>, PathRejection>;
 
 /// Browsers ask each time whether a file has changed: its name does not say so.
 const CACHING: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// A file, with what is said about it.
 pub(super) struct Asset {
-    pub(super) name: &'static str,
+    name: &'static str,
     content_type: &'static str,
     encoding: Option<HeaderValue>,
     content: &'static [u8],
@@ -63,6 +70,20 @@ impl Asset {
         self.content.hash(&mut hasher);
         // Hex digits always fit in a header.
         HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).unwrap_or(CACHING)
+    }
+}
+
+/// The answer to a request for one of these files, whichever is named.
+pub(super) fn answer(
+    files: &'static [Asset],
+    name: Name,
+    request: &HeaderMap,
+    policy: &HeaderValue,
+) -> Response {
+    let name = name.map(|Path(name)| name).unwrap_or_default();
+    match files.iter().find(|file| file.name == name) {
+        Some(file) => file.answer(request, policy),
+        None => ApiError::NotFound.into_response(),
     }
 }
 

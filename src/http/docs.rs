@@ -3,13 +3,10 @@
 //! Both come with the program and work offline. Their policy is looser than the account page's:
 //! they make styles while they run. Neither sees a password or token unless somebody enters one.
 
-use axum::extract::Path;
-use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 
-use super::asset::Asset;
-use super::error::ApiError;
+use super::asset::{self, Asset, Name};
 use super::openapi;
 
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -66,13 +63,6 @@ pub(super) async fn redoc(headers: HeaderMap) -> Response {
 }
 
 /// `GET /docs/{file}`
-pub(super) async fn file(
-    name: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
-) -> Response {
-    let name = name.map(|Path(name)| name).unwrap_or_default();
-    match FILES.iter().find(|file| file.name == name) {
-        Some(file) => file.answer(&headers, &POLICY),
-        None => ApiError::NotFound.into_response(),
-    }
+pub(super) async fn file(name: Name, headers: HeaderMap) -> Response {
+    asset::answer(&FILES, name, &headers, &POLICY)
 }

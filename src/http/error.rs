@@ -134,45 +134,19 @@ impl ApiError {
         }
     }
 
-    fn retry_after(&self) -> Option<Duration> {
+    /// How long the client is told to wait, and the cause for the log; where there is either.
+    fn wait_and_cause(&self) -> (Option<Duration>, Option<&str>) {
         match self {
-            Self::Overloaded(_, wait)
-            | Self::RateLimited(wait)
-            | Self::DiscogsRateLimited(wait) => Some(*wait),
-            Self::DatabaseUnavailable(_) | Self::StateStoreUnavailable(_) => Some(RETRY_SOON),
-            Self::StateUnknown
-            | Self::StateBusy
-            | Self::NotAuthenticated
-            | Self::InvalidToken
-            | Self::InvalidCredentials
-            | Self::AdminRequired
-            | Self::StateNotYours
-            | Self::NotFound
-            | Self::UnknownConfigKey
-            | Self::MethodNotAllowed
-            | Self::BodyTooLarge
-            | Self::NotJson
-            | Self::EmailTaken
-            | Self::InvalidInput(_)
-            | Self::VerifierRejected(_)
-            | Self::Internal(_)
-            | Self::DiscogsCredentialsRejected(_)
-            | Self::DiscogsBlocked(_)
-            | Self::DiscogsUnavailable(_)
-            | Self::DiscogsNotConfigured(_) => None,
-        }
-    }
-
-    fn cause(&self) -> Option<String> {
-        match self {
+            Self::Overloaded(cause, wait) => (Some(*wait), Some(cause)),
+            Self::DatabaseUnavailable(cause) | Self::StateStoreUnavailable(cause) => {
+                (Some(RETRY_SOON), Some(cause))
+            }
+            Self::RateLimited(wait) | Self::DiscogsRateLimited(wait) => (Some(*wait), None),
             Self::VerifierRejected(cause)
             | Self::Internal(cause)
             | Self::DiscogsCredentialsRejected(cause)
             | Self::DiscogsBlocked(cause)
-            | Self::DiscogsUnavailable(cause)
-            | Self::Overloaded(cause, _)
-            | Self::DatabaseUnavailable(cause)
-            | Self::StateStoreUnavailable(cause) => Some(cause.clone()),
+            | Self::DiscogsUnavailable(cause) => (None, Some(cause)),
             Self::StateUnknown
             | Self::StateBusy
             | Self::NotAuthenticated
@@ -187,9 +161,7 @@ impl ApiError {
             | Self::NotJson
             | Self::EmailTaken
             | Self::InvalidInput(_)
-            | Self::RateLimited(_)
-            | Self::DiscogsNotConfigured(_)
-            | Self::DiscogsRateLimited(_) => None,
+            | Self::DiscogsNotConfigured(_) => (None, None),
         }
     }
 
@@ -244,7 +216,8 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let row = self.row();
         let &Row { status, code, .. } = row;
-        let (retry_after, chain) = (self.retry_after(), self.cause());
+        let (retry_after, cause) = self.wait_and_cause();
+        let chain = cause.map(str::to_owned);
         let mut response = if let Self::InvalidInput(detail) = self {
             (status, Json(InvalidInputAnswer { detail, code })).into_response()
         } else {

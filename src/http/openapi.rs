@@ -92,17 +92,21 @@ mod tests {
     use std::collections::BTreeSet;
 
     use utoipa::OpenApi as _;
+    use utoipa::openapi::OpenApi as Document;
+    use utoipa::openapi::path::Operation;
 
     use super::{Described, errors};
 
+    fn operations(document: &Document) -> impl Iterator<Item = &Operation> {
+        let items = document.paths.paths.values();
+        items.flat_map(|item| [&item.get, &item.post, &item.put, &item.delete]).flatten()
+    }
+
     #[test]
     fn every_operation_lists_its_errors() {
-        for item in Described::openapi().paths.paths.values() {
-            let operations = [&item.get, &item.post, &item.put, &item.delete];
-            for operation in operations.into_iter().flatten() {
-                let id = operation.operation_id.as_deref().unwrap();
-                assert!(errors::of(id).is_some(), "{id}");
-            }
+        for operation in operations(&Described::openapi()) {
+            let id = operation.operation_id.as_deref().unwrap();
+            assert!(errors::of(id).is_some(), "{id}");
         }
     }
 
@@ -111,12 +115,7 @@ mod tests {
         let document = Described::openapi();
         let described: BTreeSet<_> =
             document.tags.iter().flatten().map(|tag| tag.name.clone()).collect();
-        let used: BTreeSet<_> = document
-            .paths
-            .paths
-            .values()
-            .flat_map(|item| [&item.get, &item.post, &item.put, &item.delete])
-            .flatten()
+        let used: BTreeSet<_> = operations(&document)
             .flat_map(|operation| operation.tags.clone().unwrap_or_default())
             .collect();
         assert_eq!(described, used);

@@ -3,13 +3,10 @@
 //! The page has a policy of its own: it runs its own scripts, asks nobody but this service, and
 //! puts nothing in as markup.
 
-use axum::extract::Path;
-use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 
-use super::asset::Asset;
-use super::error::ApiError;
+use super::asset::{self, Asset, Name};
 
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -45,13 +42,6 @@ pub(super) async fn index(headers: HeaderMap) -> Response {
 }
 
 /// `GET /web/{file}`
-pub(super) async fn file(
-    name: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
-) -> Response {
-    let name = name.map(|Path(name)| name).unwrap_or_default();
-    match FILES.iter().find(|file| file.name == name) {
-        Some(file) => file.answer(&headers, &POLICY),
-        None => ApiError::NotFound.into_response(),
-    }
+pub(super) async fn file(name: Name, headers: HeaderMap) -> Response {
+    asset::answer(&FILES, name, &headers, &POLICY)
 }

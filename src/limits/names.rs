@@ -53,19 +53,18 @@ impl Names {
         let digest = mac.finalize().into_bytes();
         std::array::from_fn(|index| digest.get(index).copied().unwrap_or_default())
     }
+}
 
-    /// The name of a count.
-    pub(super) fn name(&self, limit: &str, whom: Whom<'_>) -> String {
-        let [a, b, c, d, ..] = self.hash(whom);
-        format!("{limit}:{:05x}", u32::from_be_bytes([a, b, c, d]) % NAMES)
-    }
+/// The name of a limit's count of whoever has this hash.
+pub(super) fn name([a, b, c, d, ..]: Hash, limit: &str) -> String {
+    format!("{limit}:{:05x}", u32::from_be_bytes([a, b, c, d]) % NAMES)
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    match Hmac::new_from_slice(key) {
-        Ok(keyed) => keyed,
-        Err(_) => unreachable!("a key of any length will do (RFC 2104 section 2)"),
-    }
+    let Ok(keyed) = Hmac::new_from_slice(key) else {
+        unreachable!("HMAC takes a key of any length (RFC 2104)")
+    };
+    keyed
 }
 
 #[cfg(test)]
@@ -76,7 +75,7 @@ mod tests {
 
     fn name(secret: &str, address: &str) -> String {
         let address: IpAddr = address.parse().unwrap();
-        Names::new(secret.as_bytes()).name("sign_in", Whom::Address(address))
+        super::name(Names::new(secret.as_bytes()).hash(Whom::Address(address)), "sign_in")
     }
 
     #[test]

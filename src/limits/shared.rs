@@ -1,7 +1,6 @@
 //! The counts that all replicas share, in Redis. While it is away each process counts by itself.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
@@ -25,18 +24,13 @@ const LEFT_ALONE: Duration = Duration::from_secs(1);
 pub(super) struct Shared {
     records: Arc<RedisRecords>,
     local: Local,
+    /// Until when they are left alone; `None` while they are there.
     left_alone_until: Mutex<Option<Instant>>,
-    is_away: AtomicBool,
 }
 
 impl Shared {
     pub(super) fn new(records: RedisRecords, local: Local) -> Self {
-        Self {
-            records: Arc::new(records),
-            local,
-            left_alone_until: Mutex::default(),
-            is_away: AtomicBool::new(false),
-        }
+        Self { records: Arc::new(records), local, left_alone_until: Mutex::default() }
     }
 
     pub(super) async fn step(&self, name: &str, rule: Rule, step: Step) -> Outcome {
@@ -60,7 +54,7 @@ impl Shared {
 
     /// Whether nobody should ask now; where the time is over, whoever asks first tries it.
     fn is_left_alone(&self) -> bool {
-        let mut until = self.left_alone_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut until = self.left_alone_until();
         match *until {
             None => false,
             Some(end) if end > Instant::now() => true,
@@ -72,8 +66,7 @@ impl Shared {
     }
 
     fn came_back(&self) {
-        if self.is_away.swap(false, Ordering::Relaxed) {
-            *self.left_alone_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if self.left_alone_until().take().is_some() {
             info!("🔴 Request limits are shared by all replicas again");
         }
     }
@@ -86,11 +79,14 @@ impl Shared {
         step: Step,
     ) -> Outcome {
         let until = Instant::now() + LEFT_ALONE;
-        *self.left_alone_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
-        if !self.is_away.swap(true, Ordering::Relaxed) {
+        if self.left_alone_until().replace(until).is_none() {
             let error = error.map_or("no answer in time".to_owned(), |error| chain(error));
             warn!(error, "⚠️ Redis is away: each replica counts request limits by itself");
         }
         self.local.step(name, rule, step)
+    }
+
+    fn left_alone_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.left_alone_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::harness::{Composition, PASSWORD, Setup, TestApp, TestStores};
-
-const NO_DATABASE: &str = "The service can't reach its database. Please try again in a moment.";
+use crate::outages::NO_DATABASE;
 
 async fn started() -> TestApp {
     Setup::new(Composition::Embedded).start().await

@@ -16,7 +16,12 @@ const RECOVERY: Duration = Duration::from_secs(2);
 /// So many connections a service has: for reads, for writes, and for health.
 const USUAL: i64 = 5;
 
-const NO_DATABASE: &str = "The service can't reach its database. Please try again in a moment.";
+/// Ends every session of the test's database but the one that asks.
+const TERMINATE: &str = "select pg_terminate_backend(pid) from pg_stat_activity
+                         where datname = current_database() and pid <> pg_backend_pid()";
+
+pub(crate) const NO_DATABASE: &str =
+    "The service can't reach its database. Please try again in a moment.";
 const NO_STATE_STORE: &str =
     "Connecting to Discogs is not possible right now. Please try again in a moment.";
 
@@ -81,13 +86,7 @@ async fn sessions_killed_while_nothing_is_under_way_are_not_noticed() {
     let alice = app.user("alice").await;
     let operator = app.stores.database().client().await;
     for round in 0..20 {
-        operator
-            .batch_execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity
-                 where datname = current_database() and pid <> pg_backend_pid()",
-            )
-            .await
-            .unwrap();
+        operator.batch_execute(TERMINATE).await.unwrap();
         assert_eq!(alice.me().await.status, 200, "round {round}");
         assert_eq!(alice.revoke().await.status, 200, "round {round}");
     }
@@ -179,13 +178,7 @@ async fn a_server_that_takes_no_writes_is_asked_again_ever_more_slowly() {
         // Settings of a database hold for the connections that come after.
         operator.batch_execute("set default_transaction_read_only = off").await.unwrap();
         operator.batch_execute(&statements).await.unwrap();
-        operator
-            .batch_execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity
-                 where datname = current_database() and pid <> pg_backend_pid()",
-            )
-            .await
-            .unwrap();
+        operator.batch_execute(TERMINATE).await.unwrap();
     };
     turn("on").await;
     let (before, begun) = (app.stores.postgres().taken(), Instant::now());

@@ -9,7 +9,9 @@ use redis::AsyncCommands as _;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::harness::{Actor, Composition, Program, TestStores, redis_connection};
+use crate::connect::begin_to_verify;
+use crate::harness::app::JWT_SECRET_KEY;
+use crate::harness::{Composition, Program, TestStores, redis_connection};
 
 const CONFIGURE: [&str; 5] =
     ["discogs-setup", "--consumer-key", "sandbox-key", "--consumer-secret", "sandbox-secret"];
@@ -37,7 +39,7 @@ impl World {
 
     fn program(&self) -> Program {
         let program = Program::new()
-            .with("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef")
+            .with("JWT_SECRET_KEY", JWT_SECRET_KEY)
             .with("DISCOGS_API_URL", &self.sandbox.url())
             .with("DISCOGS_WEB_URL", &self.sandbox.url());
         let variables = self.stores.variables();
@@ -82,11 +84,6 @@ async fn killed_at(step: Step) -> usize {
     assert_eq!(alice.status().await.json()["connected"], true);
     drop(hold);
     world.sandbox.calls(Step::AccessToken).len()
-}
-
-fn begin_to_verify(actor: &Actor, state: &str, pin: &str) -> tokio::task::JoinHandle<()> {
-    let (actor, state, pin) = (actor.clone(), state.to_owned(), pin.to_owned());
-    tokio::spawn(async move { drop(actor.verify(&state, &pin).await) })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

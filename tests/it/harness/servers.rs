@@ -5,6 +5,8 @@ use std::thread;
 use discogsography_api::random::Random;
 use tokio_postgres::{Client, NoTls};
 
+use super::free_port;
+
 /// Where the servers are.
 #[derive(Debug, Clone)]
 pub(crate) struct TestServers {
@@ -51,16 +53,14 @@ impl PrivateRedis {
     pub(crate) async fn start() -> Self {
         let program =
             std::env::var("TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let process = std::process::Command::new(program)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
         let redis = Self { process, port };
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::task::yield_now().await;
-        }
+        until_listening(port).await;
         redis
     }
 
@@ -94,10 +94,17 @@ impl RedisOperator {
     }
 }
 
+async fn until_listening(port: u16) {
+    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A pooler before the servers' PostgreSQL that gives each transaction another connection.
 pub(crate) struct PgBouncer {
     process: std::process::Child,
-    folder: tempfile::TempDir,
+    /// Goes when the pooler does.
+    _folder: tempfile::TempDir,
     port: u16,
 }
 
@@ -108,7 +115,7 @@ impl PgBouncer {
         let servers = test_servers();
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let (host, upstream) = servers.postgres_address.split_once(':').unwrap();
         let users = folder.path().join("users");
         let (name, password) = (&servers.postgres_username, &servers.postgres_password);
@@ -130,10 +137,8 @@ impl PgBouncer {
             .stderr(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        let pooler = Self { process, folder, port };
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::task::yield_now().await;
-        }
+        let pooler = Self { process, _folder: folder, port };
+        until_listening(port).await;
         pooler
     }
 
@@ -144,10 +149,9 @@ impl PgBouncer {
 
 impl Drop for PgBouncer {
     fn drop(&mut self) {
-        // It may have ended by itself; its folder goes after it.
+        // It may have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let _ = self.folder.path();
     }
 }
 
