@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Environment, Migrations};
+use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::server::{Surroundings, open_stores, openapi_document};
 use crate::storage::Storage;
@@ -147,7 +148,7 @@ fn surroundings() -> anyhow::Result<Surroundings> {
 fn name_storage(environment: &Environment) -> anyhow::Result<(Arc<dyn Storage>, Migrations)> {
     let config = Config::load(environment)?;
     telemetry::start(config.log_level, config.log_format)?;
-    let stores = open_stores(&config.stores, &surroundings()?)?;
+    let stores = open_stores(&config.stores, &surroundings()?, &Metrics::new())?;
     Ok((stores.storage, config.migrations))
 }
 

@@ -5,6 +5,7 @@
 
 mod answer;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oauth1::{Consumer, Request, Target, Token};
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 use crate::clock::{self, Clock};
 use crate::config::DiscogsConfig;
+use crate::metrics::{DiscogsOutcome, DiscogsStep, Label as _, Metrics};
 use crate::model::{DiscogsToken, Identity, Verifier};
 use crate::random::Random;
 use answer::Answer;
@@ -42,6 +44,7 @@ pub struct Discogs {
     config: DiscogsConfig,
     clock: Clock,
     random: Random,
+    metrics: Arc<Metrics>,
 }
 
 /// Why Discogs did not give what it was asked for.
@@ -90,8 +93,8 @@ pub enum DiscogsError {
 /// One call, before it is signed.
 struct Call<'a> {
     method: Method,
-    /// The last part of its path, and its name in errors.
-    step: &'static str,
+    /// Its name is the last part of its path, too.
+    step: DiscogsStep,
     consumer: &'a Consumer,
     token: Option<&'a Token>,
     callback: Option<&'a str>,
@@ -113,7 +116,12 @@ impl Discogs {
     /// # Errors
     ///
     /// Where TLS can't be set up on this machine.
-    pub fn new(config: DiscogsConfig, clock: Clock, random: Random) -> reqwest::Result<Self> {
+    pub fn new(
+        config: DiscogsConfig,
+        clock: Clock,
+        random: Random,
+        metrics: Arc<Metrics>,
+    ) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder()
             .user_agent(&config.user_agent)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -123,7 +131,7 @@ impl Discogs {
             .referer(false)
             .no_proxy()
             .build()?;
-        Ok(Self { client, config, clock, random })
+        Ok(Self { client, config, clock, random, metrics })
     }
 
     /// Asks for a request token; "temporary credentials" in RFC 5849 section 2.1.
@@ -138,19 +146,18 @@ impl Discogs {
     ) -> Result<Token, DiscogsError> {
         let call = Call {
             method: Method::GET,
-            step: "request_token",
+            step: DiscogsStep::RequestToken,
             consumer,
             token: None,
             callback: Some("oob"),
             verifier: None,
         };
+        let step = call.step.as_str();
         let answer = self.get(&call, until).await?;
         match answer.status {
-            200..=299 => answer.token(call.step),
-            status @ (400 | 401) => {
-                Err(DiscogsError::CredentialsRejected { step: call.step, status })
-            }
-            _ => Err(answer.refusal(call.step)),
+            200..=299 => answer.token(step),
+            status @ (400 | 401) => Err(DiscogsError::CredentialsRejected { step, status }),
+            _ => Err(answer.refusal(step)),
         }
     }
 
@@ -177,20 +184,21 @@ impl Discogs {
     ) -> Result<DiscogsToken, DiscogsError> {
         let call = Call {
             method: Method::POST,
-            step: "access_token",
+            step: DiscogsStep::AccessToken,
             consumer,
             token: Some(request_token),
             callback: None,
             verifier: Some(verifier.as_str()),
         };
-        let answer = self.send(&call, until).await.map_err(|failure| failure.at(call.step))?;
+        let step = call.step.as_str();
+        let answer = self.send(&call, until).await.map_err(|failure| failure.at(step))?;
         match answer.status {
-            200..=299 => answer.token(call.step).map(DiscogsToken),
+            200..=299 => answer.token(step).map(DiscogsToken),
             status @ (400 | 401) if answer.names_the_app() => {
-                Err(DiscogsError::CredentialsRejected { step: call.step, status })
+                Err(DiscogsError::CredentialsRejected { step, status })
             }
             status @ (400 | 401) => Err(DiscogsError::VerifierRejected { status }),
-            _ => Err(answer.refusal(call.step)),
+            _ => Err(answer.refusal(step)),
         }
     }
 
@@ -207,16 +215,17 @@ impl Discogs {
     ) -> Result<Identity, DiscogsError> {
         let call = Call {
             method: Method::GET,
-            step: "identity",
+            step: DiscogsStep::Identity,
             consumer,
             token: Some(&token.0),
             callback: None,
             verifier: None,
         };
+        let step = call.step.as_str();
         let answer = self.get(&call, until).await?;
         match answer.status {
-            200..=299 => answer.identity(call.step),
-            _ => Err(answer.refusal(call.step)),
+            200..=299 => answer.identity(step),
+            _ => Err(answer.refusal(step)),
         }
     }
 
@@ -232,14 +241,30 @@ impl Discogs {
         if !has_failed
             || until.saturating_duration_since(Instant::now()) < LEFT_FOR_SECOND_TRY + pause
         {
-            return first.map_err(|failure| failure.at(call.step));
+            return first.map_err(|failure| failure.at(call.step.as_str()));
         }
         clock::pause(pause).await;
-        self.send(call, until).await.map_err(|failure| failure.at(call.step))
+        self.send(call, until).await.map_err(|failure| failure.at(call.step.as_str()))
     }
 
+    /// Sends a request, and counts what came of it.
     async fn send(&self, call: &Call<'_>, until: Instant) -> Result<Answer, Failure> {
-        let url = format!("{}/oauth/{}", self.config.api_url, call.step);
+        let begun = Instant::now();
+        let answer = self.ask(call, until).await;
+        if let Err(Failure::Other(_)) = &answer {
+            return answer; // Nothing was sent.
+        }
+        self.metrics.discogs_durations.of(call.step).observe(begun.elapsed());
+        let outcome = answer.as_ref().map_or(DiscogsOutcome::NoAnswer, Answer::outcome);
+        self.metrics.discogs_requests.of(call.step).of(outcome).add_one();
+        if let Some(remaining) = answer.as_ref().ok().and_then(|answer| answer.rate_remaining) {
+            self.metrics.discogs_rate_remaining.see(remaining);
+        }
+        answer
+    }
+
+    async fn ask(&self, call: &Call<'_>, until: Instant) -> Result<Answer, Failure> {
+        let url = format!("{}/oauth/{}", self.config.api_url, call.step.as_str());
         let request = Request {
             target: Target::new(call.method.as_str(), &url),
             consumer: call.consumer,

@@ -15,6 +15,7 @@ mod error;
 mod extract;
 mod health;
 mod input;
+mod metrics;
 mod oauth;
 mod openapi;
 mod page;
@@ -34,6 +35,7 @@ use crate::clock::Clock;
 use crate::config::{CorsOrigins, WebPage};
 use crate::connect::Connect;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::storage::Storage;
@@ -67,6 +69,8 @@ pub struct App {
     pub clock: Clock,
     /// Draws ids.
     pub random: Random,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// What the health routes say.
     pub health: Health,
     /// Which web pages may call.
@@ -124,7 +128,7 @@ impl Routes {
 /// The API's port.
 #[must_use]
 pub fn api(app: AppState) -> Port {
-    let routes = documented_routes(&app.health)
+    let routes = documented_routes(&app.health.for_a_port())
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::swagger))
         .route("/docs/{file}", get(docs::file))
@@ -138,8 +142,8 @@ pub fn api(app: AppState) -> Port {
 }
 
 /// What `/openapi.json` describes.
-fn documented_routes(health: &Health) -> Routes {
-    health_routes(health)
+fn documented_routes(port: &Arc<Health>) -> Routes {
+    health_routes(port)
         .route("/api/auth/register", post(auth::register))
         .route("/api/auth/login", post(auth::login))
         .route("/api/auth/me", get(auth::me))
@@ -154,19 +158,20 @@ fn documented_routes(health: &Health) -> Routes {
         .route("/api/admin/config/{key}", put(admin::put).delete(admin::delete))
 }
 
-/// The health port, which serves nothing else.
+/// The port of health and metrics, which serves nothing else.
 #[must_use]
 pub fn health_only(app: AppState) -> Port {
-    let routes = health_routes(&app.health);
+    let port = app.health.for_a_port();
+    let routes = health_routes(&port)
+        .route("/metrics", get(move |app| metrics::metrics(app, Arc::clone(&port))));
     Port::new(app, routes, None)
 }
 
-fn health_routes(health: &Health) -> Routes {
-    let port = health.for_a_port();
+fn health_routes(port: &Arc<Health>) -> Routes {
     Routes::default()
-        .route("/health", get_health(&port, health::health))
-        .route("/health/live", get_health(&port, health::live))
-        .route("/health/ready", get_health(&port, health::ready))
+        .route("/health", get_health(port, health::health))
+        .route("/health/live", get_health(port, health::live))
+        .route("/health/ready", get_health(port, health::ready))
 }
 
 fn get_health<F>(port: &Arc<Health>, answer: fn(Arc<Health>) -> F) -> MethodRouter<AppState>

@@ -6,6 +6,7 @@
 //! - [`config`]: the only reader of the environment.
 //! - [`storage`] and [`state`]: what is kept, as two traits with two implementations each.
 //! - [`password`], [`discogs`], [`connect`], [`limits`]: what has steps of its own.
+//! - [`metrics`]: what is counted, for `/metrics`.
 //! - [`http`]: every route on one screen, and what turns a request into an answer.
 //! - [`server`]: opens the stores, binds both ports, runs, drains.
 //! - [`cli`]: the commands.
@@ -17,6 +18,7 @@ pub mod connect;
 pub mod discogs;
 pub mod http;
 pub mod limits;
+pub mod metrics;
 pub mod migrations;
 pub mod model;
 pub mod password;

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Budgets, RateLimits, RedisConfig};
+use crate::metrics::{Label as _, Limit, Metrics};
 use crate::model::KnownAddress;
 use crate::records::{RecordsError, RedisRecords};
 use crate::storage::{Storage, StorageError};
@@ -42,6 +43,7 @@ struct Inner {
     counts: Counts,
     storage: Arc<dyn Storage>,
     clock: Clock,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,7 @@ impl Limits {
         redis: Option<&RedisConfig>,
         storage: Arc<dyn Storage>,
         clock: Clock,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, RecordsError> {
         let RateLimits::On(budgets) = limits else {
             return Ok(Self(None));
@@ -113,11 +116,13 @@ impl Limits {
         let local = Local::new(clock.clone());
         let counts = match redis {
             Some(redis) => {
-                Counts::Shared(Shared::new(RedisRecords::new(redis, shared::PREFIX)?, local))
+                let records = RedisRecords::new(redis, shared::PREFIX)?;
+                Counts::Shared(Shared::new(records, local, Arc::clone(&metrics)))
             }
             None => Counts::Local(local),
         };
-        Ok(Self(Some(Inner { budgets, names: Names::new(secret), counts, storage, clock })))
+        let names = Names::new(secret);
+        Ok(Self(Some(Inner { budgets, names, counts, storage, clock, metrics })))
     }
 
     /// Counts one more request.
@@ -131,17 +136,21 @@ impl Limits {
         };
         let (limit, whom, budget) = match action {
             Action::Register(address) => {
-                ("register", Whom::Address(address), inner.budgets.register)
+                (Limit::Register, Whom::Address(address), inner.budgets.register)
             }
-            Action::SignIn(address) => ("sign_in", Whom::Address(address), inner.budgets.sign_in),
-            Action::Authorize(user) => ("authorize", Whom::User(user), inner.budgets.authorize),
-            Action::Verify(user) => ("verify", Whom::User(user), inner.budgets.verify),
+            Action::SignIn(address) => {
+                (Limit::SignIn, Whom::Address(address), inner.budgets.sign_in)
+            }
+            Action::Authorize(user) => {
+                (Limit::Authorize, Whom::User(user), inner.budgets.authorize)
+            }
+            Action::Verify(user) => (Limit::Verify, Whom::User(user), inner.budgets.verify),
         };
         let rule = Rule { budget, kind: Kind::Sliding };
-        let name = names::name(inner.names.hash(whom), limit);
+        let name = names::name(inner.names.hash(whom), limit.as_str());
         match inner.counts.step(&name, rule, Step::Take).await {
             Outcome::Granted(_) => Ok(()),
-            Outcome::Wait(wait) => Err(LimitError::Reached(wait)),
+            Outcome::Wait(wait) => Err(inner.reached(limit, wait)),
         }
     }
 
@@ -166,12 +175,12 @@ impl Limits {
             let is_fresh = seen.is_some_and(|seen| seen.plus(FRESH_FOR) > now);
             return Ok(SignIn { taken: None, new_address: (!is_fresh).then_some(address) });
         }
-        let name = names::name(address.account, FAILED_SIGN_IN);
+        let name = names::name(address.account, Limit::FailedSignIn.as_str());
         match inner.counts.step(&name, inner.failed_sign_in(), Step::Take).await {
             Outcome::Granted(at) => {
                 Ok(SignIn { taken: Some((name, at)), new_address: Some(address) })
             }
-            Outcome::Wait(wait) => Err(LimitError::Reached(wait)),
+            Outcome::Wait(wait) => Err(inner.reached(Limit::FailedSignIn, wait)),
         }
     }
 
@@ -193,12 +202,14 @@ impl Limits {
     }
 }
 
-/// The limit whose name is made of an email.
-const FAILED_SIGN_IN: &str = "failed_sign_in";
-
 impl Inner {
     fn failed_sign_in(&self) -> Rule {
         Rule { budget: self.budgets.failed_sign_in, kind: Kind::Growing }
+    }
+
+    fn reached(&self, limit: Limit, wait: Duration) -> LimitError {
+        self.metrics.rate_limited.of(limit).add_one();
+        LimitError::Reached(wait)
     }
 }
 

@@ -8,11 +8,13 @@ mod stored;
 mod workers;
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
+use crate::metrics::Metrics;
 use crate::model::NewPassword;
 use crate::random::Random;
 use stored::StoredHash;
@@ -49,10 +51,15 @@ impl Passwords {
     /// # Errors
     ///
     /// Where the operating system gives no more threads.
-    pub fn start(workers: NonZeroUsize, random: Random) -> std::io::Result<Self> {
+    pub fn start(
+        workers: NonZeroUsize,
+        random: Random,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
         let salt = random.bytes::<{ StoredHash::SALT_LENGTH }>().to_vec();
         let decoy = StoredHash { salt, key: random.bytes().into() };
-        Ok(Self { workers: Workers::start(workers, ITERATIONS)?, random, decoy })
+        let workers = Workers::start(workers, ITERATIONS, metrics)?;
+        Ok(Self { workers, random, decoy })
     }
 
     /// Hashes a new password with a fresh salt.

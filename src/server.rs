@@ -27,6 +27,7 @@ use crate::config::{Config, Migrations, Stores, WebPage};
 use crate::connect::Connect;
 use crate::discogs::Discogs;
 use crate::http::{self, App, AppState, Health, Phase};
+use crate::metrics::Metrics;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::storage::{Storage, StorageError};
@@ -40,9 +41,6 @@ pub use stores::{LockError, OpenedStores, open_stores};
 
 /// How long requests and finishes under way may go on after the service was told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
-
-/// The health port has few clients.
-const HEALTH_CONNECTIONS: usize = 128;
 
 /// Between two tries to prepare the storage.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -132,15 +130,16 @@ pub async fn run(
     announce(&config, &listeners);
     let secret = secret::read_or_make(&config, &surroundings.random)?;
     let _lock = stores::lock(&config.stores)?;
-    let stores = open_stores(&config.stores, &surroundings)?;
-    let phase = Phase::default();
+    let metrics = Metrics::new();
+    let stores = open_stores(&config.stores, &surroundings, &metrics)?;
     let has_sandbox = surroundings.sandbox_consumer.is_some();
-    let app = assemble(&config, &stores, surroundings, &secret, phase.clone())?;
+    let app = assemble(&config, &stores, surroundings, &secret, &metrics)?;
+    let phase = app.health.phase().clone();
 
     let (stop_health, health_stopped) = watch::channel(());
-    let health = serve_health(listeners.health, http::health_only(app.clone()), health_stopped)?;
+    let health = serve_health(listeners.health, app.clone(), health_stopped)?;
     let (stop_api, api_stopped) = watch::channel(());
-    let limits = Limits { connections: connections::most(), drain_time: DRAIN_TIME };
+    let limits = Limits::of_api(metrics);
     let api =
         tokio::spawn(listen::serve(listeners.api, http::api(app.clone()), api_stopped, limits));
     let get_ready =
@@ -166,32 +165,30 @@ fn assemble(
     stores: &OpenedStores,
     surroundings: Surroundings,
     secret: &SecretString,
-    phase: Phase,
+    metrics: &Arc<Metrics>,
 ) -> Result<AppState, ServerError> {
     let Surroundings { clock, random, sandbox_consumer } = surroundings;
-    let discogs =
-        Discogs::new(config.discogs.clone(), clock.clone(), random.clone()).map_err(|error| {
-            ServerError::Setup { what: "the client for Discogs", source: error.into() }
-        })?;
+    let shared = || Arc::clone(metrics);
+    let discogs = Discogs::new(config.discogs.clone(), clock.clone(), random.clone(), shared());
     let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let passwords = Passwords::start(cores, random.clone()).map_err(|error| {
-        ServerError::Setup { what: "the password workers", source: error.into() }
-    })?;
+    let passwords = Passwords::start(cores, random.clone(), shared());
     let OpenedStores { storage, states } = stores.clone();
+    let checked = (Arc::clone(&storage), Arc::clone(&states));
     let secret = secret.expose_secret().as_bytes();
-    let limits = stores::limits(config, secret, &storage, &clock)?;
+    let limits = stores::limits(config, secret, &storage, &clock, metrics)?;
     Ok(AppState::new(App {
-        health: Health::new(Arc::clone(&storage), Arc::clone(&states), phase, clock.clone()),
+        health: Health::new(checked.0, checked.1, Phase::default(), clock.clone(), shared()),
+        metrics: shared(),
         connect: Connect {
             storage: Arc::clone(&storage),
             states,
-            discogs,
+            discogs: discogs.map_err(setup("the client for Discogs"))?,
             random: random.clone(),
             sandbox_consumer,
             finishes: TaskTracker::new(),
         },
         storage,
-        passwords,
+        passwords: passwords.map_err(setup("the password workers"))?,
         key: Key::new(secret),
         access_token_life: config.access_token_life,
         clock,
@@ -202,6 +199,14 @@ fn assemble(
         trusted_proxies: config.trusted_proxies.clone(),
         untrusted_forwarding: Once::new(),
     }))
+}
+
+/// Says which part can't be set up.
+fn setup<E>(what: &'static str) -> impl Fn(E) -> ServerError + Copy
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    move |error| ServerError::Setup { what, source: error.into() }
 }
 
 /// Says which stores are used, where the service listens, and what should worry the operator.
@@ -234,16 +239,14 @@ fn announce(config: &Config, listeners: &Listeners) {
 /// API work.
 fn serve_health(
     listener: TcpListener,
-    port: http::Port,
+    app: AppState,
     stopped: watch::Receiver<()>,
 ) -> Result<thread::JoinHandle<()>, ServerError> {
-    let setup = |source: std::io::Error| ServerError::Setup {
-        what: "the thread of the health port",
-        source: source.into(),
-    };
+    let setup = setup("the thread of the health port");
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(setup)?;
-    let limits = Limits { connections: HEALTH_CONNECTIONS, drain_time: Duration::ZERO };
+    let limits = Limits::of_health(Arc::clone(&app.metrics));
+    let port = http::health_only(app);
     let serve = move || runtime.block_on(listen::serve(listener, port, stopped, limits));
     thread::Builder::new().name("health".to_owned()).spawn(serve).map_err(setup)
 }

@@ -3,6 +3,7 @@
 //! A slow disk holds up these threads and never the async ones; what waits for them is bounded.
 //! Knows neither the storage nor the OAuth state, which both live in the file.
 
+mod counted;
 mod open;
 mod worker;
 
@@ -18,6 +19,8 @@ use crate::config::Migrations;
 use crate::migrations::Migration;
 use open::Identity;
 use worker::Worker;
+
+pub use counted::Counted;
 
 /// Nobody waits longer than this for an answer.
 const LONGEST_WAIT: Duration = Duration::from_millis(4_500);
@@ -204,6 +207,12 @@ impl SqliteError {
                 )
             ),
         }
+    }
+
+    /// Whether a row would have broken a rule of its table.
+    fn is_broken_constraint(&self) -> bool {
+        matches!(self, Self::Sqlite(error)
+            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation))
     }
 
     /// The extended code of SQLite, where it is SQLite that says no.

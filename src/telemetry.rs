@@ -75,6 +75,12 @@ pub fn flush(limit: Duration) {
     }
 }
 
+/// How many lines found no room in the log since its start; none before it.
+#[must_use]
+pub fn lines_dropped() -> u64 {
+    OUTPUT.get().map_or(0, Output::dropped)
+}
+
 fn dropped_for_people(count: u64) -> Vec<u8> {
     format!("⚠️ Nobody took the log in time: {count} lines were dropped\n").into_bytes()
 }

@@ -8,7 +8,11 @@ use serde_json::Value;
 
 use super::DiscogsError;
 use crate::clock::Timestamp;
+use crate::metrics::DiscogsOutcome;
 use crate::model::{DISCOGS_NAME_LENGTH, Identity};
+
+/// How many requests are left of the minute's.
+const RATE_REMAINING: &str = "x-discogs-ratelimit-remaining";
 
 /// What is longer is cut.
 const BODY_LENGTH: usize = 64 * 1024;
@@ -23,6 +27,8 @@ const DEFAULT_RETRY_AFTER: u64 = 60;
 /// An answer of Discogs, or of something that stands in front of it.
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// `None` where the answer does not say it.
+    pub(super) rate_remaining: Option<u32>,
     is_html: bool,
     retry_after: Option<String>,
     received_at: Timestamp,
@@ -35,9 +41,11 @@ impl Answer {
         mut response: reqwest::Response,
         now: Timestamp,
     ) -> reqwest::Result<Self> {
-        let text = |name| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let content_type = text(header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
-        let retry_after = text(header::RETRY_AFTER);
+        let text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let content_type =
+            text(header::CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase();
+        let retry_after = text(header::RETRY_AFTER.as_str());
+        let rate_remaining = text(RATE_REMAINING).and_then(|given| given.trim().parse().ok());
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while body.len() < BODY_LENGTH {
@@ -47,7 +55,18 @@ impl Answer {
             body.extend_from_slice(chunk.get(..BODY_LENGTH - body.len()).unwrap_or(&chunk));
         }
         let is_html = content_type.contains("html") || begins_like_html(&body);
-        Ok(Self { status, is_html, retry_after, received_at: now, body })
+        Ok(Self { status, rate_remaining, is_html, retry_after, received_at: now, body })
+    }
+
+    /// What it counts as.
+    pub(super) fn outcome(&self) -> DiscogsOutcome {
+        match self.status {
+            0..=299 => DiscogsOutcome::Good,
+            429 => DiscogsOutcome::RateLimited,
+            403 | 503 if self.is_html => DiscogsOutcome::Blocked,
+            500..=599 => DiscogsOutcome::Failed,
+            _ => DiscogsOutcome::Refused,
+        }
     }
 
     /// A token with its secret, form-encoded (RFC 5849 section 2.1).
@@ -138,6 +157,7 @@ mod tests {
     fn retry_after(given: Option<&str>) -> u64 {
         let answer = Answer {
             status: 429,
+            rate_remaining: None,
             is_html: false,
             retry_after: given.map(str::to_owned),
             received_at: Timestamp::from_microseconds(784_111_700_000_000),

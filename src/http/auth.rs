@@ -1,5 +1,7 @@
 //! Accounts: register, sign in, who am I. (The seed's "Authentication".)
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,6 +18,7 @@ use super::extract::{CurrentUser, JsonBody};
 use super::input::{Fields, Input, Refusal};
 use crate::clock::Timestamp;
 use crate::limits::{Action, SignInEnd};
+use crate::metrics::SignIn;
 use crate::model::{Email, NewPassword, NewUser, User, normalize_email};
 use crate::storage::Storage;
 
@@ -128,10 +131,27 @@ pub(super) async fn login(
     ClientAddress(client): ClientAddress,
     JsonBody(request): JsonBody<LoginRequest>,
 ) -> Result<Json<AccessTokenAnswer>, ApiError> {
+    let answer = sign_in(&app, client, request).await;
+    let outcome = match &answer {
+        Ok(_) => SignIn::Good,
+        Err(ApiError::InvalidCredentials) => SignIn::Refused,
+        Err(ApiError::RateLimited(_)) => SignIn::Limited,
+        Err(ApiError::Overloaded(..)) => SignIn::Overloaded,
+        Err(_) => SignIn::Unavailable,
+    };
+    app.metrics.sign_ins.of(outcome).add_one();
+    answer.map(Json)
+}
+
+async fn sign_in(
+    app: &AppState,
+    client: IpAddr,
+    request: LoginRequest,
+) -> Result<AccessTokenAnswer, ApiError> {
     let storage = app.storage()?;
     app.limits.take(Action::SignIn(client)).await?;
     let sign_in = app.limits.begin_sign_in(&request.email, client).await?;
-    let user = sign_in_user(&app, storage, request).await;
+    let user = sign_in_user(app, storage, request).await;
     let end = match &user {
         Ok(_) => SignInEnd::Good,
         Err(ApiError::InvalidCredentials) => SignInEnd::Refused,
@@ -148,7 +168,7 @@ pub(super) async fn login(
         exp: iat + expires_in,
         jti: app.random.hex(),
     });
-    Ok(Json(AccessTokenAnswer { access_token, token_type: "bearer", expires_in }))
+    Ok(AccessTokenAnswer { access_token, token_type: "bearer", expires_in })
 }
 
 /// The user whose address and password these are.

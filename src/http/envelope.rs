@@ -23,6 +23,7 @@ use super::cors::{self, Cors};
 use super::error::{ApiError, Report};
 use super::extract::Caller;
 use super::{AppState, Routes, body};
+use crate::metrics::Route;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -54,18 +55,27 @@ pub struct Port(Arc<Parts>);
 struct Parts {
     app: AppState,
     router: Router,
-    templates: Vec<&'static str>,
+    known: Vec<Known>,
+    /// What a path is that there is no route for.
+    unknown: Known,
     /// `None` on a port that no web page calls.
     cors: Option<Cors>,
     /// What every answer has, in one map that is cloned: cheaper than one header after another.
     headers: HeaderMap,
 }
 
-/// What the log line says about a request.
-struct Line {
-    method: Method,
+/// A route, as the log and the metrics call it.
+#[derive(Debug)]
+struct Known {
     /// The template and not the path, which may hold anything; empty where there is no route.
-    route: &'static str,
+    template: &'static str,
+    counts: Arc<Route>,
+}
+
+/// What the log line says about a request, and the metrics count.
+struct Line<'a> {
+    method: Method,
+    route: &'a Known,
     request_id: HeaderValue,
     caller: Caller,
     begun: Instant,
@@ -81,7 +91,9 @@ impl Port {
             .with_state(app.clone());
         let mut headers = HeaderMap::from_iter(HEADERS);
         headers.insert(REQUEST_ID, HeaderValue::from_static("none"));
-        Self(Arc::new(Parts { app, router, templates, cors, headers }))
+        let known = |template| Known { template, counts: app.metrics.route(template) };
+        let (unknown, known) = (known(""), templates.into_iter().map(known).collect());
+        Self(Arc::new(Parts { app, router, known, unknown, cors, headers }))
     }
 
     /// Answers a request, whatever it is; `waits` tells while more of it has to come.
@@ -100,7 +112,7 @@ impl Port {
         let is_api = path == "/api" || path.starts_with("/api/");
         let line = Line::new(peer, &request, parts);
         let allowed = parts.cors.as_ref().map(|cors| cors.allowed(request.headers()));
-        let is_known = !line.route.is_empty();
+        let is_known = !line.route.template.is_empty();
         let response = if is_known && allowed.is_some() && cors::is_preflight(&request) {
             cors::preflight()
         } else {
@@ -126,8 +138,8 @@ impl Port {
 }
 
 impl Parts {
-    fn template(&self, path: &str) -> Option<&'static str> {
-        self.templates.iter().copied().find(|template| is_of(path, template))
+    fn route(&self, path: &str) -> &Known {
+        self.known.iter().find(|known| is_of(path, known.template)).unwrap_or(&self.unknown)
     }
 }
 
@@ -168,12 +180,12 @@ async fn catch_panic(answer: impl Future<Output = Result<Response, Infallible>>)
 
 /// Writes the request line at one level; the message must be a literal that begins with a mark.
 macro_rules! request_line {
-    ($level:ident, $line:expr, $status:expr, $report:expr, $message:literal) => {
+    ($level:ident, $line:expr, $took:expr, $status:expr, $report:expr, $message:literal) => {
         $level!(
             http.method = $line.method.as_str(),
-            http.route = $line.route,
+            http.route = $line.route.template,
             http.status = $status.map(|status| status.as_u16()),
-            duration_ms = milliseconds($line.begun.elapsed()),
+            duration_ms = milliseconds($took),
             request.id = $line.request_id.to_str().unwrap_or_default(),
             user.id = $line.caller.user_id().map(tracing::field::display),
             error.code = $report.map(|report| report.code),
@@ -183,11 +195,11 @@ macro_rules! request_line {
     };
 }
 
-impl Line {
-    fn new<B>(peer: IpAddr, request: &hyper::Request<B>, parts: &Parts) -> Self {
+impl<'a> Line<'a> {
+    fn new<B>(peer: IpAddr, request: &hyper::Request<B>, parts: &'a Parts) -> Self {
         Self {
             method: request.method().clone(),
-            route: parts.template(request.uri().path()).unwrap_or_default(),
+            route: parts.route(request.uri().path()),
             request_id: request_id(request.headers(), &parts.app),
             caller: Caller::new(peer),
             begun: Instant::now(),
@@ -195,7 +207,7 @@ impl Line {
         }
     }
 
-    /// Writes the line, and adds these headers to the answer's own.
+    /// Writes the line, counts the request, and adds these headers to the answer's own.
     fn finish(mut self, mut response: Response, mut headers: HeaderMap) -> Response {
         let report = response.extensions_mut().remove::<Report>();
         self.write(response.status(), report.as_ref());
@@ -207,27 +219,37 @@ impl Line {
     }
 
     fn write(&self, status: StatusCode, report: Option<&Report>) {
-        let (is_probe, said) = (self.route.starts_with("/health"), Some(status));
+        let (took, said) = (self.count(Some(status)), Some(status));
+        let is_probe = ["/health", "/metrics"].iter().any(|it| self.route.template.starts_with(it));
         if status == StatusCode::INTERNAL_SERVER_ERROR {
-            request_line!(error, self, said, report, "❌ A request met a mistake of ours");
+            request_line!(error, self, took, said, report, "❌ A request met a mistake of ours");
         } else if status.is_server_error() {
-            request_line!(warn, self, said, report, "⚠️ A request could not be served");
+            request_line!(warn, self, took, said, report, "⚠️ A request could not be served");
         } else if is_probe && status.is_success() {
-            request_line!(debug, self, said, report, "🏥 A probe was answered");
+            request_line!(debug, self, took, said, report, "🏥 A probe was answered");
         } else {
-            request_line!(info, self, said, report, "📊 A request was answered");
+            request_line!(info, self, took, said, report, "📊 A request was answered");
         }
+    }
+
+    /// Counts the request, and says how long it took.
+    fn count(&self, status: Option<StatusCode>) -> Duration {
+        let took = self.begun.elapsed();
+        self.route.counts.count(self.method.as_str(), status.map(|status| status.as_u16()), took);
+        took
     }
 }
 
-impl Drop for Line {
+impl Drop for Line<'_> {
     /// A request that is dropped before its answer is there is one whose client went away.
     fn drop(&mut self) {
         if !self.is_written {
             let (status, report) = (None::<StatusCode>, None::<&Report>);
+            let took = self.count(status);
             request_line!(
                 info,
                 self,
+                took,
                 status,
                 report,
                 "📊 A request ended before its answer, since its client went away"

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use crate::clock::{Clock, Timestamp};
+use crate::metrics::{Metrics, Store};
 use crate::state::OAuthStates;
 use crate::storage::Storage;
 
@@ -51,6 +52,7 @@ pub struct Health {
     states: Arc<dyn OAuthStates>,
     phase: Phase,
     clock: Clock,
+    metrics: Arc<Metrics>,
     last: Mutex<Option<Checked>>,
 }
 
@@ -136,21 +138,28 @@ impl Health {
         states: Arc<dyn OAuthStates>,
         phase: Phase,
         clock: Clock,
+        metrics: Arc<Metrics>,
     ) -> Self {
-        Self { storage, states, phase, clock, last: Mutex::default() }
+        Self { storage, states, phase, clock, metrics, last: Mutex::default() }
     }
 
     /// The same checks with an outcome of their own, for another port.
     pub(super) fn for_a_port(&self) -> Arc<Self> {
-        let Self { storage, states, phase, clock, last: _ } = self;
+        let Self { storage, states, phase, clock, metrics, last: _ } = self;
         let (storage, states) = (Arc::clone(storage), Arc::clone(states));
-        Arc::new(Self::new(storage, states, phase.clone(), clock.clone()))
+        let (clock, metrics) = (clock.clone(), Arc::clone(metrics));
+        Arc::new(Self::new(storage, states, phase.clone(), clock, metrics))
     }
 
     /// The stage of the service.
     #[must_use]
     pub fn phase(&self) -> &Phase {
         &self.phase
+    }
+
+    /// Checks, unless that was done a moment ago; the metrics say what came of it.
+    pub(super) async fn check(&self) {
+        self.checks().await;
     }
 
     async fn checks(&self) -> Checks {
@@ -166,6 +175,8 @@ impl Health {
             tokio::time::timeout(CHECK_TIME, self.states.ping()),
         );
         let outcome = Checks { service, database: up(&database), state_store: up(&states) };
+        self.metrics.stores_up.of(Store::Database).see((outcome.database == Up::Up).into());
+        self.metrics.stores_up.of(Store::StateStore).see((outcome.state_store == Up::Up).into());
         *last = Some(Checked { at: Instant::now(), outcome });
         outcome
     }

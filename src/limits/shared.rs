@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use super::budget::{Outcome, Rule, Step};
 use super::local::Local;
+use crate::metrics::Metrics;
 use crate::records::{RecordsError, RedisRecords};
 use crate::telemetry::chain;
 
@@ -24,13 +25,14 @@ const LEFT_ALONE: Duration = Duration::from_secs(1);
 pub(super) struct Shared {
     records: Arc<RedisRecords>,
     local: Local,
+    metrics: Arc<Metrics>,
     /// Until when they are left alone; `None` while they are there.
     left_alone_until: Mutex<Option<Instant>>,
 }
 
 impl Shared {
-    pub(super) fn new(records: RedisRecords, local: Local) -> Self {
-        Self { records: Arc::new(records), local, left_alone_until: Mutex::default() }
+    pub(super) fn new(records: RedisRecords, local: Local, metrics: Arc<Metrics>) -> Self {
+        Self { records: Arc::new(records), local, metrics, left_alone_until: Mutex::default() }
     }
 
     pub(super) async fn step(&self, name: &str, rule: Rule, step: Step) -> Outcome {
@@ -78,6 +80,7 @@ impl Shared {
         rule: Rule,
         step: Step,
     ) -> Outcome {
+        self.metrics.state_store_errors.add_one();
         let until = Instant::now() + LEFT_ALONE;
         if self.left_alone_until().replace(until).is_none() {
             let error = error.map_or("no answer in time".to_owned(), |error| chain(error));

@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::oneshot;
 
 use super::PasswordError;
+use crate::metrics::Metrics;
 
 /// Nobody is made to wait longer than this for a worker.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -33,6 +34,7 @@ pub(super) struct Workers {
 struct Wanted {
     password: SecretString,
     salt: Vec<u8>,
+    since: Instant,
     answer: oneshot::Sender<Key>,
 }
 
@@ -40,6 +42,7 @@ struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
     iterations: NonZeroU32,
+    metrics: Arc<Metrics>,
 }
 
 struct Queue {
@@ -54,9 +57,13 @@ struct Queue {
 }
 
 impl Workers {
-    pub(super) fn start(count: NonZeroUsize, iterations: NonZeroU32) -> std::io::Result<Self> {
+    pub(super) fn start(
+        count: NonZeroUsize,
+        iterations: NonZeroU32,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
         let (queue, changed) = (Mutex::new(Queue::new()), Condvar::new());
-        let shared = Arc::new(Shared { queue, changed, iterations });
+        let shared = Arc::new(Shared { queue, changed, iterations, metrics });
         let count = u32::try_from(count.get()).unwrap_or(u32::MAX);
         let workers = Self { shared, count };
         for number in 0..count {
@@ -74,7 +81,7 @@ impl Workers {
         salt: Vec<u8>,
     ) -> Result<Key, PasswordError> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Wanted { password, salt, answer })?;
+        self.enqueue(Wanted { password, salt, since: Instant::now(), answer })?;
         answered.await.map_err(|_| PasswordError::Stopped)
     }
 
@@ -85,6 +92,7 @@ impl Workers {
             return Err(PasswordError::Overloaded { wait });
         }
         queue.waiting.push_back(wanted);
+        self.shared.metrics.password_queue_length.set(queue.waiting.len());
         drop(queue);
         self.shared.changed.notify_one();
         Ok(())
@@ -134,14 +142,19 @@ impl Shared {
     fn work(&self) {
         while let Some(taken) = self.next() {
             let begun = Instant::now();
+            for wanted in &taken {
+                self.metrics.password_waits.observe(begun.duration_since(wanted.since));
+            }
             let jobs: Vec<_> = taken.iter().map(Wanted::job).collect();
             let keys = pbkdf2_lanes::derive(&jobs, self.iterations);
+            let took = begun.elapsed();
             let count = count(&taken);
             for (wanted, key) in taken.into_iter().zip(keys) {
+                self.metrics.password_hashes.observe(took);
                 // Nobody may be waiting any more.
                 let _ = wanted.answer.send(key);
             }
-            let cost = begun.elapsed() / count.max(1);
+            let cost = took / count.max(1);
             let mut queue = self.lock();
             queue.running -= count;
             queue.cost = (queue.cost * 7 + cost) / 8;
@@ -155,7 +168,9 @@ impl Shared {
                 return None;
             }
             if !queue.waiting.is_empty() {
-                return Some(queue.take());
+                let taken = queue.take();
+                self.metrics.password_queue_length.set(queue.waiting.len());
+                return Some(taken);
             }
             queue.idle += 1;
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -186,7 +201,7 @@ mod tests {
     use tokio::sync::oneshot;
     use tokio::task::JoinSet;
 
-    use super::{LONGEST_WAIT, PasswordError, Queue, Wanted, Workers};
+    use super::{Instant, LONGEST_WAIT, Metrics, PasswordError, Queue, Wanted, Workers};
 
     const FEW: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
@@ -194,7 +209,7 @@ mod tests {
     const MANY: NonZeroU32 = NonZeroU32::new(3_000_000).unwrap();
 
     fn workers(iterations: NonZeroU32) -> Workers {
-        Workers::start(NonZeroUsize::MIN, iterations).unwrap()
+        Workers::start(NonZeroUsize::MIN, iterations, Metrics::new()).unwrap()
     }
 
     #[tokio::test]
@@ -247,7 +262,8 @@ mod tests {
     }
 
     fn wanted() -> Wanted {
-        Wanted { password: "password".into(), salt: Vec::new(), answer: oneshot::channel().0 }
+        let (password, answer) = ("password".into(), oneshot::channel().0);
+        Wanted { password, salt: Vec::new(), since: Instant::now(), answer }
     }
 
     async fn polled<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {

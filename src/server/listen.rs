@@ -1,6 +1,7 @@
 //! Taking connections on one port, bounding them, and ending them gently.
 
 use std::net::{IpAddr, TcpListener};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
@@ -11,9 +12,11 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tracing::warn;
 
-use super::connections::{Closing, Connections, Doing, Room};
+use super::DRAIN_TIME;
+use super::connections::{self, Closing, Connections, Doing, Room};
 use crate::clock;
 use crate::http::Port;
+use crate::metrics::{self, Metrics};
 
 /// A client has so long to send the head of a request, also of the next one on its connection.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -34,15 +37,31 @@ const BUFFER_LENGTH: usize = 80 * 1024;
 /// When the machine has no more file descriptors to give, wait for some to come free.
 const PAUSE_WHEN_FULL: Duration = Duration::from_millis(50);
 
+/// The health port has few clients.
+const HEALTH_CONNECTIONS: usize = 128;
+
 /// The same warning comes at most this often.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 
 /// How a port is served.
 pub(super) struct Limits {
     /// The most connections at once.
-    pub(super) connections: usize,
+    connections: usize,
     /// How long what is under way may go on after the end was asked for.
-    pub(super) drain_time: Duration,
+    drain_time: Duration,
+    /// What its connections count for.
+    port: metrics::Port,
+    metrics: Arc<Metrics>,
+}
+
+/// An open connection, which counts until this is dropped.
+struct Open(Arc<Metrics>, metrics::Port);
+
+/// A client that has connected.
+struct Client {
+    stream: TcpStream,
+    peer: IpAddr,
+    open: Open,
 }
 
 /// When the last warning was.
@@ -56,14 +75,11 @@ pub(super) async fn serve(
     mut stopped: watch::Receiver<()>,
     limits: Limits,
 ) {
+    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "❌ A port can't be served");
-            return;
-        }
+        Err(error) => return tracing::error!(%error, "❌ A port can't be served"),
     };
-    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     let graceful = GracefulShutdown::new();
     let mut connections = Connections::new(limits.connections);
     let mut warnings = Warnings::default();
@@ -75,12 +91,12 @@ pub(super) async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let room = connections.make_room();
-                if room != Room::Free && warnings.may_come() {
-                    report_no_room(&room, limits.connections, &address);
+                if room != Room::Free {
+                    report_no_room(&room, &limits, &mut warnings, &address);
                 }
                 if room != Room::None {
-                    let (doing, closing) = connections.add();
-                    serve_connection((stream, peer.ip()), &port, &graceful, doing, closing);
+                    let client = Client { stream, peer: peer.ip(), open: Open::new(&limits) };
+                    serve_connection(client, &port, &graceful, connections.add());
                 }
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -111,7 +127,12 @@ async fn drain(graceful: GracefulShutdown, mut connections: Connections, time: D
     }
 }
 
-fn report_no_room(room: &Room, most: usize, address: &str) {
+fn report_no_room(room: &Room, limits: &Limits, warnings: &mut Warnings, address: &str) {
+    limits.metrics.connections_closed_for_room.of(limits.port).add_one();
+    if !warnings.may_come() {
+        return;
+    }
+    let most = limits.connections;
     if *room == Room::None {
         warn!(most, address, "⚠️ As many connections as may be, all busy: new ones are closed");
     } else {
@@ -136,12 +157,36 @@ impl Warnings {
     }
 }
 
+impl Limits {
+    pub(super) fn of_api(metrics: Arc<Metrics>) -> Self {
+        let (connections, drain_time) = (connections::most(), DRAIN_TIME);
+        Self { connections, drain_time, port: metrics::Port::Api, metrics }
+    }
+
+    pub(super) fn of_health(metrics: Arc<Metrics>) -> Self {
+        let (connections, drain_time) = (HEALTH_CONNECTIONS, Duration::ZERO);
+        Self { connections, drain_time, port: metrics::Port::Health, metrics }
+    }
+}
+
+impl Open {
+    fn new(limits: &Limits) -> Self {
+        limits.metrics.http_connections.of(limits.port).up();
+        Self(Arc::clone(&limits.metrics), limits.port)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.http_connections.of(self.1).down();
+    }
+}
+
 fn serve_connection(
-    (stream, peer): (TcpStream, IpAddr),
+    Client { stream, peer, open }: Client,
     port: &Port,
     graceful: &GracefulShutdown,
-    doing: Doing,
-    closing: Closing,
+    (doing, closing): (Doing, Closing),
 ) {
     set_up(&stream);
     let (port, idle) = (port.clone(), doing.clone());
@@ -160,6 +205,7 @@ fn serve_connection(
         .serve_connection(TokioIo::new(stream), service_fn(answer));
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
+        let _open = open;
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             biased;

@@ -10,8 +10,9 @@ use super::{ServerError, Surroundings};
 use crate::clock::Clock;
 use crate::config::{Config, Stores};
 use crate::limits::Limits;
+use crate::metrics::{Counter, Metrics};
 use crate::private_files;
-use crate::sqlite::Database;
+use crate::sqlite::{Counted, Database};
 use crate::state::{OAuthStates, RedisStates, SqliteStates};
 use crate::storage::{PostgresStorage, SqliteStorage, Storage};
 
@@ -48,6 +49,7 @@ pub enum LockError {
 pub fn open_stores(
     stores: &Stores,
     surroundings: &Surroundings,
+    metrics: &Arc<Metrics>,
 ) -> Result<OpenedStores, ServerError> {
     // One crypto provider for everything that speaks TLS; a second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -55,16 +57,21 @@ pub fn open_stores(
     match stores {
         Stores::Embedded(embedded) => {
             let database = Database::new(embedded.database());
-            let states = SqliteStates::new(Arc::clone(&database), clock.clone());
-            let storage = SqliteStorage::new(database, clock.clone(), random.clone());
+            let counted = |errors: fn(&Metrics) -> &Counter| {
+                Counted::new(Arc::clone(&database), Arc::clone(metrics), errors)
+            };
+            let states = SqliteStates::new(counted(|it| &it.state_store_errors), clock.clone());
+            let file = counted(|it| &it.storage_errors);
+            let storage = SqliteStorage::new(file, clock.clone(), random.clone());
             Ok(OpenedStores { storage: Arc::new(storage), states: Arc::new(states) })
         }
         Stores::Servers { postgres, redis } => {
-            let states = RedisStates::new(redis).map_err(|error| ServerError::Setup {
+            let states = RedisStates::new(redis, Arc::clone(metrics));
+            let states = states.map_err(|error| ServerError::Setup {
                 what: "the connection to Redis (REDIS_URL)",
                 source: error.into(),
             })?;
-            let storage = PostgresStorage::new(postgres, random);
+            let storage = PostgresStorage::new(postgres, random, metrics);
             Ok(OpenedStores { storage: Arc::new(storage), states: Arc::new(states) })
         }
     }
@@ -76,13 +83,14 @@ pub(super) fn limits(
     secret: &[u8],
     storage: &Arc<dyn Storage>,
     clock: &Clock,
+    metrics: &Arc<Metrics>,
 ) -> Result<Limits, ServerError> {
     let redis = match &config.stores {
         Stores::Servers { redis, .. } => Some(redis),
         Stores::Embedded(_) => None,
     };
-    let (storage, clock) = (Arc::clone(storage), clock.clone());
-    Limits::new(config.rate_limits, secret, redis, storage, clock).map_err(|error| {
+    let (storage, clock, metrics) = (Arc::clone(storage), clock.clone(), Arc::clone(metrics));
+    Limits::new(config.rate_limits, secret, redis, storage, clock, metrics).map_err(|error| {
         ServerError::Setup { what: "the connection to Redis (REDIS_URL)", source: error.into() }
     })
 }

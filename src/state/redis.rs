@@ -1,5 +1,6 @@
 //! The OAuth state in Redis, for replicas that share it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
@@ -7,6 +8,7 @@ use async_trait::async_trait;
 use super::record;
 use super::{OAuthStates, Outcome, PendingAuthorization, STATE_LIFE, StateError, Step};
 use crate::config::RedisConfig;
+use crate::metrics::Metrics;
 use crate::records::{RecordsError, RedisRecords};
 use crate::telemetry::chain;
 
@@ -18,6 +20,7 @@ const PREFIX: &str = "discogs:oauth:state:";
 pub struct RedisStates {
     records: RedisRecords,
     is_away: AtomicBool,
+    metrics: Arc<Metrics>,
 }
 
 impl RedisStates {
@@ -26,18 +29,19 @@ impl RedisStates {
     /// # Errors
     ///
     /// When the URL is one that the library can't use.
-    pub fn new(config: &RedisConfig) -> Result<Self, StateError> {
+    pub fn new(config: &RedisConfig, metrics: Arc<Metrics>) -> Result<Self, StateError> {
         let records = RedisRecords::new(config, PREFIX)?;
-        Ok(Self { records, is_away: AtomicBool::new(false) })
+        Ok(Self { records, is_away: AtomicBool::new(false), metrics })
     }
 
-    /// Says once when Redis goes away.
+    /// Counts what failed, and says once when Redis goes away.
     fn note<T>(&self, step: Result<T, RecordsError>) -> Result<T, StateError> {
-        if let Err(error) = &step
-            && !self.is_away.swap(true, Ordering::Relaxed)
-        {
-            let error = chain(error);
-            tracing::warn!(error, "⚠️ Redis can't be used: nobody can connect Discogs");
+        if let Err(error) = &step {
+            self.metrics.state_store_errors.add_one();
+            if !self.is_away.swap(true, Ordering::Relaxed) {
+                let error = chain(error);
+                tracing::warn!(error, "⚠️ Redis can't be used: nobody can connect Discogs");
+            }
         }
         Ok(step?)
     }

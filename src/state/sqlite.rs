@@ -1,6 +1,6 @@
 //! The OAuth state in the SQLite file, for a service on one machine.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use super::record;
 use super::{OAuthStates, Outcome, PendingAuthorization, STATE_LIFE, StateError, Step};
 use crate::clock::Clock;
 use crate::records::Write;
-use crate::sqlite::{Database, SqliteError};
+use crate::sqlite::{Counted, Database, SqliteError};
 
 /// How often expired states, which count as gone anyway, are removed from the file.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -43,15 +43,15 @@ const DELETE_EXPIRED: &str = "
 /// [`OAuthStates`] in the SQLite file.
 #[derive(Debug)]
 pub struct SqliteStates {
-    database: Arc<Database>,
+    database: Counted,
     clock: Clock,
 }
 
 impl SqliteStates {
     /// Takes the file, which need not be open yet, and begins to sweep it.
     #[must_use]
-    pub fn new(database: Arc<Database>, clock: Clock) -> Self {
-        tokio::spawn(sweep(Arc::downgrade(&database), clock.clone()));
+    pub fn new(database: Counted, clock: Clock) -> Self {
+        tokio::spawn(sweep(database.downgrade(), clock.clone()));
         Self { database, clock }
     }
 }

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::{Admin, Storage, StorageError};
 use crate::clock::Timestamp;
 use crate::config::{Migrations, PostgresConfig};
+use crate::metrics::{Metrics, Purpose};
 use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, KnownAddress, NewUser,
@@ -53,15 +54,16 @@ pub struct PostgresStorage {
 impl PostgresStorage {
     /// Takes the address; nothing is connected before [`Storage::prepare`].
     #[must_use]
-    pub fn new(config: &PostgresConfig, random: &Random) -> Self {
+    pub fn new(config: &PostgresConfig, random: &Random, metrics: &Arc<Metrics>) -> Self {
         let reach = Arc::new(Reach::default());
         let group = |purpose, limits| {
-            Group::new(purpose, config.clone(), limits, random.clone(), Arc::clone(&reach))
+            let (reach, metrics) = (Arc::clone(&reach), Arc::clone(metrics));
+            Group::new(purpose, config.clone(), limits, random.clone(), reach, metrics)
         };
         Self {
-            reads: group("reads", READS),
-            writes: group("writes", WRITES),
-            health: group("health", HEALTH),
+            reads: group(Purpose::Reads, READS),
+            writes: group(Purpose::Writes, WRITES),
+            health: group(Purpose::Health, HEALTH),
             config: config.clone(),
             random: random.clone(),
         }

@@ -1,7 +1,6 @@
 //! The storage in one SQLite file: the same tables as PostgreSQL's, the statements in the same
 //! order. Ids and times come from the service.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +17,7 @@ use crate::model::{
     Provider, User,
 };
 use crate::random::Random;
-use crate::sqlite::{Database, SqliteError};
+use crate::sqlite::{Counted, SqliteError};
 
 const CREATE_USER: &str = "
     insert into users (id, email, hashed_password, created_at, updated_at)
@@ -110,7 +109,7 @@ const PUT_KNOWN_ADDRESS: &str = "
 /// [`Storage`] in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStorage {
-    database: Arc<Database>,
+    database: Counted,
     clock: Clock,
     random: Random,
 }
@@ -118,7 +117,7 @@ pub struct SqliteStorage {
 impl SqliteStorage {
     /// Takes the file, which need not be open yet.
     #[must_use]
-    pub fn new(database: Arc<Database>, clock: Clock, random: Random) -> Self {
+    pub fn new(database: Counted, clock: Clock, random: Random) -> Self {
         Self { database, clock, random }
     }
 

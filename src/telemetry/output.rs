@@ -4,6 +4,7 @@
 //! is full, lines are dropped; how many is said as soon as something can be said again.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -23,6 +24,8 @@ struct Shared {
     has_lines: Condvar,
     has_written: Condvar,
     dropped: fn(u64) -> Vec<u8>,
+    /// All that were ever dropped.
+    dropped_in_all: AtomicU64,
 }
 
 #[derive(Default)]
@@ -45,8 +48,8 @@ impl Output {
     }
 
     fn new(dropped: fn(u64) -> Vec<u8>) -> Self {
-        let (pending, has_lines, has_written) = Default::default();
-        Self(Arc::new(Shared { pending, has_lines, has_written, dropped }))
+        let (pending, has_lines, has_written, dropped_in_all) = Default::default();
+        Self(Arc::new(Shared { pending, has_lines, has_written, dropped, dropped_in_all }))
     }
 
     /// Adds a whole line.
@@ -54,6 +57,7 @@ impl Output {
         let mut pending = lock(&self.0.pending);
         if pending.lines.len() + line.len() > MOST_PENDING {
             pending.dropped += 1;
+            self.0.dropped_in_all.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let was_empty = pending.lines.is_empty();
@@ -62,6 +66,11 @@ impl Output {
         if was_empty {
             self.0.has_lines.notify_one();
         }
+    }
+
+    /// How many lines found no room since the start.
+    pub(super) fn dropped(&self) -> u64 {
+        self.0.dropped_in_all.load(Ordering::Relaxed)
     }
 
     /// Waits until all that was added is written, but no longer than `limit`: whoever reads may
@@ -194,5 +203,6 @@ mod tests {
         output.push(b"again\n");
         write();
         assert_eq!(text(&received), "again\n");
+        assert_eq!(output.dropped(), 3);
     }
 }

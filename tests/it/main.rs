@@ -23,6 +23,7 @@ mod harness;
 mod input;
 mod limits;
 mod matrix;
+mod metrics;
 mod outages;
 mod pooler;
 mod readme;

@@ -61,6 +61,11 @@ impl PostgresError {
         }
     }
 
+    /// Whether the store did not do its part; a row that breaks a constraint is its answer.
+    pub(super) fn is_of_the_store(&self) -> bool {
+        !matches!(self, Self::Server { constraint: Some(_), .. })
+    }
+
     /// Whether it may succeed later with nothing mended in the service: connection (08), resources
     /// (53), an operator's hand or a time limit (57), locks (40, 55), a read-only server (25006).
     fn is_passing(&self) -> bool {

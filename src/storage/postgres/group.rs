@@ -19,6 +19,7 @@ use super::session::{Call, Room, Session, Ticket};
 use super::to_its_end::ToItsEnd;
 use crate::clock;
 use crate::config::PostgresConfig;
+use crate::metrics::{Label as _, Metrics, Purpose};
 use crate::random::Random;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -57,11 +58,12 @@ pub(super) struct Limits {
 pub(super) struct Group(Arc<Shared>);
 
 struct Shared {
-    purpose: &'static str,
+    purpose: Purpose,
     config: PostgresConfig,
     limits: Limits,
     random: Random,
     reach: Arc<Reach>,
+    metrics: Arc<Metrics>,
     places: Mutex<Places>,
     waiting: AtomicUsize,
     changed: Notify,
@@ -98,11 +100,12 @@ enum Picked {
 
 impl Group {
     pub(super) fn new(
-        purpose: &'static str,
+        purpose: Purpose,
         config: PostgresConfig,
         limits: Limits,
         random: Random,
         reach: Arc<Reach>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self(Arc::new(Shared {
             purpose,
@@ -110,6 +113,7 @@ impl Group {
             limits,
             random,
             reach,
+            metrics,
             places: Mutex::default(),
             waiting: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -161,7 +165,11 @@ impl Group {
             }
             group.attempt(&call, until).await
         };
-        ToItsEnd::new(run, &self.0.left_alone).await
+        let answer = ToItsEnd::new(run, &self.0.left_alone).await;
+        if answer.as_ref().is_err_and(PostgresError::is_of_the_store) {
+            self.0.metrics.storage_errors.add_one();
+        }
+        answer
     }
 
     async fn attempt(&self, call: &Call, until: Instant) -> Result<Vec<Row>, PostgresError> {
@@ -275,7 +283,8 @@ impl Shared {
                 Held::Broke(_) | Held::Ended => Duration::ZERO,
             };
             if let Held::NotOpened(error) | Held::Broke(error) = ended {
-                tracing::debug!(%error, purpose = self.purpose, "💾 A database connection was lost");
+                let purpose = self.purpose.as_str();
+                tracing::debug!(%error, purpose, "💾 A database connection was lost");
             }
             if self.gives_up(place) {
                 return;
@@ -308,11 +317,17 @@ impl Shared {
         };
         let session = Arc::new(session);
         self.put(place, Some(Arc::clone(&session)));
-        let ended = tokio::select! {
-            ended = session.drive(driver) => ended,
-            () = self.until_spare(place, &session) => Ok(()),
+        let up = self.metrics.postgres_connections.of(self.purpose);
+        up.up();
+        let (ended, is_lost) = tokio::select! {
+            ended = session.drive(driver) => (ended, true),
+            () = self.until_spare(place, &session) => (Ok(()), false),
         };
+        up.down();
         self.put(place, None);
+        if is_lost && !self.lock().is_closed {
+            self.metrics.postgres_lost_connections.of(self.purpose).add_one();
+        }
         ended.map_or_else(Held::Broke, |()| Held::Ended)
     }
 
@@ -358,6 +373,6 @@ impl Shared {
 
 impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group").field("purpose", &self.0.purpose).finish_non_exhaustive()
+        f.debug_struct("Group").field("purpose", &self.0.purpose.as_str()).finish_non_exhaustive()
     }
 }

@@ -13,9 +13,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       img-src 'self' data:; connect-src 'self'; form-action 'none'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
-/// Routes for people: the account page, and the pages of the documentation.
-const NOT_DESCRIBED: [&str; 6] =
-    ["/", "/docs", "/docs/{file}", "/openapi.json", "/redoc", "/web/{file}"];
+/// Routes for people: the account page, and the pages of the documentation; and one that is on the
+/// health port alone.
+const NOT_DESCRIBED: [&str; 7] =
+    ["/", "/docs", "/docs/{file}", "/metrics", "/openapi.json", "/redoc", "/web/{file}"];
 
 #[test]
 fn the_committed_document_is_the_one_that_the_program_prints() {

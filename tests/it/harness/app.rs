@@ -6,6 +6,7 @@ use std::time::Duration;
 use discogs_sandbox::{Options, Sandbox};
 use discogsography_api::clock::{Clock, Timestamp};
 use discogsography_api::config::{Config, Environment, Migrations, Stores};
+use discogsography_api::metrics::Metrics;
 use discogsography_api::random::Random;
 use discogsography_api::server::{self, Listeners, ServerError, Surroundings};
 use redis::AsyncCommands as _;
@@ -330,7 +331,8 @@ impl TestApp {
             random: Random::from_system().unwrap(),
             sandbox_consumer: None,
         };
-        let stores = server::open_stores(&self.config.stores, &surroundings).unwrap();
+        let stores = server::open_stores(&self.config.stores, &surroundings, &Metrics::new());
+        let stores = stores.unwrap();
         stores.storage.prepare(Migrations::Automatic).await.unwrap();
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use discogsography_api::clock::{Clock, Timestamp};
 use discogsography_api::config::{Config, Environment, Migrations, Stores};
+use discogsography_api::metrics::Metrics;
 use discogsography_api::random::Random;
 use discogsography_api::server::{OpenedStores, Surroundings, open_stores};
 use discogsography_api::state::OAuthStates;
@@ -58,13 +59,14 @@ impl Opened {
         let random = Random::from_system().unwrap();
         let surroundings =
             Surroundings { clock: clock.clone(), random: random.clone(), sandbox_consumer: None };
-        let OpenedStores { storage, states } = open_stores(&config.stores, &surroundings).unwrap();
+        let OpenedStores { storage, states } =
+            open_stores(&config.stores, &surroundings, &Metrics::new()).unwrap();
         Self { storage, states, stores, random, clock, config }
     }
 
     /// Another service's storage on the same database.
     pub(crate) fn another_storage(&self) -> Arc<dyn Storage> {
-        open_stores(&self.config.stores, &self.surroundings()).unwrap().storage
+        open_stores(&self.config.stores, &self.surroundings(), &Metrics::new()).unwrap().storage
     }
 
     fn surroundings(&self) -> Surroundings {
