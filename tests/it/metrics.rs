@@ -1,9 +1,11 @@
 //! `GET /metrics`: where it is, that Prometheus can read it, that labels stay bounded.
 //!
-//! [`document`]: docs/metrics.md. [`moves`]: each family moves when the thing happens.
+//! [`document`]: docs/metrics.md. [`moves`]: each family moves when the thing happens. [`operators`]:
+//! what uses the metrics.
 
 mod document;
 mod moves;
+mod operators;
 mod scrape;
 
 use std::collections::BTreeSet;
