@@ -110,6 +110,8 @@ pub fn mask(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{prop_assert_eq, proptest};
+
     use super::{ConfigValue, mask};
 
     #[test]
@@ -126,6 +128,17 @@ mod tests {
         assert!(ConfigValue::parse(&"x".repeat(256)).is_ok());
         for refused in ["", "  ", "two words", "schlüssel", "nul\0", &"x".repeat(257)] {
             assert!(ConfigValue::parse(refused).is_err(), "{refused:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mask_is_as_long_and_shows_two_characters_at_each_end_or_nothing(
+            begin in ".{2}", middle in ".{5,300}", end in ".{2}", short in ".{0,8}",
+        ) {
+            let masked = mask(&format!("{begin}{middle}{end}"));
+            prop_assert_eq!(masked, format!("{begin}{}{end}", "*".repeat(middle.chars().count())));
+            prop_assert_eq!(mask(&short), "*".repeat(short.chars().count()));
         }
     }
 }
