@@ -30,3 +30,7 @@ pub mod sqlite;
 pub mod state;
 pub mod storage;
 pub mod telemetry;
+
+#[cfg(test)]
+#[path = "../fuzz/properties/corpus.rs"]
+mod corpus;

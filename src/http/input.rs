@@ -166,6 +166,10 @@ impl From<ConfigValueError> for Refusal {
 }
 
 #[cfg(test)]
+#[path = "../../fuzz/properties/json_body.rs"]
+mod fuzzed;
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 

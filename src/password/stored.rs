@@ -60,6 +60,10 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[path = "../../fuzz/properties/stored_hash.rs"]
+mod fuzzed;
+
+#[cfg(test)]
 mod tests {
     use pbkdf2_lanes::{Job, derive};
     use secrecy::ExposeSecret as _;

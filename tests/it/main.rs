@@ -17,8 +17,11 @@ mod canary;
 mod cli;
 mod configuration;
 mod connect;
+#[path = "../../fuzz/properties/corpus.rs"]
+mod corpus;
 mod edge;
 mod file;
+mod fuzz;
 mod harness;
 mod input;
 mod limits;

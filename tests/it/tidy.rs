@@ -86,7 +86,8 @@ fn files(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
 }
 
 fn rust_files() -> Vec<(PathBuf, String)> {
-    ["src", "crates", "tests"].iter().flat_map(|folder| files(&root().join(folder), "rs")).collect()
+    let folders = ["src", "crates", "tests", "fuzz/fuzz_targets", "fuzz/properties"];
+    folders.iter().flat_map(|folder| files(&root().join(folder), "rs")).collect()
 }
 
 /// The module that a file of `src` belongs to; `None` for the roots.

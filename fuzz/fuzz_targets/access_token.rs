@@ -1,0 +1,8 @@
+//! Feeds the fuzzer to `properties/access_token.rs`.
+
+#![no_main]
+
+#[path = "../properties/access_token.rs"]
+mod property;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| property::holds(input));

@@ -1,0 +1,81 @@
+//! The environment: what is taken is within its bounds, what is not is explained, and nothing that
+//! is secret shows in either.
+//!
+//! The input is `NAME=value`, a line each. Files are not read: their names would be the fuzzer's.
+
+use std::time::Duration;
+
+use discogsography_api::config::{Config, Environment, RateLimits, Stores, VARIABLES};
+use oauth1::Target;
+
+/// Ends every secret; nothing else holds it.
+const MARK: &str = "hush7f3a";
+
+const SECRETS: [&str; 4] = ["DATABASE_URL", "JWT_SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_URL"];
+
+pub(crate) fn holds(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    if text.contains(MARK) {
+        return;
+    }
+    for ending in ["", MARK] {
+        let environment = Environment::of(variables(text, ending));
+        match Config::load(&environment) {
+            Ok(config) => {
+                assert!(!format!("{config:?}").contains(MARK));
+                check(&config);
+            }
+            Err(error) => {
+                let said = format!("{error}\n{error:?}");
+                assert!(!said.contains(MARK), "{said}");
+                let names = VARIABLES.iter().any(|variable| said.contains(variable.name));
+                assert!(names || said.contains("DATABASE_URL"), "{said}");
+            }
+        }
+    }
+}
+
+/// The lines as variables, with an ending for what is secret.
+fn variables(text: &str, ending: &str) -> Vec<(String, String)> {
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    let pairs = pairs.filter(|(name, _)| !name.ends_with("_FILE"));
+    pairs
+        .map(|(name, value)| {
+            let ending = if SECRETS.contains(&name) { ending } else { "" };
+            (name.to_owned(), format!("{value}{ending}"))
+        })
+        .collect()
+}
+
+fn check(config: &Config) {
+    let minutes = config.access_token_life.as_secs() / 60;
+    assert!((1..=525_600).contains(&minutes));
+    let ports = [config.api_address.port(), config.health_address.port()];
+    assert!(ports[0] != ports[1] || ports[0] == 0);
+    for url in [&config.discogs.api_url, &config.discogs.web_url] {
+        assert!(url.starts_with("https://") || url.starts_with("http://"), "{url}");
+        assert!(!url.ends_with('/') && !url.contains(['?', '#']), "{url}");
+        let authority = url.split("://").nth(1).and_then(|rest| rest.split('/').next());
+        assert!(authority.is_some_and(|authority| !authority.contains('@')), "{url}");
+        let call = format!("{url}/oauth/identity");
+        assert!(Target::new("GET", &call).signature_base_string([]).is_ok(), "{url}");
+    }
+    assert!(config.discogs.user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+    if let RateLimits::On(budgets) = config.rate_limits {
+        for budget in [budgets.register, budgets.sign_in, budgets.failed_sign_in] {
+            assert!(budget.most > 0 && budget.window > Duration::ZERO);
+        }
+    }
+    if let Stores::Servers { postgres, redis } = &config.stores {
+        assert!(!postgres.host.is_empty() && postgres.port > 0 && !redis.address().is_empty());
+        assert!(config.jwt_secret_key.is_some());
+    }
+}
+
+#[cfg(test)]
+#[test]
+fn the_corpus_holds() {
+    crate::corpus::replay("configuration", holds);
+}

@@ -1,0 +1,61 @@
+//! `Authorization: OAuth …`: what can be read has one reading, within bounds, and what is written
+//! of it is read as the same; no check of its signature panics, and none lets it in.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use oauth1::{Authorization, Target};
+use secrecy::SecretString;
+
+pub(crate) fn holds(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let Ok(header) = Authorization::parse(text) else {
+        return;
+    };
+    let parameters: Vec<_> = header.parameters().collect();
+    let names: BTreeSet<_> = parameters.iter().map(|(name, _)| *name).collect();
+    assert!(parameters.len() <= 32 && text.len() <= 8 * 1024);
+    assert_eq!(names.len(), parameters.len(), "a name stands there twice");
+    for (name, value) in &parameters {
+        assert_eq!(header.parameter(name), Some(*value));
+    }
+    for comma in [",", ", ", "\t ,\t "] {
+        let again = written(&parameters, comma);
+        // Escapes may make it longer than a header may be.
+        if again.len() <= 8 * 1024 {
+            assert_eq!(Authorization::parse(&again).as_ref(), Ok(&header), "{again}");
+        }
+    }
+    let (secret, target) = (SecretString::from("secret"), Target::new("GET", "https://a.example/"));
+    assert!(header.verify(target, &secret, None).is_err());
+    assert!(header.verify(target, &secret, Some(&secret)).is_err());
+}
+
+/// The parameters once more, with every byte escaped.
+fn written(parameters: &[(&str, &str)], comma: &str) -> String {
+    let pairs = parameters.iter().map(|(name, value)| {
+        let value = if *name == "realm" {
+            value.replace('\\', "\\\\").replace('"', "\\\"")
+        } else {
+            escaped(value)
+        };
+        format!("{}=\"{value}\"", escaped(name))
+    });
+    format!("OAuth {}", pairs.collect::<Vec<_>>().join(comma))
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        write!(escaped, "%{byte:02x}").unwrap();
+    }
+    escaped
+}
+
+#[cfg(test)]
+#[test]
+fn the_corpus_holds() {
+    crate::corpus::replay("oauth_header", holds);
+}
