@@ -33,12 +33,13 @@ def postgres(database):
 class Service:
     """A running service; `with` ends it. `stores` is empty for the embedded ones."""
 
-    def __init__(self, stores, data_dir=None):
+    def __init__(self, stores, data_dir=None, binary=BINARY):
         self.folder = tempfile.TemporaryDirectory()
+        self.data_dir = data_dir or self.folder.name
         self.port, health = free_port(), free_port()
         self.health_port = health
         variables = {
-            "DATA_DIR": data_dir or self.folder.name,
+            "DATA_DIR": self.data_dir,
             "API_PORT": str(self.port),
             "RATE_LIMITS": "off",
             "API_HEALTH_PORT": str(health),
@@ -48,7 +49,7 @@ class Service:
         }
         log = open(os.path.join(self.folder.name, "log"), "wb")
         begun = time.monotonic()
-        self.process = subprocess.Popen([BINARY, "serve"], env={**variables, **stores}, stderr=log)
+        self.process = subprocess.Popen([binary, "serve"], env={**variables, **stores}, stderr=log)
         log.close()
         self.start_milliseconds = self._await_health(begun)
 
