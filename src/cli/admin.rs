@@ -33,7 +33,7 @@ pub(super) async fn admin(command: Command, environment: &Environment) -> anyhow
         Command::Revoke { email } => (email, Admin::Revoked, "is no admin any more"),
         Command::List => {
             for email in storage.admins().await? {
-                say(&email)?;
+                say(&shown(&email))?;
             }
             storage.close().await;
             return Ok(());
@@ -41,9 +41,35 @@ pub(super) async fn admin(command: Command, environment: &Environment) -> anyhow
     };
     let email = normalize_email(&email);
     if !storage.put_admin(&email, admin).await? {
+        let email = shown(&email);
         anyhow::bail!("nobody is registered as {email}: register first, then try again");
     }
-    say(&format!("{email} {done}."))?;
+    say(&format!("{} {done}.", shown(&email)))?;
     storage.close().await;
     Ok(())
+}
+
+/// An address with what can't be seen made visible, and what moves a terminal's cursor harmless:
+/// two that look alike are two.
+fn shown(email: &str) -> String {
+    email.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn what_can_not_be_seen_of_an_address_is_shown() {
+        for (email, expected) in [
+            ("o'brien@example.com", "o'brien@example.com"),
+            ("हिन्दी@उदाहरण.भारत", "हिन्दी@उदाहरण.भारत"),
+            ("a\u{200b}b@example.com", "a\\u{200b}b@example.com"),
+            ("moc.\u{202e}@example.com", "moc.\\u{202e}@example.com"),
+            ("\u{1b}[2J@example.com", "\\u{1b}[2J@example.com"),
+            ("two\nlines@example.com", "two\\nlines@example.com"),
+        ] {
+            assert_eq!(shown(email), expected);
+        }
+    }
 }
