@@ -13,6 +13,7 @@ mod docs;
 mod envelope;
 mod error;
 mod extract;
+mod forwarded;
 mod health;
 mod input;
 mod metrics;

@@ -35,8 +35,13 @@ fn every_target_is_built_has_a_corpus_and_is_replayed() {
     let built = built.map(|rest| rest.trim_end_matches(".rs\"").to_owned());
     assert_eq!(built.collect::<BTreeSet<_>>(), targets);
     assert_eq!(names("fuzz/corpus"), targets);
-    let places = ["tests/it/fuzz.rs", "src/http/input.rs", "src/password/stored.rs"];
-    let places = places.map(|place| fs::read_to_string(path(place)).unwrap());
+    let places = [
+        "tests/it/fuzz.rs",
+        "src/http/forwarded.rs",
+        "src/http/input.rs",
+        "src/password/stored.rs",
+    ]
+    .map(|place| fs::read_to_string(path(place)).unwrap());
     for target in &targets {
         let module = format!("fuzz/properties/{target}.rs\"]\nmod ");
         assert!(places.iter().any(|text| text.contains(&module)), "nothing replays {target}");

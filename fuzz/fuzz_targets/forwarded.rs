@@ -1,0 +1,12 @@
+//! Feeds the fuzzer to `properties/forwarded.rs`, on the file of the service: it is private.
+
+#![no_main]
+
+#[path = "../../src/http/forwarded.rs"]
+mod forwarded;
+#[path = "../properties/forwarded.rs"]
+mod property;
+
+use forwarded::{client, is_forwarded};
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| property::holds(input));

@@ -1,0 +1,91 @@
+//! Forwarding headers: whatever a client writes, what its proxy adds at the end decides, and an
+//! address is one that stands there.
+//!
+//! The input is lines, each the value of a header: `Forwarded` where it begins with `f`, else
+//! `X-Forwarded-For`.
+
+use std::net::IpAddr;
+
+use axum::http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
+use ipnet::IpNet;
+
+use super::{client, is_forwarded};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// What the proxies that were trusted add.
+const ADDED: [(&str, &str); 3] = [
+    ("192.0.2.9", "192.0.2.9"),
+    ("2001:db8::1", "[2001:db8::1]:4711"),
+    ("198.51.100.7", "198.51.100.7:80"),
+];
+
+pub(crate) fn holds(input: &[u8]) {
+    let trusted = ["10.0.0.0/8", "2001:db8:1::/48"].map(|network| network.parse().unwrap());
+    let peer = IpAddr::from([10, 0, 0, 1]);
+    let headers = headers(input);
+    let stranger = IpAddr::from([203, 0, 113, 5]);
+    assert_eq!(client(stranger, &headers, &trusted), stranger);
+    let found = client(peer, &headers, &trusted);
+    if found != peer {
+        assert!(is_forwarded(&headers), "{found}");
+        assert!(addresses(&headers).any(|address| address == found), "{found} {headers:?}");
+    }
+    what_is_added_decides(&headers, peer, &trusted);
+}
+
+fn headers(input: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in input.split(|byte| *byte == b'\n') {
+        let name = if line.starts_with(b"f") { FORWARDED } else { X_FORWARDED_FOR };
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+/// The proxy goes on with what it got, in the same line or in one of its own, or drops it.
+fn what_is_added_decides(got: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) {
+    for (address, text) in ADDED {
+        let address: IpAddr = address.parse().unwrap();
+        for (name, element) in
+            [(X_FORWARDED_FOR, text.to_owned()), (FORWARDED, format!("for=\"{text}\""))]
+        {
+            let mut headers = HeaderMap::new();
+            got.get_all(&name).iter().for_each(|value| {
+                headers.append(&name, value.clone());
+            });
+            headers.append(&name, HeaderValue::from_str(&element).unwrap());
+            assert_eq!(client(peer, &headers, trusted), address, "{headers:?}");
+            let Some(last) = got.get_all(&name).iter().next_back() else {
+                continue;
+            };
+            let joined = [last.as_bytes(), b", ", element.as_bytes()].concat();
+            headers.insert(&name, HeaderValue::from_bytes(&joined).unwrap());
+            assert_eq!(client(peer, &headers, trusted), address, "{headers:?}");
+        }
+    }
+}
+
+/// Every piece of the headers that is an address.
+fn addresses(headers: &HeaderMap) -> impl Iterator<Item = IpAddr> {
+    let texts =
+        headers.values().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    texts.flat_map(|text| {
+        let pieces = text.split([',', ';', '=', '"', '[', ']', ' ', '\t']);
+        pieces.filter_map(address).collect::<Vec<_>>()
+    })
+}
+
+fn address(piece: &str) -> Option<IpAddr> {
+    let without_port = piece.split_once(':').filter(|(_, port)| !port.contains(':'));
+    let address = without_port.map_or(piece, |(address, _)| address);
+    address.parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+#[test]
+fn the_corpus_holds() {
+    crate::corpus::replay("forwarded", holds);
+}

@@ -1,0 +1,173 @@
+//! What proxies say of whom they ask for: `Forwarded` (RFC 7239) and `X-Forwarded-For`.
+
+use std::net::IpAddr;
+
+use axum::http::HeaderMap;
+use axum::http::header::{FORWARDED, HeaderName};
+use ipnet::IpNet;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Whether somebody says so, trusted or not.
+pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED) || headers.contains_key(X_FORWARDED_FOR)
+}
+
+pub(super) fn is_one_of(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address))
+}
+
+/// The right-most hop that no trusted proxy is; the peer where it does not say, or not clearly.
+///
+/// A proxy writes one of the two headers and may let its client's other one through: where both
+/// are there they have to agree.
+pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    if !is_one_of(trusted, peer) {
+        return peer;
+    }
+    let hop = |name: HeaderName, parse: fn(&str) -> Option<IpAddr>| {
+        headers.contains_key(&name).then(|| right_most(headers, &name, trusted, parse))
+    };
+    match (hop(FORWARDED, forwarded_hop), hop(X_FORWARDED_FOR, parse_hop)) {
+        (Some(Some(one)), Some(Some(other))) if one == other => one,
+        (Some(Some(one)), None) | (None, Some(Some(one))) => one,
+        (Some(_), Some(_)) | (Some(None) | None, None) | (None, Some(None)) => peer,
+    }
+}
+
+/// `None` where something is malformed before an untrusted hop comes. Where all hops are trusted,
+/// the first one is where the request began.
+fn right_most(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    trusted: &[IpNet],
+    parse: fn(&str) -> Option<IpAddr>,
+) -> Option<IpAddr> {
+    let mut last = None;
+    let lines: Vec<_> = headers.get_all(name).iter().collect();
+    for line in lines.into_iter().rev() {
+        // Bytes, since what a client wrote before its proxy's hop need not be text.
+        for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
+            let address = parse(std::str::from_utf8(hop).ok()?.trim())?;
+            if !is_one_of(trusted, address) {
+                return Some(address);
+            }
+            last = Some(address);
+        }
+    }
+    last
+}
+
+/// The `for` of one element of `Forwarded` (RFC 7239 section 4).
+fn forwarded_hop(element: &str) -> Option<IpAddr> {
+    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
+    let value = value.trim();
+    let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    parse_hop(quoted.unwrap_or(value))
+}
+
+/// An address, with a port or without; an IPv6 address in brackets or bare.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let bare = match hop.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            (port.is_empty() || port.starts_with(':')).then_some(address)?
+        }
+        None if hop.matches(':').count() == 1 => hop.split_once(':')?.0,
+        None => hop,
+    };
+    bare.parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+#[path = "../../fuzz/properties/forwarded.rs"]
+mod fuzzed;
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use axum::http::{HeaderMap, HeaderName, HeaderValue};
+    use ipnet::IpNet;
+
+    use super::client;
+
+    const PROXY: &str = "10.0.0.1";
+
+    fn asked(peer: &str, headers: &[(&'static str, &'static str)]) -> IpAddr {
+        let trusted: Vec<IpNet> =
+            ["10.0.0.0/8", "2001:db8:1::/48"].map(|n| n.parse().unwrap()).into();
+        let pairs = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let mut headers = HeaderMap::new();
+        pairs.for_each(|(name, value)| {
+            headers.append(name, value);
+        });
+        client(peer.parse().unwrap(), &headers, &trusted)
+    }
+
+    fn assert_asked(headers: &[(&'static str, &'static str)], client: &str) {
+        assert_eq!(asked(PROXY, headers).to_string(), client, "{headers:?}");
+    }
+
+    #[test]
+    fn a_peer_that_is_not_trusted_speaks_for_itself() {
+        let headers = [("x-forwarded-for", "192.0.2.9"), ("forwarded", "for=192.0.2.9")];
+        assert_eq!(asked("198.51.100.7", &headers).to_string(), "198.51.100.7");
+    }
+
+    #[test]
+    fn the_right_most_untrusted_hop_counts() {
+        for (hops, client) in [
+            ("192.0.2.9", "192.0.2.9"),
+            ("203.0.113.5, 192.0.2.9", "192.0.2.9"),
+            ("203.0.113.5, 192.0.2.9, 10.1.2.3", "192.0.2.9"),
+            ("nonsense, 192.0.2.9, 10.1.2.3", "192.0.2.9"),
+            ("192.0.2.9:4711", "192.0.2.9"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]:443, 2001:db8:1::7", "2001:db8::1"),
+            ("::ffff:192.0.2.9", "192.0.2.9"),
+            ("10.9.9.9, 10.1.2.3", "10.9.9.9"),
+        ] {
+            assert_asked(&[("x-forwarded-for", hops)], client);
+        }
+        assert_asked(
+            &[("x-forwarded-for", "192.0.2.9"), ("x-forwarded-for", "10.2.2.2")],
+            "192.0.2.9",
+        );
+    }
+
+    #[test]
+    fn forwarded_is_read_as_its_rfc_says() {
+        for (hops, client) in [
+            ("for=192.0.2.9", "192.0.2.9"),
+            ("For=\"192.0.2.9:80\";proto=https;by=10.0.0.1", "192.0.2.9"),
+            ("for=203.0.113.5, for=\"[2001:db8::1]:4711\", for=10.1.1.1", "2001:db8::1"),
+            ("for=_hidden", PROXY),
+            ("for=unknown", PROXY),
+            ("proto=https", PROXY),
+        ] {
+            assert_asked(&[("forwarded", hops)], client);
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_or_contradicts_itself_counts_for_the_proxy() {
+        for headers in [
+            &[("x-forwarded-for", "")][..],
+            &[("x-forwarded-for", "192.0.2.9, nonsense")],
+            &[("x-forwarded-for", "192.0.2.9,")],
+            &[("x-forwarded-for", "[2001:db8::1")],
+            &[("x-forwarded-for", "[2001:db8::1]443")],
+            &[("forwarded", "for=203.0.113.5"), ("x-forwarded-for", "192.0.2.9")],
+            &[("forwarded", "nonsense"), ("x-forwarded-for", "192.0.2.9")],
+            &[],
+        ] {
+            assert_asked(headers, PROXY);
+        }
+        let both = [("forwarded", "for=192.0.2.9"), ("x-forwarded-for", "192.0.2.9")];
+        assert_asked(&both, "192.0.2.9");
+    }
+}
