@@ -39,6 +39,9 @@ pub use crate::http::openapi_document;
 pub use secret::SecretError;
 pub use stores::{LockError, OpenedStores, open_stores};
 
+/// So many clients may wait to be let in; the system may allow fewer.
+const CONNECTIONS_TO_COME: i32 = 4096;
+
 /// How long requests and finishes under way may go on after the service was told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 
@@ -106,6 +109,8 @@ pub fn bind(config: &Config) -> Result<Listeners, ServerError> {
     let listen = |address, variable| {
         let listener = TcpListener::bind(address).and_then(|listener| {
             listener.set_nonblocking(true)?;
+            // The standard library asks for 128: in a crowd, others would try again a second later.
+            socket2::SockRef::from(&listener).listen(CONNECTIONS_TO_COME)?;
             Ok(listener)
         });
         listener.map_err(|source| ServerError::Bind { address, variable, source })

@@ -3,7 +3,9 @@
 //! waiting for longest.
 //!
 //! So peers that connect and say nothing keep nobody out, and a client whose idle connection was
-//! closed makes a new one. A limit on the process's file descriptors keeps some for the stores.
+//! closed makes a new one. Who has just come has a moment to say what it wants: else a crowd that
+//! comes again and again would close it. A limit on the process's file descriptors keeps some for
+//! the stores.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use crate::http::WaitsForClient;
 /// has.
 const MOST: usize = 2048;
 
-/// A client that keeps its request waiting for less may stay.
+/// Who keeps us waiting for less goes after all who do so for longer.
 const PATIENCE_MICROSECONDS: u64 = 250_000;
 
 /// File descriptors for everything that is no connection of the API's port.
@@ -80,11 +82,16 @@ impl Connections {
         if self.open.len() < self.most {
             return Room::Free;
         }
-        let slow_before = self.now().saturating_sub(PATIENCE_MICROSECONDS);
-        let rank = |doing: &Doing| match (doing.is_busy(), doing.changed_at()) {
-            (false, since) => Some((0, since)),
-            (true, since) if !doing.is_at_work() && since < slow_before => Some((1, since)),
-            (true, _) => None,
+        let patient_since = self.now().saturating_sub(PATIENCE_MICROSECONDS);
+        let rank = |doing: &Doing| {
+            let since = doing.changed_at();
+            let class = match (since < patient_since, doing.is_busy()) {
+                _ if doing.is_at_work() => return None,
+                (true, false) => 0,
+                (true, true) => 1,
+                (false, _) => 2,
+            };
+            Some((class, since))
         };
         let ranked = self.open.iter().enumerate();
         let ranked = ranked.filter_map(|(at, open)| rank(&open.doing).map(|rank| (rank, at)));
@@ -227,14 +234,25 @@ mod tests {
     #[test]
     fn who_keeps_a_request_waiting_makes_room_before_who_is_served() {
         let mut connections = Connections::new(2);
-        let [mut slow, mut served] = std::array::from_fn(|_| connections.add());
-        let _requests = [slow.0.begin(), served.0.begin()];
+        let [mut served, mut slow] = std::array::from_fn(|_| connections.add());
+        let _requests = [served.0.begin(), slow.0.begin()];
+        assert_eq!(connections.make_room(), Room::None);
         slow.0.waits().set(true);
-        assert_eq!(connections.make_room(), Room::None, "it may be slow for a moment");
-        slow.0.0.changed_at.store(0, std::sync::atomic::Ordering::Relaxed);
-        connections.begun -= Duration::from_secs(2);
         assert_eq!(connections.make_room(), Room::Made);
-        assert_eq!([&mut slow.1, &mut served.1].map(is_told), [true, false]);
+        assert_eq!([&mut served.1, &mut slow.1].map(is_told), [false, true]);
+    }
+
+    #[test]
+    fn who_has_just_come_has_a_moment_to_say_what_it_wants() {
+        let mut connections = Connections::new(2);
+        let [mut slow, mut new] = std::array::from_fn(|_| connections.add());
+        let _request = slow.0.begin();
+        slow.0.waits().set(true);
+        connections.begun -= Duration::from_secs(2);
+        new.0.note_change();
+        new.0.0.changed_at.fetch_add(2_000_000, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(connections.make_room(), Room::Made);
+        assert_eq!([&mut slow.1, &mut new.1].map(is_told), [true, false]);
     }
 
     #[test]
