@@ -286,8 +286,10 @@ impl Discogs {
             .timeout(left.min(ANSWER_TIMEOUT))
             .header(header::AUTHORIZATION, authorization);
         if call.method == Method::POST {
-            request =
-                request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body("");
+            // What stands in front of a server may refuse a POST without a length (411).
+            request = request
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(header::CONTENT_LENGTH, 0);
         }
         let response = request.send().await.map_err(Failure::from)?;
         Answer::read(response, self.clock.now()).await.map_err(Failure::from)

@@ -2,7 +2,7 @@
 //!
 //! Bounded: of each step the newest calls are kept, and all of them are counted.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -36,6 +36,8 @@ pub struct RecordedCall {
     pub query: Option<String>,
     /// The parameters of the `Authorization` header; empty when it could not be read.
     pub oauth: BTreeMap<String, String>,
+    /// The names of all headers, in lower case.
+    pub header_names: BTreeSet<String>,
     /// The `Content-Type` header.
     pub content_type: Option<String>,
     /// How many bytes the body had.

@@ -133,6 +133,7 @@ fn recorded(received: &Received) -> RecordedCall {
         user_agent: text(&USER_AGENT),
         query: received.head.uri.query().map(str::to_owned),
         oauth: parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        header_names: received.head.headers.keys().map(ToString::to_string).collect(),
         content_type: text(&CONTENT_TYPE),
         body_length: received.body.len(),
     }

@@ -33,11 +33,15 @@ async fn each_step_sends_what_it_must_and_no_more(app: TestApp) {
             ("oauth_version", "1.0"),
         ];
         let pairs = common.iter().chain(own);
+        let of_a_body =
+            ["content-length", "content-type"].iter().filter(|_| content_type.is_some());
+        let names = ["accept", "authorization", "host", "user-agent"].iter().chain(of_a_body);
         RecordedCall {
             method: method.to_owned(),
             user_agent: Some(USER_AGENT.to_owned()),
             query: None,
             oauth: pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            header_names: names.map(|name| (*name).to_owned()).collect(),
             content_type: content_type.map(str::to_owned),
             body_length: 0,
         }

@@ -47,6 +47,9 @@ async fn what_can_not_be_read_is_recorded_too() {
         user_agent: None,
         query: Some("page=2".to_owned()),
         oauth: std::collections::BTreeMap::new(),
+        header_names: ["accept", "authorization", "content-length", "host"]
+            .map(str::to_owned)
+            .into(),
         content_type: None,
         body_length: 5,
     };
