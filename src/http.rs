@@ -20,6 +20,7 @@ mod metrics;
 mod oauth;
 mod openapi;
 mod page;
+mod trace;
 
 use std::ops::Deref;
 use std::sync::{Arc, Once};

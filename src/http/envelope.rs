@@ -22,6 +22,7 @@ use super::body::WaitsForClient;
 use super::cors::{self, Cors};
 use super::error::{ApiError, Report};
 use super::extract::Caller;
+use super::trace::Trace;
 use super::{AppState, Routes, body};
 use crate::metrics::Route;
 
@@ -77,6 +78,7 @@ struct Line<'a> {
     method: Method,
     route: &'a Known,
     request_id: HeaderValue,
+    trace: Option<Trace>,
     caller: Caller,
     begun: Instant,
     is_written: bool,
@@ -187,6 +189,8 @@ macro_rules! request_line {
             http.status = $status.map(|status| status.as_u16()),
             duration_ms = milliseconds($took),
             request.id = $line.request_id.to_str().unwrap_or_default(),
+            trace.id = $line.trace.as_ref().map(Trace::id),
+            trace.parent_id = $line.trace.as_ref().map(Trace::parent_id),
             user.id = $line.caller.user_id().map(tracing::field::display),
             error.code = $report.map(|report| report.code),
             error.chain = $report.and_then(|report| report.chain.as_deref()),
@@ -201,6 +205,7 @@ impl<'a> Line<'a> {
             method: request.method().clone(),
             route: parts.route(request.uri().path()),
             request_id: request_id(request.headers(), &parts.app),
+            trace: Trace::of(request.headers()),
             caller: Caller::new(peer),
             begun: Instant::now(),
             is_written: false,

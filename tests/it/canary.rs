@@ -1,14 +1,17 @@
 //! No secret, token, password, PIN or email address gets into a log line, an error, or `Debug`.
 //!
 //! The real program runs at `TRACE` through the whole story and through what can go wrong, and
-//! everything that it wrote is searched for what went in. The only test that reads log lines.
+//! everything that it wrote is searched for what went in. The only test that reads log lines; those
+//! in JSON are also held to docs/logging.md.
 
 use std::time::Duration;
 
 use discogs_sandbox::{Fault, Step};
 use serde_json::json;
 
+use crate::harness::actor::send;
 use crate::harness::{Actor, Answer, Composition, Program, Setup, TestApp};
+use crate::logging;
 
 const EMAIL: &str = "canary-address@example.com";
 const PASSWORD: &str = "canary-password";
@@ -17,6 +20,8 @@ const PIN: &str = "canaryPIN";
 const BODY: &str = "canary-body-of-discogs";
 const CONSUMER: &str = "canary-consumer-secret";
 const JWT_SECRET: &str = "canary-jwt-secret-of-thirty-two-bytes";
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 /// The program, beside the service whose servers and sandbox it shares.
 fn program(app: &TestApp, format: &str) -> Program {
@@ -62,13 +67,17 @@ async fn nothing_secret_is_written(app: &TestApp, format: &str) {
     secrets.extend(canary.token.clone());
     assert_eq!(program.run(&["admin", "grant", EMAIL]).code, Some(0));
     set_credentials(app, &canary).await;
+    follow_a_trace(app, &canary).await;
     refusals.extend(failed_connections(app, &canary, &mut secrets).await);
     take_servers_away(app, &canary).await;
 
     let ended = service.end("TERM");
     assert_eq!(ended.code, Some(0));
+    if format == "json" {
+        logging::assert_documented(&ended.stderr);
+    }
     let written = ended.stdout + &ended.stderr;
-    assert!(written.contains("A request was answered"), "{written}");
+    assert!(written.contains(TRACE), "{written}");
     for secret in &secrets {
         assert!(!written.contains(secret.as_str()), "{secret} was written");
         for refusal in &refusals {
@@ -98,6 +107,15 @@ async fn set_credentials(app: &TestApp, admin: &Actor) {
     app.sandbox.order(Step::RequestToken, Fault::plain(401, BODY));
     assert_eq!(admin.authorize().await.status, 502);
     admin.put_config("discogs_consumer_secret", "sandbox-secret").await;
+}
+
+/// Where a request belongs is for the log, and not for Discogs.
+async fn follow_a_trace(app: &TestApp, user: &Actor) {
+    let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let request = user.request(reqwest::Method::GET, "/api/oauth/authorize/discogs");
+    assert_eq!(send(request.header("traceparent", traceparent)).await.status, 200);
+    let call = app.sandbox.calls(Step::RequestToken).pop().unwrap();
+    assert!(!call.header_names.contains("traceparent"), "{call:?}");
 }
 
 async fn failed_connections(app: &TestApp, user: &Actor, secrets: &mut Vec<String>) -> Vec<Answer> {

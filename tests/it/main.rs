@@ -25,6 +25,7 @@ mod fuzz;
 mod harness;
 mod input;
 mod limits;
+mod logging;
 mod matrix;
 mod metrics;
 mod outages;

@@ -1,9 +1,7 @@
-//! The tree itself: who may import whom, and what every file and message has.
+//! The tree itself: who may import whom, and what every file has.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use discogsography_api::telemetry::MARKS;
 
 /// Which modules each module may import: ARCHITECTURE.md as a table. `server` and `cli` put the
 /// rest together.
@@ -72,7 +70,7 @@ fn root() -> &'static Path {
 }
 
 /// Every file below a folder with this ending, with its text.
-fn files(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn files(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -143,40 +141,6 @@ fn every_file_says_what_it_is_for_and_is_short() {
         let lines = text.lines().count();
         assert!(lines <= MOST_LINES, "{} has {lines} lines", path.display());
     }
-}
-
-#[test]
-fn every_message_of_the_log_begins_with_a_mark() {
-    let mut checked = 0;
-    for (path, text) in files(&root().join("src"), "rs") {
-        for level in ["error!(", "warn!(", "info!(", "debug!(", "trace!("] {
-            for call in text.split(level).skip(1) {
-                let Some(message) = last_literal(call) else { continue };
-                let has_mark = MARKS.iter().any(|mark| message.starts_with(mark));
-                assert!(has_mark, "{}: {message}", path.display());
-                checked += 1;
-            }
-        }
-    }
-    assert!(checked > 10, "only {checked} messages were found");
-}
-
-/// The last string of a macro's arguments; `None` where there is none.
-fn last_literal(call: &str) -> Option<&str> {
-    let (mut depth, mut last) = (1, None);
-    for (number, piece) in call.split('"').enumerate() {
-        if number % 2 == 1 {
-            last = Some(piece);
-            continue;
-        }
-        for character in piece.chars() {
-            depth += i32::from(character == '(') - i32::from(character == ')');
-            if depth == 0 {
-                return last;
-            }
-        }
-    }
-    None
 }
 
 #[test]
