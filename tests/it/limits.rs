@@ -15,6 +15,7 @@ on_both_setups!(
     an_address_may_sign_in_ten_times_a_minute,
     what_is_not_understood_does_not_count,
     after_ten_failures_an_account_waits_but_not_for_who_is_known,
+    failures_from_a_known_address_hold_nobody,
     an_account_that_does_not_exist_waits_in_the_same_way,
     good_sign_ins_are_no_failures,
     a_user_may_start_and_finish_ten_times_a_minute,
@@ -106,6 +107,18 @@ async fn after_ten_failures_an_account_waits_but_not_for_who_is_known(setup: Set
     assert_limited(&login(&anonymous, "203.0.113.1", email, PASSWORD).await, 900);
     assert_eq!(login(&anonymous, "192.0.2.1", email, PASSWORD).await.status, 200);
     assert_limited(&login(&anonymous, "203.0.113.1", email, PASSWORD).await, 900);
+}
+
+/// What slows it down there is the address's own budget, which is set aside here.
+async fn failures_from_a_known_address_hold_nobody(setup: Setup) {
+    let app = start(setup.with("RATE_LIMIT_SIGN_IN", "100/60")).await;
+    let (anonymous, email, known) = (app.anonymous(), "alice@example.com", "192.0.2.1");
+    assert_eq!(register(&anonymous, known, email).await.status, 201);
+    assert_eq!(login(&anonymous, known, email, PASSWORD).await.status, 200);
+    for _ in 0..20 {
+        assert_eq!(login(&anonymous, known, email, "wrong password").await.status, 401);
+    }
+    assert_eq!(login(&anonymous, "198.51.100.1", email, PASSWORD).await.status, 200);
 }
 
 async fn an_account_that_does_not_exist_waits_in_the_same_way(setup: Setup) {

@@ -93,6 +93,39 @@ fn we_accept_another_librarys_token() {
     assert_eq!(Key::new(SECRET).verify(&token, NOW).unwrap().sub, claims().sub);
 }
 
+/// RFC 8725 section 3.10: whoever writes a header may name any key in it.
+#[test]
+fn no_key_is_taken_out_of_the_header() {
+    let theirs = b"a-key-of-somebody-else-with-32-bytes-or-more";
+    let set = r#"{"keys":[{"kty":"oct","k":"YS1rZXktb2Ytc29tZWJvZHk"}]}"#;
+    for header in [
+        json!({ "kid": "../../dev/null" }),
+        json!({ "jwk": { "kty": "oct", "k": "YS1rZXktb2Ytc29tZWJvZHktZWxzZS13aXRoLTMyLWJ5dGVzLW9yLW1vcmU" } }),
+        json!({ "jku": format!("data:application/json,{set}"), "x5u": "https://evil.example/" }),
+    ] {
+        let token = signed_with_header(&header, theirs);
+        assert_eq!(
+            Key::new(SECRET).verify(&token, NOW),
+            Err(TokenError::WrongSignature),
+            "{header}"
+        );
+        assert!(Key::new(theirs).verify(&token, NOW).is_ok(), "{header}");
+    }
+}
+
+/// A token with more in its header.
+fn signed_with_header(more: &Value, secret: &[u8]) -> String {
+    use base64::Engine as _;
+    let encode = |text: String| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    let mut header = json!({ "alg": "HS256", "typ": "JWT" });
+    header.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let claims = serde_json::to_string(&claims()).unwrap();
+    let signed = format!("{}.{}", encode(header.to_string()), encode(claims));
+    let key = EncodingKey::from_secret(secret);
+    let mac = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
+    format!("{signed}.{mac}")
+}
+
 #[test]
 fn a_token_is_good_until_the_instant_of_exp() {
     let key = Key::new(SECRET);

@@ -20,6 +20,7 @@ on_both_compositions!(
     nobody_connects_without_an_access_token,
     head_at_authorize_starts_nothing,
     a_request_token_is_percent_encoded_in_the_url,
+    who_asks_does_not_say_where_people_are_sent,
     names_and_ids_are_kept_as_discogs_gives_them,
 );
 
@@ -160,6 +161,19 @@ async fn a_request_token_is_percent_encoded_in_the_url(app: TestApp) {
         200,
         &json!({ "authorize_url": authorize_url, "state": "a/b&c=d é~#\"%", "expires_in": 600 }),
     );
+}
+
+async fn who_asks_does_not_say_where_people_are_sent(app: TestApp) {
+    let alice = app.user("alice").await;
+    let request = alice
+        .request(reqwest::Method::GET, "/api/oauth/authorize/discogs")
+        .header("host", "evil.example")
+        .header("x-forwarded-host", "evil.example")
+        .header("x-forwarded-proto", "http")
+        .header("forwarded", "host=evil.example;proto=http");
+    let answer = send(request).await;
+    let authorize_url = answer.json()["authorize_url"].as_str().unwrap().to_owned();
+    assert!(authorize_url.starts_with(&app.sandbox.url()), "{authorize_url}");
 }
 
 async fn names_and_ids_are_kept_as_discogs_gives_them(app: TestApp) {
