@@ -265,6 +265,33 @@ def start(bench):
     yield Figure("start to healthy, PostgreSQL", postgres, "ms", at_most=80)
 
 
+def replicas(bench):
+    """Two replicas on the same cores: what a second one costs, and not what it gives elsewhere."""
+    one, two = bench.on_postgres, bench.running(bench.small)
+    token = bench.one_token(one)
+
+    def both(kind, clients, *token):
+        running = [
+            Wrk(each.address, clients // 2, bench.seconds, kind, *token) for each in (one, two)
+        ]
+        return sum(load.result().per_second for load in running)
+
+    by_two, by_one, sign_ins_by_two, sign_ins_by_one = bench.medians(
+        lambda: both("me", 64, token),
+        lambda: me(bench, one).result().per_second,
+        lambda: both("login", 16),
+        lambda: sign_in(bench, one, 16).result().per_second,
+    )
+    yield Figure("me, two replicas, 64 clients", by_two, "/s", by_one, "one replica")
+    yield Figure("sign-ins, two replicas, 16 clients", sign_ins_by_two, "/s", sign_ins_by_one, "one replica")
+
+
+def rows(_):
+    """What everybody takes in PostgreSQL who is connected and has signed in from two addresses."""
+    for name, size in people.bytes_each("bench_rows", 100_000):
+        yield Figure(name, size, "bytes")
+
+
 def binary(_):
     yield Figure("binary, stripped", os.path.getsize(BINARY) / 1e6, "MB", at_most=15)
 
@@ -282,4 +309,6 @@ CASES = {
     "memory": memory,
     "start": start,
     "binary": binary,
+    "replicas": replicas,
+    "rows": rows,
 }

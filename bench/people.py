@@ -21,12 +21,31 @@ vacuum analyze users;
 """
 
 
+# Values as long as Discogs's own.
+CONNECT = """
+insert into oauth_tokens (user_id, provider, access_token, access_secret, provider_username, provider_user_id)
+select id, 'discogs', repeat('a', 40), repeat('b', 40), 'a-collector', '12345678' from users;
+insert into known_addresses (account, address)
+select decode(md5(email), 'hex'), decode(md5(email || place), 'hex')
+from users, (values ('home'), ('away')) as places (place);
+vacuum analyze;
+"""
+
+SIZES = """
+select relname || ' ' || round(pg_table_size(oid) / {users}.0) || ' ' || round(pg_indexes_size(oid) / {users}.0)
+from pg_class where relname in ('users', 'oauth_tokens', 'known_addresses') order by oid;
+"""
+
+
 def psql(database, statements):
     host, port = os.environ["TEST_POSTGRES_ADDRESS"].split(":")
-    command = [os.path.join(os.environ["TEST_POSTGRES_BIN"], "psql"), "-q", "-v", "ON_ERROR_STOP=1"]
+    command = [os.path.join(os.environ["TEST_POSTGRES_BIN"], "psql"), "-qAt", "-v", "ON_ERROR_STOP=1"]
     command += ["-h", host, "-p", port, "-U", os.environ["TEST_POSTGRES_USERNAME"], database]
     environment = {**os.environ, "PGPASSWORD": os.environ["TEST_POSTGRES_PASSWORD"]}
-    subprocess.run(command, input=statements, check=True, text=True, env=environment)
+    done = subprocess.run(
+        command, input=statements, check=True, text=True, env=environment, stdout=subprocess.PIPE
+    )
+    return done.stdout
 
 
 def database(name, users):
@@ -36,6 +55,16 @@ def database(name, users):
     subprocess.run([BINARY, "migrate"], check=True, env=variables, stdout=subprocess.DEVNULL)
     psql(name, INSERT.format(last=users - 1))
     return postgres(name)
+
+
+def bytes_each(name, users):
+    """Makes such a database of people who are all connected; what each table and its indexes take of one."""
+    database(name, users)
+    psql(name, CONNECT)
+    for line in psql(name, SIZES.format(users=users)).splitlines():
+        table, rows, indexes = line.split()
+        yield f"{table}, one user", int(rows)
+        yield f"{table}, one user's indexes", int(indexes)
 
 
 def tokens(folder, users, asked_for):
