@@ -54,7 +54,13 @@ pub(super) async fn serve(arguments: &Arguments, environment: &Environment) -> a
 
 /// With real users or the real Discogs, a sandbox would mix up what is real and what is not.
 fn refuse_sandbox_with_real_servers(environment: &Environment) -> Result<(), UsageError> {
-    for name in ["POSTGRES_ADDRESS", "DISCOGS_API_URL"] {
+    for name in [
+        "POSTGRES_ADDRESS",
+        "POSTGRES_HOST",
+        "DATABASE_URL",
+        "DATABASE_URL_FILE",
+        "DISCOGS_API_URL",
+    ] {
         if environment.get(name).is_some() {
             return Err(UsageError(format!(
                 "--sandbox can't be used while {name} is set: unset it, or leave --sandbox out"

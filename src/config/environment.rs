@@ -143,6 +143,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// How a variable is set: by its own name, or by the one of its file.
+    pub(super) fn name_in_use(&self, name: &str) -> String {
+        let file_name = format!("{name}_FILE");
+        if self.text(&file_name).is_some() { file_name } else { name.to_owned() }
+    }
+
     pub(super) fn has_problem_with(&self, name: &str) -> bool {
         let file_name = format!("{name}_FILE");
         self.problems.iter().any(|problem| [name, &file_name].contains(&problem.name()))

@@ -34,11 +34,17 @@ const fn or_file(name: &'static str) -> Variable {
 /// Every variable, in the order of `docs/configuration.md`.
 pub const VARIABLES: &[Variable] = &[
     without_default("POSTGRES_ADDRESS"),
+    without_default("POSTGRES_HOST"),
+    without_default("POSTGRES_PORT"),
     or_file("POSTGRES_USERNAME"),
     or_file("POSTGRES_PASSWORD"),
     without_default("POSTGRES_DATABASE"),
+    or_file("DATABASE_URL"),
     without_default("POSTGRES_STATEMENTS"),
     or_file("REDIS_URL"),
+    without_default("REDIS_HOST"),
+    without_default("REDIS_PORT"),
+    or_file("REDIS_PASSWORD"),
     or_file("JWT_SECRET_KEY"),
     plain("JWT_EXPIRE_MINUTES", "1440"),
     plain(

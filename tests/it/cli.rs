@@ -61,7 +61,7 @@ fn a_half_given_database_opens_nothing() {
     for arguments in CONFIGURED {
         let outcome = program.run(arguments);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{arguments:?}");
-        for name in ["POSTGRES_HOST", "POSTGRES_ADDRESS", "REDIS_URL", "JWT_SECRET_KEY"] {
+        for name in ["POSTGRES_HOST", "POSTGRES_DATABASE", "REDIS_URL", "JWT_SECRET_KEY"] {
             assert!(outcome.stderr.contains(name), "{name}: {outcome:?}");
         }
         assert!(program.left_nothing(), "{arguments:?}");

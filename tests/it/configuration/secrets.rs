@@ -58,7 +58,15 @@ fn of_files() -> impl Iterator<Item = (&'static str, String)> {
 #[test]
 fn exactly_the_secrets_and_the_user_name_may_stand_in_a_file() {
     let names: Vec<_> = of_files().map(|(name, _)| name).collect();
-    assert_eq!(names, ["POSTGRES_USERNAME", "POSTGRES_PASSWORD", "REDIS_URL", "JWT_SECRET_KEY"]);
+    let expected = [
+        "POSTGRES_USERNAME",
+        "POSTGRES_PASSWORD",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "REDIS_PASSWORD",
+        "JWT_SECRET_KEY",
+    ];
+    assert_eq!(names, expected);
 }
 
 #[test]
@@ -153,7 +161,7 @@ fn debug_shows_no_secret() {
 fn no_problem_shows_a_secret() {
     let (_folder, path) = file("http://:s3cret@cache");
     let path = path.to_str().unwrap();
-    let wrong: [&[(&str, &str)]; 14] = [
+    let wrong: [&[(&str, &str)]; 21] = [
         &[("POSTGRES_PASSWORD", "s3cret"), ("JWT_SECRET_KEY", "s3cret")],
         &[("REDIS_URL", "http://:s3cret@cache")],
         &[("REDIS_URL_FILE", path)],
@@ -169,6 +177,13 @@ fn no_problem_shows_a_secret() {
         &[("CORS_ORIGINS", "https://a.b,https://digger:s3cret@c.d")],
         &[("REDIS_URL", "redis://:s3cret@cache/abc")],
         &[("REDIS_URL", "redis://cache/s3cret")],
+        &[("DATABASE_URL", "postgres://digger:#s3cret@db/discogsography")],
+        &[("DATABASE_URL", "postgres://digger:5?s3cret=1@db/discogsography")],
+        &[("DATABASE_URL", "postgres://digger:/s3cret@db/discogsography")],
+        &[("DATABASE_URL", "digger:s3cret@db/discogsography")],
+        &[("POSTGRES_HOST", "postgres://digger:s3cret@db")],
+        &[("REDIS_HOST", "redis://:s3cret@cache")],
+        &[("REDIS_URL", "redis://:s3cret@cache"), ("REDIS_PASSWORD", "s3cret-too")],
     ];
     for variables in wrong {
         let error = load(variables).unwrap_err();

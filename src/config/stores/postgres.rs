@@ -1,0 +1,78 @@
+//! Where PostgreSQL is: in variables of its own, in `DATABASE_URL`, or in both.
+
+use super::super::environment::Reader;
+use super::given::{Given, agreed};
+use super::{PostgresConfig, StatementNames, address, database_url};
+
+const DEFAULT_PORT: u16 = 5432;
+const ADDRESS_EXAMPLE: &str = "db.example.com:5432";
+
+/// The variables that may say where the server is.
+const PLACE: [&str; 4] = ["POSTGRES_ADDRESS", "POSTGRES_HOST", "POSTGRES_PORT", database_url::NAME];
+
+pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<PostgresConfig> {
+    let url = database_url::read(reader);
+    let by_url = reader.name_in_use(database_url::NAME);
+    let (host, port) = read_place(reader, &by_url, url.host, url.port);
+    let mut secret_or_url = |name, what, in_url| {
+        let own = reader.secret_text(name);
+        let own = Given::by(reader.name_in_use(name), own);
+        agreed(reader, what, [own, Given::by(&*by_url, in_url)])
+    };
+    let username = secret_or_url("POSTGRES_USERNAME", "user name", url.username);
+    let password = secret_or_url("POSTGRES_PASSWORD", "password", url.password);
+    let database = reader.text("POSTGRES_DATABASE").map(str::to_owned);
+    let database = Given::by("POSTGRES_DATABASE", database);
+    let database = agreed(reader, "database", [database, Given::by(by_url, url.database)]);
+    let statements = reader.parsed("POSTGRES_STATEMENTS", "unnamed", parse_statements);
+    let why = format!("belongs to PostgreSQL, which {asked_for_by} asks for");
+    for (name, is_missing, example) in [
+        ("POSTGRES_ADDRESS", host.is_none(), ADDRESS_EXAMPLE),
+        ("POSTGRES_USERNAME", username.is_none(), "discogsography"),
+        ("POSTGRES_PASSWORD", password.is_none(), "a long random one"),
+        ("POSTGRES_DATABASE", database.is_none(), "discogsography"),
+    ] {
+        let may_be_in: &[&str] =
+            if name == PLACE[0] { &PLACE } else { &[name, database_url::NAME] };
+        if is_missing && !may_be_in.iter().any(|name| reader.has_problem_with(name)) {
+            reader.missing(name, &why, example);
+        }
+    }
+    Some(PostgresConfig {
+        host: host?,
+        port: port.unwrap_or(DEFAULT_PORT),
+        username: username?,
+        password: password?.into(),
+        database: database?,
+        statements: statements.unwrap_or(StatementNames::Named),
+    })
+}
+
+fn read_place(
+    reader: &mut Reader<'_>,
+    by_url: &str,
+    host_in_url: Option<String>,
+    port_in_url: Option<u16>,
+) -> (Option<String>, Option<u16>) {
+    let mut hosts = Vec::new();
+    let mut ports = Vec::new();
+    for name in ["POSTGRES_ADDRESS", "POSTGRES_HOST"] {
+        if let Some(address) = reader.parsed(name, ADDRESS_EXAMPLE, address::parse) {
+            hosts.push(Given::by(name, Some(address.host)));
+            ports.push(Given::by(name, address.port));
+        }
+    }
+    let port = reader.parsed("POSTGRES_PORT", "5432", address::parse_port);
+    ports.push(Given::by("POSTGRES_PORT", port));
+    hosts.push(Given::by(by_url, host_in_url));
+    ports.push(Given::by(by_url, port_in_url));
+    (agreed(reader, "host", hosts), agreed(reader, "port", ports))
+}
+
+fn parse_statements(value: &str) -> Result<StatementNames, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "named" => Ok(StatementNames::Named),
+        "unnamed" => Ok(StatementNames::Unnamed),
+        _ => Err("is neither named nor unnamed".to_owned()),
+    }
+}

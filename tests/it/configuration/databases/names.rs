@@ -1,0 +1,173 @@
+//! The same database by other names: those of later Python versions, and `DATABASE_URL`.
+
+use discogsography_api::config::Config;
+use secrecy::ExposeSecret as _;
+
+use super::super::{assert_problem, loaded, names_of_problems, problems};
+use super::{WHOLE, servers};
+
+/// PostgreSQL without its place.
+const SIGN_IN: [(&str, &str); 3] = [
+    ("POSTGRES_USERNAME", "digger"),
+    ("POSTGRES_PASSWORD", "p4ssword"),
+    ("POSTGRES_DATABASE", "discogsography"),
+];
+const REDIS: (&str, &str) = ("REDIS_URL", "redis://cache.example.com:6380/1");
+const KEY: (&str, &str) = ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
+
+/// [`SIGN_IN`], Redis and the key, with these.
+fn placed(variables: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    [&SIGN_IN[..], &[REDIS, KEY], variables].concat()
+}
+
+/// PostgreSQL and the key, with these.
+fn with_redis(variables: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    [&SIGN_IN[..], &[("POSTGRES_ADDRESS", "db"), KEY], variables].concat()
+}
+
+/// [`WHOLE`] with these.
+fn whole_and(variables: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    [&WHOLE[..], variables].concat()
+}
+
+fn place(config: &Config) -> (&str, u16) {
+    let (postgres, _) = servers(config);
+    (&postgres.host, postgres.port)
+}
+
+#[test]
+fn the_host_and_its_port_may_stand_apart() {
+    for (variables, expected) in [
+        (vec![("POSTGRES_HOST", "db")], ("db", 5432)),
+        (vec![("POSTGRES_HOST", "db:5433")], ("db", 5433)),
+        (vec![("POSTGRES_HOST", "db"), ("POSTGRES_PORT", "5433")], ("db", 5433)),
+        (vec![("POSTGRES_HOST", "[2001:db8::7]"), ("POSTGRES_PORT", "1")], ("2001:db8::7", 1)),
+        (vec![("POSTGRES_ADDRESS", "db"), ("POSTGRES_PORT", "5433")], ("db", 5433)),
+        (vec![("POSTGRES_ADDRESS", "db:5433"), ("POSTGRES_HOST", "DB")], ("db", 5433)),
+        (vec![("POSTGRES_ADDRESS", "db:5433"), ("POSTGRES_PORT", "5433")], ("db", 5433)),
+    ] {
+        assert_eq!(place(&loaded(&placed(&variables))), expected, "{variables:?}");
+    }
+}
+
+#[test]
+fn a_database_url_says_it_all() {
+    for (url, expected, password) in [
+        (
+            "postgres://digger:p4ssword@DB.example.com:5433/discogsography",
+            ("db.example.com", 5433),
+            "p4ssword",
+        ),
+        ("postgresql://digger:p%40ss%2F%C3%BC%25@db/discogsography", ("db", 5432), "p@ss/ü%"),
+        ("postgresql://dig%67er:p4ssword@[::1]:1/discogs%6Fgraphy", ("::1", 1), "p4ssword"),
+    ] {
+        let config = loaded(&[("DATABASE_URL", url), REDIS, KEY]);
+        let (postgres, _) = servers(&config);
+        assert_eq!(place(&config), expected, "{url}");
+        assert_eq!((&*postgres.username, &*postgres.database), ("digger", "discogsography"));
+        assert_eq!(postgres.password.expose_secret(), password);
+    }
+}
+
+#[test]
+fn what_a_database_url_leaves_out_may_stand_elsewhere() {
+    let config = loaded(&placed(&[("DATABASE_URL", "postgres://db")]));
+    assert_eq!(place(&config), ("db", 5432));
+    let config =
+        loaded(&placed(&[("DATABASE_URL", "postgres:///discogsography"), ("POSTGRES_HOST", "db")]));
+    assert_eq!(place(&config), ("db", 5432));
+    let problems = problems(&[("DATABASE_URL", "postgres://digger@db/discogsography"), REDIS, KEY]);
+    assert_eq!(
+        problems.iter().map(|(_, sentence)| sentence.as_str()).collect::<Vec<_>>(),
+        ["POSTGRES_PASSWORD is missing: it belongs to PostgreSQL, which DATABASE_URL, REDIS_URL \
+          asks for (for example: a long random one)"]
+    );
+}
+
+#[test]
+fn a_database_url_that_can_not_be_meant_so_is_refused() {
+    for url in [
+        "db.example.com",
+        "mysql://db/discogsography",
+        "postgres:digger",
+        "postgres://db:70000/discogsography",
+        "postgres://one,two/discogsography",
+        "postgres://digger:%FF@db/discogsography",
+        "postgres://digger:p#ssword@db/discogsography",
+        "postgres://digger:1?ssword@db/discogsography",
+    ] {
+        let names = names_of_problems(&[("DATABASE_URL", url), REDIS, KEY]);
+        assert_eq!(names, ["DATABASE_URL"], "{url}");
+    }
+    assert_problem(
+        &[("DATABASE_URL", "postgres://u:p@db/d?options=x&sslmode=disable"), REDIS, KEY],
+        "DATABASE_URL has the parameter `options`, which is not known here: leave it out (for \
+         example: postgresql://discogsography:PASSWORD@db.example.com:5432/discogsography)",
+    );
+}
+
+#[test]
+fn redis_may_be_given_by_its_host() {
+    for (variables, url) in [
+        (vec![("REDIS_HOST", "cache")], "redis://cache/0"),
+        (vec![("REDIS_HOST", "cache:6380")], "redis://cache:6380/0"),
+        (vec![("REDIS_HOST", "cache"), ("REDIS_PORT", "6380")], "redis://cache:6380/0"),
+        (vec![("REDIS_HOST", "[::1]"), ("REDIS_PORT", "6380")], "redis://[::1]:6380/0"),
+        (
+            vec![("REDIS_HOST", "cache"), ("REDIS_PASSWORD", "p@ss%41")],
+            "redis://:p%40ss%2541@cache/0",
+        ),
+        (vec![("REDIS_URL", "rediss://cache/1"), ("REDIS_HOST", "Cache")], "rediss://cache/1"),
+        (vec![("REDIS_URL", "rediss://me@cache"), ("REDIS_PASSWORD", "p")], "rediss://me:p@cache"),
+        (
+            vec![("REDIS_URL", "redis://:p%40@cache"), ("REDIS_PASSWORD", "p@")],
+            "redis://:p%40@cache",
+        ),
+        (vec![("REDIS_URL", "redis://cache"), ("REDIS_PORT", "6380")], "redis://cache:6380"),
+    ] {
+        let config = loaded(&with_redis(&variables));
+        assert_eq!(servers(&config).1.url.expose_secret(), url, "{variables:?}");
+    }
+    for variable in [("REDIS_HOST", "redis://cache"), ("REDIS_PORT", "0"), ("REDIS_HOST", " ")] {
+        assert_eq!(names_of_problems(&with_redis(&[variable])), [variable.0]);
+    }
+}
+
+#[test]
+fn names_that_contradict_each_other_are_refused_by_both_names() {
+    for (other, what, name) in [
+        (("POSTGRES_HOST", "db2.example.com"), "host", "POSTGRES_ADDRESS"),
+        (("POSTGRES_HOST", "db.example.com:5432"), "port", "POSTGRES_ADDRESS"),
+        (("POSTGRES_PORT", "5432"), "port", "POSTGRES_ADDRESS"),
+        (("DATABASE_URL", "postgres://db2.example.com"), "host", "POSTGRES_ADDRESS"),
+        (("DATABASE_URL", "postgres://db.example.com:1"), "port", "POSTGRES_ADDRESS"),
+        (("DATABASE_URL", "postgres://other@db.example.com"), "user name", "POSTGRES_USERNAME"),
+        (("DATABASE_URL", "postgres://:other@db.example.com"), "password", "POSTGRES_PASSWORD"),
+        (("DATABASE_URL", "postgres://db.example.com/other"), "database", "POSTGRES_DATABASE"),
+        (("REDIS_HOST", "cache2.example.com"), "host", "REDIS_URL"),
+        (("REDIS_HOST", "cache.example.com:6379"), "port", "REDIS_URL"),
+        (("REDIS_PORT", "6379"), "port", "REDIS_URL"),
+    ] {
+        let sentence = format!(
+            "{} gives another {what} than {name}: make them agree, or keep one (for example: one \
+             of them)",
+            other.0
+        );
+        assert_problem(&whole_and(&[other]), &sentence);
+    }
+    let passwords = [("REDIS_URL", "redis://:one@cache"), ("REDIS_PASSWORD", "two")];
+    assert_eq!(names_of_problems(&with_redis(&passwords)), ["REDIS_PASSWORD"]);
+}
+
+#[test]
+fn names_that_agree_are_fine() {
+    let config = loaded(&whole_and(&[
+        ("POSTGRES_HOST", "db.example.com:5433"),
+        ("POSTGRES_PORT", "5433"),
+        ("DATABASE_URL", "postgres://digger:p4ssword@db.example.com:5433/discogsography"),
+        ("REDIS_HOST", "cache.example.com"),
+        ("REDIS_PORT", "6380"),
+    ]));
+    assert_eq!(place(&config), ("db.example.com", 5433));
+    assert_eq!(servers(&config).1.url.expose_secret(), "redis://cache.example.com:6380/1");
+}
