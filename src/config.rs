@@ -2,9 +2,10 @@
 //!
 //! [`Config::load`] looks at everything before it says anything, so that one run names every
 //! problem. It opens nothing but the files that `…_FILE` variables name. Must not know the rest
-//! of the service.
+//! of the service, but for the rules of what a user may be.
 
 mod environment;
+mod first_admin;
 mod limits;
 mod problem;
 mod stores;
@@ -20,6 +21,7 @@ use url::Url;
 use environment::Reader;
 
 pub use environment::Environment;
+pub use first_admin::FirstAdmin;
 pub use limits::{Budget, Budgets, RateLimits};
 pub use problem::{ConfigError, Problem};
 pub use stores::{EmbeddedStores, PostgresConfig, RedisConfig, StatementNames, Stores};
@@ -43,6 +45,8 @@ pub struct Config {
     pub jwt_secret_key: Option<SecretString>,
     /// `JWT_EXPIRE_MINUTES`
     pub access_token_life: Duration,
+    /// `ADMIN_EMAIL` with `ADMIN_PASSWORD`
+    pub first_admin: Option<FirstAdmin>,
     /// `DISCOGS_*`
     pub discogs: DiscogsConfig,
     /// `API_HOST` with `API_PORT`
@@ -194,6 +198,7 @@ impl Config {
             access_token_life: reader
                 .parsed("JWT_EXPIRE_MINUTES", "1440", parse_minutes)
                 .unwrap_or(Duration::from_secs(24 * 60 * MINUTE)),
+            first_admin: first_admin::read(&mut reader),
             discogs,
             api_address,
             health_address,

@@ -3,6 +3,7 @@
 //! `main` and the tests start it the same way: [`bind`], then [`run`]. Must not know the routes.
 
 mod connections;
+mod first_admin;
 mod first_steps;
 mod listen;
 mod secret;
@@ -147,8 +148,7 @@ pub async fn run(
     let limits = Limits::of_api(metrics);
     let api =
         tokio::spawn(listen::serve(listeners.api, http::api(app.clone()), api_stopped, limits));
-    let get_ready =
-        tokio::spawn(get_ready(Arc::clone(&stores.storage), config.migrations, phase, has_sandbox));
+    let get_ready = tokio::spawn(get_ready(config, app.clone(), phase, has_sandbox));
 
     shutdown.await;
     info!("🔧 Stopping: requests under way may end, new ones are not taken");
@@ -256,16 +256,14 @@ fn serve_health(
     thread::Builder::new().name("health".to_owned()).spawn(serve).map_err(setup)
 }
 
-async fn get_ready(
-    storage: Arc<dyn Storage>,
-    migrations: Migrations,
-    phase: Phase,
-    has_sandbox: bool,
-) {
-    prepare(&*storage, migrations).await;
+async fn get_ready(config: Config, app: AppState, phase: Phase, has_sandbox: bool) {
+    prepare(&*app.storage, config.migrations).await;
+    if let Some(admin) = &config.first_admin {
+        first_admin::make_sure(admin, &app).await;
+    }
     phase.ready();
     info!("🚀 Ready");
-    first_steps::tell(&*storage, has_sandbox).await;
+    first_steps::tell(&*app.storage, has_sandbox).await;
 }
 
 /// Prepares the storage, trying again until it succeeds; says what changes, once each.

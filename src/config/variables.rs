@@ -47,6 +47,8 @@ pub const VARIABLES: &[Variable] = &[
     or_file("REDIS_PASSWORD"),
     or_file("JWT_SECRET_KEY"),
     plain("JWT_EXPIRE_MINUTES", "1440"),
+    or_file("ADMIN_EMAIL"),
+    or_file("ADMIN_PASSWORD"),
     plain(
         "DISCOGS_USER_AGENT",
         "Discogsography/1.0 +https://github.com/SimplicityGuy/discogsography",

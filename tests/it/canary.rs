@@ -19,6 +19,8 @@ const WRONG: &str = "canary-wrong-password";
 const PIN: &str = "canaryPIN";
 const BODY: &str = "canary-body-of-discogs";
 const CONSUMER: &str = "canary-consumer-secret";
+const ADMIN_EMAIL: &str = "canary-admin@example.com";
+const ADMIN_PASSWORD: &str = "canary-admin-password";
 const JWT_SECRET: &str = "canary-jwt-secret-of-thirty-two-bytes";
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -29,6 +31,8 @@ fn program(app: &TestApp, format: &str) -> Program {
     variables
         .fold(Program::new(), |program, (name, value)| program.with(&name, &value))
         .with("JWT_SECRET_KEY", JWT_SECRET)
+        .with("ADMIN_EMAIL", ADMIN_EMAIL)
+        .with("ADMIN_PASSWORD", ADMIN_PASSWORD)
         .with("DISCOGS_API_URL", &app.sandbox.url())
         .with("DISCOGS_WEB_URL", &app.sandbox.url())
         .with("LOG_LEVEL", "TRACE")
@@ -60,7 +64,9 @@ async fn nothing_secret_is_written(app: &TestApp, format: &str) {
     let service = program.serve(&[]);
     let anonymous = service.anonymous();
     let mut secrets: Vec<String> =
-        [EMAIL, PASSWORD, WRONG, PIN, BODY, CONSUMER, JWT_SECRET].map(str::to_owned).to_vec();
+        [EMAIL, PASSWORD, WRONG, PIN, BODY, CONSUMER, ADMIN_EMAIL, ADMIN_PASSWORD, JWT_SECRET]
+            .map(str::to_owned)
+            .to_vec();
     let mut refusals = failed_sign_ins(&anonymous).await;
 
     let canary = anonymous.sign_in(EMAIL, PASSWORD).await;

@@ -62,6 +62,7 @@ fn nothing_has_to_be_set() {
     assert!(config.jwt_secret_key.is_none());
     assert_eq!(config.access_token_life, Duration::from_secs(86_400));
     let user_agent = "Discogsography/1.0 +https://github.com/SimplicityGuy/discogsography";
+    assert!(config.first_admin.is_none());
     assert_eq!(config.discogs.user_agent, user_agent);
     assert_eq!(config.discogs.api_url, "https://api.discogs.com");
     assert_eq!(config.discogs.web_url, "https://www.discogs.com");

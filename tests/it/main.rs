@@ -21,6 +21,7 @@ mod connect;
 mod corpus;
 mod edge;
 mod file;
+mod first_admin;
 mod fuzz;
 mod harness;
 mod input;

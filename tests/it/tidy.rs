@@ -9,7 +9,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("random", &[]),
     ("model", &["clock"]),
-    ("config", &[]),
+    ("config", &["model"]),
     ("telemetry", &["clock", "config"]),
     ("migrations", &[]),
     ("private_files", &[]),

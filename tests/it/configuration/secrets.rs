@@ -65,6 +65,8 @@ fn exactly_the_secrets_and_the_user_name_may_stand_in_a_file() {
         "REDIS_URL",
         "REDIS_PASSWORD",
         "JWT_SECRET_KEY",
+        "ADMIN_EMAIL",
+        "ADMIN_PASSWORD",
     ];
     assert_eq!(names, expected);
 }
@@ -161,7 +163,7 @@ fn debug_shows_no_secret() {
 fn no_problem_shows_a_secret() {
     let (_folder, path) = file("http://:s3cret@cache");
     let path = path.to_str().unwrap();
-    let wrong: [&[(&str, &str)]; 21] = [
+    let wrong: [&[(&str, &str)]; 23] = [
         &[("POSTGRES_PASSWORD", "s3cret"), ("JWT_SECRET_KEY", "s3cret")],
         &[("REDIS_URL", "http://:s3cret@cache")],
         &[("REDIS_URL_FILE", path)],
@@ -181,6 +183,8 @@ fn no_problem_shows_a_secret() {
         &[("DATABASE_URL", "postgres://digger:5?s3cret=1@db/discogsography")],
         &[("DATABASE_URL", "postgres://digger:/s3cret@db/discogsography")],
         &[("DATABASE_URL", "digger:s3cret@db/discogsography")],
+        &[("ADMIN_EMAIL", "s3cret@"), ("ADMIN_PASSWORD", "s3cret-password")],
+        &[("ADMIN_EMAIL", "digger@example.com"), ("ADMIN_PASSWORD", "s3cret")],
         &[("POSTGRES_HOST", "postgres://digger:s3cret@db")],
         &[("REDIS_HOST", "redis://:s3cret@cache")],
         &[("REDIS_URL", "redis://:s3cret@cache"), ("REDIS_PASSWORD", "s3cret-too")],
@@ -188,5 +192,32 @@ fn no_problem_shows_a_secret() {
     for variables in wrong {
         let error = load(variables).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn the_first_admin_has_an_address_and_a_password_that_could_register() {
+    let email = ("ADMIN_EMAIL", " Boss@Example.com");
+    let password = ("ADMIN_PASSWORD", " eight c");
+    let admin = loaded(&[email, password]).first_admin.unwrap();
+    assert_eq!(admin.email.as_str(), "boss@example.com");
+    assert_eq!(admin.password.into_secret().expose_secret(), " eight c");
+    let (_folder, path) = file("from a file\n");
+    let by_file = [email, ("ADMIN_PASSWORD_FILE", path.to_str().unwrap())];
+    let admin = loaded(&by_file).first_admin.unwrap();
+    assert_eq!(admin.password.into_secret().expose_secret(), "from a file");
+    let missing = "ADMIN_PASSWORD is missing: it belongs to ADMIN_EMAIL, which is set (for \
+                   example: a long random one)";
+    assert_problem(&[email], missing);
+    assert_eq!(names_of_problems(&[password]), ["ADMIN_EMAIL"]);
+    let too_short = "ADMIN_PASSWORD has fewer than 8 characters (for example: a long random one)";
+    assert_problem(&[email, ("ADMIN_PASSWORD", "seven..")], too_short);
+    for (email, password, expected) in [
+        ("boss", &*"x".repeat(8), "ADMIN_EMAIL"),
+        ("boss@example.com", &*"x".repeat(1025), "ADMIN_PASSWORD"),
+        ("boss@example.com", "nul \0 nul", "ADMIN_PASSWORD"),
+    ] {
+        let names = names_of_problems(&[("ADMIN_EMAIL", email), ("ADMIN_PASSWORD", password)]);
+        assert_eq!(names, [expected]);
     }
 }
