@@ -7,6 +7,7 @@
 mod environment;
 mod first_admin;
 mod limits;
+mod misspelt;
 mod problem;
 mod stores;
 mod variables;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::Warning;
+use super::misspelt::{is_service_link, meant_by};
 use super::problem::{ConfigError, Problem};
 
 /// A copy of the environment's variables, without the empty ones.
@@ -74,7 +75,25 @@ impl<'a> Reader<'a> {
                 reader.problem(name, "is blank: give it a value, or leave it out", "plain text");
             }
         }
+        reader.warn_of_what_is_not_read();
         reader
+    }
+
+    /// Warns of what looks like a setting and counts as none.
+    fn warn_of_what_is_not_read(&mut self) {
+        for (name, value) in &self.environment.variables {
+            if is_ours(name) && is_service_link(name, value) {
+                self.warn(Warning::Careful(format!(
+                    "{name} is not read: it holds what Kubernetes says of a Service; set \
+                     `enableServiceLinks: false` in the pod, or give {name} a value there"
+                )));
+            } else if !is_ours(name)
+                && let Some(meant) = meant_by(name)
+                && self.text(&meant).is_none()
+            {
+                self.warn(Warning::Careful(format!("{name} is not read: did you mean {meant}?")));
+            }
+        }
     }
 
     /// The variables whose name begins with one of these, whatever they hold.
@@ -84,9 +103,10 @@ impl<'a> Reader<'a> {
         variables.keys().chain(not_unicode).map(String::as_str).filter(is_meant).collect()
     }
 
-    /// A variable as it stands; a blank one was told of already.
+    /// A variable as it stands; a blank one was told of already, and so was a service link.
     pub(super) fn text(&self, name: &str) -> Option<&'a str> {
-        self.environment.get(name).filter(|value| !is_blank(value))
+        let value = self.environment.get(name)?;
+        (!is_blank(value) && !is_service_link(name, value)).then_some(value)
     }
 
     /// A variable through `parse`, whose error follows the value in a sentence.

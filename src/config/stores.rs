@@ -113,6 +113,15 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
     if present.is_empty() {
         return embedded;
     }
+    if let Some(first) = present.first().filter(|_| are_of_kubernetes(reader, &present)) {
+        reader.problem(
+            first,
+            "and its like say that Kubernetes has a Service of that name, not where the database \
+             is: set `enableServiceLinks: false` in the pod",
+            "POSTGRES_ADDRESS=postgres:5432",
+        );
+        return embedded;
+    }
     let asked_for_by = present.join(", ");
     let postgres = postgres::read(reader, &asked_for_by);
     let redis = redis::read(reader, &asked_for_by);
@@ -121,4 +130,14 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
         // The problems that were noted end the start.
         _ => embedded,
     }
+}
+
+/// Whether Kubernetes may have set them all: `POSTGRES_SERVICE_HOST`, `REDIS_PORT_6379_TCP`, or a
+/// port that holds no port and so counts as not set.
+fn are_of_kubernetes(reader: &Reader<'_>, names: &[&str]) -> bool {
+    names.iter().all(|name| {
+        let is_unread = reader.text(name).is_none() && !reader.has_problem_with(name);
+        let is_link = name.ends_with("_PORT") && is_unread;
+        is_link || name.contains("_SERVICE_") || name.contains("_PORT_")
+    })
 }

@@ -335,6 +335,21 @@ fn plain_http_beyond_this_machine_is_allowed_with_a_warning() {
 }
 
 #[test]
+fn a_misspelt_variable_is_warned_about_with_the_likely_one() {
+    let warnings = loaded(&[("RATE_LIMIT_SIGNIN", "1/1"), ("LOGLEVEL", "DEBUG")]).warnings;
+    let meant =
+        |written, meant| Warning::Careful(format!("{written} is not read: did you mean {meant}?"));
+    let expected =
+        [meant("LOGLEVEL", "LOG_LEVEL"), meant("RATE_LIMIT_SIGNIN", "RATE_LIMIT_SIGN_IN")];
+    assert_eq!(warnings, expected);
+    // Whoever has both knows which one is ours.
+    let both = [("JWT_SECRET", "x"), ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef")];
+    assert_eq!(loaded(&both).warnings, []);
+    let foreign = [("HTTP_PROXY", "http://proxy"), ("APP_PORT", "80"), ("API_KEY", "x")];
+    assert_eq!(loaded(&foreign).warnings, []);
+}
+
+#[test]
 fn every_variable_is_documented_with_its_default() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
     let page = fs::read_to_string(page).unwrap();

@@ -188,3 +188,36 @@ fn redis_is_given_by_its_url() {
         assert_eq!(names_of_problems(&variables), ["REDIS_URL"], "{url}");
     }
 }
+
+/// What Kubernetes tells a pod of Services named `postgres`, `redis` and `api`.
+const SERVICE_LINKS: [(&str, &str); 9] = [
+    ("API_PORT", "tcp://10.0.0.3:8004"),
+    ("API_SERVICE_HOST", "10.0.0.3"),
+    ("POSTGRES_PORT", "tcp://10.0.0.1:5432"),
+    ("POSTGRES_PORT_5432_TCP", "tcp://10.0.0.1:5432"),
+    ("POSTGRES_PORT_5432_TCP_ADDR", "10.0.0.1"),
+    ("POSTGRES_SERVICE_HOST", "10.0.0.1"),
+    ("POSTGRES_SERVICE_PORT", "5432"),
+    ("REDIS_PORT", "tcp://10.0.0.2:6379"),
+    ("REDIS_SERVICE_HOST", "10.0.0.2"),
+];
+
+#[test]
+fn service_links_of_kubernetes_are_no_settings() {
+    let config = loaded(&[&WHOLE[..], &SERVICE_LINKS].concat());
+    assert_eq!(servers(&config).0.port, 5433);
+    assert_eq!(config.api_address.port(), 8004);
+    let warned: Vec<_> = config.warnings.iter().map(|warning| format!("{warning:?}")).collect();
+    assert_eq!(warned.len(), 3, "{warned:?}");
+    for (warning, name) in warned.iter().zip(["API_PORT", "POSTGRES_PORT", "REDIS_PORT"]) {
+        assert!(warning.contains(name) && warning.contains("enableServiceLinks: false"));
+    }
+}
+
+#[test]
+fn service_links_alone_start_nothing_on_an_empty_file() {
+    let problems = problems(&SERVICE_LINKS);
+    let names: Vec<_> = problems.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["POSTGRES_PORT", "JWT_SECRET_KEY"]);
+    assert!(problems[0].1.contains("enableServiceLinks: false"), "{problems:?}");
+}
