@@ -1,7 +1,8 @@
 //! The configuration: the only reader of the environment.
 //!
 //! [`Config::load`] looks at everything before it says anything, so that one run names every
-//! problem. It opens nothing but the files that `…_FILE` variables name. Must not know the rest
+//! problem. It opens nothing but the files that
+//! `…_FILE` and `…_SSLROOTCERT` variables name. Must not know the rest
 //! of the service, but for the rules of what a user may be.
 
 mod environment;
@@ -25,7 +26,10 @@ pub use environment::Environment;
 pub use first_admin::FirstAdmin;
 pub use limits::{Budget, Budgets, RateLimits};
 pub use problem::{ConfigError, Problem};
-pub use stores::{EmbeddedStores, PostgresConfig, RedisConfig, StatementNames, Stores};
+pub use stores::{
+    EmbeddedStores, PostgresConfig, PostgresTls, RedisConfig, RootCertificates, StatementNames,
+    Stores,
+};
 pub use variables::{VARIABLES, Variable};
 
 const MINUTE: u64 = 60;

@@ -9,6 +9,7 @@
 //! - [`metrics`]: what is counted, for `/metrics`.
 //! - [`http`]: every route on one screen, and what turns a request into an answer.
 //! - [`server`]: opens the stores, binds both ports, runs, drains.
+//! - [`tls`]: whom all of them believe to be who they say.
 //! - [`cli`]: the commands.
 
 pub mod cli;
@@ -30,6 +31,7 @@ pub mod sqlite;
 pub mod state;
 pub mod storage;
 pub mod telemetry;
+pub mod tls;
 
 #[cfg(test)]
 #[path = "../fuzz/properties/corpus.rs"]

@@ -3,7 +3,7 @@
 #
 #     source scripts/lib/servers.sh
 #     find_servers                   installs what is missing
-#     start_servers                  exports TEST_POSTGRES_… and TEST_REDIS_…
+#     start_servers                  exports TEST_POSTGRES_…, TEST_REDIS_… and TEST_CERTIFICATES
 #     run_command cargo test         ends it, and all it started, when the script is told to stop
 #
 # All they write is in one temporary folder, `$servers_folder`. However the script ends, the
@@ -18,6 +18,8 @@ servers_folder=
 server_user=
 # Tests throw the cluster away; `on` is for those who measure.
 postgres_durability=off
+# `on` is for the tests: whoever measures wants nothing encrypted by the way.
+postgres_tls=off
 watcher=
 
 # find_servers MAJOR: of PostgreSQL, or "" for the newest on this machine.
@@ -44,6 +46,7 @@ find_redis() {
 
 start_servers() {
   [[ -n $servers_folder ]] || make_servers_folder
+  [[ $postgres_tls == off ]] || make_certificates || fail "The certificates could not be made."
   make_postgres_cluster || fail "The PostgreSQL cluster could not be made."
   start_postgres || fail "PostgreSQL did not start."
   start_redis || fail "Redis did not start."
@@ -51,7 +54,7 @@ start_servers() {
 
 # The environment variables that tests read, as lines for a shell.
 print_exports() {
-  export -p | sed -nE 's/^declare -x (TEST_(POSTGRES|REDIS)_)/export \1/p'
+  export -p | sed -nE 's/^declare -x (TEST_(POSTGRES_|REDIS_|CERTIFICATES))/export \1/p'
 }
 
 # run_command COMMAND…: like COMMAND…, but whatever it starts ends with it, or with this script.
@@ -207,6 +210,30 @@ on_a_free_port() {
   return 1
 }
 
+# --- certificates ---
+
+# A CA, what it signed for a server called `localhost`, and a CA that signed nothing.
+make_certificates() {
+  export TEST_CERTIFICATES=$servers_folder/certificates
+  mkdir -m 700 "$TEST_CERTIFICATES"
+  (
+    cd "$TEST_CERTIFICATES" && make_authority ca && make_authority other-ca &&
+      openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost \
+        -keyout server.key -out server.csr &&
+      openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+        -extfile <(echo subjectAltName=DNS:localhost) -out server.pem
+  ) >"$servers_folder/certificates.log" 2>&1 || {
+    tail -n 20 "$servers_folder/certificates.log" >&2
+    return 1
+  }
+}
+
+# make_authority NAME
+make_authority() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+    -subj "/CN=$1" -keyout "$1.key" -out "$1.pem"
+}
+
 # --- PostgreSQL ---
 
 make_postgres_cluster() {
@@ -234,10 +261,18 @@ let_server_user_read_postgres() {
 }
 
 start_postgres() {
+  [[ $postgres_tls == off ]] || install_postgres_certificate || return
   on_a_free_port launch_postgres postgres_is_ready postgres || return
   export TEST_POSTGRES_ADDRESS=127.0.0.1:$postgres_port
   export TEST_POSTGRES_SOCKET=$servers_folder/postgres
   export TEST_POSTGRES_BIN=$postgres_bin TEST_POSTGRES_MAJOR=$postgres_major
+}
+
+# PostgreSQL takes no key that others own or may read.
+install_postgres_certificate() {
+  install -m 600 "$TEST_CERTIFICATES/server.pem" "$TEST_CERTIFICATES/server.key" \
+    "$servers_folder/postgres"
+  ((EUID != 0)) || chown "$server_user" "$servers_folder/postgres/"server.{pem,key}
 }
 
 # launch_postgres PORT
@@ -245,7 +280,8 @@ launch_postgres() {
   postgres_port=$1
   launch_server postgres "$postgres_bin/postgres" -D data -p "$1" \
     -c listen_addresses=127.0.0.1 -c unix_socket_directories="$servers_folder/postgres" \
-    -c max_connections=400 \
+    -c max_connections=400 -c ssl="$postgres_tls" \
+    -c ssl_cert_file=../server.pem -c ssl_key_file=../server.key \
     -c fsync="$postgres_durability" -c full_page_writes="$postgres_durability"
 }
 

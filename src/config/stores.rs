@@ -9,6 +9,7 @@ mod database_url;
 mod given;
 mod postgres;
 mod redis;
+mod tls;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::environment::Reader;
+
+pub use tls::{PostgresTls, RootCertificates};
 
 /// Any variable with such a name says that somebody wants servers.
 const SERVER_PREFIXES: [&str; 3] = ["POSTGRES_", "REDIS_", "DATABASE_URL"];
@@ -54,6 +57,8 @@ pub struct PostgresConfig {
     pub password: SecretString,
     /// `POSTGRES_DATABASE`
     pub database: String,
+    /// `POSTGRES_SSLMODE` with `POSTGRES_SSLROOTCERT`
+    pub tls: PostgresTls,
     /// `POSTGRES_STATEMENTS`
     pub statements: StatementNames,
 }
@@ -72,6 +77,8 @@ pub enum StatementNames {
 pub struct RedisConfig {
     /// `REDIS_URL`, or what `REDIS_HOST` and the others make of it; may carry a password.
     pub url: SecretString,
+    /// `REDIS_SSLROOTCERT`: whom to trust with `rediss://`; `None` for the roots that everybody has.
+    pub roots: Option<RootCertificates>,
     /// Stands before every key; empty but in tests, which share a server.
     pub namespace: String,
 }

@@ -8,13 +8,17 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, IntoConnectionInfo as _, ProtocolVersion, RedisError, Script};
+use redis::{
+    Client, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion, RedisError, Script,
+    TlsCertificates,
+};
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
 
 use super::{RecordsError, Write};
 use crate::clock::Timestamp;
 use crate::config::RedisConfig;
+use crate::tls;
 
 /// Connecting, and one answer, may take this long.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -63,6 +67,8 @@ enum Cause {
     Server(String),
     #[error("the connection to Redis failed: {0}")]
     Connection(RedisError),
+    #[error("the connection to Redis failed: {0}")]
+    Untrusted(String),
     #[error("no answer from Redis within {} ms", STEP_TIMEOUT.as_millis())]
     TimedOut,
     #[error("too many steps with one record at once")]
@@ -214,7 +220,13 @@ impl fmt::Debug for RedisRecords {
 fn client(config: &RedisConfig) -> Result<Client, RedisError> {
     let info = config.url.expose_secret().into_connection_info()?;
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    Client::open(info.set_redis_settings(settings))
+    let info = info.set_redis_settings(settings);
+    if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+        return Client::open(info);
+    }
+    let roots = config.roots.as_ref().map(|roots| roots.pem.clone());
+    let root_cert = roots.or_else(tls::system_roots_as_pem);
+    Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
 }
 
 fn manager(client: &Client) -> Result<ConnectionManager, RedisError> {
@@ -252,7 +264,10 @@ impl From<RedisError> for Cause {
     fn from(error: RedisError) -> Self {
         match error.code() {
             Some(code) => Self::Server(code.to_owned()),
-            None => Self::Connection(error),
+            None => match tls::what_is_wrong(&error) {
+                Some(what) => Self::Untrusted(what),
+                None => Self::Connection(error),
+            },
         }
     }
 }
@@ -263,7 +278,7 @@ impl Cause {
         match self {
             Self::TimedOut => true,
             Self::Connection(error) => error.is_timeout(),
-            Self::Server(_) | Self::Contended => false,
+            Self::Server(_) | Self::Untrusted(_) | Self::Contended => false,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::private_files;
 use crate::sqlite::{Counted, Database};
 use crate::state::{OAuthStates, RedisStates, SqliteStates};
 use crate::storage::{PostgresStorage, SqliteStorage, Storage};
+use crate::tls;
 
 /// The two stores of a service.
 #[derive(Debug, Clone)]
@@ -51,8 +52,7 @@ pub fn open_stores(
     surroundings: &Surroundings,
     metrics: &Arc<Metrics>,
 ) -> Result<OpenedStores, ServerError> {
-    // One crypto provider for everything that speaks TLS; a second call changes nothing.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    tls::install_provider();
     let Surroundings { clock, random, .. } = surroundings;
     match stores {
         Stores::Embedded(embedded) => {

@@ -7,6 +7,7 @@ mod error;
 mod group;
 mod migrate;
 mod rows;
+mod server;
 mod session;
 mod statements;
 mod to_its_end;
@@ -31,6 +32,7 @@ use crate::random::Random;
 use error::PostgresError;
 use group::{Group, Limits, Reach};
 use rows::At;
+use server::Server;
 use session::Call;
 
 /// Two calls, as most requests make, fit into the five seconds after which they are answered.
@@ -44,7 +46,7 @@ const HEALTH: Limits =
 /// [`Storage`] in PostgreSQL.
 #[derive(Debug)]
 pub struct PostgresStorage {
-    config: PostgresConfig,
+    server: Server,
     random: Random,
     reads: Group,
     writes: Group,
@@ -55,16 +57,17 @@ impl PostgresStorage {
     /// Takes the address; nothing is connected before [`Storage::prepare`].
     #[must_use]
     pub fn new(config: &PostgresConfig, random: &Random, metrics: &Arc<Metrics>) -> Self {
+        let server = Server::new(config);
         let reach = Arc::new(Reach::default());
         let group = |purpose, limits| {
             let (reach, metrics) = (Arc::clone(&reach), Arc::clone(metrics));
-            Group::new(purpose, config.clone(), limits, random.clone(), reach, metrics)
+            Group::new(purpose, server.clone(), limits, random.clone(), reach, metrics)
         };
         Self {
             reads: group(Purpose::Reads, READS),
             writes: group(Purpose::Writes, WRITES),
             health: group(Purpose::Health, HEALTH),
-            config: config.clone(),
+            server,
             random: random.clone(),
         }
     }
@@ -73,7 +76,7 @@ impl PostgresStorage {
 #[async_trait]
 impl Storage for PostgresStorage {
     async fn prepare(&self, migrations: Migrations) -> Result<Vec<Migration>, StorageError> {
-        let applied = migrate::migrate(&self.config, migrations).await?;
+        let applied = migrate::migrate(&self.server, migrations).await?;
         for group in [&self.reads, &self.writes, &self.health] {
             group.start();
         }

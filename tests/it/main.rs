@@ -38,4 +38,5 @@ mod state_contract;
 mod storage_contract;
 mod takeover;
 mod tidy;
+mod tls;
 mod tokens;

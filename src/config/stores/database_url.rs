@@ -18,6 +18,8 @@ pub(super) struct DatabaseUrl {
     pub(super) username: Option<String>,
     pub(super) password: Option<String>,
     pub(super) database: Option<String>,
+    pub(super) sslmode: Option<String>,
+    pub(super) sslrootcert: Option<String>,
 }
 
 /// Reads the variable; with nothing in it where it is not set, or not to be understood.
@@ -42,8 +44,18 @@ fn parse(text: &str) -> Result<DatabaseUrl, String> {
     if url.fragment().is_some() || url.query().is_some_and(|query| query.contains('@')) {
         return Err("has a `#` or `?` before its host: write them as %23 and %3F".to_owned());
     }
-    if let Some((name, _)) = url.query_pairs().next() {
-        return Err(format!("has the parameter `{name}`, which is not known here: leave it out"));
+    let (mut sslmode, mut sslrootcert) = (None, None);
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "sslmode" => sslmode = Some(value.into_owned()),
+            "sslrootcert" => sslrootcert = Some(value.into_owned()),
+            _ => {
+                return Err(format!(
+                    "has the parameter `{name}`, where only sslmode and sslrootcert are known: \
+                     leave it out"
+                ));
+            }
+        }
     }
     let host = url.host_str().map(|host| host.trim_matches(['[', ']'])).and_then(not_empty);
     let host = host.map(decoded).transpose()?.map(|host| host.to_ascii_lowercase());
@@ -57,6 +69,8 @@ fn parse(text: &str) -> Result<DatabaseUrl, String> {
         username: not_empty(url.username()).map(decoded).transpose()?,
         password: url.password().and_then(not_empty).map(decoded).transpose()?,
         database: database.map(decoded).transpose()?,
+        sslmode,
+        sslrootcert,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::environment::Reader;
 use super::given::{Given, agreed};
-use super::{PostgresConfig, StatementNames, address, database_url};
+use super::{PostgresConfig, StatementNames, address, database_url, tls};
 
 const DEFAULT_PORT: u16 = 5432;
 const ADDRESS_EXAMPLE: &str = "db.example.com:5432";
@@ -23,7 +23,8 @@ pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<Postgr
     let password = secret_or_url("POSTGRES_PASSWORD", "password", url.password);
     let database = reader.text("POSTGRES_DATABASE").map(str::to_owned);
     let database = Given::by("POSTGRES_DATABASE", database);
-    let database = agreed(reader, "database", [database, Given::by(by_url, url.database)]);
+    let database = agreed(reader, "database", [database, Given::by(&*by_url, url.database)]);
+    let tls = tls::read_postgres(reader, &by_url, [url.sslmode, url.sslrootcert]);
     let statements = reader.parsed("POSTGRES_STATEMENTS", "unnamed", parse_statements);
     let why = format!("belongs to PostgreSQL, which {asked_for_by} asks for");
     for (name, is_missing, example) in [
@@ -44,6 +45,7 @@ pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<Postgr
         username: username?,
         password: password?.into(),
         database: database?,
+        tls,
         statements: statements.unwrap_or(StatementNames::Named),
     })
 }

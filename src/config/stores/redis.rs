@@ -6,8 +6,9 @@ use url::Url;
 
 use super::super::environment::Reader;
 use super::given::{Given, agreed};
-use super::{RedisConfig, address};
+use super::{RedisConfig, RootCertificates, address, tls};
 
+const ROOTS: &str = "REDIS_SSLROOTCERT";
 const URL_EXAMPLE: &str = "redis://cache.example.com:6379/0";
 
 pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisConfig> {
@@ -39,8 +40,9 @@ pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisC
         }
         return None;
     };
-    let url = in_url.or_else(|| of_host(&host)).and_then(|url| completed(url, port, password));
-    Some(RedisConfig { url: url?.as_str().into(), namespace: String::new() })
+    let url = in_url.or_else(|| of_host(&host)).and_then(|url| completed(url, port, password))?;
+    let roots = read_roots(reader, &url);
+    Some(RedisConfig { url: url.as_str().into(), roots, namespace: String::new() })
 }
 
 fn read_url(reader: &mut Reader<'_>) -> Option<Url> {
@@ -69,6 +71,17 @@ fn parse_url(text: &str) -> Result<Url, &'static str> {
     } else {
         Err("names a database that is no number from 0 on")
     }
+}
+
+fn read_roots(reader: &mut Reader<'_>, url: &Url) -> Option<RootCertificates> {
+    let path = reader.text(ROOTS)?.trim();
+    if url.scheme() == "rediss" {
+        return tls::read_roots(reader, ROOTS, path);
+    }
+    let what = "names a root certificate that nothing is checked against: give a REDIS_URL that \
+                begins with rediss://, or leave it out";
+    reader.problem(ROOTS, what, "/etc/discogsography-api/root.crt");
+    None
 }
 
 fn host(url: &Url) -> Option<String> {

@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
 use crate::storage::StorageError;
+use crate::tls;
 
 /// Why a call did not get its answer.
 #[derive(Debug, Error)]
@@ -100,10 +101,12 @@ impl From<tokio_postgres::Error> for PostgresError {
         match error.as_db_error() {
             Some(server) => Self::Server {
                 code: server.code().code().to_owned(),
-                message: server.message().to_owned(),
+                message: with_hint(server.message()),
                 constraint: server.constraint().map(str::to_owned),
             },
-            None => Self::Connection(with_source(&error)),
+            None => {
+                Self::Connection(tls::what_is_wrong(&error).unwrap_or_else(|| with_source(&error)))
+            }
         }
     }
 }
@@ -122,6 +125,13 @@ impl From<PostgresError> for StorageError {
             Self::Refused(Box::new(error))
         }
     }
+}
+
+/// A server that refuses whoever comes unencrypted does not say what of ours would change that.
+fn with_hint(message: &str) -> String {
+    let is_about_tls = message.ends_with("no encryption");
+    let hint = if is_about_tls { " (POSTGRES_SSLMODE=require would encrypt)" } else { "" };
+    format!("{message}{hint}")
 }
 
 fn with_source(error: &tokio_postgres::Error) -> String {

@@ -15,10 +15,10 @@ use tokio_postgres::Row;
 use tokio_util::task::TaskTracker;
 
 use super::error::PostgresError;
+use super::server::Server;
 use super::session::{Call, Room, Session, Ticket};
 use super::to_its_end::ToItsEnd;
 use crate::clock;
-use crate::config::PostgresConfig;
 use crate::metrics::{Label as _, Metrics, Purpose};
 use crate::random::Random;
 
@@ -59,7 +59,7 @@ pub(super) struct Group(Arc<Shared>);
 
 struct Shared {
     purpose: Purpose,
-    config: PostgresConfig,
+    server: Server,
     limits: Limits,
     random: Random,
     reach: Arc<Reach>,
@@ -101,7 +101,7 @@ enum Picked {
 impl Group {
     pub(super) fn new(
         purpose: Purpose,
-        config: PostgresConfig,
+        server: Server,
         limits: Limits,
         random: Random,
         reach: Arc<Reach>,
@@ -109,7 +109,7 @@ impl Group {
     ) -> Self {
         Self(Arc::new(Shared {
             purpose,
-            config,
+            server,
             limits,
             random,
             reach,
@@ -309,7 +309,7 @@ impl Shared {
 
     /// Opens a connection, offers it in its place, and takes it back when it has ended.
     async fn hold_connection(&self, place: usize) -> Held {
-        let opened = Session::open(&self.config).await;
+        let opened = Session::open(&self.server).await;
         self.reach.note(opened.as_ref().err());
         let (session, driver) = match opened {
             Ok(opened) => opened,

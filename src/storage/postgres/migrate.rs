@@ -7,8 +7,8 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::error::PostgresError;
-use super::session;
-use crate::config::{Migrations, PostgresConfig};
+use super::server::Server;
+use crate::config::Migrations;
 use crate::migrations::{Migration, POSTGRES};
 use crate::storage::StorageError;
 
@@ -23,10 +23,10 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Applies what is missing, or only says what is.
 pub(super) async fn migrate(
-    config: &PostgresConfig,
+    server: &Server,
     how: Migrations,
 ) -> Result<Vec<Migration>, StorageError> {
-    let (client, driver) = session::connect(config).await?;
+    let (client, driver) = server.connect().await?;
     let driver = tokio::spawn(driver);
     let migrated = tokio::time::timeout(TIMEOUT, bring_up_to_date(client, how)).await;
     driver.abort();

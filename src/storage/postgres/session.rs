@@ -7,20 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use secrecy::ExposeSecret as _;
 use tokio::sync::Notify;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row, Socket, tls::NoTlsStream};
+use tokio_postgres::{Client, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::PostgresError;
+use super::server::{CONNECT_TIMEOUT, Driver, Server};
 use super::statements::{Prepared, Statements};
-use crate::config::{PostgresConfig, StatementNames};
-
-/// How long making a connection may take, its statements included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Every statement's limit while it runs; waiting behind others does not count.
-const STATEMENT_TIMEOUT: &str = "-c statement_timeout=2s";
+use crate::config::StatementNames;
 
 /// A connection whose oldest statement waits for longer than this gets no new ones.
 const SLOW: Duration = Duration::from_millis(250);
@@ -32,7 +27,6 @@ const WELCOME: usize = 128;
 /// The most statements under way on one connection: the library's own queue has no limit.
 const MOST_UNDER_WAY: usize = 1024;
 
-pub(super) type Driver = tokio_postgres::Connection<Socket, NoTlsStream>;
 pub(super) type Parameter = Box<dyn ToSql + Send + Sync>;
 
 /// A statement with its parameters, ready to be sent, and sent again.
@@ -61,6 +55,8 @@ impl Call {
 pub(super) struct Session {
     client: Client,
     statements: Statements,
+    /// For cancelling, which takes a connection of its own.
+    tls: MakeRustlsConnect,
     /// When each statement under way was sent, oldest first.
     under_way: Mutex<VecDeque<(u64, Instant)>>,
     is_ended: AtomicBool,
@@ -86,43 +82,18 @@ pub(super) enum Room {
     Stuck,
 }
 
-/// Connects with the settings of every session of ours.
-pub(super) async fn connect(config: &PostgresConfig) -> Result<(Client, Driver), PostgresError> {
-    let connect = async {
-        let mut settings = Config::new();
-        settings
-            .host(&config.host)
-            .port(config.port)
-            .user(&config.username)
-            .password(config.password.expose_secret())
-            .dbname(&config.database)
-            .application_name("discogsography-api")
-            .keepalives_idle(Duration::from_secs(30))
-            .connect_timeout(CONNECT_TIMEOUT);
-        if config.statements == StatementNames::Named {
-            // A pooler of transactions knows no settings of a connection.
-            settings.options(STATEMENT_TIMEOUT);
-        }
-        Ok(settings.connect(NoTls).await?)
-    };
-    match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
-        Ok(connected) => connected,
-        Err(_) => Err(PostgresError::NoConnection(CONNECT_TIMEOUT)),
-    }
-}
-
 impl Session {
     /// Connects and prepares every statement; the driver is to be run with [`Session::drive`].
-    pub(super) async fn open(config: &PostgresConfig) -> Result<(Self, Driver), PostgresError> {
-        match tokio::time::timeout(CONNECT_TIMEOUT, Self::open_and_prepare(config)).await {
+    pub(super) async fn open(server: &Server) -> Result<(Self, Driver), PostgresError> {
+        match tokio::time::timeout(CONNECT_TIMEOUT, Self::open_and_prepare(server)).await {
             Ok(opened) => opened,
             Err(_) => Err(PostgresError::NoConnection(CONNECT_TIMEOUT)),
         }
     }
 
-    async fn open_and_prepare(config: &PostgresConfig) -> Result<(Self, Driver), PostgresError> {
-        let (client, mut driver) = connect(config).await?;
-        let is_named = config.statements == StatementNames::Named;
+    async fn open_and_prepare(server: &Server) -> Result<(Self, Driver), PostgresError> {
+        let (client, mut driver) = server.connect().await?;
+        let is_named = server.statements == StatementNames::Named;
         let statements = tokio::select! {
             statements = Statements::prepare(is_named.then_some(&client)) => statements?,
             ended = &mut driver => {
@@ -132,6 +103,7 @@ impl Session {
         let session = Self {
             client,
             statements,
+            tls: server.tls.clone(),
             under_way: Mutex::default(),
             is_ended: AtomicBool::new(false),
             end: Notify::new(),
@@ -224,8 +196,9 @@ impl Ticket {
         let answer = call.query(&session.client, prepared);
         let Ok(answer) = tokio::time::timeout(limit, answer).await else {
             let cancel = session.client.cancel_token();
+            let tls = session.tls.clone();
             tokio::spawn(tokio::time::timeout(CONNECT_TIMEOUT, async move {
-                cancel.cancel_query(NoTls).await
+                cancel.cancel_query(tls).await
             }));
             session.end();
             return Err(PostgresError::NoAnswer(limit));

@@ -1,7 +1,8 @@
 //! Which stores are taken: a database that is half given never starts the service on an empty
-//! file. [`names`]: the same database by other names.
+//! file. [`names`]: the same database by other names. [`tls`]: how the way to it is encrypted.
 
 mod names;
+mod tls;
 
 use discogsography_api::config::{Config, PostgresConfig, RedisConfig, Stores};
 use secrecy::ExposeSecret as _;

@@ -163,7 +163,7 @@ fn debug_shows_no_secret() {
 fn no_problem_shows_a_secret() {
     let (_folder, path) = file("http://:s3cret@cache");
     let path = path.to_str().unwrap();
-    let wrong: [&[(&str, &str)]; 23] = [
+    let wrong: [&[(&str, &str)]; 24] = [
         &[("POSTGRES_PASSWORD", "s3cret"), ("JWT_SECRET_KEY", "s3cret")],
         &[("REDIS_URL", "http://:s3cret@cache")],
         &[("REDIS_URL_FILE", path)],
@@ -183,6 +183,7 @@ fn no_problem_shows_a_secret() {
         &[("DATABASE_URL", "postgres://digger:5?s3cret=1@db/discogsography")],
         &[("DATABASE_URL", "postgres://digger:/s3cret@db/discogsography")],
         &[("DATABASE_URL", "digger:s3cret@db/discogsography")],
+        &[("DATABASE_URL", "postgres://digger:s3cret@db/d?sslmode=s3cret&sslrootcert=/x")],
         &[("ADMIN_EMAIL", "s3cret@"), ("ADMIN_PASSWORD", "s3cret-password")],
         &[("ADMIN_EMAIL", "digger@example.com"), ("ADMIN_PASSWORD", "s3cret")],
         &[("POSTGRES_HOST", "postgres://digger:s3cret@db")],

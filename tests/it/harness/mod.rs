@@ -16,7 +16,7 @@ pub(crate) use app::{Composition, Setup, TestApp, TestStores};
 pub(crate) use opened::{Opened, on_both_stores, redis_connection};
 pub(crate) use program::{Outcome, Program, free_port};
 pub(crate) use proxy::Proxy;
-pub(crate) use servers::{PgBouncer, PrivateRedis, TestDatabase, test_servers};
+pub(crate) use servers::{PgBouncer, PrivateRedis, TestDatabase, certificate, test_servers};
 
 /// Makes of each function `async fn name(app: TestApp)` two tests: on the embedded store, and on
 /// PostgreSQL with Redis.

@@ -44,18 +44,42 @@ pub(crate) struct PrivateRedis {
     port: u16,
 }
 
+/// A file that `scripts/test` made: `ca.pem`, `other-ca.pem`, or the server's own.
+#[expect(clippy::disallowed_methods, reason = "tests are told by a variable where they are")]
+pub(crate) fn certificate(name: &str) -> String {
+    let folder = std::env::var("TEST_CERTIFICATES").expect("TEST_CERTIFICATES: run scripts/test");
+    format!("{folder}/{name}")
+}
+
 impl PrivateRedis {
     /// Starts one on a port that is free, and waits until it answers.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one that also speaks TLS, as `localhost`; gives the port, too.
+    pub(crate) async fn start_with_tls() -> (Self, u16) {
+        let port = free_port();
+        let (key, own) = (certificate("server.key"), certificate("server.pem"));
+        let tls = ["--tls-port", &port.to_string(), "--tls-auth-clients", "no"];
+        let files = ["--tls-key-file", &*key, "--tls-cert-file", &*own];
+        let authority = ["--tls-ca-cert-file", &*certificate("ca.pem")];
+        let redis = Self::start_with(&[&tls[..], &files, &authority].concat()).await;
+        until_listening(port).await;
+        (redis, port)
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "tests are told by a variable where the program is"
     )]
-    pub(crate) async fn start() -> Self {
+    async fn start_with(options: &[&str]) -> Self {
         let program =
             std::env::var("TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
         let port = free_port();
         let process = std::process::Command::new(program)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(options)
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();

@@ -101,8 +101,8 @@ fn a_database_url_that_can_not_be_meant_so_is_refused() {
     }
     assert_problem(
         &[("DATABASE_URL", "postgres://u:p@db/d?options=x&sslmode=disable"), REDIS, KEY],
-        "DATABASE_URL has the parameter `options`, which is not known here: leave it out (for \
-         example: postgresql://discogsography:PASSWORD@db.example.com:5432/discogsography)",
+        "DATABASE_URL has the parameter `options`, where only sslmode and sslrootcert are known: \
+         leave it out (for example: postgresql://discogsography:PASSWORD@db.example.com:5432/discogsography)",
     );
 }
 

@@ -1,0 +1,249 @@
+//! Encrypted ways to the stores: which servers are trusted, and what is said of those that are not.
+//!
+//! The servers' certificate names `localhost`, so by `127.0.0.1` the same server is another host.
+
+use std::time::Duration;
+
+use discogsography_api::clock::Clock;
+use discogsography_api::config::{Config, Environment, Migrations};
+use discogsography_api::metrics::Metrics;
+use discogsography_api::model::{Email, NewUser};
+use discogsography_api::random::Random;
+use discogsography_api::server::{OpenedStores, Surroundings, open_stores};
+use discogsography_api::telemetry::chain;
+
+use crate::harness::{PgBouncer, PrivateRedis, Program, TestDatabase, certificate, test_servers};
+
+/// How many sessions of ours there are in this database, and how many of them are encrypted.
+const SESSIONS: &str = "
+    select count(*), count(*) filter (where ssl)
+    from pg_stat_ssl join pg_stat_activity using (pid)
+    where datname = current_database() and application_name = 'discogsography-api'";
+
+const SIGNED_BY_NOBODY: &str = "signed by nobody that we trust";
+const ANOTHER_HOST: &str = "names another host";
+const NO_TLS: &str = "server does not support TLS";
+
+/// Whether the way to PostgreSQL was encrypted, or the words that refused it.
+type Way = Result<bool, &'static str>;
+
+const PLAIN: Way = Ok(false);
+const ENCRYPTED: Way = Ok(true);
+
+fn open(variables: &[(&str, &str)]) -> OpenedStores {
+    let key = ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
+    let variables = variables.iter().copied().chain([key]);
+    let config = Config::load(&Environment::of(variables)).unwrap();
+    let surroundings = Surroundings {
+        clock: Clock::system(),
+        random: Random::from_system().unwrap(),
+        sandbox_consumer: None,
+    };
+    open_stores(&config.stores, &surroundings, &Metrics::new()).unwrap()
+}
+
+/// What belongs to a database of the tests' PostgreSQL, by this address, besides `variables`.
+fn at<'a>(
+    address: &'a str,
+    database: &'a TestDatabase,
+    sign_in: &'a [(&'a str, String); 2],
+    variables: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    let sign_in = sign_in.iter().map(|(name, value)| (*name, value.as_str()));
+    let place = [
+        ("POSTGRES_ADDRESS", address),
+        ("POSTGRES_DATABASE", &*database.name),
+        ("REDIS_URL", "redis://localhost"),
+    ];
+    sign_in.chain(place).chain(variables.iter().copied()).collect()
+}
+
+fn sign_in() -> [(&'static str, String); 2] {
+    let servers = test_servers();
+    [
+        ("POSTGRES_USERNAME", servers.postgres_username),
+        ("POSTGRES_PASSWORD", servers.postgres_password),
+    ]
+}
+
+/// The address of the tests' PostgreSQL by another name of its host.
+fn by_name(host: &str) -> String {
+    let address = test_servers().postgres_address;
+    format!("{host}:{}", address.split_once(':').unwrap().1)
+}
+
+/// Has a storage connect, and asserts what the way was like, or why there was none.
+#[track_caller]
+fn assert_way(given: &[(&str, &str)], expected: Way, was: &Result<(i64, i64), String>) {
+    match (expected, was) {
+        (Ok(true), Ok((all, encrypted))) => assert!(*all > 0 && all == encrypted, "{given:?}"),
+        (Ok(false), Ok((all, encrypted))) => assert!(*all > 0 && *encrypted == 0, "{given:?}"),
+        (Err(words), Err(said)) => assert!(said.contains(words), "{given:?}: {said}"),
+        (expected, was) => panic!("{given:?}: {was:?} instead of {expected:?}"),
+    }
+}
+
+async fn way(address: &str, variables: &[(&str, &str)]) -> Result<(i64, i64), String> {
+    let (database, sign_in) = (TestDatabase::empty().await, sign_in());
+    let storage = open(&at(address, &database, &sign_in, variables)).storage;
+    storage.prepare(Migrations::Automatic).await.map_err(|error| chain(&error))?;
+    storage.ping().await.map_err(|error| chain(&error))?;
+    let row = database.client().await.query_one(SESSIONS, &[]).await.unwrap();
+    storage.close().await;
+    Ok((row.get(0), row.get(1)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn each_sslmode_trusts_whom_it_says() {
+    let (own, other) = (certificate("ca.pem"), certificate("other-ca.pem"));
+    let (localhost, address) = (by_name("localhost"), by_name("127.0.0.1"));
+    for (mode, roots, of_its_name, of_another) in [
+        ("disable", None, PLAIN, PLAIN),
+        ("prefer", None, ENCRYPTED, ENCRYPTED),
+        ("require", None, ENCRYPTED, ENCRYPTED),
+        ("require", Some(&own), ENCRYPTED, ENCRYPTED),
+        ("require", Some(&other), Err(SIGNED_BY_NOBODY), Err(SIGNED_BY_NOBODY)),
+        ("verify-ca", Some(&own), ENCRYPTED, ENCRYPTED),
+        ("verify-ca", Some(&other), Err(SIGNED_BY_NOBODY), Err(SIGNED_BY_NOBODY)),
+        ("verify-full", Some(&own), ENCRYPTED, Err(ANOTHER_HOST)),
+        ("verify-full", Some(&other), Err(SIGNED_BY_NOBODY), Err(SIGNED_BY_NOBODY)),
+        ("verify-full", None, Err(SIGNED_BY_NOBODY), Err(SIGNED_BY_NOBODY)),
+    ] {
+        let mut variables = vec![("POSTGRES_SSLMODE", mode)];
+        variables.extend(roots.map(|path| ("POSTGRES_SSLROOTCERT", path.as_str())));
+        assert_way(&variables, of_its_name, &way(&localhost, &variables).await);
+        assert_way(&variables, of_another, &way(&address, &variables).await);
+    }
+    assert_way(&[], PLAIN, &way(&localhost, &[]).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_server_without_tls_is_refused_by_whoever_asks_for_it() {
+    let pooler = PgBouncer::start().await;
+    let own = certificate("ca.pem");
+    for (mode, roots, refusal) in [
+        ("disable", None, None),
+        ("prefer", None, None),
+        ("require", None, Some(NO_TLS)),
+        ("verify-ca", Some(&own), Some(NO_TLS)),
+        ("verify-full", Some(&own), Some(NO_TLS)),
+    ] {
+        let mut variables = vec![("POSTGRES_SSLMODE", mode), ("POSTGRES_STATEMENTS", "unnamed")];
+        variables.extend(roots.map(|path| ("POSTGRES_SSLROOTCERT", path.as_str())));
+        let said = way(&pooler.address(), &variables).await.err();
+        match (refusal, &said) {
+            (None, None) => {}
+            (Some(words), Some(said)) if said.contains(words) => {}
+            _ => panic!("{mode}: {said:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_database_url_may_ask_for_tls() {
+    let (database, [(_, name), (_, password)]) = (TestDatabase::empty().await, sign_in());
+    let url = format!(
+        "postgresql://{name}:{password}@{}/{}?sslmode=verify-full&sslrootcert={}",
+        by_name("localhost"),
+        database.name,
+        certificate("ca.pem")
+    );
+    let storage = open(&[("DATABASE_URL", &url), ("REDIS_HOST", "localhost")]).storage;
+    storage.prepare(Migrations::Automatic).await.unwrap();
+    let row = database.client().await.query_one(SESSIONS, &[]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), row.get::<_, i64>(1));
+    storage.close().await;
+}
+
+/// Without a limit of the server's own, only being cancelled ends a statement that waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_statement_is_cancelled_over_tls_too() {
+    let (database, sign_in) = (TestDatabase::empty().await, sign_in());
+    let (address, own) = (by_name("localhost"), certificate("ca.pem"));
+    let variables = [
+        ("POSTGRES_SSLMODE", "verify-full"),
+        ("POSTGRES_SSLROOTCERT", &*own),
+        ("POSTGRES_STATEMENTS", "unnamed"),
+    ];
+    let storage = open(&at(&address, &database, &sign_in, &variables)).storage;
+    storage.prepare(Migrations::Automatic).await.unwrap();
+    let mut client = database.client().await;
+    let transaction = client.transaction().await.unwrap();
+    transaction.batch_execute("lock table users").await.unwrap();
+    let user = NewUser {
+        id: Random::from_system().unwrap().uuid(),
+        email: Email::parse("digger@example.com").unwrap(),
+        hashed_password: "salt:key".into(),
+    };
+    let created = storage.create_user(&user).await;
+    assert!(chain(&created.unwrap_err()).contains("no answer from PostgreSQL"));
+    let waiting = "
+        select count(*)
+        from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'";
+    let all_cancelled = async {
+        while transaction.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            // A transaction sees one picture of the sessions unless it asks for another.
+            transaction.batch_execute("select pg_stat_clear_snapshot()").await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), all_cancelled).await.unwrap();
+    storage.close().await;
+}
+
+/// The words by which Redis is refused; `None` where it works.
+async fn redis_refusal(url: &str, roots: Option<&str>) -> Option<String> {
+    let mut variables = vec![
+        ("POSTGRES_ADDRESS", "localhost"),
+        ("POSTGRES_USERNAME", "digger"),
+        ("POSTGRES_PASSWORD", "p4ssword"),
+        ("POSTGRES_DATABASE", "discogsography"),
+        ("REDIS_URL", url),
+    ];
+    variables.extend(roots.map(|path| ("REDIS_SSLROOTCERT", path)));
+    open(&variables).states.ping().await.err().map(|error| chain(&error))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn redis_is_trusted_by_its_certificate() {
+    let (redis, port) = PrivateRedis::start_with_tls().await;
+    let (own, other) = (certificate("ca.pem"), certificate("other-ca.pem"));
+    let (localhost, address) =
+        (format!("rediss://localhost:{port}/0"), format!("rediss://127.0.0.1:{port}/0"));
+    assert_eq!(redis_refusal(&localhost, Some(&own)).await, None);
+    // A Redis without TLS takes a handshake for the beginning of a command, and waits for the rest.
+    for (url, roots, words) in [
+        (&localhost, Some(&*other), SIGNED_BY_NOBODY),
+        (&localhost, None, SIGNED_BY_NOBODY),
+        (&address, Some(&*own), ANOTHER_HOST),
+        (&redis.url().replace("redis:", "rediss:"), Some(&*own), "timed out"),
+    ] {
+        let said = redis_refusal(url, roots).await.expect(words);
+        assert!(said.contains(words), "{url} {roots:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_root_certificate_of_the_system_counts_for_both_stores() {
+    let (_redis, port) = PrivateRedis::start_with_tls().await;
+    let (database, sign_in) = (TestDatabase::empty().await, sign_in());
+    let address = by_name("localhost");
+    let url = format!("rediss://localhost:{port}/0");
+    let variables = at(&address, &database, &sign_in, &[("POSTGRES_SSLMODE", "verify-full")]);
+    let variables = variables.into_iter().filter(|(name, _)| *name != "REDIS_URL");
+    let program =
+        variables.fold(Program::new(), |program, (name, value)| program.with(name, value));
+    let program = program
+        .with("REDIS_URL", &url)
+        .with("SSL_CERT_FILE", &certificate("ca.pem"))
+        .with("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
+    let service = program.serve(&["serve"]);
+    let health = service.health().await;
+    assert_eq!(health.json()["status"], "healthy", "{health:?}");
+}
