@@ -5,6 +5,7 @@
 //! `…_FILE` and `…_SSLROOTCERT` variables name. Must not know the rest
 //! of the service, but for the rules of what a user may be.
 
+mod discogs;
 mod environment;
 mod first_admin;
 mod limits;
@@ -22,6 +23,7 @@ use url::Url;
 
 use environment::Reader;
 
+pub use discogs::{DiscogsConfig, DiscogsProxy};
 pub use environment::Environment;
 pub use first_admin::FirstAdmin;
 pub use limits::{Budget, Budgets, RateLimits};
@@ -52,7 +54,7 @@ pub struct Config {
     pub access_token_life: Duration,
     /// `ADMIN_EMAIL` with `ADMIN_PASSWORD`
     pub first_admin: Option<FirstAdmin>,
-    /// `DISCOGS_*`
+    /// `DISCOGS_*`, and `HTTPS_PROXY` with `NO_PROXY`
     pub discogs: DiscogsConfig,
     /// `API_HOST` with `API_PORT`
     pub api_address: SocketAddr,
@@ -74,17 +76,6 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What the operator should hear about at start, though it is no error.
     pub warnings: Vec<Warning>,
-}
-
-/// Where Discogs is and how we introduce ourselves.
-#[derive(Debug, Clone)]
-pub struct DiscogsConfig {
-    /// `DISCOGS_USER_AGENT`
-    pub user_agent: String,
-    /// `DISCOGS_API_URL`, without a slash at its end.
-    pub api_url: String,
-    /// `DISCOGS_WEB_URL`, without a slash at its end.
-    pub web_url: String,
 }
 
 /// Which web pages may call the API from a browser.
@@ -184,7 +175,7 @@ impl Config {
     pub fn load(environment: &Environment) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(environment);
         let stores = stores::read(&mut reader);
-        let discogs = read_discogs(&mut reader);
+        let discogs = discogs::read(&mut reader);
         let host = reader.parsed("API_HOST", "0.0.0.0", parse_host);
         let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let mut port = |name, example, default| {
@@ -246,69 +237,6 @@ fn read_jwt_secret_key(reader: &mut Reader<'_>) -> Option<SecretString> {
         None => {}
     }
     secret
-}
-
-fn read_discogs(reader: &mut Reader<'_>) -> DiscogsConfig {
-    const USER_AGENT: &str = "Discogsography/1.0 +https://github.com/SimplicityGuy/discogsography";
-    let allow_http = reader.parsed("DISCOGS_ALLOW_HTTP", "on", parse_switch).unwrap_or(false);
-    let mut url = |name, default: &str| {
-        let Some(url) = reader.parsed(name, default, parse_http_url) else {
-            return default.to_owned();
-        };
-        if url.scheme() == "http" && !is_loopback(&url) {
-            if allow_http {
-                reader.warn(Warning::Careful(format!(
-                    "{name} is plain http: whoever is on the way can read and change what we and \
-                     Discogs say"
-                )));
-            } else {
-                reader.problem(
-                    name,
-                    "is plain http to another machine; use https, or set DISCOGS_ALLOW_HTTP=on",
-                    default,
-                );
-            }
-        }
-        url.as_str().trim_end_matches('/').to_owned()
-    };
-    DiscogsConfig {
-        api_url: url("DISCOGS_API_URL", "https://api.discogs.com"),
-        web_url: url("DISCOGS_WEB_URL", "https://www.discogs.com"),
-        user_agent: reader
-            .parsed("DISCOGS_USER_AGENT", USER_AGENT, parse_user_agent)
-            .unwrap_or_else(|| USER_AGENT.to_owned()),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-fn parse_http_url(value: &str) -> Result<Url, String> {
-    let url = Url::parse(value).map_err(|error| error.to_string())?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err("must begin with https://".to_owned());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not carry a user name or password".to_owned());
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("must not have a query or a fragment".to_owned());
-    }
-    Ok(url)
-}
-
-fn parse_user_agent(value: &str) -> Result<String, String> {
-    if value.chars().all(|character| character == ' ' || character.is_ascii_graphic()) {
-        Ok(value.to_owned())
-    } else {
-        Err("must be visible ASCII characters".to_owned())
-    }
 }
 
 fn parse_host(value: &str) -> Result<IpAddr, String> {

@@ -11,13 +11,15 @@ use std::time::{Duration, Instant};
 use oauth1::{Consumer, Request, Target, Token};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, header};
+use secrecy::ExposeSecret as _;
 use thiserror::Error;
 
 use crate::clock::{self, Clock};
-use crate::config::DiscogsConfig;
+use crate::config::{DiscogsConfig, DiscogsProxy};
 use crate::metrics::{DiscogsOutcome, DiscogsStep, Label as _, Metrics};
 use crate::model::{DiscogsToken, Identity, Verifier};
 use crate::random::Random;
+use crate::tls;
 use answer::Answer;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -122,15 +124,21 @@ impl Discogs {
         random: Random,
         metrics: Arc<Metrics>,
     ) -> reqwest::Result<Self> {
+        let mut tls = tls::client(tls::public_roots());
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
             .user_agent(&config.user_agent)
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .no_proxy()
-            .build()?;
+            .no_proxy();
+        let client = match &config.proxy {
+            Some(proxy) => client.proxy(through(proxy)?).build()?,
+            None => client.build()?,
+        };
         Ok(Self { client, config, clock, random, metrics })
     }
 
@@ -294,6 +302,12 @@ impl Discogs {
         let response = request.send().await.map_err(Failure::from)?;
         Answer::read(response, self.clock.now()).await.map_err(Failure::from)
     }
+}
+
+/// Only what is encrypted to its end goes through the proxy, which then learns the host alone.
+fn through(DiscogsProxy { url, except }: &DiscogsProxy) -> reqwest::Result<reqwest::Proxy> {
+    let proxy = reqwest::Proxy::https(url.expose_secret())?;
+    Ok(proxy.no_proxy(reqwest::NoProxy::from_string(except)))
 }
 
 impl Failure {

@@ -12,10 +12,14 @@ pub struct Variable {
 }
 
 impl Variable {
-    /// Whether `name` is this variable, or the one that names its file.
+    /// Whether `name` is this variable, or the one that names its file; a proxy's may be in lower
+    /// case, as with other programs.
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
-        name == self.name || (self.may_be_a_file && name.strip_suffix("_FILE") == Some(self.name))
+        let is_in_lower_case = name.ends_with("_proxy") && name.to_uppercase() == self.name;
+        name == self.name
+            || is_in_lower_case
+            || (self.may_be_a_file && name.strip_suffix("_FILE") == Some(self.name))
     }
 }
 
@@ -59,6 +63,8 @@ pub const VARIABLES: &[Variable] = &[
     plain("DISCOGS_API_URL", "https://api.discogs.com"),
     plain("DISCOGS_WEB_URL", "https://www.discogs.com"),
     plain("DISCOGS_ALLOW_HTTP", "off"),
+    or_file("HTTPS_PROXY"),
+    without_default("NO_PROXY"),
     plain("API_HOST", "127.0.0.1"),
     plain("API_PORT", "8004"),
     plain("API_HEALTH_PORT", "8005"),

@@ -31,6 +31,7 @@ mod matrix;
 mod metrics;
 mod outages;
 mod pooler;
+mod proxy;
 mod readme;
 mod replicas;
 mod schedules;

@@ -67,6 +67,7 @@ fn exactly_the_secrets_and_the_user_name_may_stand_in_a_file() {
         "JWT_SECRET_KEY",
         "ADMIN_EMAIL",
         "ADMIN_PASSWORD",
+        "HTTPS_PROXY",
     ];
     assert_eq!(names, expected);
 }
@@ -153,6 +154,7 @@ fn debug_shows_no_secret() {
         ("POSTGRES_DATABASE", "discogsography"),
         ("REDIS_URL", "redis://:s3cret-redis@cache/0"),
         ("JWT_SECRET_KEY", "s3cret-key"),
+        ("HTTPS_PROXY", "http://me:s3cret-proxy@proxy:3128"),
     ]);
     let shown = format!("{config:?} {config:#?}");
     assert!(!shown.contains("s3cret"), "{shown}");
@@ -163,7 +165,7 @@ fn debug_shows_no_secret() {
 fn no_problem_shows_a_secret() {
     let (_folder, path) = file("http://:s3cret@cache");
     let path = path.to_str().unwrap();
-    let wrong: [&[(&str, &str)]; 24] = [
+    let wrong: [&[(&str, &str)]; 26] = [
         &[("POSTGRES_PASSWORD", "s3cret"), ("JWT_SECRET_KEY", "s3cret")],
         &[("REDIS_URL", "http://:s3cret@cache")],
         &[("REDIS_URL_FILE", path)],
@@ -184,6 +186,8 @@ fn no_problem_shows_a_secret() {
         &[("DATABASE_URL", "postgres://digger:/s3cret@db/discogsography")],
         &[("DATABASE_URL", "digger:s3cret@db/discogsography")],
         &[("DATABASE_URL", "postgres://digger:s3cret@db/d?sslmode=s3cret&sslrootcert=/x")],
+        &[("HTTPS_PROXY", "socks5://digger:s3cret@proxy")],
+        &[("https_proxy", "http://digger:s3cret@proxy/path")],
         &[("ADMIN_EMAIL", "s3cret@"), ("ADMIN_PASSWORD", "s3cret-password")],
         &[("ADMIN_EMAIL", "digger@example.com"), ("ADMIN_PASSWORD", "s3cret")],
         &[("POSTGRES_HOST", "postgres://digger:s3cret@db")],

@@ -8,15 +8,17 @@ pub(crate) mod opened;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod servers;
+pub(crate) mod tunnel;
 pub(crate) mod wire;
 
 pub(crate) use actor::{Actor, PASSWORD};
 pub(crate) use answer::Answer;
 pub(crate) use app::{Composition, Setup, TestApp, TestStores};
 pub(crate) use opened::{Opened, on_both_stores, redis_connection};
-pub(crate) use program::{Outcome, Program, free_port};
+pub(crate) use program::{Outcome, Program, Service, free_port};
 pub(crate) use proxy::Proxy;
 pub(crate) use servers::{PgBouncer, PrivateRedis, TestDatabase, certificate, test_servers};
+pub(crate) use tunnel::{TunnelProxy, tls_server};
 
 /// Makes of each function `async fn name(app: TestApp)` two tests: on the embedded store, and on
 /// PostgreSQL with Redis.
