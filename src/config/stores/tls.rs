@@ -1,8 +1,8 @@
 //! Whether and how the way to a store is encrypted, in libpq's words (PostgreSQL's documentation,
 //! section "SSL Support").
 
-use std::fs;
 use std::sync::Arc;
+use std::{fmt, fs};
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -34,12 +34,18 @@ pub enum PostgresTls {
 }
 
 /// Certificates of authorities that are trusted, from a PEM file.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RootCertificates {
     /// The file as it is.
     pub pem: Vec<u8>,
     /// The same, parsed.
     pub store: Arc<RootCertStore>,
+}
+
+impl fmt::Debug for RootCertificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RootCertificates({})", self.store.len())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
