@@ -7,11 +7,9 @@ use super::{PostgresConfig, StatementNames, address, database_url, tls};
 const DEFAULT_PORT: u16 = 5432;
 const ADDRESS_EXAMPLE: &str = "db.example.com:5432";
 
-/// The variables that may say where the server is.
-const PLACE: [&str; 4] = ["POSTGRES_ADDRESS", "POSTGRES_HOST", "POSTGRES_PORT", database_url::NAME];
-
 pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<PostgresConfig> {
     let url = database_url::read(reader);
+    let is_url_malformed = reader.has_problem_with(database_url::NAME);
     let by_url = reader.name_in_use(database_url::NAME);
     let (host, port) = read_place(reader, &by_url, url.host, url.port);
     let mut secret_or_url = |name, what, in_url| {
@@ -33,9 +31,10 @@ pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<Postgr
         ("POSTGRES_PASSWORD", password.is_none(), "a long random one"),
         ("POSTGRES_DATABASE", database.is_none(), "discogsography"),
     ] {
-        let may_be_in: &[&str] =
-            if name == PLACE[0] { &PLACE } else { &[name, database_url::NAME] };
-        if is_missing && !may_be_in.iter().any(|name| reader.has_problem_with(name)) {
+        // What can't be read may have said it.
+        let is_host_malformed =
+            name == "POSTGRES_ADDRESS" && reader.has_problem_with("POSTGRES_HOST");
+        if is_missing && !is_host_malformed && !is_url_malformed {
             reader.missing(name, &why, example);
         }
     }

@@ -31,7 +31,7 @@ pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisC
     let password =
         agreed(reader, "password", [by_url_as(password), Given::by(by_password, own_password)]);
     let Some(host) = host else {
-        if !["REDIS_HOST", "REDIS_PORT"].iter().any(|name| reader.has_problem_with(name)) {
+        if !reader.has_problem_with("REDIS_HOST") {
             let why = format!(
                 "is needed with PostgreSQL, which {asked_for_by} asks for: replicas share the \
                  OAuth state through it"

@@ -128,9 +128,11 @@ fn redis_may_be_given_by_its_host() {
         let config = loaded(&with_redis(&variables));
         assert_eq!(servers(&config).1.url.expose_secret(), url, "{variables:?}");
     }
-    for variable in [("REDIS_HOST", "redis://cache"), ("REDIS_PORT", "0"), ("REDIS_HOST", " ")] {
-        assert_eq!(names_of_problems(&with_redis(&[variable])), [variable.0]);
+    for host in ["redis://cache", " ", "cache:0"] {
+        assert_eq!(names_of_problems(&with_redis(&[("REDIS_HOST", host)])), ["REDIS_HOST"]);
     }
+    let port_alone = with_redis(&[("REDIS_PORT", "0")]);
+    assert_eq!(names_of_problems(&port_alone), ["REDIS_URL", "REDIS_PORT"]);
 }
 
 #[test]
@@ -155,6 +157,9 @@ fn names_that_contradict_each_other_are_refused_by_both_names() {
         );
         assert_problem(&whole_and(&[other]), &sentence);
     }
+    let other = [("POSTGRES_HOST", "db"), ("DATABASE_URL", "postgres://db2/d"), REDIS, KEY];
+    let names = names_of_problems(&other);
+    assert_eq!(names, ["POSTGRES_USERNAME", "POSTGRES_PASSWORD", "DATABASE_URL"]);
     let passwords = [("REDIS_URL", "redis://:one@cache"), ("REDIS_PASSWORD", "two")];
     assert_eq!(names_of_problems(&with_redis(&passwords)), ["REDIS_PASSWORD"]);
 }
