@@ -11,7 +11,16 @@ use oauth1::Target;
 /// Ends every secret; nothing else holds it.
 const MARK: &str = "hush7f3a";
 
-const SECRETS: [&str; 4] = ["DATABASE_URL", "JWT_SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_URL"];
+const SECRETS: [&str; 8] = [
+    "ADMIN_EMAIL",
+    "ADMIN_PASSWORD",
+    "DATABASE_URL",
+    "HTTPS_PROXY",
+    "JWT_SECRET_KEY",
+    "POSTGRES_PASSWORD",
+    "REDIS_PASSWORD",
+    "REDIS_URL",
+];
 
 pub(crate) fn holds(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
@@ -40,7 +49,7 @@ pub(crate) fn holds(input: &[u8]) {
 /// The lines as variables, with an ending for what is secret.
 fn variables(text: &str, ending: &str) -> Vec<(String, String)> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
-    let pairs = pairs.filter(|(name, _)| !name.ends_with("_FILE"));
+    let pairs = pairs.filter(|(name, _)| !name.ends_with("_FILE") && !name.ends_with("CERT"));
     pairs
         .map(|(name, value)| {
             let ending = if SECRETS.contains(&name) { ending } else { "" };

@@ -85,7 +85,9 @@ fn call(name: &str, arguments: &Group) -> Option<Call> {
         _ => return None,
     };
     let fields = arguments.iter().map(|argument| field(argument)).collect();
-    Some(Call { message: message.trim_matches('"').to_owned(), level, fields })
+    // A literal may go on in the next line.
+    let message = message.trim_matches('"').split("\\\n").map(str::trim_start).collect();
+    Some(Call { message, level, fields })
 }
 
 /// The name in `name = value`, `%name`, `?name` or `name`.
