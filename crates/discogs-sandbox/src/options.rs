@@ -52,7 +52,7 @@ pub enum BadSignature {
 /// How a sandbox behaves; [`Options::new`] is the Discogs that is documented.
 #[derive(Clone)]
 pub struct Options {
-    /// The time; tests move it.
+    /// The time; tests move it. Also the `Date` of every answer.
     pub clock: Clock,
     /// Where tokens, secrets and verifiers come from: the same seed gives the same ones.
     pub seed: u64,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -175,6 +176,10 @@ impl Shared {
         drop(script);
         self.counts.send_modify(|counts| *counts.of_mut(step) += 1);
         next
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        (self.options.clock)()
     }
 
     /// Does the step.

@@ -6,12 +6,12 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderName, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -83,7 +83,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         let (shared, sender) = (Arc::clone(&shared), sender.clone());
         Box::pin(async move {
             match meet(&shared, request).await {
-                Outcome::Answer(response) => Ok::<_, Infallible>(response),
+                Outcome::Answer(response) => Ok::<_, Infallible>(dated(response, shared.now())),
                 Outcome::Wreck(wreck) => {
                     // The receiver lives as long as this connection.
                     let _ = sender.send(wreck).await;
@@ -171,6 +171,15 @@ async fn outcome(
         },
         Outcome::Wreck,
     )
+}
+
+/// Gives an answer the sandbox's own time as its `Date`, unless it was ordered with one.
+fn dated(mut response: Response<Full<Bytes>>, now: Duration) -> Response<Full<Bytes>> {
+    let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + now);
+    if let Ok(date) = HeaderValue::try_from(date) {
+        response.headers_mut().entry(DATE).or_insert(date);
+    }
+    response
 }
 
 /// A fixed answer; one that HTTP does not allow becomes a 500 that says so.

@@ -1,6 +1,7 @@
 //! What a test can see of the calls, and hold back.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use discogs_sandbox::{Fault, RecordedCall, Step, Stopped};
 use reqwest::StatusCode;
@@ -54,6 +55,21 @@ async fn what_can_not_be_read_is_recorded_too() {
         body_length: 5,
     };
     assert_eq!(app.sandbox.calls(Step::Identity), [expected]);
+}
+
+#[tokio::test]
+async fn an_answer_tells_the_time_of_the_sandbox() {
+    let app = App::start().await;
+    let date = async |path: &str| {
+        let answer = app.client.get(app.url(path)).send().await.unwrap();
+        answer.headers()["date"].to_str().unwrap().to_owned()
+    };
+    assert_eq!(date("/").await, "Mon, 21 Sep 2026 14:13:20 GMT");
+    app.pass(Duration::from_secs(45));
+    assert_eq!(date("/oauth/identity").await, "Mon, 21 Sep 2026 14:14:05 GMT");
+    let other = "Sun, 06 Nov 1994 08:49:37 GMT";
+    app.sandbox.order(Step::Identity, Fault::plain(500, "").with_header("date", other));
+    assert_eq!(date("/oauth/identity").await, other);
 }
 
 #[tokio::test]
