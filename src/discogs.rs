@@ -4,6 +4,7 @@
 //! at and never shown or logged. Must not know users or storage.
 
 mod answer;
+mod greeting;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ use crate::model::{DiscogsToken, Identity, Verifier};
 use crate::random::Random;
 use crate::tls;
 use answer::Answer;
+
+pub use greeting::Greeting;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -4,12 +4,14 @@
 //! The flows under way (`state`) and the counters of the request limits (`limits`) are kept so.
 //! Knows neither of them.
 
+mod info;
 mod redis;
 
 use std::time::Duration;
 
 use thiserror::Error;
 
+pub use self::info::ServerInfo;
 pub use self::redis::RedisRecords;
 
 /// What is to be done with a record.

@@ -4,11 +4,12 @@
 //! Knows neither the storage nor the OAuth state, which both live in the file.
 
 mod counted;
+mod look;
 mod open;
 mod worker;
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use open::Identity;
 use worker::Worker;
 
 pub use counted::Counted;
+pub use look::{Checked, Glance, quick_check_within};
 
 /// Nobody waits longer than this for an answer.
 const LONGEST_WAIT: Duration = Duration::from_millis(4_500);
@@ -73,6 +75,9 @@ pub enum SqliteError {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// A service was killed, and what it wrote last can't be read without writing.
+    #[error("{} has writes waiting that only the next start of the service takes in", .0.display())]
+    Unfinished(PathBuf),
     /// SQLite says no.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
@@ -178,6 +183,14 @@ impl Database {
     }
 }
 
+/// A file that SQLite keeps beside the database: `-wal`, `-shm`.
+#[must_use]
+pub fn side_file(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
 impl SqliteError {
     /// Whether trying again later may succeed, with nothing mended in the service.
     #[must_use]
@@ -190,6 +203,7 @@ impl SqliteError {
             | Self::Damaged(_)
             | Self::Gone(_)
             | Self::SchemaBehind(_)
+            | Self::Unfinished(_)
             | Self::CannotOpen { .. } => true,
             Self::Sqlite(error) => matches!(
                 error.sqlite_error_code(),
@@ -215,6 +229,26 @@ impl SqliteError {
             if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation))
     }
 
+    /// Whether the file is damaged, or is no database at all.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode;
+        match self {
+            Self::Damaged(_) => true,
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ),
+            Self::NotOpen
+            | Self::Overloaded
+            | Self::TimedOut
+            | Self::Gone(_)
+            | Self::SchemaBehind(_)
+            | Self::Unfinished(_)
+            | Self::CannotOpen { .. } => false,
+        }
+    }
+
     /// The extended code of SQLite, where it is SQLite that says no.
     #[must_use]
     pub fn extended_code(&self) -> Option<std::ffi::c_int> {
@@ -226,6 +260,7 @@ impl SqliteError {
             | Self::Damaged(_)
             | Self::Gone(_)
             | Self::SchemaBehind(_)
+            | Self::Unfinished(_)
             | Self::CannotOpen { .. } => None,
         }
     }

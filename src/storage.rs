@@ -3,6 +3,7 @@
 //! Both implementations answer the same, byte for byte; `tests/it/storage_contract.rs` holds them
 //! to it. Must not know HTTP, nor the OAuth state.
 
+mod look;
 mod postgres;
 mod sqlite;
 
@@ -22,6 +23,7 @@ use crate::model::{
     Provider, User,
 };
 
+pub use look::{Look, LookError, Writes};
 pub use postgres::PostgresStorage;
 pub use sqlite::SqliteStorage;
 

@@ -90,6 +90,12 @@ impl EmbeddedStores {
         self.data_dir.join("discogsography.db")
     }
 
+    /// The file that a running service keeps locked.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.data_dir.join("discogsography.lock")
+    }
+
     /// The file of the secret that was made for `JWT_SECRET_KEY`.
     #[must_use]
     pub fn jwt_secret(&self) -> PathBuf {

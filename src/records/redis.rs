@@ -15,7 +15,7 @@ use redis::{
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
 
-use super::{RecordsError, Write};
+use super::{RecordsError, ServerInfo, Write};
 use crate::clock::Timestamp;
 use crate::config::RedisConfig;
 use crate::tls;
@@ -102,6 +102,21 @@ impl RedisRecords {
     /// When it does not.
     pub async fn ping(&self) -> Result<(), RecordsError> {
         self.put("", "", Duration::from_secs(1)).await
+    }
+
+    /// What the server says of itself, which writes nothing, and how long its answer took.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer, or does not let us ask.
+    pub async fn server_info(&self) -> Result<(ServerInfo, Duration), RecordsError> {
+        let ask =
+            async |mut connection| redis::cmd("INFO").query_async::<String>(&mut connection).await;
+        // The first answer has waited for the connection.
+        self.in_time(self.ask(ask)).await?;
+        let asked = Instant::now();
+        let answer = self.in_time(self.ask(ask)).await?;
+        Ok((ServerInfo::parse(&answer), asked.elapsed()))
     }
 
     /// Writes a record, whatever was there.

@@ -103,7 +103,7 @@ pub(super) fn lock(stores: &Stores) -> Result<Option<File>, LockError> {
     let Stores::Embedded(embedded) = stores else {
         return Ok(None);
     };
-    let path = embedded.data_dir.join("discogsography.lock");
+    let path = embedded.lock();
     let unusable = |source| LockError::Unusable { path: path.clone(), source };
     private_files::make_folder(&embedded.data_dir).map_err(unusable)?;
     let file = private_files::options().create(true).truncate(false).open(&path);

@@ -68,11 +68,9 @@ impl Identity {
 pub(super) fn check_beside(path: &Path, damage: Arc<OnceLock<String>>) -> Result<(), SqliteError> {
     let connection = connect(path)?;
     let check = move || {
-        let found =
-            connection.query_row("pragma quick_check(1)", [], |row| row.get::<_, String>(0));
-        let found = match found {
-            Ok(found) if found == "ok" => return,
-            Ok(found) => found,
+        let found = match quick_check(&connection) {
+            Ok(None) => return,
+            Ok(Some(found)) => found,
             Err(error) => error.to_string(),
         };
         tracing::error!(damage = %found, "❌ The database file is damaged: stop the service, then restore it from a backup");
@@ -82,6 +80,12 @@ pub(super) fn check_beside(path: &Path, damage: Arc<OnceLock<String>>) -> Result
     let started = thread::Builder::new().name("sqlite-check".to_owned()).spawn(check);
     let path = path.to_owned();
     started.map(drop).map_err(|source| SqliteError::CannotOpen { path, source })
+}
+
+/// What is damaged, if anything is.
+pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let found = connection.query_row("pragma quick_check(1)", [], |row| row.get::<_, String>(0))?;
+    Ok(if found == "ok" { None } else { Some(found) })
 }
 
 /// Makes the folder and the file where there is none, readable by their owner alone.
@@ -135,7 +139,10 @@ fn connect(path: &Path) -> Result<Connection, SqliteError> {
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection, how: Migrations) -> Result<Vec<Migration>, SqliteError> {
+pub(super) fn migrate(
+    connection: &mut Connection,
+    how: Migrations,
+) -> Result<Vec<Migration>, SqliteError> {
     let pending = pending(connection)?;
     if pending.is_empty() {
         return Ok(pending);

@@ -5,6 +5,7 @@
 
 mod error;
 mod group;
+mod look;
 mod migrate;
 mod rows;
 mod server;
@@ -19,7 +20,7 @@ use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
-use super::{Admin, Storage, StorageError};
+use super::{Admin, Look, LookError, Storage, StorageError};
 use crate::clock::Timestamp;
 use crate::config::{Migrations, PostgresConfig};
 use crate::metrics::{Metrics, Purpose};
@@ -70,6 +71,15 @@ impl PostgresStorage {
             server,
             random: random.clone(),
         }
+    }
+
+    /// Looks at the database over one connection, in a transaction that can't change anything.
+    ///
+    /// # Errors
+    ///
+    /// See [`LookError`].
+    pub async fn look(config: &PostgresConfig) -> Result<Look, LookError> {
+        look::look(config).await
     }
 }
 

@@ -1,6 +1,9 @@
 //! The storage in one SQLite file: the same tables as PostgreSQL's, the statements in the same
 //! order. Ids and times come from the service.
 
+mod look;
+
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,7 +11,7 @@ use rusqlite::{OptionalExtension as _, Row, ffi, named_params};
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
-use super::{Admin, Storage, StorageError};
+use super::{Admin, Look, LookError, Storage, StorageError};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Migrations;
 use crate::migrations::Migration;
@@ -119,6 +122,15 @@ impl SqliteStorage {
     #[must_use]
     pub fn new(database: Counted, clock: Clock, random: Random) -> Self {
         Self { database, clock, random }
+    }
+
+    /// Looks at a file without changing anything; waits for the disk, so not for async threads.
+    ///
+    /// # Errors
+    ///
+    /// See [`LookError`].
+    pub fn look(path: &Path) -> Result<Look, LookError> {
+        look::look(path)
     }
 
     fn now(&self) -> i64 {

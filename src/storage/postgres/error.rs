@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
-use crate::storage::StorageError;
+use crate::storage::{LookError, StorageError};
 use crate::tls;
 
 /// Why a call did not get its answer.
@@ -132,6 +132,21 @@ fn with_hint(message: &str) -> String {
     let is_about_tls = message.ends_with("no encryption");
     let hint = if is_about_tls { " (POSTGRES_SSLMODE=require would encrypt)" } else { "" };
     format!("{message}{hint}")
+}
+
+impl From<PostgresError> for LookError {
+    fn from(error: PostgresError) -> Self {
+        let PostgresError::Server { code, .. } = &error else {
+            return Self::Storage(error.into());
+        };
+        match code.as_str() {
+            "3D000" => Self::NoDatabase(Box::new(error)),
+            "42501" => Self::NotPermitted(Box::new(error)),
+            "53300" => Self::Crowded(Box::new(error)),
+            code if code.starts_with("28") => Self::SignIn(Box::new(error)),
+            _ => Self::Storage(error.into()),
+        }
+    }
 }
 
 fn with_source(error: &tokio_postgres::Error) -> String {

@@ -92,7 +92,7 @@ static DELETE_CONNECTION: Sql = Sql {
     where user_id = $1 and provider = $2",
 };
 
-static CONFIG: Sql = Sql {
+pub(super) static CONFIG: Sql = Sql {
     types: &[],
     text: "
     select key, value, updated_at
@@ -145,7 +145,7 @@ static PUT_KNOWN_ADDRESS: Sql = Sql {
     set seen_at = excluded.seen_at",
 };
 
-static PING: Sql = Sql { types: &[], text: "select 1" };
+pub(super) static PING: Sql = Sql { types: &[], text: "select 1" };
 
 /// The statements of one connection.
 pub(super) struct Statements {

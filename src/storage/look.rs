@@ -1,0 +1,59 @@
+//! What a look at a database tells that changes nothing in it: for `doctor`.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::{Cause, StorageError};
+use crate::migrations::Schema;
+use crate::model::ConfigEntry;
+
+/// A database as it was found.
+#[derive(Debug)]
+pub struct Look {
+    /// What it says of itself: `17.4`.
+    pub version: String,
+    /// How long one small read took.
+    pub latency: Duration,
+    /// Whether its schema is ours.
+    pub schema: Schema,
+    /// Whether the server takes writes; a file is another question.
+    pub writes: Writes,
+    /// The rows of `app_config`; none where there is no such table.
+    pub config: Vec<ConfigEntry>,
+}
+
+/// Whether a database may be written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// As it should be.
+    Taken,
+    /// It is a standby, or was made read-only.
+    Refused,
+}
+
+/// Why there was nothing to see.
+#[derive(Debug, Error)]
+pub enum LookError {
+    /// User name and password are not right together, or may not come from here.
+    #[error("the sign-in is refused")]
+    SignIn(#[source] Cause),
+    /// The server knows no database of that name.
+    #[error("there is no such database")]
+    NoDatabase(#[source] Cause),
+    /// The role may not read what it has to.
+    #[error("a permission is missing")]
+    NotPermitted(#[source] Cause),
+    /// The server has as many connections as it takes.
+    #[error("the server takes no more connections")]
+    Crowded(#[source] Cause),
+    /// The file is no database, or a damaged one.
+    #[error("the file is damaged")]
+    Damaged(#[source] Cause),
+    /// The file can't be read without writing what waits beside it.
+    #[error("the file waits for the next start of the service")]
+    Unfinished(#[source] Cause),
+    /// Anything else.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}

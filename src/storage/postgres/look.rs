@@ -1,0 +1,94 @@
+//! A look at the database that changes nothing: one connection, one read-only transaction.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::{Client, Transaction};
+
+use super::error::PostgresError;
+use super::rows;
+use super::server::Server;
+use super::statements::{CONFIG, PING, Statements};
+use crate::config::{PostgresConfig, StatementNames};
+use crate::migrations::{POSTGRES, Schema};
+use crate::storage::look::Writes;
+use crate::storage::{Look, LookError};
+
+/// After the connection is made.
+const TIMEOUT: Duration = Duration::from_millis(2_500);
+
+pub(super) async fn look(config: &PostgresConfig) -> Result<Look, LookError> {
+    let (client, driver) = Server::new(config).connect().await?;
+    let driver = tokio::spawn(driver);
+    let looked = tokio::time::timeout(TIMEOUT, look_over(client, config.statements)).await;
+    driver.abort();
+    Ok(looked.unwrap_or(Err(PostgresError::NoAnswer(TIMEOUT)))?)
+}
+
+async fn look_over(mut client: Client, names: StatementNames) -> Result<Look, PostgresError> {
+    let transaction = client.build_transaction().read_only(true).start().await?;
+    let asked = Instant::now();
+    transaction.query_typed(PING.text, &[]).await?;
+    let latency = asked.elapsed();
+    let version =
+        text(&transaction, "select split_part(current_setting('server_version'), ' ', 1)").await?;
+    let read_only = "select (pg_is_in_recovery()
+            or current_setting('default_transaction_read_only') = 'on')::text";
+    let writes = match text(&transaction, read_only).await?.as_str() {
+        "true" => Writes::Refused,
+        _ => Writes::Taken,
+    };
+    let schema = schema(&transaction).await?;
+    let config = if has_table(&transaction, "app_config").await? {
+        let rows = transaction.query_typed(CONFIG.text, &[]).await?;
+        rows.iter()
+            .filter_map(|row| rows::config_entry(row).transpose())
+            .collect::<Result<_, _>>()?
+    } else {
+        Vec::new()
+    };
+    transaction.rollback().await?;
+    let schema = match schema {
+        Schema::UpToDate if names == StatementNames::Named => prepared(&client).await?,
+        schema => schema,
+    };
+    Ok(Look { version, latency, schema, writes, config })
+}
+
+async fn schema(transaction: &Transaction<'_>) -> Result<Schema, PostgresError> {
+    let mut applied = Vec::new();
+    if has_table(transaction, "api_migrations").await? {
+        let rows = "select number, name from api_migrations order by number";
+        for row in transaction.query_typed(rows, &[]).await? {
+            applied.push((row.try_get(0)?, row.try_get(1)?));
+        }
+    }
+    Ok(Schema::compare(&POSTGRES, &applied))
+}
+
+/// Whether the tables are still what the migrations made of them: the server itself says whether
+/// every statement of the service fits them. None is executed.
+async fn prepared(client: &Client) -> Result<Schema, PostgresError> {
+    let Err(error) = Statements::prepare(Some(client)).await else {
+        return Ok(Schema::UpToDate);
+    };
+    match PostgresError::from(error) {
+        // Class 42 but for a missing permission: a table or column is not what it was.
+        PostgresError::Server { code, message, .. }
+            if code.starts_with("42") && code != "42501" =>
+        {
+            Ok(Schema::Changed(message))
+        }
+        error => Err(error),
+    }
+}
+
+async fn has_table(transaction: &Transaction<'_>, name: &str) -> Result<bool, PostgresError> {
+    let found = format!("select (to_regclass('{name}') is not null)::text");
+    Ok(text(transaction, &found).await? == "true")
+}
+
+async fn text(transaction: &Transaction<'_>, query: &str) -> Result<String, PostgresError> {
+    let rows = transaction.query_typed(query, &[]).await?;
+    let row = rows.first().ok_or_else(|| PostgresError::Row(format!("`{query}` gave none")))?;
+    Ok(row.try_get(0)?)
+}
