@@ -4,6 +4,7 @@
 
 mod admin;
 mod discogs_setup;
+mod doctor;
 mod health;
 mod migrate;
 mod sandbox;
@@ -75,6 +76,15 @@ enum Command {
                       discogsography-api discogs-setup --show"
     )]
     DiscogsSetup(discogs_setup::Arguments),
+    /// Look at everything that the service stands on, and say what is wrong and what to do.
+    ///
+    /// It changes nothing, and works beside a running service or without one. It makes at most two
+    /// calls to Discogs.
+    #[command(
+        after_help = "Exit codes: 0 fine, or notes and warnings; 1 something is wrong; 2 the configuration can't be used.\n\n\
+                      Examples:\n  discogsography-api doctor\n  discogsography-api doctor --json"
+    )]
+    Doctor(doctor::Arguments),
     /// Ask the health port of a running service; exit code 0 while it is healthy or degraded.
     #[command(after_help = "Example:\n  discogsography-api health && echo fine")]
     Health,
@@ -116,6 +126,7 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             Command::DiscogsSetup(arguments) => {
                 discogs_setup::discogs_setup(&arguments, environment).await
             }
+            Command::Doctor(arguments) => doctor::doctor(&arguments, environment).await,
             Command::Health => health::health(environment).await,
             Command::Openapi => Ok(say(openapi_document().trim_end())?),
         }
@@ -127,7 +138,7 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
 /// The exit code of a failed command.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.is::<ConfigError>() || error.is::<UsageError>() {
+    if error.is::<ConfigError>() || error.is::<UsageError>() || error.is::<doctor::Unusable>() {
         ExitCode::from(2)
     } else {
         ExitCode::FAILURE

@@ -10,6 +10,7 @@
 //! - [`http`]: every route on one screen, and what turns a request into an answer.
 //! - [`server`]: opens the stores, binds both ports, runs, drains.
 //! - [`tls`]: whom all of them believe to be who they say.
+//! - [`doctor`]: looks at all that the service stands on, and changes nothing.
 //! - [`cli`]: the commands.
 
 pub mod cli;
@@ -17,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod connect;
 pub mod discogs;
+pub mod doctor;
 pub mod http;
 pub mod limits;
 pub mod metrics;

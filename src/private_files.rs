@@ -13,6 +13,35 @@ const FILE_MODE: u32 = 0o600;
 /// The bits of a mode that let others in.
 const OTHERS: u32 = 0o077;
 
+/// The bits of a folder's mode that let others pass through it.
+const PASSING: u32 = 0o011;
+
+/// Who else may read or change a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exposure {
+    /// Nobody.
+    None,
+    /// Nobody: its mode would let them, but a folder above it does not.
+    Sheltered(u32),
+    /// Others on this machine, by this mode.
+    Open(u32),
+}
+
+/// Looks who else may use a file, by its mode and those of the folders above it.
+pub(crate) fn exposure(path: &Path) -> io::Result<Exposure> {
+    let path = fs::canonicalize(path)?;
+    let mode = fs::metadata(&path)?.permissions().mode() & 0o7777;
+    if mode & OTHERS == 0 {
+        return Ok(Exposure::None);
+    }
+    for folder in path.ancestors().skip(1) {
+        if fs::metadata(folder)?.permissions().mode() & PASSING == 0 {
+            return Ok(Exposure::Sheltered(mode));
+        }
+    }
+    Ok(Exposure::Open(mode))
+}
+
 /// Makes a folder and those above it, mode 0700; one that is there is left as it is.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)

@@ -80,10 +80,16 @@ fn as_pem(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
 /// What is wrong with the server behind a failed connection; `None` where TLS is not why it failed.
 #[must_use]
 pub fn what_is_wrong(error: &(dyn Error + 'static)) -> Option<String> {
+    error_in(error).map(in_plain_words)
+}
+
+/// The error of TLS behind another one, if there is one.
+#[must_use]
+pub fn error_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
-            return Some(in_plain_words(error));
+            return Some(error);
         }
         cause = wrapped(error).or_else(|| error.source());
     }

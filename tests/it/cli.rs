@@ -71,7 +71,7 @@ fn a_half_given_database_opens_nothing() {
 #[test]
 fn a_command_that_can_not_be_meant_so_is_a_usage_error() {
     let program = Program::new();
-    let usage_errors: [&[&str]; 14] = [
+    let usage_errors: [&[&str]; 15] = [
         &["frobnicate"],
         &["--sandbox"],
         &["serve", "--port", "80"],
@@ -85,6 +85,7 @@ fn a_command_that_can_not_be_meant_so_is_a_usage_error() {
         &["discogs-setup"],
         &["discogs-setup", "--consumer-key", "k"],
         &["discogs-setup", "--show", "--unset"],
+        &["doctor", "--fix"],
         &["health", "--port"],
     ];
     for arguments in usage_errors {
@@ -124,7 +125,9 @@ fn the_help_of_every_command_has_an_example() {
         );
         seen.push(command.join(" "));
     }
-    for command in ["serve", "sandbox", "migrate", "admin grant", "discogs-setup", "health"] {
+    for command in
+        ["serve", "sandbox", "migrate", "admin grant", "discogs-setup", "doctor", "health"]
+    {
         assert!(seen.iter().any(|seen| seen == command), "{command}: {seen:?}");
     }
     assert!(program.left_nothing());

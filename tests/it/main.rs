@@ -19,6 +19,7 @@ mod configuration;
 mod connect;
 #[path = "../../fuzz/properties/corpus.rs"]
 mod corpus;
+mod doctor;
 mod edge;
 mod file;
 mod first_admin;

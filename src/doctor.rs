@@ -1,0 +1,106 @@
+//! `doctor`: looks at everything that the service stands on, and says what is wrong and what to do.
+//!
+//! It changes nothing: no schema, no file, no key. Every check has its time, and none that fails
+//! keeps the others from being made. Findings hold no secret. Must not know HTTP.
+
+mod bounded;
+mod configuration;
+mod data_dir;
+mod database;
+mod discogs;
+mod pretty;
+mod reach;
+mod redis;
+mod report;
+mod secrets;
+mod tls;
+
+use crate::config::{Config, EmbeddedStores, Environment, Migrations, Stores};
+use crate::server::Surroundings;
+use crate::tls::install_provider;
+use bounded::{blocking, in_time};
+use database::{Credentials, Looked};
+
+pub use report::{Area, Check, Finding, Measured, Report, Severity};
+
+/// Looks at everything, in bounded time.
+pub async fn examine(environment: &Environment, surroundings: &Surroundings) -> Report {
+    install_provider();
+    let now = surroundings.clock.now();
+    let mut findings = secrets::files(environment);
+    match Config::load(environment) {
+        Ok(config) => {
+            findings.extend(configuration::look(&config));
+            findings.extend(Box::pin(around(config, surroundings)).await);
+            Report::new(now, true, findings)
+        }
+        Err(error) => {
+            findings.extend(configuration::unusable(&error));
+            Report::new(now, false, findings)
+        }
+    }
+}
+
+/// What the configuration points to: all at once, but for the credentials, which need two of them.
+async fn around(config: Config, surroundings: &Surroundings) -> Vec<Finding> {
+    let of_discogs = in_time(
+        discogs::look(&config.discogs, surroundings),
+        |finding| (vec![finding], None),
+        (Check::Discogs, "Discogs"),
+    );
+    let (of_stores, (found, way)) =
+        tokio::join!(stores(&config.stores, config.migrations), of_discogs);
+    let (mut findings, credentials) = of_stores;
+    findings.extend(found);
+    let asked = discogs::credentials(way, credentials);
+    let what = (Check::AppCredentials, "the app's credentials");
+    findings.push(in_time(asked, |finding| finding, what).await);
+    findings.extend(
+        on_disk((Check::JwtSecret, "the secrets"), move || secrets::strength(&config)).await,
+    );
+    findings
+}
+
+async fn stores(stores: &Stores, migrations: Migrations) -> Looked {
+    match stores {
+        Stores::Embedded(embedded) => files(embedded, migrations).await,
+        Stores::Servers { postgres, redis } => {
+            let database = in_time(
+                database::postgres(postgres, migrations),
+                |finding| (vec![finding], Credentials::Unknown),
+                (Check::Database, "PostgreSQL"),
+            );
+            let redis =
+                in_time(redis::look(redis), |finding| vec![finding], (Check::Redis, "Redis"));
+            let ((mut findings, credentials), redis) = tokio::join!(database, redis);
+            findings.extend(redis);
+            (findings, credentials)
+        }
+    }
+}
+
+async fn files(embedded: &EmbeddedStores, migrations: Migrations) -> Looked {
+    let (folder, file, whole) = (embedded.clone(), embedded.clone(), embedded.clone());
+    let file = blocking(move || database::sqlite(&file, migrations));
+    let file = in_time(
+        async { file.await.unwrap_or((Vec::new(), Credentials::Unknown)) },
+        |finding| (vec![finding], Credentials::Unknown),
+        (Check::Database, "the SQLite file"),
+    );
+    let (folder, (found, credentials), whole) = tokio::join!(
+        on_disk((Check::DataDir, "DATA_DIR"), move || data_dir::look(&folder)),
+        file,
+        on_disk((Check::Integrity, "the whole SQLite file"), move || {
+            Vec::from_iter(database::integrity(&whole))
+        }),
+    );
+    ([found, whole, folder].concat(), credentials)
+}
+
+async fn on_disk(
+    what: (Check, &str),
+    look: impl FnOnce() -> Vec<Finding> + Send + 'static,
+) -> Vec<Finding> {
+    let look = async { blocking(look).await.unwrap_or_default() };
+    in_time(look, |finding| vec![finding], what).await
+}

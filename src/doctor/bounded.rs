@@ -1,0 +1,42 @@
+//! Bounds in time: a check that hangs is a finding, and keeps neither the others nor the process.
+
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::report::{Check, Finding};
+
+/// No check takes longer.
+pub(super) const LIMIT: Duration = Duration::from_secs(5);
+
+/// Waits for the findings of a check, or says that they did not come.
+pub(super) async fn in_time<T>(
+    check: impl Future<Output = T>,
+    too_long: impl FnOnce(Finding) -> T,
+    what: (Check, &str),
+) -> T {
+    tokio::time::timeout(LIMIT, check).await.unwrap_or_else(|_| {
+        let (check, name) = what;
+        let seconds = LIMIT.as_secs();
+        too_long(Finding::error(
+            check,
+            format!("Looking at {name} took longer than {seconds} s and was given up"),
+            "Look at what it stands on: a disk, a network or a server hangs",
+        ))
+    })
+}
+
+/// Runs what waits for a disk or a name server on a thread of its own, which the end of the
+/// process does not wait for. `None` where the machine gives no thread.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (answer, answered) = oneshot::channel();
+    let work = move || {
+        // Nobody may be waiting any more.
+        let _ = answer.send(work());
+    };
+    thread::Builder::new().name("doctor".to_owned()).spawn(work).ok()?;
+    answered.await.ok()
+}

@@ -1,0 +1,79 @@
+//! The configuration as [`Config::load`] reads it: every problem, every warning.
+
+use super::report::{Check, Finding, Severity};
+use crate::config::{Config, ConfigError, Stores, Warning};
+
+/// Every problem, and that nothing else could be looked at.
+pub(super) fn unusable(error: &ConfigError) -> Vec<Finding> {
+    let problems = error.problems().iter().map(|problem| {
+        let mend = format!("docs/configuration.md says what {} may be", problem.name());
+        Finding::error(Check::Variables, problem.to_string(), mend)
+    });
+    let rest = Finding::note(
+        Check::Variables,
+        "The stores, the disk and Discogs were not looked at",
+        "They need a configuration that can be used: mend it first",
+    );
+    problems.chain([rest]).collect()
+}
+
+/// What a service would run with, and what it would warn about at its start.
+pub(super) fn look(config: &Config) -> Vec<Finding> {
+    let stores = match &config.stores {
+        Stores::Embedded(embedded) => {
+            format!("the SQLite file {}", embedded.database().display())
+        }
+        Stores::Servers { postgres, redis } => format!(
+            "PostgreSQL at {}:{}/{} and Redis at {}",
+            postgres.host,
+            postgres.port,
+            postgres.database,
+            redis.address()
+        ),
+    };
+    let usable = Finding::ok(Check::Variables, format!("It can be used; the stores are {stores}"));
+    let warnings = config.warnings.iter().map(warning);
+    [usable].into_iter().chain(warnings).chain(proxies(config)).collect()
+}
+
+/// A warning of the start, with what to do about it.
+pub(super) fn warning(warning: &Warning) -> Finding {
+    let (severity, what) = match warning {
+        Warning::Careful(what) => (Severity::Warning, what),
+        Warning::Alarming(what) => (Severity::Error, what),
+    };
+    // A warning begins with the name of its variable, or the file that stands for it.
+    let name = what.split_whitespace().next().unwrap_or_default();
+    let (check, mend) = match name {
+        "TRUSTED_PROXIES" => (
+            Check::TrustedProxies,
+            "Name only your own proxies, as in `TRUSTED_PROXIES=10.0.0.0/8`".to_owned(),
+        ),
+        "RATE_LIMITS" => (Check::Variables, "Unset RATE_LIMITS, or set it to `on`".to_owned()),
+        name if name.starts_with("DISCOGS_") => {
+            (Check::Variables, format!("Set {name} to an address that begins with https://"))
+        }
+        name if name == "JWT_SECRET_KEY" || name.contains('/') => (
+            Check::JwtSecret,
+            "Set the output of `openssl rand -hex 32` as JWT_SECRET_KEY, in every service that \
+             checks tokens; whoever is signed in then has to sign in again"
+                .to_owned(),
+        ),
+        name => (Check::Variables, format!("See {name} in docs/configuration.md")),
+    };
+    Finding { severity, ..Finding::note(check, what, mend) }
+}
+
+/// Where nobody is trusted, and the service can be reached from elsewhere.
+fn proxies(config: &Config) -> Option<Finding> {
+    let address = config.api_address.ip();
+    if !config.trusted_proxies.is_empty() || address.is_loopback() {
+        return None;
+    }
+    Some(Finding::note(
+        Check::TrustedProxies,
+        format!("The API listens on {address}, and no proxy is trusted"),
+        "Only if it stands behind a reverse proxy or load balancer, whose people would share one \
+         budget: name that proxy in TRUSTED_PROXIES",
+    ))
+}

@@ -1,0 +1,250 @@
+//! The database, PostgreSQL or the SQLite file: there, ours, up to date, whole.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+use oauth1::Consumer;
+
+use super::reach::Server;
+use super::report::{Check, Finding, Measured};
+use crate::config::{EmbeddedStores, Migrations, PostgresConfig};
+use crate::migrations::Schema;
+use crate::model::ConfigEntry;
+use crate::sqlite::{Checked, quick_check_within};
+use crate::storage::{Look, LookError, PostgresStorage, SqliteStorage, Writes};
+use crate::telemetry::chain;
+
+/// So much of its time a check gives to reading the whole file.
+const QUICK_CHECK: Duration = Duration::from_millis(3_500);
+
+/// The oldest that is tried with every change of the service.
+const OLDEST_POSTGRES: u32 = 15;
+
+const SLOW: Duration = Duration::from_millis(50);
+
+/// The app's Discogs credentials, as far as the database tells.
+pub(super) enum Credentials {
+    /// It could not be asked.
+    Unknown,
+    /// Neither of them.
+    NotSet,
+    /// One of them.
+    Half,
+    /// Both.
+    Set(Consumer),
+}
+
+/// What was found, and the credentials to ask Discogs with.
+pub(super) type Looked = (Vec<Finding>, Credentials);
+
+pub(super) async fn postgres(config: &PostgresConfig, migrations: Migrations) -> Looked {
+    let host =
+        if config.host.contains(':') { format!("[{}]", config.host) } else { config.host.clone() };
+    let address = format!("{host}:{}", config.port);
+    let server = Server {
+        address: &address,
+        name: "PostgreSQL",
+        variable: "POSTGRES_ADDRESS",
+        check: Check::Database,
+    };
+    if let Err(finding) = server.reach().await {
+        return (vec![finding], Credentials::Unknown);
+    }
+    let look = match PostgresStorage::look(config).await {
+        Ok(look) => look,
+        Err(error) => return (vec![refused(&error, config)], Credentials::Unknown),
+    };
+    let mut findings =
+        vec![answered(&format!("PostgreSQL {} at {address} answers", look.version), look.latency)];
+    let major = look.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_some_and(|major| major < OLDEST_POSTGRES) {
+        findings.push(Finding::warning(
+            Check::Database,
+            format!("PostgreSQL {} is older than {OLDEST_POSTGRES}", look.version),
+            format!("Upgrade it to {OLDEST_POSTGRES} or newer: older ones are not tried"),
+        ));
+    }
+    if look.writes == Writes::Refused {
+        findings.push(Finding::error(
+            Check::Database,
+            "PostgreSQL takes no writes: it is a standby, or was made read-only",
+            "Point POSTGRES_ADDRESS to the primary, or promote this one",
+        ));
+    }
+    findings.push(schema(&look.schema, migrations));
+    (findings, credentials(&look))
+}
+
+/// Why nothing could be seen, and what helps.
+fn refused(error: &LookError, config: &PostgresConfig) -> Finding {
+    let mend = match error {
+        LookError::SignIn(_) => {
+            "Correct POSTGRES_USERNAME or POSTGRES_PASSWORD; or pg_hba.conf, which says who may \
+             come from where"
+                .to_owned()
+        }
+        LookError::NoDatabase(_) => format!(
+            "Correct POSTGRES_DATABASE, or make it: `createdb --owner {} {}`",
+            config.username, config.database
+        ),
+        LookError::NotPermitted(_) => format!(
+            "Let the role {} own the tables, or grant it select, insert, update and delete on them",
+            config.username
+        ),
+        LookError::Crowded(_) => "Raise max_connections, or put PgBouncer before PostgreSQL and \
+                                  set POSTGRES_STATEMENTS=unnamed"
+            .to_owned(),
+        LookError::Damaged(_) | LookError::Unfinished(_) | LookError::Storage(_) => {
+            "Look at the log of PostgreSQL; if it is starting or being restored, wait for it"
+                .to_owned()
+        }
+    };
+    Finding::error(Check::Database, format!("PostgreSQL can't be used: {}", chain(error)), mend)
+}
+
+/// The file, its schema, and whether a service runs on it.
+pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Looked {
+    let path = stores.database();
+    let service = service(stores);
+    if !path.exists() {
+        return (vec![service, missing(stores, migrations)], Credentials::Unknown);
+    }
+    let look = match SqliteStorage::look(&path) {
+        Ok(look) => look,
+        Err(error) => return (vec![service, unreadable(&path, &error)], Credentials::Unknown),
+    };
+    let what = format!("{} can be read (SQLite {})", path.display(), look.version);
+    let findings = vec![service, answered(&what, look.latency), schema(&look.schema, migrations)];
+    (findings, credentials(&look))
+}
+
+/// Whether the file is whole, as far as the time goes; nothing where there is none to read.
+pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
+    let path = stores.database();
+    let file = path.display();
+    Some(match quick_check_within(&path, QUICK_CHECK).ok()? {
+        Checked::Whole => Finding::ok(Check::Integrity, "The file is whole (quick_check)"),
+        Checked::Unfinished => Finding::note(
+            Check::Integrity,
+            "The file is too large to be read in 3.5 s; what was read of it is whole",
+            format!("For the rest: `sqlite3 -readonly {file} 'pragma quick_check'`"),
+        ),
+        Checked::Damaged(damage) => Finding::error(
+            Check::Integrity,
+            format!("{file} is damaged: {}", damage.lines().next().unwrap_or_default()),
+            "Stop the service and restore the file from a backup, as docs/operations.md says",
+        ),
+    })
+}
+
+/// An instant's lock, shared: a service that starts in just this instant would be refused.
+fn service(stores: &EmbeddedStores) -> Finding {
+    let locked = File::open(stores.lock()).map(|lock| lock.try_lock_shared());
+    let what = match locked {
+        Ok(Err(TryLockError::WouldBlock)) => "A service is running on the file",
+        Ok(Ok(()) | Err(TryLockError::Error(_))) | Err(_) => "No service is running on the file",
+    };
+    Finding::ok(Check::Service, what)
+}
+
+fn missing(stores: &EmbeddedStores, migrations: Migrations) -> Finding {
+    let file = stores.database();
+    let file = file.display();
+    let has_served = stores.lock().exists() || stores.jwt_secret().exists();
+    if has_served {
+        return Finding::error(
+            Check::Database,
+            format!("{file} is missing, though a service has run in this folder"),
+            "Put the file back, or a backup of it: the next start would begin with an empty one",
+        );
+    }
+    let what = format!("{file} is not there yet");
+    match migrations {
+        Migrations::Automatic => Finding::note(
+            Check::Database,
+            what,
+            "Nothing to do if this is new: the first start makes it. Otherwise DATA_DIR is another \
+             folder than before",
+        ),
+        Migrations::Manual => Finding::error(
+            Check::Database,
+            format!("{what}, and AUTO_MIGRATE is off"),
+            "Make it: `discogsography-api migrate`",
+        ),
+    }
+}
+
+fn unreadable(path: &Path, error: &LookError) -> Finding {
+    let what = format!("{} can't be read: {}", path.display(), chain(error));
+    let mend = match error {
+        LookError::Unfinished(_) => {
+            let what = "A service was killed here, and what it wrote last waits beside the file";
+            let mend = "Start the service, which takes it in, and run this again";
+            return Finding::note(Check::Database, what, mend);
+        }
+        LookError::Damaged(_) => {
+            "Stop the service and restore the file from a backup, as docs/operations.md says"
+        }
+        LookError::SignIn(_)
+        | LookError::NoDatabase(_)
+        | LookError::NotPermitted(_)
+        | LookError::Crowded(_)
+        | LookError::Storage(_) => {
+            "Look at the disk, and at who owns the file; or run this as the user of the service"
+        }
+    };
+    Finding::error(Check::Database, what, mend)
+}
+
+fn answered(what: &str, latency: Duration) -> Finding {
+    let milliseconds = latency.as_secs_f64() * 1000.0;
+    let what = format!("{what}, in {milliseconds:.1} ms");
+    let finding = if latency > SLOW {
+        let mend = "Look at its load, its disk, and the network on the way: requests wait for it";
+        Finding::warning(Check::Database, what, mend)
+    } else {
+        Finding::ok(Check::Database, what)
+    };
+    finding.measured(Measured::Milliseconds(milliseconds))
+}
+
+fn schema(schema: &Schema, migrations: Migrations) -> Finding {
+    match schema {
+        Schema::UpToDate => Finding::ok(Check::Schema, "The schema is up to date"),
+        Schema::Behind(missing) => {
+            let what = format!("The schema is behind: {} missing", list(missing));
+            let mend = "`discogsography-api migrate`";
+            match migrations {
+                Migrations::Manual => Finding::error(Check::Schema, what, mend),
+                Migrations::Automatic => Finding::warning(
+                    Check::Schema,
+                    what,
+                    format!("The next start brings it up to date, as does {mend}"),
+                ),
+            }
+        }
+        Schema::Ahead(newer) => Finding::note(
+            Check::Schema,
+            format!("A newer version was here: {} came with it", newer.join(", ")),
+            "Nothing to do if you went back to this version on purpose: migrations only add",
+        ),
+        Schema::Changed(what) => Finding::error(
+            Check::Schema,
+            format!("The schema was changed by somebody else: {what}"),
+            "Undo that change, or restore the tables from a backup: migrations don't mend it",
+        ),
+    }
+}
+
+fn list(names: &[String]) -> String {
+    format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
+}
+
+fn credentials(look: &Look) -> Credentials {
+    match (ConfigEntry::consumer(&look.config), look.config.is_empty()) {
+        (Some(consumer), _) => Credentials::Set(consumer),
+        (None, true) => Credentials::NotSet,
+        (None, false) => Credentials::Half,
+    }
+}

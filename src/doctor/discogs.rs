@@ -1,0 +1,181 @@
+//! Discogs: the way there, its clock beside ours, and what it says to the app's credentials.
+
+use std::time::{Duration, Instant};
+
+use url::Url;
+
+use super::database::Credentials;
+use super::reach::Server;
+use super::report::{Check, Finding, Measured};
+use super::tls;
+use crate::config::DiscogsConfig;
+use crate::discogs::{Discogs, DiscogsError};
+use crate::metrics::Metrics;
+use crate::server::Surroundings;
+use crate::telemetry::chain;
+
+/// The answer to a greeting; the connection before it has a time of its own.
+const GREETING: Duration = Duration::from_millis(2_400);
+
+/// The answer to the request for a token.
+const ANSWER: Duration = Duration::from_millis(4_500);
+
+/// Up to here nobody notices.
+const FINE: u64 = 10;
+
+/// From here on Discogs refuses what we sign, as servers of OAuth do (RFC 5849 section 3.3).
+const TOO_FAR: u64 = 300;
+
+const SETUP: &str = "`discogsography-api discogs-setup --consumer-key KEY --consumer-secret -`";
+
+/// The way to Discogs, where it is open.
+pub(super) type Way = Option<Discogs>;
+
+/// Goes there and says hello, without credentials.
+pub(super) async fn look(
+    config: &DiscogsConfig,
+    surroundings: &Surroundings,
+) -> (Vec<Finding>, Way) {
+    let Surroundings { clock, random, .. } = surroundings;
+    let closed = |finding| (vec![finding], None);
+    let address = Url::parse(&config.api_url)
+        .ok()
+        .and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
+    let address = address.unwrap_or_default();
+    let server = Server {
+        address: &address,
+        name: "Discogs",
+        variable: "DISCOGS_API_URL",
+        check: Check::Discogs,
+    };
+    // Behind a proxy, the way there is the proxy's.
+    if config.proxy.is_none()
+        && let Err(finding) = server.reach().await
+    {
+        return closed(finding);
+    }
+    let discogs = Discogs::new(config.clone(), clock.clone(), random.clone(), Metrics::new());
+    let discogs = match discogs {
+        Ok(discogs) => discogs,
+        Err(error) => {
+            return closed(Finding::error(
+                Check::Discogs,
+                format!("TLS can't be set up on this machine: {}", chain(&error)),
+                "Install the root certificates: the package ca-certificates",
+            ));
+        }
+    };
+    let sent = Instant::now();
+    match discogs.greeting(GREETING).await {
+        Ok(greeting) => {
+            let milliseconds = sent.elapsed().as_secs_f64() * 1000.0;
+            let answered = match &greeting.answer {
+                Ok(()) => {
+                    let what = format!("{} answers, in {milliseconds:.0} ms", config.api_url);
+                    Finding::ok(Check::Discogs, what).measured(Measured::Milliseconds(milliseconds))
+                }
+                Err(error) => failed(Check::Discogs, error, &config.api_url),
+            };
+            let way = greeting.answer.is_ok().then_some(discogs);
+            (vec![answered, clock_beside(greeting.ahead)], way)
+        }
+        Err(error) => closed(failed(Check::Discogs, &error, &config.api_url)),
+    }
+}
+
+/// Really asks for a request token, which is thrown away.
+pub(super) async fn credentials(way: Way, credentials: Credentials) -> Finding {
+    let not_set = |what| {
+        let what = format!("{what}: nobody can connect a Discogs account");
+        let mend = format!(
+            "Take them from https://www.discogs.com/settings/developers and set them: {SETUP}"
+        );
+        Finding::warning(Check::AppCredentials, what, mend)
+    };
+    let consumer = match credentials {
+        Credentials::Set(consumer) => consumer,
+        Credentials::NotSet => return not_set("The app's credentials are not set"),
+        Credentials::Half => {
+            return not_set("Of the app's credentials, only one of key and secret is set");
+        }
+        Credentials::Unknown => {
+            return not_asked("The app's credentials are in the database, which was not read");
+        }
+    };
+    let Some(discogs) = way else {
+        return not_asked("The app's credentials are set; Discogs could not be asked about them");
+    };
+    match discogs.request_token(&consumer, Instant::now() + ANSWER).await {
+        Ok(_) => Finding::ok(Check::AppCredentials, "Discogs takes the app's credentials"),
+        Err(error) => failed(Check::AppCredentials, &error, "Discogs"),
+    }
+}
+
+fn not_asked(what: &str) -> Finding {
+    Finding::note(Check::AppCredentials, what, "Run this again when what is above is mended")
+}
+
+/// What Discogs, or something before it, did instead of what it was asked for.
+fn failed(check: Check, error: &DiscogsError, asked: &str) -> Finding {
+    match error {
+        DiscogsError::CredentialsRejected { status, .. } => Finding::error(
+            check,
+            format!("Discogs refuses the app's credentials (status {status})"),
+            format!(
+                "If the clock above is right, compare key and secret with \
+                 https://www.discogs.com/settings/developers and set them anew: {SETUP}"
+            ),
+        ),
+        DiscogsError::RateLimited { retry_after } => Finding::warning(
+            check,
+            format!("Discogs asks us to wait for {} s: too many calls", retry_after.as_secs()),
+            "Wait, and run this again; other programs behind the same address count, too",
+        ),
+        DiscogsError::Blocked { status, .. } => Finding::error(
+            check,
+            format!("A page in front of Discogs keeps this machine out (status {status})"),
+            "Set DISCOGS_USER_AGENT to a name of your own with an address; if that does not help, \
+             the address of this machine is blocked: ask Discogs, or use another way out",
+        ),
+        DiscogsError::Unavailable { source, .. } => {
+            let source = source.as_ref().map(|source| source as &(dyn std::error::Error + 'static));
+            if let Some((what, mend)) = source.and_then(tls::explain) {
+                return Finding::error(check, format!("No TLS with {asked}: {what}"), mend);
+            }
+            let mend = "If https://www.discogs.com works elsewhere, look at HTTPS_PROXY, or for a \
+                        firewall on the way; else wait: flows under way are kept";
+            Finding::error(check, format!("{asked} does not answer: {}", chain(error)), mend)
+        }
+        DiscogsError::VerifierRejected { .. } => {
+            Finding::error(check, chain(error), "Run this again")
+        }
+    }
+}
+
+/// Discogs looks at the time in what we sign; access tokens have times in them, too.
+fn clock_beside(ahead: Option<i64>) -> Finding {
+    let Some(seconds) = ahead else {
+        let what = "Discogs did not tell the time, so the clock was not compared";
+        return Finding::note(Check::Clock, what, "Compare it yourself: `date --utc`");
+    };
+    let distance = seconds.unsigned_abs();
+    let side = if seconds < 0 { "behind" } else { "ahead of" };
+    let mend = "Set the clock of this machine right and keep it so: `timedatectl set-ntp true`";
+    let what = format!("The clock of this machine is {distance} s {side} that of Discogs");
+    let finding = match distance {
+        0..FINE => {
+            let what = format!("The clock is right: {distance} s from that of Discogs");
+            Finding::ok(Check::Clock, what)
+        }
+        FINE..TOO_FAR => {
+            let what = format!("{what}; from {TOO_FAR} s on it may refuse what we sign");
+            Finding::warning(Check::Clock, what, mend)
+        }
+        _ => Finding::error(
+            Check::Clock,
+            format!("{what}: it may refuse what we sign, and access tokens end at a wrong time"),
+            mend,
+        ),
+    };
+    finding.measured(Measured::Seconds(seconds))
+}

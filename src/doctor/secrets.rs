@@ -1,0 +1,136 @@
+//! The secrets: whether they could be guessed, and who may read the files that they stand in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::configuration;
+use super::report::{Check, Finding};
+use crate::config::{Config, EmbeddedStores, Environment, Stores, VARIABLES, Warning};
+use crate::private_files::{self, Exposure};
+
+/// A random text of 32 characters has more different ones, but for one in a billion.
+const LEAST_DIFFERENT: usize = 8;
+
+/// A password that programs may try in peace should have as many.
+const LEAST_PASSWORD: usize = 12;
+
+/// How strong the secrets are; a warning that the start gives too is left to `configuration`.
+pub(super) fn strength(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let jwt_secret = match (&config.jwt_secret_key, &config.stores) {
+        (Some(secret), _) => Some((secret.clone(), "JWT_SECRET_KEY".to_owned())),
+        (None, Stores::Embedded(embedded)) => match kept_secret(embedded) {
+            Ok(secret) => Some(secret),
+            Err(finding) => {
+                findings.push(finding);
+                None
+            }
+        },
+        (None, Stores::Servers { .. }) => None,
+    };
+    if let Some((secret, name)) = &jwt_secret {
+        findings.extend(of_jwt_secret(secret, name, config));
+    }
+    if let Stores::Servers { postgres, .. } = &config.stores {
+        let signs = jwt_secret.as_ref().map(|(secret, _)| secret.expose_secret());
+        findings.push(of_password(&postgres.password, &postgres.username, signs));
+    }
+    findings
+}
+
+/// The secret that the service made for itself, read and left as it is.
+fn kept_secret(embedded: &EmbeddedStores) -> Result<(SecretString, String), Finding> {
+    let path = embedded.jwt_secret();
+    let file = path.display();
+    match fs::read_to_string(&path) {
+        Ok(text) if text.trim().is_empty() => Err(Finding::error(
+            Check::JwtSecret,
+            format!("{file} is empty, and the service does not start"),
+            format!(
+                "Restore it from a backup; or `rm {file}` to have a new one made, after which \
+                 everybody has to sign in again"
+            ),
+        )),
+        Ok(text) => Ok((text.trim().into(), file.to_string())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Finding::note(
+            Check::JwtSecret,
+            format!("{file} is not there yet"),
+            "Nothing to do: the first start makes a random one",
+        )),
+        Err(error) => Err(Finding::error(
+            Check::JwtSecret,
+            format!("{file} can't be read: {error}"),
+            "Give it to the user of the service, or run this as that user",
+        )),
+    }
+}
+
+fn of_jwt_secret(secret: &SecretString, name: &str, config: &Config) -> Option<Finding> {
+    if let Some(weak) = Warning::of_weak_secret(name, secret) {
+        let is_told = config.warnings.contains(&weak);
+        return (!is_told).then(|| configuration::warning(&weak));
+    }
+    let different = secret.expose_secret().bytes().collect::<std::collections::BTreeSet<_>>().len();
+    if different < LEAST_DIFFERENT {
+        return Some(Finding::warning(
+            Check::JwtSecret,
+            format!("{name} is long, but has only {different} different characters"),
+            "Set the output of `openssl rand -hex 32` as JWT_SECRET_KEY, in every service that \
+             checks tokens",
+        ));
+    }
+    Some(Finding::ok(Check::JwtSecret, format!("{name} is long enough")))
+}
+
+fn of_password(password: &SecretString, username: &str, signs: Option<&str>) -> Finding {
+    let password = password.expose_secret();
+    let mend = "Give the role another: `\\password` in psql, then POSTGRES_PASSWORD";
+    let what = if password == username {
+        "POSTGRES_PASSWORD is the same as POSTGRES_USERNAME"
+    } else if signs == Some(password) {
+        "POSTGRES_PASSWORD is the same as JWT_SECRET_KEY: who knows one knows both"
+    } else if password.chars().count() < LEAST_PASSWORD {
+        let what = "POSTGRES_PASSWORD is shorter than 12 characters and could be guessed";
+        return Finding::note(Check::StorePasswords, what, mend);
+    } else {
+        return Finding::ok(Check::StorePasswords, "POSTGRES_PASSWORD is not easily guessed");
+    };
+    Finding::warning(Check::StorePasswords, what, mend)
+}
+
+/// Who may read the files that `…_FILE` variables name. A user name is no secret.
+pub(super) fn files(environment: &Environment) -> Vec<Finding> {
+    let names = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
+    let names = names.filter(|variable| variable.name != "POSTGRES_USERNAME");
+    let names = names.map(|variable| format!("{}_FILE", variable.name));
+    let given = names.filter_map(|name| Some((PathBuf::from(environment.get(&name)?), name)));
+    given.filter_map(|(path, name)| of_file(&path, &name)).collect()
+}
+
+/// `None` where there is no file: the configuration says so.
+fn of_file(path: &Path, name: &str) -> Option<Finding> {
+    let file = path.display();
+    Some(match private_files::exposure(path).ok()? {
+        Exposure::None => Finding::ok(
+            Check::SecretFiles,
+            format!("The file of {name} can be read by its owner alone"),
+        ),
+        Exposure::Sheltered(mode) => Finding::note(
+            Check::SecretFiles,
+            format!(
+                "The file of {name} has the mode {mode:04o}, but a folder above keeps others out"
+            ),
+            format!("To be sure: `chmod 600 {file}`"),
+        ),
+        Exposure::Open(mode) => Finding::warning(
+            Check::SecretFiles,
+            format!("Others on this machine can read the file of {name}: its mode is {mode:04o}"),
+            format!(
+                "`chmod 600 {file}`; for a secret that Docker or Kubernetes mounts, give it the \
+                 mode 0400 there"
+            ),
+        ),
+    })
+}

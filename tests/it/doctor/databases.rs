@@ -1,0 +1,162 @@
+//! The database: behind, ahead, changed, away, locked out, missing, damaged.
+
+use std::fs;
+
+use crate::harness::{Composition, Program, Setup, free_port, on_both_setups};
+
+use super::scene::{self, Scene};
+
+on_both_setups! {
+    a_schema_that_is_behind_is_found_and_left_behind,
+    a_schema_of_a_newer_version_is_no_fault,
+    a_schema_that_somebody_changed_is_found,
+    credentials_that_are_not_set_are_found,
+}
+
+async fn a_schema_that_is_behind_is_found_and_left_behind(setup: Setup) {
+    let scene = Scene::new(setup.composition).await;
+    scene.sql("drop table known_addresses; delete from api_migrations where number = 4").await;
+    let behind = "The schema is behind: 0004_known_addresses is missing";
+    let finding = scene.finding("schema", "warning");
+    assert_eq!(finding["what"], behind);
+    let scene = scene.with("AUTO_MIGRATE", "off");
+    let finding = scene.finding("schema", "error");
+    assert_eq!(
+        (&finding["what"], &finding["mend"]),
+        (&behind.into(), &"`discogsography-api migrate`".into())
+    );
+    let migrated = scene.program.run(&["migrate"]);
+    assert_eq!(migrated.stdout, "Applied 0004_known_addresses.\n", "{migrated:?}");
+    scene.finding("schema", "ok");
+}
+
+async fn a_schema_of_a_newer_version_is_no_fault(setup: Setup) {
+    let scene = Scene::new(setup.composition).await;
+    scene.sql("insert into api_migrations (number, name) values (9999, 'sleeves')").await;
+    let what = "A newer version was here: 9999_sleeves came with it";
+    assert_eq!(scene.finding("schema", "note")["what"], what);
+}
+
+async fn a_schema_that_somebody_changed_is_found(setup: Setup) {
+    let scene = Scene::new(setup.composition).await;
+    scene.sql("alter table users rename column is_admin to is_boss").await;
+    let finding = scene.finding("schema", "error");
+    let what = finding["what"].as_str().unwrap();
+    assert!(what.starts_with("The schema was changed by somebody else: "), "{what}");
+}
+
+async fn credentials_that_are_not_set_are_found(setup: Setup) {
+    let scene = Scene::new(setup.composition).await;
+    scene.sql("delete from app_config where key = 'discogs_consumer_secret'").await;
+    let what = "Of the app's credentials, only one of key and secret is set: nobody can connect a \
+                Discogs account";
+    assert_eq!(scene.finding("app_credentials", "warning")["what"], what);
+    assert_eq!(scene.program.run(&["discogs-setup", "--unset"]).code, Some(0));
+    let finding = scene.finding("app_credentials", "warning");
+    assert!(finding["mend"].as_str().unwrap().contains("`discogsography-api discogs-setup"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_postgresql_that_is_away_hinders_no_other_check() {
+    let scene = Scene::new(Composition::Servers).await;
+    for take_away in [crate::harness::Proxy::close, crate::harness::Proxy::hang] {
+        take_away(scene.stores.postgres());
+        let (code, report) = scene.doctor();
+        assert_eq!(code, Some(1));
+        let finding = scene::finding(&report, "database", "error");
+        assert!(finding["what"].as_str().unwrap().starts_with("PostgreSQL can't be used: "));
+        scene::finding(&report, "app_credentials", "note");
+        for other in ["redis", "discogs", "clock"] {
+            scene::finding(&report, other, "ok");
+        }
+        scene.stores.postgres().open();
+    }
+    let nowhere = format!("127.0.0.1:{}", free_port());
+    let scene = scene.with("POSTGRES_ADDRESS", &nowhere);
+    let finding = scene.finding("database", "error");
+    let what = format!("Nobody listens at {nowhere}: the connection to PostgreSQL is refused");
+    assert_eq!(finding["what"], what);
+    let scene = scene.with("POSTGRES_ADDRESS", "database.invalid");
+    let what = scene.finding("database", "error")["what"].to_string();
+    assert!(what.contains("The name `database.invalid` of PostgreSQL does not resolve"), "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_refused_sign_in_to_postgresql_says_which_variables_to_correct() {
+    let scene = Scene::new(Composition::Servers).await;
+    let scene = scene.with("POSTGRES_PASSWORD", "canary-wrong-password");
+    let finding = scene.finding("database", "error");
+    let what = "PostgreSQL can't be used: the sign-in is refused: PostgreSQL says 28P01: password \
+                authentication failed for user \"tester\"";
+    assert_eq!(finding["what"], what);
+    assert!(finding["mend"].as_str().unwrap().contains("POSTGRES_PASSWORD"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_database_that_there_is_not_can_be_made_with_one_command() {
+    let scene = Scene::new(Composition::Servers).await.with("POSTGRES_DATABASE", "nowhere");
+    let mend = scene.finding("database", "error")["mend"].clone();
+    assert_eq!(mend, "Correct POSTGRES_DATABASE, or make it: `createdb --owner tester nowhere`");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_database_that_takes_no_writes_is_found() {
+    let scene = Scene::new(Composition::Servers).await;
+    let name = &scene.stores.database().name;
+    scene.sql(&format!("alter database {name} set default_transaction_read_only = on")).await;
+    let finding = scene.finding("database", "error");
+    assert!(finding["what"].as_str().unwrap().starts_with("PostgreSQL takes no writes"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_service_on_the_file_is_no_fault_and_notices_nothing() {
+    let scene = Scene::new(Composition::Embedded).await;
+    let service = scene.program.serve(&[]);
+    let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
+    for check in ["database", "schema", "integrity", "data_dir"] {
+        scene.finding(check, "ok");
+    }
+    assert_eq!(scene.finding("service", "ok")["what"], "A service is running on the file");
+    assert_eq!(alice.me().await.status, 200);
+    assert_eq!(service.health().await.status, 200);
+    assert_eq!(service.end("TERM").code, Some(0));
+    assert_eq!(scene.finding("service", "ok")["what"], "No service is running on the file");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_said_and_not_made() {
+    let program = Program::new().with("DISCOGS_API_URL", "https://127.0.0.1:1");
+    let look = |program: &Program| scene::report(&program.run(&["doctor", "--json"]));
+    let report = look(&program);
+    for check in ["data_dir", "database", "jwt_secret"] {
+        scene::finding(&report, check, "note");
+    }
+    assert!(program.left_nothing());
+    let program = program.with("AUTO_MIGRATE", "off");
+    let finding = scene::finding(&look(&program), "database", "error");
+    assert_eq!(finding["mend"], "Make it: `discogsography-api migrate`");
+    fs::create_dir(program.data("")).unwrap();
+    fs::write(program.data("discogsography.lock"), "").unwrap();
+    let finding = scene::finding(&look(&program), "database", "error");
+    assert!(finding["what"].as_str().unwrap().ends_with("though a service has run in this folder"));
+    assert_eq!(fs::read_dir(program.data("")).unwrap().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_file_is_found() {
+    let scene = Scene::new(Composition::Embedded).await;
+    let path = scene.stores.folder.path().join("discogsography.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let page = bytes.len() / 2;
+    bytes[page..].fill(0xA5);
+    fs::write(&path, &bytes).unwrap();
+    let finding = scene.finding("integrity", "error");
+    assert!(finding["mend"].as_str().unwrap().contains("backup"), "{finding:#}");
+    fs::write(&path, "no database").unwrap();
+    scene.finding("database", "error");
+    assert_eq!(fs::read(&path).unwrap(), b"no database");
+}

@@ -1,0 +1,85 @@
+//! Discogs: away, blocking, refusing the app, another time, no TLS.
+
+use std::time::Duration;
+
+use discogs_sandbox::{Fault, Step};
+
+use crate::harness::{Composition, free_port};
+
+use super::scene::{self, Scene};
+
+async fn embedded() -> Scene {
+    Scene::new(Composition::Embedded).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_token_is_really_asked_for_and_once() {
+    let scene = embedded().await;
+    scene.finding("app_credentials", "ok");
+    assert_eq!(scene.sandbox.calls(Step::RequestToken).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_that_discogs_refuses_are_found() {
+    let scene = embedded().await;
+    scene.set_credentials("canary-wrong-secret");
+    let finding = scene.finding("app_credentials", "error");
+    assert_eq!(finding["what"], "Discogs refuses the app's credentials (status 401)");
+    assert!(finding["mend"].as_str().unwrap().contains("`discogsography-api discogs-setup"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_discogs_does_instead_is_told_in_plain_words() {
+    let scene = embedded().await;
+    for (fault, severity, words) in [
+        (Fault::block_page(403), "error", "A page in front of Discogs keeps this machine out"),
+        (Fault::rate_limited(Some("17")), "warning", "Discogs asks us to wait for 17 s"),
+        (Fault::server_error(), "error", "Discogs does not answer: discogs is unavailable"),
+        (Fault::Reset, "error", "Discogs does not answer: discogs is unavailable"),
+        (Fault::Hang, "error", "Discogs does not answer: discogs is unavailable"),
+    ] {
+        scene.sandbox.order(Step::RequestToken, fault);
+        let finding = scene.finding("app_credentials", severity);
+        assert!(finding["what"].as_str().unwrap().starts_with(words), "{finding:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_discogs_that_is_away_hinders_no_other_check() {
+    let nowhere = format!("https://127.0.0.1:{}", free_port());
+    for (url, words) in [
+        (nowhere.as_str(), "Nobody listens at 127.0.0.1:"),
+        ("https://discogs.invalid", "The name `discogs.invalid` of Discogs does not resolve"),
+    ] {
+        let scene = embedded().await.with("DISCOGS_API_URL", url);
+        let (code, report) = scene.doctor();
+        assert_eq!(code, Some(1));
+        let finding = scene::finding(&report, "discogs", "error");
+        assert!(finding["what"].as_str().unwrap().starts_with(words), "{finding:#}");
+        scene::finding(&report, "app_credentials", "note");
+        scene::finding(&report, "schema", "ok");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_tls_is_told_in_plain_words() {
+    let scene = embedded().await;
+    let url = scene.sandbox.url().replace("http://", "https://");
+    let what = scene.with("DISCOGS_API_URL", &url).finding("discogs", "error")["what"].to_string();
+    assert!(what.contains(": what answers does not speak TLS"), "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_off_is_told_in_seconds() {
+    for (by, severity, refused) in [(100, "warning", "ok"), (900, "error", "error")] {
+        let scene = Scene::with_discogs_ahead(Duration::from_secs(by)).await;
+        let (_, report) = scene.doctor();
+        let finding = scene::finding(&report, "clock", severity);
+        let seconds = finding["measured"]["seconds"].as_i64().unwrap();
+        // The calls themselves take a moment.
+        assert!(seconds.unsigned_abs().abs_diff(by) <= 2 && seconds < 0, "{finding:#}");
+        let words = format!("The clock of this machine is {} s behind that of Discogs", -seconds);
+        assert!(finding["what"].as_str().unwrap().starts_with(&words), "{finding:#}");
+        scene::finding(&report, "app_credentials", refused);
+    }
+}

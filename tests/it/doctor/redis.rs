@@ -1,0 +1,82 @@
+//! Redis: evicting, full, a replica, locked out, away.
+
+use std::time::Duration;
+
+use crate::harness::{Composition, PrivateRedis, TestStores, free_port};
+
+use super::scene::{self, Scene};
+
+/// On a Redis of its own, which may be spoiled.
+async fn spoiled(redis: &PrivateRedis) -> Scene {
+    let stores = TestStores::new(Composition::Servers).await;
+    Scene::on(stores, Duration::ZERO, &[("REDIS_URL", &redis.url())]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_redis_that_would_drop_flows_is_found() {
+    let redis = PrivateRedis::start().await;
+    let scene = spoiled(&redis).await;
+    scene.finding("redis_memory", "ok");
+    redis.command(&["config", "set", "maxmemory-policy", "allkeys-lru"]).await;
+    let finding = scene.finding("redis_memory", "warning");
+    assert!(finding["what"].as_str().unwrap().starts_with("maxmemory-policy is allkeys-lru: "));
+    assert!(
+        finding["mend"]
+            .as_str()
+            .unwrap()
+            .contains("`redis-cli config set maxmemory-policy noeviction`")
+    );
+    redis.command(&["config", "set", "maxmemory", "200mb"]).await;
+    let what = scene.finding("redis_memory", "warning")["what"].to_string();
+    assert!(what.contains("with its 209715200 bytes full"), "{what}");
+    redis.command(&["config", "set", "maxmemory-policy", "noeviction"]).await;
+    redis.command(&["config", "set", "maxmemory", "1kb"]).await;
+    scene.finding("redis_memory", "error");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_redis_that_takes_no_writes_is_found() {
+    let redis = PrivateRedis::start().await;
+    let scene = spoiled(&redis).await;
+    redis.command(&["replicaof", "127.0.0.1", &free_port().to_string()]).await;
+    let finding = scene.finding("redis", "error");
+    assert!(finding["what"].as_str().unwrap().starts_with("Redis is a replica"), "{finding:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_refused_sign_in_to_redis_says_what_to_correct() {
+    let redis = PrivateRedis::start().await;
+    let scene = spoiled(&redis).await;
+    redis.command(&["config", "set", "requirepass", "canary-right-password"]).await;
+    let url = format!("redis://:canary-wrong-password@{}/0", redis.address());
+    for scene in
+        [scene.with("REDIS_URL", &redis.url()), spoiled(&redis).await.with("REDIS_URL", &url)]
+    {
+        let finding = scene.finding("redis", "error");
+        let mend = "Correct the user and password in REDIS_URL: \
+                    `redis://USER:PASSWORD@HOST:6379/0`";
+        assert_eq!(finding["mend"], mend, "{finding:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_redis_that_is_away_hinders_no_other_check() {
+    let scene = Scene::new(Composition::Servers).await;
+    for take_away in [crate::harness::Proxy::close, crate::harness::Proxy::hang] {
+        take_away(scene.stores.redis());
+        let (code, report) = scene.doctor();
+        assert_eq!(code, Some(1));
+        scene::finding(&report, "redis", "error");
+        for other in ["database", "schema", "discogs", "app_credentials"] {
+            scene::finding(&report, other, "ok");
+        }
+        scene.stores.redis().open();
+    }
+    let nowhere = format!("redis://127.0.0.1:{}/0", free_port());
+    let what = scene.with("REDIS_URL", &nowhere).finding("redis", "error")["what"].to_string();
+    assert!(what.contains("the connection to Redis is refused"), "{what}");
+}

@@ -1,0 +1,122 @@
+//! Stores with a schema and the app's credentials, a sandbox, and the program that looks at them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use discogs_sandbox::{Options, Sandbox};
+use discogsography_api::clock::Clock;
+use discogsography_api::random::Random;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::harness::{Composition, Outcome, Program, TestStores};
+
+pub(crate) const JWT_SECRET: &str = "canary-jwt-0123456789abcdef0123456789abcdef";
+pub(crate) const CONSUMER_SECRET: &str = "canary-consumer-secret";
+pub(crate) const CONSUMER_KEY: &str = "canary-consumer-key";
+
+pub(crate) struct Scene {
+    pub(crate) stores: TestStores,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) program: Program,
+}
+
+impl Scene {
+    pub(crate) async fn new(composition: Composition) -> Self {
+        Self::on(TestStores::new(composition).await, Duration::ZERO, &[]).await
+    }
+
+    /// With a Discogs whose clock is ahead of ours.
+    pub(crate) async fn with_discogs_ahead(by: Duration) -> Self {
+        Self::on(TestStores::new(Composition::Embedded).await, by, &[]).await
+    }
+
+    /// On these stores, with these variables besides theirs.
+    pub(crate) async fn on(
+        stores: TestStores,
+        ahead: Duration,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let sandbox = sandbox(ahead).await;
+        let mut program = Program::new();
+        for (name, value) in stores.variables() {
+            program = program.with(&name, &value);
+        }
+        program = program
+            .with("JWT_SECRET_KEY", JWT_SECRET)
+            .with("DISCOGS_API_URL", &sandbox.url())
+            .with("DISCOGS_WEB_URL", &sandbox.url());
+        for (name, value) in variables {
+            program = program.with(name, value);
+        }
+        let scene = Self { stores, sandbox, program };
+        scene.set_credentials(CONSUMER_SECRET);
+        scene
+    }
+
+    /// Sets the app's credentials, which migrates, too.
+    pub(crate) fn set_credentials(&self, secret: &str) {
+        let arguments =
+            ["discogs-setup", "--consumer-key", CONSUMER_KEY, "--consumer-secret", secret];
+        let set = self.program.run(&arguments);
+        assert_eq!(set.code, Some(0), "{set:?}");
+    }
+
+    /// Sets a variable.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.program = self.program.with(name, value);
+        self
+    }
+
+    /// The exit code, and what `doctor --json` says.
+    pub(crate) fn doctor(&self) -> (Option<i32>, Value) {
+        let outcome = self.program.run(&["doctor", "--json"]);
+        (outcome.code, report(&outcome))
+    }
+
+    /// The one finding of a check, which has to be so bad.
+    #[track_caller]
+    pub(crate) fn finding(&self, check: &str, severity: &str) -> Value {
+        let (code, report) = self.doctor();
+        let expected = i32::from(report["severity"] == "error");
+        assert_eq!(code, Some(expected), "{report:#}");
+        finding(&report, check, severity)
+    }
+
+    /// Runs a statement in the database.
+    pub(crate) async fn sql(&self, statement: &str) {
+        if let Some((database, ..)) = &self.stores.servers {
+            database.client().await.batch_execute(statement).await.unwrap();
+        } else {
+            let path = self.stores.folder.path().join("discogsography.db");
+            rusqlite::Connection::open(path).unwrap().execute_batch(statement).unwrap();
+        }
+    }
+}
+
+pub(crate) fn report(outcome: &Outcome) -> Value {
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"))
+}
+
+/// The one finding of a check that is so bad, with a mend unless it is fine.
+#[track_caller]
+pub(crate) fn finding(report: &Value, check: &str, severity: &str) -> Value {
+    let findings = report["findings"].as_array().unwrap().iter();
+    let of_check: Vec<_> = findings
+        .filter(|finding| finding["check"] == check && finding["severity"] == severity)
+        .collect();
+    let [finding] = *of_check else { panic!("no one {severity} of {check} in {report:#}") };
+    assert_eq!(finding["mend"].is_null(), severity == "ok", "{finding:#}");
+    finding.clone()
+}
+
+async fn sandbox(ahead: Duration) -> Sandbox {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let seed = u64::from_le_bytes(Random::from_system().unwrap().bytes());
+    let clock = Clock::system();
+    let mut options = Options::new(Arc::new(move || clock.now().since_epoch() + ahead), seed);
+    options.rate_limit = None;
+    CONSUMER_KEY.clone_into(&mut options.consumer.key);
+    options.consumer.secret = CONSUMER_SECRET.into();
+    Sandbox::start(listener, options).unwrap()
+}

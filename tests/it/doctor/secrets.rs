@@ -1,0 +1,118 @@
+//! Secrets: their strength, their files, and that none is in any output.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use discogs_sandbox::{Fault, Step};
+
+use crate::harness::{Composition, PrivateRedis, Program, Setup, TestStores, on_both_setups};
+
+use super::scene::{self, CONSUMER_KEY, CONSUMER_SECRET, JWT_SECRET, Scene};
+
+on_both_setups! {
+    a_weak_secret_is_found,
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+async fn a_weak_secret_is_found(setup: Setup) {
+    let scene = Scene::new(setup.composition).await;
+    let scene = scene.with("JWT_SECRET_KEY", "canary-short");
+    let finding = scene.finding("jwt_secret", "warning");
+    assert_eq!(finding["what"], "JWT_SECRET_KEY is shorter than 32 bytes and could be guessed");
+    assert!(finding["mend"].as_str().unwrap().contains("`openssl rand -hex 32`"));
+    let scene = scene.with("JWT_SECRET_KEY", &"canary".repeat(8));
+    let what = "JWT_SECRET_KEY is long, but has only 5 different characters";
+    assert_eq!(scene.finding("jwt_secret", "warning")["what"], what);
+    let scene = scene.with("JWT_SECRET_KEY", "your-secret-key-here");
+    scene.finding("jwt_secret", "error");
+}
+
+#[test]
+fn a_secret_that_the_service_made_is_looked_at_and_left_alone() {
+    let program = Program::new().with("DISCOGS_API_URL", "https://127.0.0.1:1");
+    let look = || scene::report(&program.run(&["doctor", "--json"]));
+    let path = program.data("jwt-secret");
+    fs::create_dir(program.data("")).unwrap();
+    for (content, severity) in [("", "error"), ("canary-short\n", "warning"), (JWT_SECRET, "ok")] {
+        fs::write(&path, content).unwrap();
+        scene::finding(&look(), "jwt_secret", severity);
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+    }
+    // Open to others but for the folder of the test, then really open.
+    set_mode(program.folder(), 0o700);
+    set_mode(&path, 0o644);
+    scene::finding(&look(), "data_dir", "note");
+    set_mode(program.folder(), 0o755);
+    set_mode(&program.data(""), 0o755);
+    let finding = scene::finding(&look(), "data_dir", "warning");
+    assert_eq!(finding["mend"], format!("`chmod 600 {}`", path.display()));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+    set_mode(&path, 0o600);
+    set_mode(&program.data(""), 0o777);
+    let finding = scene::finding(&look(), "data_dir", "warning");
+    assert!(finding["what"].as_str().unwrap().starts_with("Others can take files out of DATA_DIR"));
+}
+
+#[test]
+fn a_file_of_a_secret_that_others_can_read_is_found() {
+    let program = Program::new();
+    let path = program.folder().join("jwt");
+    fs::write(&path, JWT_SECRET).unwrap();
+    let program = program
+        .with("DISCOGS_API_URL", "https://127.0.0.1:1")
+        .with("JWT_SECRET_KEY_FILE", path.to_str().unwrap());
+    let look = || scene::report(&program.run(&["doctor", "--json"]));
+    set_mode(&path, 0o600);
+    scene::finding(&look(), "secret_files", "ok");
+    set_mode(program.folder(), 0o700);
+    set_mode(&path, 0o644);
+    scene::finding(&look(), "secret_files", "note");
+    set_mode(program.folder(), 0o755);
+    let finding = scene::finding(&look(), "secret_files", "warning");
+    let what = "Others on this machine can read the file of JWT_SECRET_KEY_FILE: its mode is 0644";
+    assert_eq!(finding["what"], what);
+    let mend = finding["mend"].as_str().unwrap();
+    assert!(mend.starts_with(&format!("`chmod 600 {}`", path.display())), "{mend}");
+}
+
+/// Everything that is said, on both streams, for people and for programs.
+fn everything_said(program: &Program) -> String {
+    let (pretty, json) = (program.run(&["doctor"]), program.run(&["doctor", "--json"]));
+    [pretty.stdout, pretty.stderr, json.stdout, json.stderr].concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn nothing_secret_is_said_whatever_goes_wrong() {
+    let redis = PrivateRedis::start().await;
+    redis.command(&["config", "set", "requirepass", "canary-redis-password"]).await;
+    let url = format!("redis://:canary-redis-password@{}/0", redis.address());
+    let stores = TestStores::new(Composition::Servers).await;
+    let mut scene = Scene::on(stores, Duration::ZERO, &[("REDIS_URL", &url)]).await;
+    scene.finding("app_credentials", "ok");
+    scene.finding("redis", "ok");
+    let password = scene.program.variable("POSTGRES_PASSWORD").to_owned();
+    let mut said = everything_said(&scene.program);
+    let fault = || Fault::plain(401, &format!("{CONSUMER_SECRET} is wrong"));
+    (0..2).for_each(|_| scene.sandbox.order(Step::RequestToken, fault()));
+    said += &everything_said(&scene.program);
+    for (name, value) in [
+        ("REDIS_URL", url.replace("canary-redis", "canary-other").as_str()),
+        ("POSTGRES_PASSWORD", "canary-other-password"),
+        ("JWT_SECRET_KEY", "canary-short"),
+        ("REDIS_URL", "http://:canary-redis-password@cache"),
+        ("POSTGRES_ADDRESS", "digger:canary-address:db"),
+    ] {
+        scene = scene.with(name, value);
+        said += &everything_said(&scene.program);
+    }
+    assert!(said.contains("28P01") && said.contains("(not shown)"), "{said}");
+    for secret in ["canary", JWT_SECRET, CONSUMER_KEY, CONSUMER_SECRET, &password] {
+        assert!(!said.contains(secret), "{secret} is in {said}");
+    }
+}
