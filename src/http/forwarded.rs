@@ -48,7 +48,7 @@ fn right_most(
     for line in lines.into_iter().rev() {
         // Bytes, since what a client wrote before its proxy's hop need not be text.
         for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
-            let address = parse(std::str::from_utf8(hop).ok()?.trim())?;
+            let address = parse(trimmed(std::str::from_utf8(hop).ok()?))?;
             if !is_one_of(trusted, address) {
                 return Some(address);
             }
@@ -61,10 +61,15 @@ fn right_most(
 /// The `for` of one element of `Forwarded` (RFC 7239 section 4).
 fn forwarded_hop(element: &str) -> Option<IpAddr> {
     let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
-    let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
-    let value = value.trim();
+    let (_, value) = pairs.find(|(name, _)| trimmed(name).eq_ignore_ascii_case("for"))?;
+    let value = trimmed(value);
     let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     parse_hop(quoted.unwrap_or(value))
+}
+
+/// Without the white space that headers may have (RFC 9110 section 5.6.3).
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 /// An address, with a port or without; an IPv6 address in brackets or bare.

@@ -49,11 +49,10 @@ fn parse(text: &str) -> Result<DatabaseUrl, String> {
         match &*name {
             "sslmode" => sslmode = Some(value.into_owned()),
             "sslrootcert" => sslrootcert = Some(value.into_owned()),
+            // Which one is not told: it may be a piece of a password with a `?` in it.
             _ => {
-                return Err(format!(
-                    "has the parameter `{name}`, where only sslmode and sslrootcert are known: \
-                     leave it out"
-                ));
+                return Err("has a parameter that is neither sslmode nor sslrootcert: leave it out"
+                    .to_owned());
             }
         }
     }

@@ -101,7 +101,7 @@ fn a_database_url_that_can_not_be_meant_so_is_refused() {
     }
     assert_problem(
         &[("DATABASE_URL", "postgres://u:p@db/d?options=x&sslmode=disable"), REDIS, KEY],
-        "DATABASE_URL has the parameter `options`, where only sslmode and sslrootcert are known: \
+        "DATABASE_URL has a parameter that is neither sslmode nor sslrootcert: \
          leave it out (for example: postgresql://discogsography:PASSWORD@db.example.com:5432/discogsography)",
     );
 }
