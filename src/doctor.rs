@@ -18,7 +18,7 @@ mod tls;
 use crate::config::{Config, EmbeddedStores, Environment, Migrations, Stores};
 use crate::server::Surroundings;
 use crate::tls::install_provider;
-use bounded::{blocking, in_time};
+use bounded::{in_time, on_disk};
 use database::{Credentials, Looked};
 
 pub use report::{Area, Check, Finding, Measured, Report, Severity};
@@ -45,7 +45,7 @@ pub async fn examine(environment: &Environment, surroundings: &Surroundings) -> 
 async fn around(config: Config, surroundings: &Surroundings) -> Vec<Finding> {
     let of_discogs = in_time(
         discogs::look(&config.discogs, surroundings),
-        |finding| (vec![finding], None),
+        |finding| (alone(finding), None),
         (Check::Discogs, "Discogs"),
     );
     let (of_stores, (found, way)) =
@@ -55,9 +55,8 @@ async fn around(config: Config, surroundings: &Surroundings) -> Vec<Finding> {
     let asked = discogs::credentials(way, credentials);
     let what = (Check::AppCredentials, "the app's credentials");
     findings.push(in_time(asked, |finding| finding, what).await);
-    findings.extend(
-        on_disk((Check::JwtSecret, "the secrets"), move || secrets::strength(&config)).await,
-    );
+    let strength = move || secrets::strength(&config);
+    findings.extend(on_disk(strength, alone, (Check::JwtSecret, "the secrets")).await);
     findings
 }
 
@@ -67,11 +66,10 @@ async fn stores(stores: &Stores, migrations: Migrations) -> Looked {
         Stores::Servers { postgres, redis } => {
             let database = in_time(
                 database::postgres(postgres, migrations),
-                |finding| (vec![finding], Credentials::Unknown),
+                |finding| (alone(finding), Credentials::Unknown),
                 (Check::Database, "PostgreSQL"),
             );
-            let redis =
-                in_time(redis::look(redis), |finding| vec![finding], (Check::Redis, "Redis"));
+            let redis = in_time(redis::look(redis), alone, (Check::Redis, "Redis"));
             let ((mut findings, credentials), redis) = tokio::join!(database, redis);
             findings.extend(redis);
             (findings, credentials)
@@ -81,26 +79,22 @@ async fn stores(stores: &Stores, migrations: Migrations) -> Looked {
 
 async fn files(embedded: &EmbeddedStores, migrations: Migrations) -> Looked {
     let (folder, file, whole) = (embedded.clone(), embedded.clone(), embedded.clone());
-    let file = blocking(move || database::sqlite(&file, migrations));
-    let file = in_time(
-        async { file.await.unwrap_or((Vec::new(), Credentials::Unknown)) },
-        |finding| (vec![finding], Credentials::Unknown),
-        (Check::Database, "the SQLite file"),
-    );
     let (folder, (found, credentials), whole) = tokio::join!(
-        on_disk((Check::DataDir, "DATA_DIR"), move || data_dir::look(&folder)),
-        file,
-        on_disk((Check::Integrity, "the whole SQLite file"), move || {
-            Vec::from_iter(database::integrity(&whole))
-        }),
+        on_disk(move || data_dir::look(&folder), alone, (Check::DataDir, "DATA_DIR")),
+        on_disk(
+            move || database::sqlite(&file, migrations),
+            |finding| (alone(finding), Credentials::Unknown),
+            (Check::Database, "the SQLite file"),
+        ),
+        on_disk(
+            move || Vec::from_iter(database::integrity(&whole)),
+            alone,
+            (Check::Integrity, "the whole SQLite file"),
+        ),
     );
     ([found, whole, folder].concat(), credentials)
 }
 
-async fn on_disk(
-    what: (Check, &str),
-    look: impl FnOnce() -> Vec<Finding> + Send + 'static,
-) -> Vec<Finding> {
-    let look = async { blocking(look).await.unwrap_or_default() };
-    in_time(look, |finding| vec![finding], what).await
+fn alone(finding: Finding) -> Vec<Finding> {
+    vec![finding]
 }

@@ -27,8 +27,27 @@ pub(super) async fn in_time<T>(
     })
 }
 
+/// Waits for what a thread finds out about a disk, or says that it found nothing.
+pub(super) async fn on_disk<T: Send + 'static>(
+    look: impl FnOnce() -> T + Send + 'static,
+    nothing: impl Fn(Finding) -> T,
+    what: (Check, &str),
+) -> T {
+    let found = in_time(async { Ok(blocking(look).await) }, Err, what).await;
+    match found {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            let (check, name) = what;
+            let mend = "See on stderr whether it is a mistake in the program, and report it; else \
+                        the machine has no room for another thread";
+            nothing(Finding::error(check, format!("Looking at {name} broke off"), mend))
+        }
+        Err(too_long) => nothing(too_long),
+    }
+}
+
 /// Runs what waits for a disk or a name server on a thread of its own, which the end of the
-/// process does not wait for. `None` where the machine gives no thread.
+/// process does not wait for. `None` where the thread broke off, or the machine gives none.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {

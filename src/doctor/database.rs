@@ -119,7 +119,7 @@ pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Looked 
     (findings, credentials(&look))
 }
 
-/// Whether the file is whole, as far as the time goes; nothing where there is none to read.
+/// Whether the file is whole, as far as the time goes; where it can't be read, [`sqlite`] says why.
 pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
     let path = stores.database();
     let file = path.display();

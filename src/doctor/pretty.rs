@@ -108,7 +108,7 @@ mod tests {
             Finding::error(
                 Check::AppCredentials,
                 "The app's credentials are not set, so nobody can connect a Discogs account here",
-                "Set them: `discogsography-api discogs-setup --consumer-key KEY --consumer-secret -`, \
+                "Set both anew, as follows: `discogsography-api discogs-setup --consumer-key KEY --consumer-secret -`, \
                  and read docs/operations.md",
             ),
             Finding::ok(Check::Variables, "Everything is given"),
@@ -122,7 +122,7 @@ Configuration
 
 Discogs
   ERROR    The app's credentials are not set, so nobody can connect a Discogs account here
-           -> Set them:
+           -> Set both anew, as follows:
               `discogsography-api discogs-setup --consumer-key KEY --consumer-secret -`, and read
               docs/operations.md
 

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use super::bounded::blocking;
 use super::report::{Check, Finding};
@@ -62,13 +63,16 @@ impl Server<'_> {
             Some(Err(error)) => return Err(Unreached::Name(without_prefix(&error))),
             None => return Err(Unreached::Other("this machine gives no thread".to_owned())),
         };
-        match TcpStream::connect(&*addresses).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                Err(Unreached::Refused)
+        // All at once: one of them that is silent must not take the time of the others.
+        let mut tries: JoinSet<_> = addresses.into_iter().map(TcpStream::connect).collect();
+        let mut unreached = Unreached::Other("the name has no address".to_owned());
+        while let Some(Ok(tried)) = tries.join_next().await {
+            match tried {
+                Ok(_) => return Ok(()),
+                Err(error) => unreached = error.into(),
             }
-            Err(error) => Err(Unreached::Other(error.to_string())),
         }
+        Err(unreached)
     }
 }
 
@@ -76,6 +80,15 @@ enum Unreached {
     Name(String),
     Refused,
     Other(String),
+}
+
+impl From<std::io::Error> for Unreached {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => Self::Refused,
+            _ => Self::Other(error.to_string()),
+        }
+    }
 }
 
 /// The standard library says twice what it was doing.

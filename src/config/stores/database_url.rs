@@ -51,8 +51,10 @@ fn parse(text: &str) -> Result<DatabaseUrl, String> {
             "sslrootcert" => sslrootcert = Some(value.into_owned()),
             // Which one is not told: it may be a piece of a password with a `?` in it.
             _ => {
-                return Err("has a parameter that is neither sslmode nor sslrootcert: leave it out"
-                    .to_owned());
+                return Err(
+                    "has a parameter that is neither sslmode nor sslrootcert: leave it out"
+                        .to_owned(),
+                );
             }
         }
     }
