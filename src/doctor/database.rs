@@ -96,7 +96,9 @@ fn refused(error: &LookError, config: &PostgresConfig) -> Finding {
                                   set POSTGRES_STATEMENTS=unnamed"
             .to_owned(),
         LookError::Damaged(_) | LookError::Unfinished(_) | LookError::Storage(_) => {
-            "Look at the log of PostgreSQL; if it is starting or being restored, wait for it"
+            "If it is about encryption or a certificate, see POSTGRES_SSLMODE in \
+             docs/configuration.md; else look at the log of PostgreSQL, and if it is starting or \
+             being restored, wait for it"
                 .to_owned()
         }
     };
