@@ -59,9 +59,20 @@ fn right_most(
 }
 
 /// The `for` of one element of `Forwarded` (RFC 7239 section 4).
+///
+/// What a proxy quotes may come from its client, as the `host` does: an element where that could be
+/// read as anything else says nothing.
 fn forwarded_hop(element: &str) -> Option<IpAddr> {
-    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
-    let (_, value) = pairs.find(|(name, _)| trimmed(name).eq_ignore_ascii_case("for"))?;
+    let pieces: Vec<_> = element.split('"').collect();
+    let is_whole = pieces.len() % 2 == 1;
+    if !is_whole || pieces.iter().skip(1).step_by(2).any(|quoted| quoted.contains([';', '\\'])) {
+        return None;
+    }
+    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let mut hops = pairs.filter(|(name, _)| trimmed(name).eq_ignore_ascii_case("for"));
+    let (Some((_, value)), None) = (hops.next(), hops.next()) else {
+        return None;
+    };
     let value = trimmed(value);
     let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     parse_hop(quoted.unwrap_or(value))
@@ -153,6 +164,11 @@ mod tests {
             ("for=_hidden", PROXY),
             ("for=unknown", PROXY),
             ("proto=https", PROXY),
+            ("for=192.0.2.9;host=\"shop.example:80\"", "192.0.2.9"),
+            ("for=203.0.113.5;for=192.0.2.9", PROXY),
+            ("proto=http;host=\"x,for=203.0.113.5;y\";for=192.0.2.9", PROXY),
+            ("proto=http;host=\"x;for=203.0.113.5;y\"", PROXY),
+            ("host=\"x\\\";for=203.0.113.5\";for=192.0.2.9", PROXY),
         ] {
             assert_asked(&[("forwarded", hops)], client);
         }
