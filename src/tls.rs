@@ -47,9 +47,11 @@ pub fn client(roots: Arc<RootCertStore>) -> ClientConfig {
 }
 
 fn find_public_roots() -> PublicRoots {
-    let found = rustls_native_certs::load_native_certs().certs;
+    let mut found = rustls_native_certs::load_native_certs().certs;
     let mut store = RootCertStore::empty();
-    let (count, _) = store.add_parsable_certificates(found.iter().cloned());
+    // What one library can't read, another would stumble over.
+    found.retain(|certificate| store.add(certificate.clone()).is_ok());
+    let count = found.len();
     if count > 0 {
         tracing::info!(
             count,
