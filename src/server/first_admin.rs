@@ -1,7 +1,8 @@
 //! Making the first admin, where there is none at all.
 //!
 //! Every step is safe to repeat, so replicas that start together make one account: whoever comes
-//! second finds the address taken, and makes its account the admin that it is about to become.
+//! second finds the address taken, with the same password. An account with another one may be a
+//! stranger's, since no address is confirmed, and stays as it is.
 
 use thiserror::Error;
 use tracing::{info, warn};
@@ -37,22 +38,31 @@ pub(super) async fn make_sure(admin: &FirstAdmin, app: &AppState) {
     }
 }
 
-async fn make(FirstAdmin { email, password }: &FirstAdmin, app: &AppState) -> Result<(), Failure> {
+async fn make(admin: &FirstAdmin, app: &AppState) -> Result<(), Failure> {
+    let FirstAdmin { email, password } = admin;
     if !app.storage.admins().await?.is_empty() {
         return Ok(());
     }
     let hashed_password = app.passwords.hash(password.clone()).await?;
     let user = NewUser { id: app.random.uuid(), email: email.clone(), hashed_password };
-    let is_new = match app.storage.create_user(&user).await {
-        Ok(_) => true,
-        Err(StorageError::EmailTaken) => false,
+    match app.storage.create_user(&user).await {
+        Ok(_) => {}
+        Err(StorageError::EmailTaken) if is_theirs(admin, app).await? => {}
+        Err(StorageError::EmailTaken) => {
+            warn!("⚠️ ADMIN_EMAIL has an account that ADMIN_PASSWORD opens not: it is no admin");
+            return Ok(());
+        }
         Err(error) => return Err(error.into()),
-    };
-    app.storage.put_admin(email.as_str(), Admin::Granted).await?;
-    if is_new {
-        info!("🔧 Made the first admin, from ADMIN_EMAIL and ADMIN_PASSWORD");
-    } else {
-        info!("🔧 Made the account of ADMIN_EMAIL the first admin; its password is as it was");
     }
+    app.storage.put_admin(email.as_str(), Admin::Granted).await?;
+    info!("🔧 Made the first admin, from ADMIN_EMAIL and ADMIN_PASSWORD");
     Ok(())
+}
+
+/// Whether the address's account is open to whoever has the password.
+async fn is_theirs(admin: &FirstAdmin, app: &AppState) -> Result<bool, Failure> {
+    let user = app.storage.user_by_email(admin.email.as_str()).await?;
+    let stored = user.as_ref().map(|user| &user.hashed_password);
+    let is_right = app.passwords.verify(admin.password.clone().into_secret(), stored).await?;
+    Ok(is_right && user.is_some_and(|user| user.is_active))
 }

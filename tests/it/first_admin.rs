@@ -8,7 +8,8 @@ const ADMIN_PASSWORD: &str = "a password of the operator's";
 on_both_setups!(
     the_first_admin_is_made_at_the_first_start,
     another_start_changes_nothing,
-    an_account_that_is_there_becomes_the_admin_and_keeps_its_password,
+    an_account_with_another_password_stays_as_it_is,
+    an_account_that_the_password_opens_becomes_the_admin,
     while_there_is_an_admin_nothing_happens,
 );
 
@@ -42,14 +43,25 @@ async fn another_start_changes_nothing(setup: Setup) {
     assert_eq!(emails(&app, "true").await, EMAIL);
 }
 
-async fn an_account_that_is_there_becomes_the_admin_and_keeps_its_password(setup: Setup) {
+/// No address is confirmed, so it may be a stranger's.
+async fn an_account_with_another_password_stays_as_it_is(setup: Setup) {
     let composition = setup.composition;
     let mut app = setup.start().await;
-    let boss = app.anonymous().register_and_sign_in(EMAIL).await;
-    assert_eq!(boss.get("/api/admin/config").await.status, 403);
+    app.anonymous().register_and_sign_in(EMAIL).await;
     app.stop().await.unwrap();
     let app = with_admin(Setup::new(composition)).unconfigured().start_on(app.stores).await;
     assert_eq!(app.anonymous().login(EMAIL, ADMIN_PASSWORD).await.status, 401);
+    let stranger = app.anonymous().sign_in(EMAIL, PASSWORD).await;
+    assert_eq!(stranger.get("/api/admin/config").await.status, 403);
+}
+
+async fn an_account_that_the_password_opens_becomes_the_admin(setup: Setup) {
+    let composition = setup.composition;
+    let mut app = setup.start().await;
+    app.anonymous().register_and_sign_in(EMAIL).await;
+    app.stop().await.unwrap();
+    let again = Setup::new(composition).with("ADMIN_EMAIL", EMAIL).with("ADMIN_PASSWORD", PASSWORD);
+    let app = again.unconfigured().start_on(app.stores).await;
     let boss = app.anonymous().sign_in(EMAIL, PASSWORD).await;
     assert_eq!(boss.get("/api/admin/config").await.status, 200);
 }
