@@ -1,9 +1,8 @@
 //! The configuration: the only reader of the environment.
 //!
 //! [`Config::load`] looks at everything before it says anything, so that one run names every
-//! problem. It opens nothing but the files that
-//! `…_FILE` and `…_SSLROOTCERT` variables name. Must not know the rest
-//! of the service, but for the rules of what a user may be.
+//! problem. It opens nothing but the files that `…_FILE` and `…_SSLROOTCERT` variables name. Must
+//! not know the rest of the service, but for the rules of what a user may be.
 
 mod discogs;
 mod environment;

@@ -16,6 +16,7 @@ use super::problem::{ConfigError, Problem};
 /// A copy of the environment's variables, without the empty ones.
 ///
 /// Its `Debug` is left out on purpose: it holds secrets.
+#[derive(Clone)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
     not_unicode: Vec<String>,

@@ -19,7 +19,10 @@ pub struct FirstAdmin {
 
 /// Reads both or neither, by the rules of registration; nothing of them is shown.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<FirstAdmin> {
-    let is_given = |name| !reader.names_beginning_with(&[name]).is_empty();
+    let is_given = |name: &str| {
+        let names = reader.names_beginning_with(&[name]);
+        names.iter().any(|given| *given == name || given.strip_prefix(name) == Some("_FILE"))
+    };
     if !is_given(EMAIL) && !is_given(PASSWORD) {
         return None;
     }

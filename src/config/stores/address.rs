@@ -1,5 +1,7 @@
 //! Hosts and ports, as `…_ADDRESS`, `…_HOST` and `…_PORT` give them.
 
+use std::net::Ipv6Addr;
+
 /// Where a server is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Address {
@@ -36,8 +38,8 @@ pub(super) fn parse_port(value: &str) -> Result<u16, String> {
     }
 }
 
-/// Whether it could be a name or an address: no blanks, no path, and not several.
+/// Whether it could be a name or an address; one of IPv6 comes without its brackets.
 pub(super) fn is_host(host: &str) -> bool {
-    let is_odd = |character: char| character.is_whitespace() || "/,@".contains(character);
-    !host.is_empty() && !host.contains(is_odd)
+    let is_of_a_name = |character: char| character.is_alphanumeric() || "-._".contains(character);
+    host.parse::<Ipv6Addr>().is_ok() || (!host.is_empty() && host.chars().all(is_of_a_name))
 }

@@ -63,6 +63,9 @@ fn parse(text: &str) -> Result<DatabaseUrl, String> {
     if host.as_deref().is_some_and(|host| !is_host(host)) {
         return Err("names no host, or more than one".to_owned());
     }
+    if url.port() == Some(0) {
+        return Err("has a port that is not a number from 1 to 65535".to_owned());
+    }
     let database = url.path().strip_prefix('/').and_then(not_empty);
     Ok(DatabaseUrl {
         host,

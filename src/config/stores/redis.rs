@@ -40,7 +40,11 @@ pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisC
         }
         return None;
     };
-    let url = in_url.or_else(|| of_host(&host)).and_then(|url| completed(url, port, password))?;
+    let url = in_url.or_else(|| of_host(&host)).and_then(|url| completed(url, port, password));
+    let Some(url) = url else {
+        reader.problem("REDIS_HOST", "is not the name or address of a host", "cache.example.com");
+        return None;
+    };
     let roots = read_roots(reader, &url);
     Some(RedisConfig { url: url.as_str().into(), roots, namespace: String::new() })
 }
@@ -56,6 +60,7 @@ fn read_url(reader: &mut Reader<'_>) -> Option<Url> {
 fn parse_url(text: &str) -> Result<Url, &'static str> {
     let is_redis = |url: &Url| {
         matches!(url.scheme(), "redis" | "rediss")
+            && url.fragment().is_none()
             && url.host_str().is_some_and(|host| !host.is_empty())
     };
     let url = Url::parse(text)

@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::super::environment::Reader;
+use super::database_url;
 use super::given::{Given, agreed};
 
 const MODE: &str = "POSTGRES_SSLMODE";
@@ -119,9 +120,12 @@ pub(super) fn read_roots(
     name: &str,
     path: &str,
 ) -> Option<RootCertificates> {
+    // Nothing of a URL with a password is shown.
+    let is_of_url = name.starts_with(database_url::NAME);
+    let shown = if is_of_url { "its sslrootcert".to_owned() } else { format!("`{path}`") };
     let roots = fs::read(path)
-        .map_err(|error| format!("`{path}` can't be read: {error}"))
-        .and_then(|pem| parse_roots(pem).map_err(|what| format!("`{path}`: {what}")));
+        .map_err(|error| format!("{shown} can't be read: {error}"))
+        .and_then(|pem| parse_roots(pem).map_err(|what| format!("{shown}: {what}")));
     roots.map_err(|what| reader.problem(name, what, ROOTS_EXAMPLE)).ok()
 }
 

@@ -95,6 +95,7 @@ fn a_database_url_that_can_not_be_meant_so_is_refused() {
         "postgres://digger:%FF@db/discogsography",
         "postgres://digger:p#ssword@db/discogsography",
         "postgres://digger:1?ssword@db/discogsography",
+        "postgres://digger:p4ssword@db:0/discogsography",
     ] {
         let names = names_of_problems(&[("DATABASE_URL", url), REDIS, KEY]);
         assert_eq!(names, ["DATABASE_URL"], "{url}");
@@ -104,6 +105,14 @@ fn a_database_url_that_can_not_be_meant_so_is_refused() {
         "DATABASE_URL has a parameter that is neither sslmode nor sslrootcert: \
          leave it out (for example: postgresql://discogsography:PASSWORD@db.example.com:5432/discogsography)",
     );
+}
+
+#[test]
+fn what_is_no_host_never_leads_to_the_embedded_stores() {
+    for host in ["[fe80::1%eth0]", "[::zz]", "[cache", "cache<1", "cache?x", "cache#x"] {
+        assert_eq!(names_of_problems(&with_redis(&[("REDIS_HOST", host)])), ["REDIS_HOST"]);
+        assert_eq!(names_of_problems(&placed(&[("POSTGRES_HOST", host)])), ["POSTGRES_HOST"]);
+    }
 }
 
 #[test]
