@@ -17,7 +17,7 @@ mod tls;
 
 use crate::config::{Config, EmbeddedStores, Environment, Migrations, Stores};
 use crate::server::Surroundings;
-use crate::tls::install_provider;
+use crate::tls::{install_provider, public_roots};
 use bounded::{in_time, on_disk};
 use database::{Credentials, Looked};
 
@@ -27,15 +27,26 @@ pub use report::{Area, Check, Finding, Measured, Report, Severity};
 pub async fn examine(environment: &Environment, surroundings: &Surroundings) -> Report {
     install_provider();
     let now = surroundings.clock.now();
-    let mut findings = secrets::files(environment);
-    match Config::load(environment) {
-        Ok(config) => {
+    let (of_files, of_variables) = (environment.clone(), environment.clone());
+    let files = (Check::SecretFiles, "the files of secrets");
+    let mut findings = on_disk(move || secrets::files(&of_files), alone, files).await;
+    // It reads files, too, and so do the roots of trust.
+    let load = move || {
+        drop(public_roots());
+        Ok(Config::load(&of_variables))
+    };
+    match on_disk(load, Err, (Check::Variables, "the variables and their files")).await {
+        Ok(Ok(config)) => {
             findings.extend(configuration::look(&config));
             findings.extend(Box::pin(around(config, surroundings)).await);
             Report::new(now, true, findings)
         }
-        Err(error) => {
+        Ok(Err(error)) => {
             findings.extend(configuration::unusable(&error));
+            Report::new(now, false, findings)
+        }
+        Err(unread) => {
+            findings.push(unread);
             Report::new(now, false, findings)
         }
     }

@@ -45,6 +45,9 @@ pub(super) fn warning(warning: &Warning) -> Finding {
     // A warning begins with the name of its variable, or the file that stands for it.
     let name = what.split_whitespace().next().unwrap_or_default();
     let (check, mend) = match name {
+        _ if what.contains(" is not read") => {
+            (Check::Variables, "Correct its name, or leave it out".to_owned())
+        }
         "TRUSTED_PROXIES" => (
             Check::TrustedProxies,
             "Name only your own proxies, as in `TRUSTED_PROXIES=10.0.0.0/8`".to_owned(),

@@ -1,10 +1,12 @@
 //! The database, PostgreSQL or the SQLite file: there, ours, up to date, whole.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use oauth1::Consumer;
+use secrecy::ExposeSecret as _;
 
 use super::reach::Server;
 use super::report::{Check, Finding, Measured};
@@ -142,12 +144,18 @@ pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
 
 /// An instant's lock, shared: a service that starts in just this instant would be refused.
 fn service(stores: &EmbeddedStores) -> Finding {
-    let locked = File::open(stores.lock()).map(|lock| lock.try_lock_shared());
-    let what = match locked {
-        Ok(Err(TryLockError::WouldBlock)) => "A service is running on the file",
-        Ok(Ok(()) | Err(TryLockError::Error(_))) | Err(_) => "No service is running on the file",
+    let not_seen = |error: &std::io::Error| {
+        let what = format!("Whether a service is running on the file could not be seen: {error}");
+        Finding::note(Check::Service, what, "Run this as the user of the service")
     };
-    Finding::ok(Check::Service, what)
+    match File::open(stores.lock()).map(|lock| lock.try_lock_shared()) {
+        Ok(Err(TryLockError::WouldBlock)) => {
+            Finding::ok(Check::Service, "A service is running on the file")
+        }
+        Err(error) if error.kind() != ErrorKind::NotFound => not_seen(&error),
+        Ok(Err(TryLockError::Error(error))) => not_seen(&error),
+        Ok(Ok(())) | Err(_) => Finding::ok(Check::Service, "No service is running on the file"),
+    }
 }
 
 fn missing(stores: &EmbeddedStores, migrations: Migrations) -> Finding {
@@ -244,9 +252,10 @@ fn list(names: &[String]) -> String {
 }
 
 fn credentials(look: &Look) -> Credentials {
-    match (ConfigEntry::consumer(&look.config), look.config.is_empty()) {
-        (Some(consumer), _) => Credentials::Set(consumer),
-        (None, true) => Credentials::NotSet,
-        (None, false) => Credentials::Half,
+    let is_any_set = look.config.iter().any(|entry| !entry.value.expose_secret().is_empty());
+    match ConfigEntry::consumer(&look.config) {
+        Some(consumer) => Credentials::Set(consumer),
+        None if is_any_set => Credentials::Half,
+        None => Credentials::NotSet,
     }
 }
