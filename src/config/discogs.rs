@@ -63,12 +63,13 @@ pub(super) fn read(reader: &mut Reader<'_>) -> DiscogsConfig {
 
 /// Both names are common in lower case, too.
 fn read_proxy(reader: &mut Reader<'_>) -> Option<DiscogsProxy> {
-    let lower_case = reader.text("https_proxy").map(str::to_owned);
-    let url = reader.secret_text("HTTPS_PROXY").or(lower_case)?;
+    let (name, url) = match reader.secret_text("HTTPS_PROXY") {
+        Some(url) => (reader.name_in_use("HTTPS_PROXY"), url),
+        None => ("https_proxy".to_owned(), reader.text("https_proxy")?.to_owned()),
+    };
     let except = reader.text("NO_PROXY").or_else(|| reader.text("no_proxy")).unwrap_or_default();
     let url = parse_proxy(url.trim()).map_err(|what| {
         // It may carry a password, so it is not shown.
-        let name = reader.name_in_use("HTTPS_PROXY");
         reader.problem(&name, what, "http://proxy.example.com:3128");
     });
     Some(DiscogsProxy { url: url.ok()?.as_str().into(), except: except.to_owned() })

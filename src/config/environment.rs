@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
                 )));
             } else if !is_ours(name)
                 && let Some(meant) = meant_by(name)
-                && self.text(&meant).is_none()
+                && [meant.clone(), format!("{meant}_FILE")].iter().all(|it| self.text(it).is_none())
             {
                 self.warn(Warning::Careful(format!("{name} is not read: did you mean {meant}?")));
             }

@@ -47,7 +47,7 @@ pub(super) async fn postgres(config: &PostgresConfig, migrations: Migrations) ->
     let server = Server {
         address: &address,
         name: "PostgreSQL",
-        variable: "POSTGRES_ADDRESS",
+        variable: "POSTGRES_ADDRESS (or POSTGRES_HOST, or DATABASE_URL)",
         check: Check::Database,
     };
     if let Err(finding) = server.reach().await {
@@ -71,7 +71,7 @@ pub(super) async fn postgres(config: &PostgresConfig, migrations: Migrations) ->
         findings.push(Finding::error(
             Check::Database,
             "PostgreSQL takes no writes: it is a standby, or was made read-only",
-            "Point POSTGRES_ADDRESS to the primary, or promote this one",
+            "Point POSTGRES_ADDRESS, or what stands for it, to the primary; or promote this one",
         ));
     }
     findings.push(schema(&look.schema, migrations));
@@ -82,8 +82,8 @@ pub(super) async fn postgres(config: &PostgresConfig, migrations: Migrations) ->
 fn refused(error: &LookError, config: &PostgresConfig) -> Finding {
     let mend = match error {
         LookError::SignIn(_) => {
-            "Correct POSTGRES_USERNAME or POSTGRES_PASSWORD; or pg_hba.conf, which says who may \
-             come from where"
+            "Correct POSTGRES_USERNAME or POSTGRES_PASSWORD (or DATABASE_URL); or pg_hba.conf, which \
+             says who may come from where"
                 .to_owned()
         }
         LookError::NoDatabase(_) => format!(

@@ -10,8 +10,12 @@ const OLDEST: u32 = 6;
 
 pub(super) async fn look(config: &RedisConfig) -> Vec<Finding> {
     let address = config.address();
-    let server =
-        Server { address: &address, name: "Redis", variable: "REDIS_URL", check: Check::Redis };
+    let server = Server {
+        address: &address,
+        name: "Redis",
+        variable: "REDIS_URL (or REDIS_HOST)",
+        check: Check::Redis,
+    };
     if let Err(finding) = server.reach().await {
         return vec![finding];
     }
@@ -36,7 +40,7 @@ pub(super) async fn look(config: &RedisConfig) -> Vec<Finding> {
 fn refused(error: &str) -> Finding {
     let has = |codes: &[&str]| codes.iter().any(|code| error.contains(code));
     let mend = if has(&["WRONGPASS", "NOAUTH"]) || error.contains("AuthenticationFailed") {
-        "Correct the user and password in REDIS_URL: `redis://USER:PASSWORD@HOST:6379/0`"
+        "Correct the user and password in REDIS_URL, or REDIS_PASSWORD: `redis://USER:PASSWORD@HOST:6379/0`"
     } else if has(&["NOPERM"]) {
         "Let the user of REDIS_URL run INFO, GET, SET, DEL, TIME, EVAL and EVALSHA"
     } else if has(&["LOADING"]) {

@@ -56,7 +56,7 @@ async fn a_refused_sign_in_to_redis_says_what_to_correct() {
         [scene.with("REDIS_URL", &redis.url()), spoiled(&redis).await.with("REDIS_URL", &url)]
     {
         let finding = scene.finding("redis", "error");
-        let mend = "Correct the user and password in REDIS_URL: \
+        let mend = "Correct the user and password in REDIS_URL, or REDIS_PASSWORD: \
                     `redis://USER:PASSWORD@HOST:6379/0`";
         assert_eq!(finding["mend"], mend, "{finding:#}");
     }
