@@ -8,13 +8,12 @@ use std::time::Duration;
 use discogsography_api::config::{Config, Environment, RateLimits, Stores, VARIABLES};
 use oauth1::Target;
 
-/// Ends every secret; nothing else holds it.
+/// Stands in every secret; nothing else holds it.
 const MARK: &str = "hush7f3a";
 
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 7] = [
     "ADMIN_EMAIL",
     "ADMIN_PASSWORD",
-    "DATABASE_URL",
     "HTTPS_PROXY",
     "JWT_SECRET_KEY",
     "POSTGRES_PASSWORD",
@@ -49,17 +48,34 @@ pub(crate) fn holds(input: &[u8]) {
     }
 }
 
-/// The lines as variables, with an ending for what is secret.
+/// The lines as variables, with more in what is secret.
 fn variables(text: &str, ending: &str) -> Vec<(String, String)> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let pairs = pairs.filter(|(name, _)| !name.ends_with("_FILE") && !name.ends_with("CERT"));
     let pairs = pairs.filter(|(_, value)| !value.contains("sslrootcert"));
     pairs
         .map(|(name, value)| {
-            let ending = if SECRETS.contains(&name) { ending } else { "" };
-            (name.to_owned(), format!("{value}{ending}"))
+            let value = match name {
+                "DATABASE_URL" => with_password(value, ending),
+                name if SECRETS.contains(&name) => format!("{value}{ending}"),
+                _ => value.to_owned(),
+            };
+            (name.to_owned(), value)
         })
         .collect()
+}
+
+/// A URL whose password begins with this; its other parts are no secrets.
+fn with_password(url: &str, beginning: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    match rest.split_once(':') {
+        Some((user, rest)) if !user.contains(['/', '?', '#']) => {
+            format!("{scheme}://{user}:{beginning}{rest}")
+        }
+        _ => url.to_owned(),
+    }
 }
 
 /// Whoever sets one of these never gets the embedded stores.
