@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
 use crate::metrics::Metrics;
-use crate::model::NewPassword;
+use crate::model::{NewPassword, User};
 use crate::random::Random;
 use stored::StoredHash;
 use workers::Workers;
@@ -72,6 +72,22 @@ impl Passwords {
         let salt = self.random.bytes::<{ StoredHash::SALT_LENGTH }>().to_vec();
         let key = self.workers.derive(password, salt.clone()).await?;
         Ok(StoredHash { salt, key }.to_text())
+    }
+
+    /// The user who was found, if the password is theirs and they are active: after the same time,
+    /// whoever was found, and if nobody was.
+    ///
+    /// # Errors
+    ///
+    /// See [`PasswordError`].
+    pub async fn sign_in(
+        &self,
+        found: Option<User>,
+        password: SecretString,
+    ) -> Result<Option<User>, PasswordError> {
+        let stored = found.as_ref().map(|user| &user.hashed_password);
+        let is_right = self.verify(password, stored).await?;
+        Ok(found.filter(|user| is_right && user.is_active))
     }
 
     /// Whether `password` is the one that was stored.

@@ -177,10 +177,9 @@ async fn sign_in_user(
     storage: &dyn Storage,
     request: LoginRequest,
 ) -> Result<User, ApiError> {
-    let user = storage.user_by_email(&request.email).await?;
-    let hashed_password = user.as_ref().map(|user| &user.hashed_password);
-    let is_right = app.passwords.verify(request.password, hashed_password).await?;
-    user.filter(|user| is_right && user.is_active).ok_or(ApiError::InvalidCredentials)
+    let found = storage.user_by_email(&request.email).await?;
+    let user = app.passwords.sign_in(found, request.password).await?;
+    user.ok_or(ApiError::InvalidCredentials)
 }
 
 /// Who am I

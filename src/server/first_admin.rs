@@ -61,8 +61,7 @@ async fn make(admin: &FirstAdmin, app: &AppState) -> Result<(), Failure> {
 
 /// Whether the address's account is open to whoever has the password.
 async fn is_theirs(admin: &FirstAdmin, app: &AppState) -> Result<bool, Failure> {
-    let user = app.storage.user_by_email(admin.email.as_str()).await?;
-    let stored = user.as_ref().map(|user| &user.hashed_password);
-    let is_right = app.passwords.verify(admin.password.clone().into_secret(), stored).await?;
-    Ok(is_right && user.is_some_and(|user| user.is_active))
+    let found = app.storage.user_by_email(admin.email.as_str()).await?;
+    let user = app.passwords.sign_in(found, admin.password.clone().into_secret()).await?;
+    Ok(user.is_some())
 }
