@@ -1,16 +1,16 @@
-//! Whom we believe to be who they say: the roots of trust that everybody has, and in plain words
-//! what is wrong with a server's certificate.
+//! Whom we believe to be who they say: the roots of trust that everybody has. [`fault`] says in
+//! plain words why a server was not believed.
 //!
 //! One TLS library with one crypto provider for PostgreSQL, Redis and Discogs. Must not know them.
 
-use std::error::Error;
-use std::io;
+pub mod fault;
+
 use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 
 /// Read once: a system has hundreds of them.
 static PUBLIC_ROOTS: LazyLock<PublicRoots> = LazyLock::new(find_public_roots);
@@ -77,57 +77,4 @@ fn as_pem(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
         pem += "\n-----END CERTIFICATE-----\n";
     }
     pem.into_bytes()
-}
-
-/// What is wrong with the server behind a failed connection; `None` where TLS is not why it failed.
-#[must_use]
-pub fn what_is_wrong(error: &(dyn Error + 'static)) -> Option<String> {
-    error_in(error).map(in_plain_words)
-}
-
-/// The error of TLS behind another one, if there is one.
-#[must_use]
-pub fn error_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<rustls::Error>() {
-            return Some(error);
-        }
-        cause = wrapped(error).or_else(|| error.source());
-    }
-    None
-}
-
-/// The error inside one that does not give it as its source.
-fn wrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    if let Some(error) = error.downcast_ref::<io::Error>() {
-        return error.get_ref().map(|inner| inner as &'a (dyn Error + 'static));
-    }
-    let shared = error.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
-    Some(&**shared)
-}
-
-fn in_plain_words(error: &rustls::Error) -> String {
-    let rustls::Error::InvalidCertificate(why) = error else {
-        return format!("the TLS handshake failed: {error}");
-    };
-    match why {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "the server's certificate is signed by nobody that we trust: is the root certificate \
-             the right one?"
-                .to_owned()
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("the server's certificate names another host: {why}")
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("the server's certificate has expired: {why}")
-        }
-        // The library has no variant of its own for it.
-        why if format!("{why:?}").contains("CaUsedAsEndEntity") => {
-            "the server shows the certificate of a CA: it needs one of its own that the CA signed"
-                .to_owned()
-        }
-        why => format!("the server's certificate is not accepted: {why}"),
-    }
 }

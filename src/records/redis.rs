@@ -19,6 +19,7 @@ use super::{RecordsError, ServerInfo, Write};
 use crate::clock::Timestamp;
 use crate::config::RedisConfig;
 use crate::tls;
+use crate::tls::fault::{self, TlsFault};
 
 /// Connecting, and one answer, may take this long.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -68,7 +69,7 @@ enum Cause {
     #[error("the connection to Redis failed: {0}")]
     Connection(RedisError),
     #[error("the connection to Redis failed: {0}")]
-    Untrusted(String),
+    Untrusted(TlsFault),
     #[error("no answer from Redis within {} ms", STEP_TIMEOUT.as_millis())]
     TimedOut,
     #[error("too many steps with one record at once")]
@@ -279,8 +280,8 @@ impl From<RedisError> for Cause {
     fn from(error: RedisError) -> Self {
         match error.code() {
             Some(code) => Self::Server(code.to_owned()),
-            None => match tls::what_is_wrong(&error) {
-                Some(what) => Self::Untrusted(what),
+            None => match fault::behind(&error) {
+                Some(fault) => Self::Untrusted(fault),
                 None => Self::Connection(error),
             },
         }

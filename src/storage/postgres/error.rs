@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
 use crate::storage::{LookError, StorageError};
-use crate::tls;
+use crate::tls::fault;
 
 /// Why a call did not get its answer.
 #[derive(Debug, Error)]
@@ -98,16 +98,15 @@ impl PostgresError {
 
 impl From<tokio_postgres::Error> for PostgresError {
     fn from(error: tokio_postgres::Error) -> Self {
-        match error.as_db_error() {
-            Some(server) => Self::Server {
+        if let Some(server) = error.as_db_error() {
+            return Self::Server {
                 code: server.code().code().to_owned(),
                 message: with_hint(server.message()),
                 constraint: server.constraint().map(str::to_owned),
-            },
-            None => {
-                Self::Connection(tls::what_is_wrong(&error).unwrap_or_else(|| with_source(&error)))
-            }
+            };
         }
+        let fault = fault::behind(&error).map(|fault| fault.to_string());
+        Self::Connection(fault.unwrap_or_else(|| with_source(&error)))
     }
 }
 

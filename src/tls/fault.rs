@@ -1,0 +1,137 @@
+//! Why no TLS connection came about, in plain words.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::{fmt, io};
+
+use rustls::CertificateError;
+
+/// Why no TLS connection came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFault {
+    /// What kind of fault it is.
+    pub kind: Kind,
+    /// What the library says.
+    said: String,
+}
+
+/// What is wrong with a server, or between it and us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// None of our roots signed for it.
+    Untrusted,
+    /// Its certificate is for another name.
+    AnotherHost,
+    /// Its certificate was good once.
+    Expired,
+    /// Its certificate will be good.
+    NotValidYet,
+    /// It shows a certificate that is there to sign others.
+    ShowsCa,
+    /// Its certificate has another flaw.
+    NotAccepted,
+    /// What it says is no TLS.
+    NoTls,
+    /// Something else, as no version that both know.
+    NoAgreement,
+}
+
+/// The fault of TLS behind an error; `None` where TLS is not why it came about.
+#[must_use]
+pub fn behind(error: &(dyn Error + 'static)) -> Option<TlsFault> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return Some(TlsFault { kind: Kind::of(error), said: error.to_string() });
+        }
+        cause = wrapped(error).or_else(|| error.source());
+    }
+    None
+}
+
+/// The error inside one that does not give it as its source.
+fn wrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return error.get_ref().map(|inner| inner as &'a (dyn Error + 'static));
+    }
+    let shared = error.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
+    Some(&**shared)
+}
+
+impl Kind {
+    fn of(error: &rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(error) => Self::of_certificate(error),
+            rustls::Error::InvalidMessage(_) => Self::NoTls,
+            _ => Self::NoAgreement,
+        }
+    }
+
+    fn of_certificate(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::Untrusted,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::AnotherHost
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Self::NotValidYet
+            }
+            // The library has no variant of its own for it.
+            error if format!("{error:?}").contains("CaUsedAsEndEntity") => Self::ShowsCa,
+            _ => Self::NotAccepted,
+        }
+    }
+}
+
+impl fmt::Display for TlsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            Kind::Untrusted => "the server's certificate is signed by nobody that we trust",
+            Kind::AnotherHost => "the server's certificate names another host",
+            Kind::Expired => "the server's certificate has expired",
+            Kind::NotValidYet => "the server's certificate is not valid yet",
+            Kind::ShowsCa => {
+                "the server shows the certificate of a CA: it needs one of its own that the CA \
+                 signed"
+            }
+            Kind::NotAccepted => "the server's certificate is not accepted",
+            Kind::NoTls => "what answers does not speak TLS",
+            Kind::NoAgreement => "the two sides do not agree on TLS",
+        };
+        write!(f, "{what} ({})", self.said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustls::{CertificateError, Error, InvalidMessage};
+
+    use super::{Kind, behind};
+
+    #[test]
+    fn the_fault_is_found_however_libraries_wrap_it() {
+        let certificate = Error::InvalidCertificate;
+        for (error, kind) in [
+            (certificate(CertificateError::UnknownIssuer), Kind::Untrusted),
+            (certificate(CertificateError::NotValidForName), Kind::AnotherHost),
+            (certificate(CertificateError::Expired), Kind::Expired),
+            (certificate(CertificateError::NotValidYet), Kind::NotValidYet),
+            (certificate(CertificateError::Revoked), Kind::NotAccepted),
+            (Error::InvalidMessage(InvalidMessage::InvalidContentType), Kind::NoTls),
+            (Error::HandshakeNotComplete, Kind::NoAgreement),
+        ] {
+            let wrapped = io::Error::new(io::ErrorKind::InvalidData, error.clone());
+            let fault = behind(&io::Error::other(wrapped)).unwrap();
+            assert_eq!(fault.kind, kind);
+            assert!(fault.to_string().contains(&error.to_string()), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_matter_of_tls_has_no_fault() {
+        assert_eq!(behind(&io::Error::from(io::ErrorKind::ConnectionReset)), None);
+    }
+}
