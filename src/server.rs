@@ -222,7 +222,7 @@ fn announce(config: &Config, listeners: &Listeners) {
             info!(file, "🚀 Starting on the embedded store, one SQLite file");
         }
         Stores::Servers { postgres, redis } => {
-            let postgres = format!("{}:{}/{}", postgres.host, postgres.port, postgres.database);
+            let postgres = format!("{}/{}", postgres.address(), postgres.database);
             info!(postgres, redis = redis.address(), "🚀 Starting on PostgreSQL and Redis");
         }
     }

@@ -63,6 +63,15 @@ pub struct PostgresConfig {
     pub statements: StatementNames,
 }
 
+impl PostgresConfig {
+    /// Host and port, as in a URL.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
 /// Whether statements are prepared by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatementNames {

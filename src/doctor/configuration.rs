@@ -24,9 +24,8 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
             format!("the SQLite file {}", embedded.database().display())
         }
         Stores::Servers { postgres, redis } => format!(
-            "PostgreSQL at {}:{}/{} and Redis at {}",
-            postgres.host,
-            postgres.port,
+            "PostgreSQL at {}/{} and Redis at {}",
+            postgres.address(),
             postgres.database,
             redis.address()
         ),

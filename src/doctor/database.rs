@@ -41,9 +41,7 @@ pub(super) enum Credentials {
 pub(super) type Looked = (Vec<Finding>, Credentials);
 
 pub(super) async fn postgres(config: &PostgresConfig, migrations: Migrations) -> Looked {
-    let host =
-        if config.host.contains(':') { format!("[{}]", config.host) } else { config.host.clone() };
-    let address = format!("{host}:{}", config.port);
+    let address = config.address();
     let server = Server {
         address: &address,
         name: "PostgreSQL",
