@@ -29,6 +29,7 @@ mod private_files;
 pub mod random;
 pub mod records;
 pub mod server;
+mod small_file;
 pub mod sqlite;
 pub mod state;
 pub mod storage;

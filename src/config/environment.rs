@@ -4,14 +4,14 @@
 //! in a file that `NAME_FILE` names.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 use secrecy::SecretString;
 
 use super::Warning;
 use super::misspelt::{is_service_link, meant_by};
 use super::problem::{ConfigError, Problem};
+use crate::small_file;
 
 /// A copy of the environment's variables, without the empty ones.
 ///
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
         let example = format!("/run/secrets/{}", name.to_lowercase());
         // Somebody may have put the secret itself where its path belongs.
         let shown = shown(path, ["/", "./", "../"].iter().any(|root| path.starts_with(root)));
-        match fs::read_to_string(PathBuf::from(path)) {
+        match small_file::read_text(Path::new(path)) {
             Ok(content) if content.trim().is_empty() => {
                 self.problem(&file_name, format!("{shown}: the file is empty"), &example);
                 None

@@ -11,6 +11,7 @@ use tracing::info;
 use crate::config::{Config, Stores, Warning};
 use crate::private_files;
 use crate::random::Random;
+use crate::small_file;
 
 /// The file of the secret can't be used.
 #[derive(Debug, Error)]
@@ -49,7 +50,7 @@ pub(super) fn read_or_make(config: &Config, random: &Random) -> Result<SecretStr
 }
 
 fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
-    match fs::read_to_string(path) {
+    match small_file::read_text(path) {
         Ok(text) if text.trim().is_empty() => Err(SecretError::Empty(path.to_owned())),
         Ok(text) => {
             private_files::close_to_others(path);

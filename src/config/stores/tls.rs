@@ -1,8 +1,9 @@
 //! Whether and how the way to a store is encrypted, in libpq's words (PostgreSQL's documentation,
 //! section "SSL Support").
 
+use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
-use std::{fmt, fs};
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -11,6 +12,7 @@ use rustls::pki_types::pem::PemObject as _;
 use super::super::environment::Reader;
 use super::database_url;
 use super::given::{Given, agreed};
+use crate::small_file;
 
 const MODE: &str = "POSTGRES_SSLMODE";
 const ROOTS: &str = "POSTGRES_SSLROOTCERT";
@@ -123,7 +125,7 @@ pub(super) fn read_roots(
     // Nothing of a URL with a password is shown.
     let is_of_url = name.starts_with(database_url::NAME);
     let shown = if is_of_url { "its sslrootcert".to_owned() } else { format!("`{path}`") };
-    let roots = fs::read(path)
+    let roots = small_file::read(Path::new(path))
         .map_err(|error| format!("{shown} can't be read: {error}"))
         .and_then(|pem| parse_roots(pem).map_err(|what| format!("{shown}: {what}")));
     roots.map_err(|what| reader.problem(name, what, ROOTS_EXAMPLE)).ok()
