@@ -19,7 +19,7 @@ const EXPOSED: HeaderValue =
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// The origins that may call, ready to be compared.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Cors {
     Any,
     Only(Vec<HeaderValue>),

@@ -20,7 +20,7 @@ use tracing::{debug, error, info, warn};
 
 use super::body::WaitsForClient;
 use super::cors::{self, Cors};
-use super::error::{ApiError, Report};
+use super::error::{ApiError, RETRY_SOON, Report};
 use super::extract::Caller;
 use super::trace::Trace;
 use super::{AppState, Routes, body};
@@ -52,7 +52,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
 #[derive(Debug, Clone)]
 pub struct Port(Arc<Parts>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Parts {
     app: AppState,
     router: Router,
@@ -66,7 +66,7 @@ struct Parts {
 }
 
 /// A route, as the log and the metrics call it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Known {
     /// The template and not the path, which may hold anything; empty where there is no route.
     template: &'static str,
@@ -98,17 +98,23 @@ impl Port {
         Self(Arc::new(Parts { app, router, known, unknown, cors, headers }))
     }
 
+    /// The same port while as many requests are under way as may be: the next ones are told to
+    /// come again.
+    #[must_use]
+    pub fn when_full(&self) -> Self {
+        let refuse =
+            async || ApiError::Overloaded("every connection is at work".to_owned(), RETRY_SOON);
+        let router = Router::new().fallback(refuse);
+        Self(Arc::new(Parts { router, ..Parts::clone(&self.0) }))
+    }
+
     /// Answers a request, whatever it is; `waits` tells while more of it has to come.
-    ///
-    /// # Errors
-    ///
-    /// Never: what goes wrong is an answer too.
     pub async fn answer(
         self,
         peer: IpAddr,
         waits: WaitsForClient,
         request: hyper::Request<Incoming>,
-    ) -> Result<Response, Infallible> {
+    ) -> Response {
         let parts = &*self.0;
         let path = request.uri().path();
         let is_api = path == "/api" || path.starts_with("/api/");
@@ -135,7 +141,7 @@ impl Port {
         if let Some(allowed) = allowed {
             allowed.say(&mut headers);
         }
-        Ok(line.finish(response, headers))
+        line.finish(response, headers)
     }
 }
 

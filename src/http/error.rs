@@ -24,7 +24,7 @@ use crate::telemetry::chain;
 use table::Row;
 
 /// What a client is told to wait where nothing better is known.
-const RETRY_SOON: Duration = Duration::from_secs(2);
+pub(super) const RETRY_SOON: Duration = Duration::from_secs(2);
 
 /// An answer that is an error. A `String` is the cause, for the log and never for the client.
 #[derive(Debug, Clone, PartialEq, Eq)]

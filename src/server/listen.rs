@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::DRAIN_TIME;
-use super::connections::{self, Closing, Connections, Doing, Room};
+use super::connections::{self, Closing, Connections, Doing, MadeRoom, Room};
 use crate::clock;
 use crate::http::Port;
 use crate::metrics::{self, Metrics};
@@ -34,11 +34,20 @@ const SEND_BUFFER_LENGTH: usize = 64 * 1024;
 /// The longest head of a request, and the most of an answer that waits to be written, in bytes.
 const BUFFER_LENGTH: usize = 80 * 1024;
 
+/// In a crowd, so long until it is looked again whether there is room.
+const PAUSE_IN_A_CROWD: Duration = Duration::from_millis(5);
+
 /// When the machine has no more file descriptors to give, wait for some to come free.
 const PAUSE_WHEN_FULL: Duration = Duration::from_millis(50);
 
 /// The health port has few clients.
 const HEALTH_CONNECTIONS: usize = 128;
+
+/// While all connections are at work, so many more are told to come again, on each port.
+const TURNED_AWAY: usize = 128;
+
+/// They have so long to send the head of their request.
+const TURNED_AWAY_HEAD_TIME: Duration = Duration::from_secs(2);
 
 /// The same warning comes at most this often.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
@@ -54,6 +63,29 @@ pub(super) struct Limits {
     metrics: Arc<Metrics>,
 }
 
+/// What lets clients in on a port.
+struct Door {
+    served: Served,
+    /// How those are served who come while all connections are at work.
+    turned_away: Served,
+    connections: Connections,
+    /// Those that are turned away.
+    crowd: Connections,
+    graceful: GracefulShutdown,
+    warnings: Warnings,
+    limits: Limits,
+    address: String,
+}
+
+/// How a connection is served.
+struct Served {
+    port: Port,
+    /// How long a client may take for the head of a request.
+    head_time: Duration,
+    /// Whether it may send more than one.
+    keeps_alive: bool,
+}
+
 /// An open connection, which counts until this is dropped.
 struct Open(Arc<Metrics>, metrics::Port);
 
@@ -64,9 +96,16 @@ struct Client {
     open: Open,
 }
 
-/// When the last warning was.
+/// What is warned of, again and again, with when that was last.
 #[derive(Default)]
-struct Warnings(Option<Instant>);
+struct Warnings {
+    all_at_work: Warning,
+    room_made: Warning,
+    not_taken: Warning,
+}
+
+#[derive(Default)]
+struct Warning(Option<Instant>);
 
 /// Serves until `stopped` closes, then ends what is under way.
 pub(super) async fn serve(
@@ -80,63 +119,100 @@ pub(super) async fn serve(
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "❌ A port can't be served"),
     };
-    let graceful = GracefulShutdown::new();
-    let mut connections = Connections::new(limits.connections);
-    let mut warnings = Warnings::default();
+    let mut door = Door::new(port, limits, address);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stopped.changed() => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let room = connections.make_room();
-                if room != Room::Free {
-                    report_no_room(&room, &limits, &mut warnings, &address);
-                }
-                if room != Room::None {
-                    let client = Client { stream, peer: peer.ip(), open: Open::new(&limits) };
-                    serve_connection(client, &port, &graceful, connections.add());
-                }
-            }
+            Ok((stream, peer)) => door.let_in(stream, peer.ip()).await,
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                if warnings.may_come() {
-                    warn!(%error, address, "⚠️ A connection could not be taken");
-                }
+                door.report_not_taken(&error);
                 clock::pause(PAUSE_WHEN_FULL).await;
             }
         }
     }
     drop(listener);
-    drain(graceful, connections, limits.drain_time).await;
+    door.drain().await;
 }
 
-/// Lets what is under way end. Who has begun a request and not gone on for a moment is idle, too.
-async fn drain(graceful: GracefulShutdown, mut connections: Connections, time: Duration) {
-    let mut ended = std::pin::pin!(tokio::time::timeout(time, graceful.shutdown()));
-    let ended = tokio::select! {
-        ended = &mut ended => ended,
-        () = clock::pause(HALF_HEAD_TIME) => {
-            connections.close_idle();
-            ended.await
+impl Door {
+    fn new(port: Port, limits: Limits, address: String) -> Self {
+        let full = port.when_full();
+        Self {
+            served: Served { port, head_time: HEAD_TIME, keeps_alive: true },
+            turned_away: Served {
+                port: full,
+                head_time: TURNED_AWAY_HEAD_TIME,
+                keeps_alive: false,
+            },
+            connections: Connections::new(limits.connections),
+            crowd: Connections::new(TURNED_AWAY),
+            graceful: GracefulShutdown::new(),
+            warnings: Warnings::default(),
+            limits,
+            address,
         }
-    };
-    if ended.is_err() && !time.is_zero() {
-        warn!("⚠️ Requests that took too long were cut off");
     }
-}
 
-fn report_no_room(room: &Room, limits: &Limits, warnings: &mut Warnings, address: &str) {
-    limits.metrics.connections_closed_for_room.of(limits.port).add_one();
-    if !warnings.may_come() {
-        return;
+    /// Serves a client, or tells it to come again, as soon as there is room for either.
+    async fn let_in(&mut self, stream: TcpStream, peer: IpAddr) {
+        let client = Client { stream, peer, open: Open::new(&self.limits) };
+        let (served, connections) = loop {
+            let room = self.connections.make_room();
+            self.report(room);
+            if room.is_there() {
+                break (&self.served, &mut self.connections);
+            }
+            if room == Room::None {
+                let room = self.crowd.make_room();
+                self.report(room);
+                if room.is_there() {
+                    break (&self.turned_away, &mut self.crowd);
+                }
+            }
+            clock::pause(PAUSE_IN_A_CROWD).await;
+        };
+        serve_connection(client, served, &self.graceful, connections.add());
     }
-    let most = limits.connections;
-    if *room == Room::None {
-        warn!(most, address, "⚠️ As many connections as may be, all busy: new ones are closed");
-    } else {
-        warn!(most, address, "⚠️ As many connections as may be: idle ones make room");
+
+    fn report(&mut self, room: Room) {
+        let Limits { connections: most, port, metrics, .. } = &self.limits;
+        if room == Room::Made {
+            metrics.connections_closed_for_room.of(*port).add_one();
+        }
+        let (address, warnings) = (&self.address, &mut self.warnings);
+        if room == Room::None && warnings.all_at_work.may_come() {
+            warn!(most, address, "⚠️ As many connections as may be, all at work: others must wait");
+        } else if room == Room::Made && warnings.room_made.may_come() {
+            warn!(most, address, "⚠️ As many connections as may be: idle ones make room");
+        }
+    }
+
+    fn report_not_taken(&mut self, error: &std::io::Error) {
+        if self.warnings.not_taken.may_come() {
+            let address = &self.address;
+            warn!(%error, address, "⚠️ A connection could not be taken");
+        }
+    }
+
+    /// Lets what is under way end. Who has begun a request and not gone on for a moment is idle, too.
+    async fn drain(mut self) {
+        let time = self.limits.drain_time;
+        let mut ended = std::pin::pin!(tokio::time::timeout(time, self.graceful.shutdown()));
+        let ended = tokio::select! {
+            ended = &mut ended => ended,
+            () = clock::pause(HALF_HEAD_TIME) => {
+                self.connections.close_idle();
+                self.crowd.close_idle();
+                ended.await
+            }
+        };
+        if ended.is_err() && !time.is_zero() {
+            warn!("⚠️ Requests that took too long were cut off");
+        }
     }
 }
 
@@ -146,7 +222,7 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
 }
 
-impl Warnings {
+impl Warning {
     /// Whether another warning may come; it is taken to come then.
     fn may_come(&mut self) -> bool {
         let may = self.0.is_none_or(|last| last.elapsed() > BETWEEN_WARNINGS);
@@ -184,38 +260,33 @@ impl Drop for Open {
 
 fn serve_connection(
     Client { stream, peer, open }: Client,
-    port: &Port,
+    served: &Served,
     graceful: &GracefulShutdown,
     (doing, closing): (Doing, Closing),
 ) {
     set_up(&stream);
-    let (port, idle) = (port.clone(), doing.clone());
+    let port = served.port.clone();
     let answer = move |request| {
         let (port, busy, waits) = (port.clone(), doing.begin(), doing.waits());
         async move {
-            let answer = port.answer(peer, waits, request).await;
-            drop(busy);
-            answer
+            let _busy = busy?;
+            Ok::<_, MadeRoom>(port.answer(peer, waits, request).await)
         }
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
+        .header_read_timeout(served.head_time)
+        .keep_alive(served.keeps_alive)
         .max_buf_size(BUFFER_LENGTH)
         .serve_connection(TokioIo::new(stream), service_fn(answer));
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         let _open = open;
-        let mut connection = std::pin::pin!(connection);
         tokio::select! {
             biased;
             // A client that breaks its connection harms nobody but itself.
-            _ = &mut connection => return,
+            _ = connection => {}
             () = closing.told() => {}
-        }
-        // A request may have begun, or gone on, since this one was chosen.
-        if idle.is_at_work() {
-            let _ = connection.await;
         }
     });
 }

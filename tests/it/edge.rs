@@ -4,6 +4,7 @@
 //! [`health`]: the health routes on both ports. [`page`]: the account page's files.
 
 mod cors;
+mod crowd;
 mod document;
 mod health;
 mod page;

@@ -26,6 +26,7 @@ pub(crate) struct Program {
     folder: TempDir,
     variables: Vec<(String, String)>,
     path: PathBuf,
+    most_descriptors: Option<u32>,
 }
 
 /// What a run of the program ended with.
@@ -53,7 +54,7 @@ impl Program {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("data").to_str().unwrap().to_owned();
         let path = PathBuf::from(env!("CARGO_BIN_EXE_discogsography-api"));
-        let program = Self { folder, variables: Vec::new(), path };
+        let program = Self { folder, variables: Vec::new(), path, most_descriptors: None };
         let (api, health) = (free_port().to_string(), free_port().to_string());
         program.with("DATA_DIR", &data_dir).with("API_PORT", &api).with("API_HEALTH_PORT", &health)
     }
@@ -69,6 +70,12 @@ impl Program {
         let link = self.folder.path().join(name);
         std::os::unix::fs::symlink(&self.path, &link).unwrap();
         self.path = link;
+        self
+    }
+
+    /// Gives the program so many file descriptors at the most.
+    pub(crate) fn with_descriptors(mut self, most: u32) -> Self {
+        self.most_descriptors = Some(most);
         self
     }
 
@@ -136,7 +143,13 @@ impl Program {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = if let Some(most) = self.most_descriptors {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]).arg(&self.path);
+            shell
+        } else {
+            Command::new(&self.path)
+        };
         command.args(arguments).current_dir(self.folder()).env_clear();
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         // Where a program that is measured says which of its lines were run.

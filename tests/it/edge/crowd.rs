@@ -1,0 +1,81 @@
+//! As many requests under way as may be: who comes then is told to come again.
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::harness::wire::{answer, connect, exchange, head};
+use crate::harness::{Answer, PASSWORD, Program};
+
+/// So few that the service takes the fewest connections that it ever takes.
+const DESCRIPTORS: u32 = 512;
+
+/// The fewest.
+const MOST: usize = 128;
+
+/// More than are told so at once.
+const CROWD: usize = 200;
+
+#[track_caller]
+fn assert_turned_away(answer: &Answer) {
+    let said = "The service is very busy. Please try again in a moment.";
+    answer.assert_error(503, "overloaded", said);
+    assert_eq!(
+        (answer.header("retry-after"), answer.header("connection")),
+        (Some("2"), Some("close"))
+    );
+    for name in ["x-request-id", "content-security-policy", "access-control-allow-origin"] {
+        assert!(answer.header(name).is_some(), "{name}: {answer:?}");
+    }
+}
+
+/// Takes this many connections and says nothing on them.
+async fn take(discogs: &TcpListener, count: usize) -> Vec<TcpStream> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        taken.push(discogs.accept().await.unwrap().0);
+    }
+    taken
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_all_connections_are_at_work_others_are_told_to_come_again() {
+    let discogs = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", discogs.local_addr().unwrap());
+    let program = Program::new()
+        .with_descriptors(DESCRIPTORS)
+        .with("RATE_LIMITS", "off")
+        .with("DISCOGS_API_URL", &url);
+    program.run(&["discogs-setup", "--consumer-key", "key", "--consumer-secret", "secret"]);
+    let service = program.serve(&["serve"]);
+    let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
+
+    let bearer = format!("Bearer {}", alice.token.as_ref().unwrap());
+    let authorize = head("GET", "/api/oauth/authorize/discogs", &[("Authorization", &bearer)]);
+    let mut at_work = JoinSet::new();
+    for _ in 0..MOST {
+        let mut stream = connect(&service.url).await;
+        stream.write_all(authorize.as_bytes()).await.unwrap();
+        at_work.spawn(answer(stream));
+    }
+    let unanswered = take(&discogs, MOST).await;
+
+    let me = head("GET", "/api/auth/me", &[("Authorization", &bearer)]);
+    assert_turned_away(&exchange(&service.url, me.as_bytes()).await);
+    let sign_in = alice.anonymous().login("alice@example.com", PASSWORD).await;
+    assert_turned_away(&sign_in);
+    let mut silent = Vec::new();
+    for _ in 0..CROWD {
+        silent.push(connect(&service.url).await);
+    }
+    assert_turned_away(&exchange(&service.url, me.as_bytes()).await);
+    assert_eq!(service.health().await.status, 200);
+
+    drop((discogs, unanswered));
+    while let Some(answer) = at_work.join_next().await {
+        assert_eq!(answer.unwrap().status, 502);
+    }
+    assert_eq!(alice.me().await.status, 200);
+    let said = tokio::task::spawn_blocking(|| service.end("TERM").stderr).await.unwrap();
+    assert!(said.contains("all at work: others must wait"), "{said}");
+}
