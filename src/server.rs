@@ -8,6 +8,7 @@ mod first_steps;
 mod listen;
 mod secret;
 mod stores;
+mod stream;
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;

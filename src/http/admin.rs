@@ -1,6 +1,5 @@
 //! The app's Discogs credentials, for admins. (The seed's "Admin".)
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -12,6 +11,7 @@ use super::AppState;
 use super::error::ApiError;
 use super::extract::{AdminUser, JsonBody};
 use super::input::{Fields, Input};
+use super::json::Json;
 use crate::clock::Timestamp;
 use crate::model::{ConfigKey, ConfigValue, mask};
 

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use discogsography_token::Claims;
@@ -16,6 +15,7 @@ use super::client::ClientAddress;
 use super::error::ApiError;
 use super::extract::{CurrentUser, JsonBody};
 use super::input::{Fields, Input, Refusal};
+use super::json::Json;
 use crate::clock::Timestamp;
 use crate::limits::{Action, SignInEnd};
 use crate::metrics::SignIn;

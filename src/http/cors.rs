@@ -35,41 +35,33 @@ impl Cors {
         }
     }
 
-    /// Whether the page that asks may read the answer.
-    pub(super) fn allowed(&self, headers: &HeaderMap) -> Allowed {
+    /// What it says on every answer, whoever asks.
+    pub(super) fn say_always(&self, headers: &mut HeaderMap) {
         match self {
-            Self::Any => Allowed::Any,
+            Self::Any => allow(headers, HeaderValue::from_static("*")),
+            // Another page would get another answer.
+            Self::Only(_) => {
+                headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+            }
+        }
+    }
+
+    /// The page that asks, if it may read the answer and has to be told so by name.
+    pub(super) fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        match self {
+            Self::Any => None,
             Self::Only(origins) => {
-                let origin = headers.get(header::ORIGIN);
-                Allowed::Only(origin.filter(|origin| origins.contains(origin)).cloned())
+                let origin = headers.get(header::ORIGIN)?;
+                origins.contains(origin).then(|| origin.clone())
             }
         }
     }
 }
 
-/// Which page may read one answer.
-pub(super) enum Allowed {
-    Any,
-    /// The page that asked, or none; another one would get another answer.
-    Only(Option<HeaderValue>),
-}
-
-impl Allowed {
-    /// Says so in the answer's headers, whatever the answer is.
-    pub(super) fn say(&self, headers: &mut HeaderMap) {
-        let origin = match self {
-            Self::Any => HeaderValue::from_static("*"),
-            Self::Only(origin) => {
-                headers.append(header::VARY, HeaderValue::from_static("Origin"));
-                let Some(origin) = origin else {
-                    return;
-                };
-                origin.clone()
-            }
-        };
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    }
+/// Lets a page of this origin read the answer, whatever it is.
+pub(super) fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
 }
 
 /// The answer to a preflight of a route that exists.

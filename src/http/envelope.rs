@@ -1,4 +1,4 @@
-//! What every request goes through: an id, a log line, and the headers that every answer has.
+//! What every request goes through: an id, a log line, counts, and headers.
 //!
 //! A panic in a handler ends here as a 500. One function around the router instead of layers
 //! inside it, since it is on the way of every request.
@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use tower_service::Service as _;
@@ -22,31 +22,13 @@ use super::body::WaitsForClient;
 use super::cors::{self, Cors};
 use super::error::{ApiError, RETRY_SOON, Report};
 use super::extract::Caller;
+use super::headers::{CommonHeaders, REQUEST_ID};
 use super::trace::Trace;
 use super::{AppState, Routes, body};
 use crate::metrics::Route;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 /// The longest id that is taken over from a request.
 const REQUEST_ID_LENGTH: usize = 64;
-
-/// On every answer; the account page brings a policy of its own.
-const HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
-    (
-        HeaderName::from_static("permissions-policy"),
-        HeaderValue::from_static("geolocation=(), microphone=(), camera=()"),
-    ),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        ),
-    ),
-];
 
 /// The routes of a port, with what every request and answer go through; clones share them.
 #[derive(Debug, Clone)]
@@ -61,8 +43,7 @@ struct Parts {
     unknown: Known,
     /// `None` on a port that no web page calls.
     cors: Option<Cors>,
-    /// What every answer has, in one map that is cloned: cheaper than one header after another.
-    headers: HeaderMap,
+    headers: CommonHeaders,
 }
 
 /// A route, as the log and the metrics call it.
@@ -70,6 +51,8 @@ struct Parts {
 struct Known {
     /// The template and not the path, which may hold anything; empty where there is no route.
     template: &'static str,
+    /// What stands before and after its parameter, if it has one.
+    parameter: Option<(&'static str, &'static str)>,
     counts: Arc<Route>,
 }
 
@@ -91,9 +74,8 @@ impl Port {
             .fallback(async || ApiError::NotFound)
             .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
             .with_state(app.clone());
-        let mut headers = HeaderMap::from_iter(HEADERS);
-        headers.insert(REQUEST_ID, HeaderValue::from_static("none"));
-        let known = |template| Known { template, counts: app.metrics.route(template) };
+        let headers = CommonHeaders::new(cors.as_ref());
+        let known = |template| Known::new(template, app.metrics.route(template));
         let (unknown, known) = (known(""), templates.into_iter().map(known).collect());
         Self(Arc::new(Parts { app, router, known, unknown, cors, headers }))
     }
@@ -119,9 +101,9 @@ impl Port {
         let path = request.uri().path();
         let is_api = path == "/api" || path.starts_with("/api/");
         let line = Line::new(peer, &request, parts);
-        let allowed = parts.cors.as_ref().map(|cors| cors.allowed(request.headers()));
+        let origin = parts.cors.as_ref().and_then(|cors| cors.allowed_origin(request.headers()));
         let is_known = !line.route.template.is_empty();
-        let response = if is_known && allowed.is_some() && cors::is_preflight(&request) {
+        let mut response = if is_known && parts.cors.is_some() && cors::is_preflight(&request) {
             cors::preflight()
         } else {
             let (mut request, rest) = body::lend(request, waits);
@@ -134,31 +116,34 @@ impl Port {
             }
             response
         };
-        let mut headers = parts.headers.clone();
-        if is_api {
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
-        if let Some(allowed) = allowed {
-            allowed.say(&mut headers);
-        }
-        line.finish(response, headers)
+        let request_id = line.finish(&mut response);
+        parts.headers.add(&mut response, is_api, request_id, origin);
+        response
     }
 }
 
 impl Parts {
     fn route(&self, path: &str) -> &Known {
-        self.known.iter().find(|known| is_of(path, known.template)).unwrap_or(&self.unknown)
+        self.known.iter().find(|known| known.is_of(path)).unwrap_or(&self.unknown)
     }
 }
 
-/// Whether a path is one of a template's, in which `{name}` stands for a segment.
-fn is_of(path: &str, template: &str) -> bool {
-    let Some((before, after)) = template.split_once('{') else {
-        return path == template;
-    };
-    let after = after.split_once('}').map_or("", |(_, after)| after);
-    let segment = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
-    segment.is_some_and(|segment| !segment.is_empty() && !segment.contains('/'))
+impl Known {
+    fn new(template: &'static str, counts: Arc<Route>) -> Self {
+        let parameter = template
+            .split_once('{')
+            .map(|(before, after)| (before, after.split_once('}').map_or("", |(_, after)| after)));
+        Self { template, parameter, counts }
+    }
+
+    /// Whether a path is one of the template's, in which `{name}` stands for a segment.
+    fn is_of(&self, path: &str) -> bool {
+        let Some((before, after)) = self.parameter else {
+            return path == self.template;
+        };
+        let segment = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        segment.is_some_and(|segment| !segment.is_empty() && !segment.contains('/'))
+    }
 }
 
 /// The id that came along, if it is harmless, else a new one.
@@ -171,7 +156,7 @@ fn request_id(headers: &HeaderMap, app: &AppState) -> HeaderValue {
         return id.clone();
     }
     // Hex digits always fit in a header.
-    HeaderValue::try_from(app.random.hex()).unwrap_or(HeaderValue::from_static("none"))
+    HeaderValue::from_str(&app.random.hex()).unwrap_or(HeaderValue::from_static("none"))
 }
 
 async fn catch_panic(answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
@@ -218,15 +203,12 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Writes the line, counts the request, and adds these headers to the answer's own.
-    fn finish(mut self, mut response: Response, mut headers: HeaderMap) -> Response {
+    /// Writes the line and counts the request; gives the request's id.
+    fn finish(mut self, response: &mut Response) -> HeaderValue {
         let report = response.extensions_mut().remove::<Report>();
         self.write(response.status(), report.as_ref());
         self.is_written = true;
-        headers.insert(REQUEST_ID, self.request_id.clone());
-        headers.extend(std::mem::take(response.headers_mut()));
-        *response.headers_mut() = headers;
-        response
+        std::mem::replace(&mut self.request_id, HeaderValue::from_static(""))
     }
 
     fn write(&self, status: StatusCode, report: Option<&Report>) {
@@ -277,10 +259,13 @@ fn milliseconds(duration: Duration) -> f64 {
 mod tests {
     use axum::http::StatusCode;
 
-    use super::{catch_panic, is_of};
+    use super::{Known, catch_panic};
+    use crate::metrics::Metrics;
 
     #[test]
     fn a_path_is_of_the_template_that_the_router_takes() {
+        let metrics = Metrics::new();
+        let is_of = |path, template| Known::new(template, metrics.route(template)).is_of(path);
         let key = "/api/admin/config/{key}";
         assert!(is_of("/api/admin/config/discogs_consumer_key", key));
         assert!(is_of("/health", "/health"));

@@ -7,13 +7,13 @@ pub(super) mod table;
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::input::FieldError;
+use super::json::Json;
 use crate::connect::ConnectError;
 use crate::discogs::DiscogsError;
 use crate::limits::LimitError;

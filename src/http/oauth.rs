@@ -1,6 +1,5 @@
 //! Connecting a Discogs account, out of band. (The seed's "Discogs OAuth Flow".)
 
-use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,6 +8,7 @@ use super::AppState;
 use super::error::{ApiError, FlowStep};
 use super::extract::{CurrentUser, JsonBody};
 use super::input::{Fields, Input, Refusal};
+use super::json::Json;
 use super::openapi;
 use crate::clock::Timestamp;
 use crate::limits::Action;

@@ -6,20 +6,24 @@ use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
+use tokio::time::MissedTickBehavior;
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::DRAIN_TIME;
-use super::connections::{self, Closing, Connections, Doing, MadeRoom, Room};
+use super::connections::{self, Connections, Doing, Ended, Room};
+use super::stream::Stream;
 use crate::clock;
 use crate::http::Port;
 use crate::metrics::{self, Metrics};
 
 /// A client has so long to send the head of a request, also of the next one on its connection.
 const HEAD_TIME: Duration = Duration::from_secs(30);
+
+/// So often it is looked who has taken longer. One look at all instead of a timer for each request.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// How long a service that stops waits for the rest of a head.
 const HALF_HEAD_TIME: Duration = Duration::from_secs(1);
@@ -71,7 +75,7 @@ struct Door {
     connections: Connections,
     /// Those that are turned away.
     crowd: Connections,
-    graceful: GracefulShutdown,
+    tasks: TaskTracker,
     warnings: Warnings,
     limits: Limits,
     address: String,
@@ -80,9 +84,7 @@ struct Door {
 /// How a connection is served.
 struct Served {
     port: Port,
-    /// How long a client may take for the head of a request.
-    head_time: Duration,
-    /// Whether it may send more than one.
+    /// Whether its client may send more than one request.
     keeps_alive: bool,
 }
 
@@ -120,9 +122,15 @@ pub(super) async fn serve(
         Err(error) => return tracing::error!(%error, "❌ A port can't be served"),
     };
     let mut door = Door::new(port, limits, address);
+    let mut looks = tokio::time::interval(BETWEEN_LOOKS);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            _ = looks.tick() => {
+                door.close_overdue();
+                continue;
+            }
             _ = stopped.changed() => break,
         };
         match accepted {
@@ -142,15 +150,11 @@ impl Door {
     fn new(port: Port, limits: Limits, address: String) -> Self {
         let full = port.when_full();
         Self {
-            served: Served { port, head_time: HEAD_TIME, keeps_alive: true },
-            turned_away: Served {
-                port: full,
-                head_time: TURNED_AWAY_HEAD_TIME,
-                keeps_alive: false,
-            },
+            served: Served { port, keeps_alive: true },
+            turned_away: Served { port: full, keeps_alive: false },
             connections: Connections::new(limits.connections),
             crowd: Connections::new(TURNED_AWAY),
-            graceful: GracefulShutdown::new(),
+            tasks: TaskTracker::new(),
             warnings: Warnings::default(),
             limits,
             address,
@@ -175,7 +179,15 @@ impl Door {
             }
             clock::pause(PAUSE_IN_A_CROWD).await;
         };
-        serve_connection(client, served, &self.graceful, connections.add());
+        connections.add(|doing, asked_to_end| {
+            let serving = serve_connection(client, served, doing, asked_to_end);
+            self.tasks.spawn(serving).abort_handle()
+        });
+    }
+
+    fn close_overdue(&mut self) {
+        self.connections.close_overdue(HEAD_TIME);
+        self.crowd.close_overdue(TURNED_AWAY_HEAD_TIME);
     }
 
     fn report(&mut self, room: Room) {
@@ -201,7 +213,10 @@ impl Door {
     /// Lets what is under way end. Who has begun a request and not gone on for a moment is idle, too.
     async fn drain(mut self) {
         let time = self.limits.drain_time;
-        let mut ended = std::pin::pin!(tokio::time::timeout(time, self.graceful.shutdown()));
+        self.connections.end();
+        self.crowd.end();
+        self.tasks.close();
+        let mut ended = std::pin::pin!(tokio::time::timeout(time, self.tasks.wait()));
         let ended = tokio::select! {
             ended = &mut ended => ended,
             () = clock::pause(HALF_HEAD_TIME) => {
@@ -258,37 +273,40 @@ impl Drop for Open {
     }
 }
 
+/// Serves a connection until it ends, or after the request under way where it is asked to end.
 fn serve_connection(
     Client { stream, peer, open }: Client,
     served: &Served,
-    graceful: &GracefulShutdown,
-    (doing, closing): (Doing, Closing),
-) {
+    doing: Doing,
+    asked_to_end: oneshot::Receiver<()>,
+) -> impl Future<Output = ()> + use<> {
     set_up(&stream);
-    let port = served.port.clone();
+    let (port, stream) = (served.port.clone(), Stream::new(stream, doing.clone()));
     let answer = move |request| {
         let (port, busy, waits) = (port.clone(), doing.begin(), doing.waits());
         async move {
             let _busy = busy?;
-            Ok::<_, MadeRoom>(port.answer(peer, waits, request).await)
+            Ok::<_, Ended>(port.answer(peer, waits, request).await)
         }
     };
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(served.head_time)
+        .header_read_timeout(None)
         .keep_alive(served.keeps_alive)
         .max_buf_size(BUFFER_LENGTH)
-        .serve_connection(TokioIo::new(stream), service_fn(answer));
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
+        .serve_connection(stream, service_fn(answer));
+    async move {
         let _open = open;
+        let mut connection = std::pin::pin!(connection);
         tokio::select! {
             biased;
             // A client that breaks its connection harms nobody but itself.
-            _ = connection => {}
-            () = closing.told() => {}
+            _ = &mut connection => return,
+            // Whoever could ask has gone, and with it the service.
+            _ = asked_to_end => {}
         }
-    });
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
 }
 
 /// Where the system refuses one of these, the connection works all the same.
