@@ -4,7 +4,7 @@
 #
 # scripts/image assembles and tries the last stage without Docker.
 
-FROM rust:1.95.0-slim-bookworm AS build
+FROM rust:1.95.0-bookworm AS build
 ARG TARGETARCH
 WORKDIR /src
 COPY . .

@@ -7,13 +7,15 @@ import platform
 import sys
 from dataclasses import asdict
 
-from .cases import CASES, Bench
+from . import quiet
+from .cases import CASES, Bench, against
 
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench")
     parser.add_argument("--case", action="append", choices=CASES, help="one case; may be repeated")
     parser.add_argument("--quick", action="store_true", help="one short round")
+    parser.add_argument("--against", metavar="PROGRAM", help="only beside this program of the service")
     parser.add_argument("--list", action="store_true", help="what cases there are")
     parser.add_argument("--json", metavar="FILE", help="the figures for a program, too")
     options = parser.parse_args()
@@ -24,11 +26,15 @@ def main():
     print(f"On {machine()}; {rounds} round(s) of {seconds} s, medians.\n")
     figures = []
     print(f"{'':38} {'measured':>14}  {'ratio to':>30}  {'bar':>9}")
-    with Bench(rounds, seconds) as bench:
-        for name in options.case or CASES:
-            for figure in CASES[name](bench):
+    cases = {name: CASES[name] for name in options.case or CASES}
+    if options.against:
+        cases = {"against": against}
+    with Bench(rounds, seconds, options.against) as bench:
+        for name, case in cases.items():
+            for figure in case(bench):
                 figures.append({"case": name, **asdict(figure), "ratio": figure.ratio})
                 print(line(figure), flush=True)
+    print(f"\n{quiet.summary()}")
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"machine": machine(), "figures": figures}, file, indent=2)

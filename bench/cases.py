@@ -1,7 +1,8 @@
 """The cases: what is measured, beside which yardstick, and how good it has to be.
 
 A case gives figures. What it measures and its yardstick take turns, round after round, so that
-both meet the same machine; what counts is the median of the rounds.
+both meet the same machine; what counts is the median of the rounds. A run that others disturbed is
+made again (quiet.py).
 """
 
 import os
@@ -13,6 +14,7 @@ from statistics import median
 
 from . import people
 from .load import Pace, Wrk, hashes, pgbench, wrk
+from .quiet import quietly
 from .service import BINARY, Bare, Service
 
 CORES = os.cpu_count()
@@ -46,8 +48,8 @@ class Figure:
 class Bench:
     """Everything that the cases share: the length of a run, and databases made once."""
 
-    def __init__(self, rounds, seconds):
-        self.rounds, self.seconds = rounds, seconds
+    def __init__(self, rounds, seconds, other_program=None):
+        self.rounds, self.seconds, self.other_program = rounds, seconds, other_program
         self.stack = ExitStack()
         self.folder = self.stack.enter_context(tempfile.TemporaryDirectory())
 
@@ -65,8 +67,8 @@ class Bench:
     def large(self):
         return people.database("bench_large", 1_000_000)
 
-    def running(self, stores):
-        return self.stack.enter_context(Service(stores))
+    def running(self, stores, program=BINARY):
+        return self.stack.enter_context(Service(stores, binary=program))
 
     @cached_property
     def on_postgres(self):
@@ -88,14 +90,16 @@ class Bench:
     def one_token(self, service):
         path = os.path.join(self.folder, f"token-{service.port}")
         if not os.path.exists(path):
-            is_postgres = service is self.on_postgres
             with open(path, "w") as file:
-                file.write(self.token if is_postgres else people.register(service.address))
+                file.write(self.token if service.stores else people.register(service.address))
         return path
+
+    def live(self, target):
+        return wrk(target.address, 64, self.seconds, path="/health/live")
 
     def medians(self, *parts):
         """Runs the parts in turn, and gives the median of each."""
-        rounds = [[part() for part in parts] for _ in range(self.rounds)]
+        rounds = [[quietly(part) for part in parts] for _ in range(self.rounds)]
         return [median(values) for values in zip(*rounds)]
 
 
@@ -127,13 +131,14 @@ class PerRequest:
 
 
 def bare_rate(bench):
-    return wrk(bench.bare.address, 64, bench.seconds, path="/health/live").per_second
+    return bench.live(bench.bare).per_second
 
 
 def live(bench):
     service, cpu = bench.on_postgres, PerRequest(bench.on_postgres)
-    run = lambda: wrk(service.address, 64, bench.seconds, path="/health/live")
-    value, bare = bench.medians(lambda: cpu(run), lambda: bare_rate(bench))
+    value, bare = bench.medians(
+        lambda: cpu(lambda: bench.live(service)), lambda: bare_rate(bench)
+    )
     yield Figure("health/live, 64 clients", value, "/s", bare, "bare route", at_least=0.85, note=cpu.note)
 
 
@@ -203,7 +208,7 @@ def flood(bench):
         flood.result()
         return values
 
-    health, me_p99 = zip(*(p99s() for _ in range(bench.rounds)))
+    health, me_p99 = zip(*(quietly(p99s) for _ in range(bench.rounds)))
     yield Figure("health p99 in a sign-in flood", median(health), "ms", at_most=5)
     yield Figure("me p99 in a sign-in flood", median(me_p99), "ms", at_most=10)
 
@@ -217,9 +222,9 @@ def mixed(bench):
 
     together, alone, sign_ins_alone = [], [], []
     for _ in range(bench.rounds):
-        together.append(both())
-        alone.append(me(bench, service).result().per_second)
-        sign_ins_alone.append(sign_in(bench, service, 16).result().per_second)
+        together.append(quietly(both))
+        alone.append(quietly(lambda: me(bench, service).result().per_second))
+        sign_ins_alone.append(quietly(lambda: sign_in(bench, service, 16).result().per_second))
     me_rate, sign_in_rate = (median(rates) for rates in zip(*together))
     name = "64 on me and 16 signing in"
     yield Figure(f"{name}: me", me_rate, "/s", median(alone), "me alone", at_least=0.6)
@@ -290,6 +295,19 @@ def rows(_):
     """What everybody takes in PostgreSQL who is connected and has signed in from two addresses."""
     for name, size in people.bytes_each("bench_rows", 100_000):
         yield Figure(name, size, "bytes")
+
+
+def against(bench):
+    """The same requests to another program of this service, say of the version before."""
+    for name, this in ("PostgreSQL", bench.on_postgres), ("SQLite", bench.on_sqlite):
+        other = bench.running(this.stores, bench.other_program)
+        for path, load in ("me", lambda service: me(bench, service).result()), ("health/live", bench.live):
+            cpu = PerRequest(this), PerRequest(other)
+            rates = bench.medians(
+                lambda: cpu[0](lambda: load(this)), lambda: cpu[1](lambda: load(other))
+            )
+            note = f"{cpu[0].note}, other {cpu[1].note}"
+            yield Figure(f"{path}, {name}", rates[0], "/s", rates[1], "other program", note=note)
 
 
 def binary(_):

@@ -34,7 +34,7 @@ class Service:
     """A running service; `with` ends it. `stores` is empty for the embedded ones."""
 
     def __init__(self, stores, data_dir=None, binary=BINARY):
-        self.folder = tempfile.TemporaryDirectory()
+        self.stores, self.folder = stores, tempfile.TemporaryDirectory()
         self.data_dir = data_dir or self.folder.name
         self.port, health = free_port(), free_port()
         self.health_port = health

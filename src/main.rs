@@ -6,6 +6,11 @@ use std::process::ExitCode;
 use discogsography_api::cli;
 use discogsography_api::config::Environment;
 
+/// What a request takes is often given back by another thread (docs/decisions/0017-the-allocator.md).
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let commanded = cli::parse(std::env::args_os());
     match cli::run(commanded, &Environment::of_process()) {

@@ -98,11 +98,11 @@ fn write_json(line: &mut Vec<u8>, event: &Event<'_>, clock: &Clock) {
     line.extend(b"{\"timestamp\":\"");
     put(line, &clock.now());
     line.extend(b"\",\"level\":\"");
-    line.extend(metadata.level().as_str().bytes());
+    line.extend(metadata.level().as_str().as_bytes());
     line.push(b'"');
     event.record(&mut JsonFields(line));
     line.extend(b",\"target\":\"");
-    line.extend(metadata.target().bytes());
+    line.extend(metadata.target().as_bytes());
     line.extend(b"\"}\n");
 }
 
@@ -112,7 +112,7 @@ struct JsonFields<'a>(&'a mut Vec<u8>);
 impl JsonFields<'_> {
     fn name(&mut self, field: &Field) {
         self.0.extend(b",\"");
-        self.0.extend(field.name().bytes());
+        self.0.extend(field.name().as_bytes());
         self.0.extend(b"\":");
     }
 
@@ -169,7 +169,12 @@ impl fmt::Write for Escaped<'_> {
 /// Adds a text as RFC 8259 section 7 wants it inside a string.
 fn escape(line: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| *byte < 0x20 || b"\"\\".contains(byte)) {
+    // Nearly all texts are plain.
+    if !rest.iter().fold(false, |found, byte| found | is_special(*byte)) {
+        line.extend(rest);
+        return;
+    }
+    while let Some(at) = rest.iter().position(|byte| is_special(*byte)) {
         let (plain, special) = rest.split_at(at);
         line.extend(plain);
         let Some((special, after)) = special.split_first() else {
@@ -184,6 +189,11 @@ fn escape(line: &mut Vec<u8>, text: &str) {
         rest = after;
     }
     line.extend(rest);
+}
+
+#[expect(clippy::needless_bitwise_bool, reason = "without branches several bytes go at once")]
+fn is_special(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
 }
 
 /// Writes a value that can't fail to be written.
