@@ -97,10 +97,13 @@ class Bench:
     def live(self, target):
         return wrk(target.address, 64, self.seconds, path="/health/live")
 
+    def in_turn(self, *parts):
+        """Runs the parts in turn, and gives what came of each, round by round."""
+        return zip(*([quietly(part) for part in parts] for _ in range(self.rounds)))
+
     def medians(self, *parts):
-        """Runs the parts in turn, and gives the median of each."""
-        rounds = [[quietly(part) for part in parts] for _ in range(self.rounds)]
-        return [median(values) for values in zip(*rounds)]
+        """The same, and only the median of each."""
+        return [median(values) for values in self.in_turn(*parts)]
 
 
 def me(bench, service, clients=64):
@@ -112,22 +115,23 @@ def sign_in(bench, service, clients):
     return Wrk(service.address, clients, bench.seconds, "login")
 
 
-class PerRequest:
-    """Notes the processor time that the service took for each request of a run."""
+class Rate(float):
+    """Requests a second, with the microseconds of processor that the service took for each."""
 
-    def __init__(self, service):
-        self.service, self.microseconds = service, []
+    microseconds = None
 
-    def __call__(self, load_of):
-        before = self.service.cpu_seconds()
-        load = load_of()
-        taken = self.service.cpu_seconds() - before
-        self.microseconds.append(taken / (load.per_second * load.seconds) * 1e6)
-        return load.per_second
 
-    @property
-    def note(self):
-        return f"{median(self.microseconds):.1f} µs of CPU each"
+def rate(service, load_of):
+    before = service.cpu_seconds()
+    load = load_of()
+    taken = service.cpu_seconds() - before
+    rate = Rate(load.per_second)
+    rate.microseconds = taken / (load.per_second * load.seconds) * 1e6
+    return rate
+
+
+def each(rates):
+    return f"{median(rate.microseconds for rate in rates):.1f} µs of CPU each"
 
 
 def bare_rate(bench):
@@ -135,34 +139,37 @@ def bare_rate(bench):
 
 
 def live(bench):
-    service, cpu = bench.on_postgres, PerRequest(bench.on_postgres)
-    value, bare = bench.medians(
-        lambda: cpu(lambda: bench.live(service)), lambda: bare_rate(bench)
+    service = bench.on_postgres
+    rates, bare = bench.in_turn(
+        lambda: rate(service, lambda: bench.live(service)), lambda: bare_rate(bench)
     )
-    yield Figure("health/live, 64 clients", value, "/s", bare, "bare route", at_least=0.85, note=cpu.note)
+    name = "health/live, 64 clients"
+    yield Figure(name, median(rates), "/s", median(bare), "bare route", at_least=0.85, note=each(rates))
 
 
 def me_postgres(bench):
-    service, cpu = bench.on_postgres, PerRequest(bench.on_postgres)
+    service = bench.on_postgres
     statement = os.path.join(bench.folder, "me.sql")
     with open(statement, "w") as file:
         file.write(
             "select id, email, hashed_password, is_active, is_admin, created_at from users"
             f" where id = '{people.user_id(0)}'::uuid;"
         )
-    value, pgbench_rate = bench.medians(
-        lambda: cpu(me(bench, service).result),
+    rates, pgbench_rates = bench.in_turn(
+        lambda: rate(service, lambda: me(bench, service).result()),
         lambda: pgbench("bench_small", statement, bench.seconds),
     )
-    yield Figure("me, PostgreSQL, 64 clients", value, "/s", pgbench_rate, "pgbench", at_least=1.0, note=cpu.note)
+    name, yardstick = "me, PostgreSQL, 64 clients", median(pgbench_rates)
+    yield Figure(name, median(rates), "/s", yardstick, "pgbench", at_least=1.0, note=each(rates))
 
 
 def me_sqlite(bench):
-    service, cpu = bench.on_sqlite, PerRequest(bench.on_sqlite)
-    value, bare = bench.medians(
-        lambda: cpu(me(bench, service).result), lambda: bare_rate(bench)
+    service = bench.on_sqlite
+    rates, bare = bench.in_turn(
+        lambda: rate(service, lambda: me(bench, service).result()), lambda: bare_rate(bench)
     )
-    yield Figure("me, SQLite, 64 clients", value, "/s", bare, "bare route", at_least=0.55, note=cpu.note)
+    name = "me, SQLite, 64 clients"
+    yield Figure(name, median(rates), "/s", median(bare), "bare route", at_least=0.55, note=each(rates))
 
 
 def sign_ins(bench):
@@ -302,12 +309,11 @@ def against(bench):
     for name, this in ("PostgreSQL", bench.on_postgres), ("SQLite", bench.on_sqlite):
         other = bench.running(this.stores, bench.other_program)
         for path, load in ("me", lambda service: me(bench, service).result()), ("health/live", bench.live):
-            cpu = PerRequest(this), PerRequest(other)
-            rates = bench.medians(
-                lambda: cpu[0](lambda: load(this)), lambda: cpu[1](lambda: load(other))
+            these, others = bench.in_turn(
+                lambda: rate(this, lambda: load(this)), lambda: rate(other, lambda: load(other))
             )
-            note = f"{cpu[0].note}, other {cpu[1].note}"
-            yield Figure(f"{path}, {name}", rates[0], "/s", rates[1], "other program", note=note)
+            note = f"{each(these)}, other {each(others)}"
+            yield Figure(f"{path}, {name}", median(these), "/s", median(others), "other program", note=note)
 
 
 def binary(_):

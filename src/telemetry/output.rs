@@ -13,7 +13,7 @@ use std::time::Duration;
 const MOST_PENDING: usize = 1024 * 1024;
 
 /// So long the thread lets lines gather, since waking it costs more than a line does.
-const GATHERING: Duration = Duration::from_millis(2);
+const GATHERING: Duration = Duration::from_millis(10);
 
 /// Takes lines; clones share the buffer.
 #[derive(Clone)]
