@@ -50,7 +50,7 @@ class Bench:
 
     def __init__(self, rounds, seconds, other_program=None):
         self.rounds, self.seconds, self.other_program = rounds, seconds, other_program
-        self.stack = ExitStack()
+        self.stack, self.tokens = ExitStack(), {}
         self.folder = self.stack.enter_context(tempfile.TemporaryDirectory())
 
     def __enter__(self):
@@ -88,11 +88,11 @@ class Bench:
         return people.register(self.on_postgres.address)
 
     def one_token(self, service):
-        path = os.path.join(self.folder, f"token-{service.port}")
-        if not os.path.exists(path):
-            with open(path, "w") as file:
-                file.write(self.token if service.stores else people.register(service.address))
-        return path
+        """The access token of the user who signs in, on this service."""
+        if service not in self.tokens:
+            postgres = service.stores
+            self.tokens[service] = self.token if postgres else people.register(service.address)
+        return self.tokens[service]
 
     def live(self, target):
         return wrk(target.address, 64, self.seconds, path="/health/live")
@@ -107,7 +107,8 @@ class Bench:
 
 
 def me(bench, service, clients=64):
-    return Wrk(service.address, clients, bench.seconds, "me", bench.one_token(service))
+    token = bench.one_token(service)
+    return Wrk(service.address, clients, bench.seconds, path="/api/auth/me", token=token)
 
 
 def sign_in(bench, service, clients):
@@ -280,18 +281,15 @@ def start(bench):
 def replicas(bench):
     """Two replicas on the same cores: what a second one costs, and not what it gives elsewhere."""
     one, two = bench.on_postgres, bench.running(bench.small)
-    token = bench.one_token(one)
 
-    def both(kind, clients, *token):
-        running = [
-            Wrk(each.address, clients // 2, bench.seconds, kind, *token) for each in (one, two)
-        ]
+    def both(ask, clients):
+        running = [ask(bench, each, clients // 2) for each in (one, two)]
         return sum(load.result().per_second for load in running)
 
     by_two, by_one, sign_ins_by_two, sign_ins_by_one = bench.medians(
-        lambda: both("me", 64, token),
+        lambda: both(me, 64),
         lambda: me(bench, one).result().per_second,
-        lambda: both("login", 16),
+        lambda: both(sign_in, 16),
         lambda: sign_in(bench, one, 16).result().per_second,
     )
     yield Figure("me, two replicas, 64 clients", by_two, "/s", by_one, "one replica")

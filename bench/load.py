@@ -22,10 +22,14 @@ class Load:
 
 
 class Wrk:
-    """wrk, running: `requests` is a kind that requests.lua knows, with its argument."""
+    """wrk, running: `requests` is a kind that requests.lua knows, with its argument.
 
-    def __init__(self, address, clients, seconds, *requests, path="/"):
+    Where all requests are alike they need no script, which would take wrk's time for each.
+    """
+
+    def __init__(self, address, clients, seconds, *requests, path="/", token=None):
         command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--latency", "--timeout", "20s"]
+        command += ["-H", f"Authorization: Bearer {token}"] if token else []
         command += ["-s", SCRIPT] if requests else []
         command += [f"http://{address}{path}", *(["--", *requests] if requests else [])]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
