@@ -10,6 +10,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from statistics import median
 
 from . import people
@@ -197,8 +198,8 @@ def sign_in_alone(bench):
 
 
 def registrations(bench):
-    service, rounds = bench.on_postgres, iter(range(bench.rounds))
-    run = lambda: wrk(service.address, 16, bench.seconds, "register", f"round-{next(rounds)}")
+    service, runs = bench.on_postgres, count()
+    run = lambda: wrk(service.address, 16, bench.seconds, "register", f"run-{next(runs)}")
     value, sign_in_rate = bench.medians(
         lambda: run().per_second, lambda: sign_in(bench, service, 16).result().per_second
     )
