@@ -109,12 +109,14 @@ impl Connections {
     pub(super) fn close_overdue(&mut self, time: Duration) {
         self.forget_ended();
         let now = Instant::now();
-        for Connection { doing, task, .. } in &self.open {
-            let is_overdue = |(_, since)| now.saturating_duration_since(since) >= time;
-            if doing.rank(now).is_some_and(is_overdue) && doing.end_if_idle() {
+        let is_overdue = |(_, since)| now.saturating_duration_since(since) >= time;
+        self.open.retain(|Connection { doing, task, .. }| {
+            let ends = doing.rank(now).is_some_and(is_overdue) && doing.end_if_idle();
+            if ends {
                 task.abort();
             }
-        }
+            !ends
+        });
     }
 
     /// Has each end after the request under way, or at once where it has not sent any of one.
@@ -256,6 +258,18 @@ mod tests {
         assert!(silent.begin().is_err() && idle.begin().is_err());
         assert!(recent.begin().is_ok());
         assert!(!busy.end_if_idle(), "the request under way goes on");
+    }
+
+    #[tokio::test]
+    async fn who_is_closed_already_leaves_room_at_once() {
+        let mut connections = Connections::new(2);
+        let [silent, closed] = opened(&mut connections);
+        silent.age(3 * SECOND);
+        connections.close_overdue(2 * SECOND);
+        assert_eq!(connections.make_room(), Room::Free);
+        assert!(closed.end_if_idle());
+        connections.most = 1;
+        assert_eq!(connections.make_room(), Room::None);
     }
 
     #[tokio::test]

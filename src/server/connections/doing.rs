@@ -83,13 +83,14 @@ impl Doing {
     }
 
     /// How soon it makes room, and since when nothing came of it; `None` where a request is under
-    /// way that does not wait for its client.
+    /// way that does not wait for its client, or where it ends already.
     pub(super) fn rank(&self, now: Instant) -> Option<(Rank, Instant)> {
         let moved_at =
             self.0.begun + Duration::from_micros(self.0.moved_at.load(Ordering::Relaxed));
         let quiet_for = now.saturating_duration_since(moved_at);
         let rank = match self.state() {
             BUSY if !self.0.waits.now() => return None,
+            CLOSED => return None,
             NEW if quiet_for < WELCOME => Rank::Welcome,
             _ if quiet_for < PATIENCE => Rank::Shortly,
             BUSY => Rank::Slow,
