@@ -1,4 +1,4 @@
-//! Files that somebody named in a setting: small, so that a wrong name can't take all memory.
+//! Files that a setting names, and the secret: small, so that a wrong name can't take all memory.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};

@@ -1,6 +1,5 @@
 //! The secrets: whether they could be guessed, and who may read the files that they stand in.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -9,6 +8,7 @@ use super::configuration;
 use super::report::{Check, Finding};
 use crate::config::{Config, EmbeddedStores, Environment, Stores, VARIABLES, Warning};
 use crate::private_files::{self, Exposure};
+use crate::small_file;
 
 /// A random text of 32 characters has more different ones, but for one in a billion.
 const LEAST_DIFFERENT: usize = 8;
@@ -44,7 +44,7 @@ pub(super) fn strength(config: &Config) -> Vec<Finding> {
 fn kept_secret(embedded: &EmbeddedStores) -> Result<(SecretString, String), Finding> {
     let path = embedded.jwt_secret();
     let file = path.display();
-    match fs::read_to_string(&path) {
+    match small_file::read_text(&path) {
         Ok(text) if text.trim().is_empty() => Err(Finding::error(
             Check::JwtSecret,
             format!("{file} is empty, and the service does not start"),

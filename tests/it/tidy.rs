@@ -75,6 +75,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "private_files",
             "records",
             "server",
+            "small_file",
             "sqlite",
             "storage",
             "telemetry",
