@@ -67,8 +67,7 @@ impl PostgresConfig {
     /// Host and port, as in a URL.
     #[must_use]
     pub fn address(&self) -> String {
-        let Self { host, port, .. } = self;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        format!("{}:{}", address::in_url(&self.host), self.port)
     }
 }
 

@@ -38,6 +38,11 @@ pub(super) fn parse_port(value: &str) -> Result<u16, String> {
     }
 }
 
+/// A host as a URL has it: an address of IPv6 in brackets.
+pub(super) fn in_url(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
 /// Whether it could be a name or an address; one of IPv6 comes without its brackets.
 pub(super) fn is_host(host: &str) -> bool {
     let is_of_a_name = |character: char| character.is_alphanumeric() || "-._".contains(character);

@@ -99,8 +99,7 @@ fn password(url: &Url) -> Option<String> {
 }
 
 fn of_host(host: &str) -> Option<Url> {
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    Url::parse(&format!("redis://{host}/0")).ok()
+    Url::parse(&format!("redis://{}/0", address::in_url(host))).ok()
 }
 
 /// The URL with what stands in variables of its own; as it is where nothing does.
