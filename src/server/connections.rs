@@ -107,7 +107,6 @@ impl Connections {
 
     /// Closes those on which nothing has been under way for this long.
     pub(super) fn close_overdue(&mut self, time: Duration) {
-        self.forget_ended();
         let now = Instant::now();
         let is_overdue = |(_, since)| now.saturating_duration_since(since) >= time;
         self.open.retain(|Connection { doing, task, .. }| {
@@ -115,7 +114,7 @@ impl Connections {
             if ends {
                 task.abort();
             }
-            !ends
+            !ends && !task.is_finished()
         });
     }
 
@@ -124,13 +123,6 @@ impl Connections {
         for end in self.open.iter_mut().filter_map(|open| open.end.take()) {
             // It may just have ended.
             let _ = end.send(());
-        }
-    }
-
-    /// Closes those without a request under way.
-    pub(super) fn close_idle(&self) {
-        for open in self.open.iter().filter(|open| open.doing.end_if_idle()) {
-            open.task.abort();
         }
     }
 

@@ -220,8 +220,8 @@ impl Door {
         let ended = tokio::select! {
             ended = &mut ended => ended,
             () = clock::pause(HALF_HEAD_TIME) => {
-                self.connections.close_idle();
-                self.crowd.close_idle();
+                self.connections.close_overdue(Duration::ZERO);
+                self.crowd.close_overdue(Duration::ZERO);
                 ended.await
             }
         };
