@@ -156,7 +156,7 @@ fn request_id(headers: &HeaderMap, app: &AppState) -> HeaderValue {
         return id.clone();
     }
     // Hex digits always fit in a header.
-    HeaderValue::from_str(&app.random.hex()).unwrap_or(HeaderValue::from_static("none"))
+    HeaderValue::try_from(app.random.hex()).unwrap_or(HeaderValue::from_static("none"))
 }
 
 async fn catch_panic(answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
