@@ -91,8 +91,8 @@ class Bench:
     def one_token(self, service):
         """The access token of the user who signs in, on this service."""
         if service not in self.tokens:
-            postgres = service.stores
-            self.tokens[service] = self.token if postgres else people.register(service.address)
+            is_postgres = bool(service.stores)
+            self.tokens[service] = self.token if is_postgres else people.register(service.address)
         return self.tokens[service]
 
     def live(self, target):
@@ -127,9 +127,9 @@ def rate(service, load_of):
     before = service.cpu_seconds()
     load = load_of()
     taken = service.cpu_seconds() - before
-    rate = Rate(load.per_second)
-    rate.microseconds = taken / (load.per_second * load.seconds) * 1e6
-    return rate
+    measured = Rate(load.per_second)
+    measured.microseconds = taken / (load.per_second * load.seconds) * 1e6
+    return measured
 
 
 def each(rates):
