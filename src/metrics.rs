@@ -51,6 +51,8 @@ pub struct Metrics {
     pub http_connections: Family<Port, Gauge>,
     /// Connections of HTTP clients that were closed because there were as many as may be.
     pub connections_closed_for_room: Family<Port, Counter>,
+    /// Connections of HTTP clients that were told to come again, since all others were at work.
+    pub connections_turned_away: Family<Port, Counter>,
 }
 
 impl Metrics {

@@ -7,6 +7,7 @@ mod first_admin;
 mod first_steps;
 mod listen;
 mod secret;
+mod serving;
 mod stores;
 mod stream;
 

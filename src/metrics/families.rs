@@ -47,6 +47,11 @@ impl Metrics {
             "Connections of clients that were closed because there were as many as may be.",
             &self.connections_closed_for_room,
         );
+        text.family(
+            ours!("connections_turned_away_total"),
+            "Connections of clients that were told to come again while all others were at work.",
+            &self.connections_turned_away,
+        );
     }
 
     fn write_sign_ins(&self, text: &mut Text) {

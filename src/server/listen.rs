@@ -4,17 +4,15 @@ use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use tokio::net::TcpStream;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::DRAIN_TIME;
-use super::connections::{self, Connections, Doing, Ended, Room};
-use super::stream::Stream;
+use super::connections::{self, Connections, Room};
+use super::serving::{Client, Served};
 use crate::clock;
 use crate::http::Port;
 use crate::metrics::{self, Metrics};
@@ -24,19 +22,6 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 
 /// So often it is looked who has taken longer. One look at all instead of a timer for each request.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-
-/// How long a service that stops waits for the rest of a head.
-const HALF_HEAD_TIME: Duration = Duration::from_secs(1);
-
-/// A client has so long to take what it was sent.
-#[cfg(target_os = "linux")]
-const WRITE_TIME: Duration = Duration::from_secs(30);
-
-/// What the system keeps of an answer for a client that takes it slowly, in bytes; Linux doubles it.
-const SEND_BUFFER_LENGTH: usize = 64 * 1024;
-
-/// The longest head of a request, and the most of an answer that waits to be written, in bytes.
-const BUFFER_LENGTH: usize = 80 * 1024;
 
 /// In a crowd, so long until it is looked again whether there is room.
 const PAUSE_IN_A_CROWD: Duration = Duration::from_millis(5);
@@ -49,6 +34,9 @@ const HEALTH_CONNECTIONS: usize = 128;
 
 /// While all connections are at work, so many more are told to come again, on each port.
 const TURNED_AWAY: usize = 128;
+
+/// On a port that has few connections, one for so many of them.
+const CONNECTIONS_PER_TURNED_AWAY: usize = 8;
 
 /// They have so long to send the head of their request.
 const TURNED_AWAY_HEAD_TIME: Duration = Duration::from_secs(2);
@@ -79,23 +67,6 @@ struct Door {
     warnings: Warnings,
     limits: Limits,
     address: String,
-}
-
-/// How a connection is served.
-struct Served {
-    port: Port,
-    /// Whether its client may send more than one request.
-    keeps_alive: bool,
-}
-
-/// An open connection, which counts until this is dropped.
-struct Open(Arc<Metrics>, metrics::Port);
-
-/// A client that has connected.
-struct Client {
-    stream: TcpStream,
-    peer: IpAddr,
-    open: Open,
 }
 
 /// What is warned of, again and again, with when that was last.
@@ -149,11 +120,12 @@ pub(super) async fn serve(
 impl Door {
     fn new(port: Port, limits: Limits, address: String) -> Self {
         let full = port.when_full();
+        let turned_away = TURNED_AWAY.min(limits.connections / CONNECTIONS_PER_TURNED_AWAY);
         Self {
             served: Served { port, keeps_alive: true },
             turned_away: Served { port: full, keeps_alive: false },
             connections: Connections::new(limits.connections),
-            crowd: Connections::new(TURNED_AWAY),
+            crowd: Connections::new(turned_away),
             tasks: TaskTracker::new(),
             warnings: Warnings::default(),
             limits,
@@ -163,31 +135,30 @@ impl Door {
 
     /// Serves a client, or tells it to come again, as soon as there is room for either.
     async fn let_in(&mut self, stream: TcpStream, peer: IpAddr) {
-        let client = Client { stream, peer, open: Open::new(&self.limits) };
+        let client = Client::new(stream, peer, &self.limits.metrics, self.limits.port);
         let (served, connections) = loop {
-            let room = self.connections.make_room();
+            let now = Instant::now();
+            let room = self.connections.make_room(now);
             self.report(room);
             if room.is_there() {
                 break (&self.served, &mut self.connections);
             }
-            if room == Room::None {
-                let room = self.crowd.make_room();
-                self.report(room);
-                if room.is_there() {
-                    break (&self.turned_away, &mut self.crowd);
-                }
+            if room == Room::None && self.crowd.make_room(now).is_there() {
+                self.limits.metrics.connections_turned_away.of(self.limits.port).add_one();
+                break (&self.turned_away, &mut self.crowd);
             }
             clock::pause(PAUSE_IN_A_CROWD).await;
         };
         connections.add(|doing, asked_to_end| {
-            let serving = serve_connection(client, served, doing, asked_to_end);
+            let serving = served.serve(client, doing, asked_to_end);
             self.tasks.spawn(serving).abort_handle()
         });
     }
 
     fn close_overdue(&mut self) {
-        self.connections.close_overdue(HEAD_TIME);
-        self.crowd.close_overdue(TURNED_AWAY_HEAD_TIME);
+        let now = Instant::now();
+        self.connections.close_overdue(now, HEAD_TIME);
+        self.crowd.close_overdue(now, TURNED_AWAY_HEAD_TIME);
     }
 
     fn report(&mut self, room: Room) {
@@ -197,7 +168,7 @@ impl Door {
         }
         let (address, warnings) = (&self.address, &mut self.warnings);
         if room == Room::None && warnings.all_at_work.may_come() {
-            warn!(most, address, "⚠️ As many connections as may be, all at work: others must wait");
+            warn!(most, address, "⚠️ As many connections as may be, all at work: more get 503");
         } else if room == Room::Made && warnings.room_made.may_come() {
             warn!(most, address, "⚠️ As many connections as may be: idle ones make room");
         }
@@ -210,22 +181,21 @@ impl Door {
         }
     }
 
-    /// Lets what is under way end. Who has begun a request and not gone on for a moment is idle, too.
+    /// Lets what is under way end. Who has begun a request and does not go on is soon overdue.
     async fn drain(mut self) {
         let time = self.limits.drain_time;
         self.connections.end();
         self.crowd.end();
         self.tasks.close();
-        let mut ended = std::pin::pin!(tokio::time::timeout(time, self.tasks.wait()));
-        let ended = tokio::select! {
-            ended = &mut ended => ended,
-            () = clock::pause(HALF_HEAD_TIME) => {
-                self.connections.close_overdue(Duration::ZERO);
-                self.crowd.close_overdue(Duration::ZERO);
-                ended.await
+        let ended = tokio::time::timeout(time, async {
+            loop {
+                tokio::select! {
+                    () = self.tasks.wait() => break,
+                    () = clock::pause(BETWEEN_LOOKS) => self.close_overdue(),
+                }
             }
-        };
-        if ended.is_err() && !time.is_zero() {
+        });
+        if ended.await.is_err() && !time.is_zero() {
             warn!("⚠️ Requests that took too long were cut off");
         }
     }
@@ -258,63 +228,4 @@ impl Limits {
         let (connections, drain_time) = (HEALTH_CONNECTIONS, Duration::ZERO);
         Self { connections, drain_time, port: metrics::Port::Health, metrics }
     }
-}
-
-impl Open {
-    fn new(limits: &Limits) -> Self {
-        limits.metrics.http_connections.of(limits.port).up();
-        Self(Arc::clone(&limits.metrics), limits.port)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.http_connections.of(self.1).down();
-    }
-}
-
-/// Serves a connection until it ends, or after the request under way where it is asked to end.
-fn serve_connection(
-    Client { stream, peer, open }: Client,
-    served: &Served,
-    doing: Doing,
-    asked_to_end: oneshot::Receiver<()>,
-) -> impl Future<Output = ()> + use<> {
-    set_up(&stream);
-    let (port, stream) = (served.port.clone(), Stream::new(stream, doing.clone()));
-    let answer = move |request| {
-        let (port, busy, waits) = (port.clone(), doing.begin(), doing.waits());
-        async move {
-            let _busy = busy?;
-            Ok::<_, Ended>(port.answer(peer, waits, request).await)
-        }
-    };
-    let connection = http1::Builder::new()
-        .header_read_timeout(None)
-        .keep_alive(served.keeps_alive)
-        .max_buf_size(BUFFER_LENGTH)
-        .serve_connection(stream, service_fn(answer));
-    async move {
-        let _open = open;
-        let mut connection = std::pin::pin!(connection);
-        tokio::select! {
-            biased;
-            // A client that breaks its connection harms nobody but itself.
-            _ = &mut connection => return,
-            // Whoever could ask has gone, and with it the service.
-            _ = asked_to_end => {}
-        }
-        connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
-    }
-}
-
-/// Where the system refuses one of these, the connection works all the same.
-fn set_up(stream: &TcpStream) {
-    // Without it, small answers wait for the client's acknowledgement of the ones before.
-    let _ = stream.set_nodelay(true);
-    let _ = socket2::SockRef::from(stream).set_send_buffer_size(SEND_BUFFER_LENGTH);
-    // A client that takes nothing would keep its connection for ever (RFC 5482).
-    #[cfg(target_os = "linux")]
-    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(WRITE_TIME));
 }

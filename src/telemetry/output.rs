@@ -9,11 +9,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Lines of some seconds at full load.
+/// Some 3,000 lines, in bytes.
 const MOST_PENDING: usize = 1024 * 1024;
 
 /// So long the thread lets lines gather, since waking it costs more than a line does.
 const GATHERING: Duration = Duration::from_millis(10);
+
+/// It waits no longer when so many bytes have.
+const MANY: usize = MOST_PENDING / 2;
 
 /// Takes lines; clones share the buffer.
 #[derive(Clone)]
@@ -60,10 +63,11 @@ impl Output {
             self.0.dropped_in_all.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let was_empty = pending.lines.is_empty();
+        let before = pending.lines.len();
         pending.lines.extend_from_slice(line);
+        let has_many = before < MANY && pending.lines.len() >= MANY;
         drop(pending);
-        if was_empty {
+        if before == 0 || has_many {
             self.0.has_lines.notify_one();
         }
     }
@@ -93,9 +97,9 @@ impl Shared {
         let mut spare = Vec::new();
         loop {
             let pending = self.has_lines.wait_while(lock(&self.pending), |it| it.is_empty());
-            drop(pending.unwrap_or_else(PoisonError::into_inner));
-            #[expect(clippy::disallowed_methods, reason = "lines gather while this sleeps")]
-            thread::sleep(GATHERING);
+            let pending = pending.unwrap_or_else(PoisonError::into_inner);
+            let has_few = |pending: &mut Pending| pending.lines.len() < MANY;
+            drop(self.has_lines.wait_timeout_while(pending, GATHERING, has_few));
             self.write(&mut *target, &mut spare);
         }
     }

@@ -6,7 +6,7 @@
 mod document;
 mod moves;
 mod operators;
-mod scrape;
+pub(crate) mod scrape;
 
 use std::collections::BTreeSet;
 

@@ -98,8 +98,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The most lines of a file.
+/// The most lines of a file of code.
 const MOST_LINES: usize = 400;
+
+/// The most lines of a decision.
+const MOST_LINES_OF_A_DECISION: usize = 30;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -176,6 +179,14 @@ fn every_file_says_what_it_is_for_and_is_short() {
         assert!(text.starts_with("//! "), "{} says nothing", path.display());
         let lines = text.lines().count();
         assert!(lines <= MOST_LINES, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn decisions_are_short() {
+    for (path, text) in files(&root().join("docs/decisions"), "md") {
+        let lines = text.lines().count();
+        assert!(lines <= MOST_LINES_OF_A_DECISION, "{} has {lines} lines", path.display());
     }
 }
 

@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
-
 use crate::http::WaitsForClient;
 
 /// Who keeps us waiting for less goes after all who do so for longer.
@@ -21,8 +19,6 @@ pub(super) const WELCOME: Duration = Duration::from_millis(50);
 const NEW: u8 = 0;
 const IDLE: u8 = 1;
 const BUSY: u8 = 2;
-/// It had to end while nothing was under way: no request begins on it any more.
-const CLOSED: u8 = 3;
 
 /// What one connection does, which takes one request after another; clones share it.
 #[derive(Clone)]
@@ -39,10 +35,16 @@ struct Shared {
 /// A request under way, until it is dropped.
 pub(in crate::server) struct Busy(Doing);
 
-/// A request came on a connection in the moment in which it had to end.
-#[derive(Debug, Error)]
-#[error("the connection has to end")]
-pub(in crate::server) struct Ended;
+/// When a connection that is asked to end does so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum End {
+    /// After the request under way, or the one whose head has begun.
+    Gently,
+    /// At once, unless a request is under way.
+    IfIdle,
+    /// At once, unless a request is under way that does not wait for its client.
+    ForRoom,
+}
 
 /// How soon a connection makes room; the least goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,15 +52,15 @@ pub(super) enum Rank {
     Idle,
     /// Its client keeps a request waiting.
     Slow,
-    /// One of these, and not for long.
+    /// It is idle or slow, but has been so for less than [`PATIENCE`].
     Shortly,
-    /// It has just come, and stays for a moment.
+    /// It came less than [`WELCOME`] ago and has not asked for anything yet: it stays.
     Welcome,
 }
 
 impl Doing {
     /// Nothing yet; `begun` is any moment before.
-    pub(super) fn nothing(begun: Instant) -> Self {
+    pub(in crate::server) fn nothing(begun: Instant) -> Self {
         let (state, waits) = (NEW.into(), WaitsForClient::default());
         let doing = Self(Arc::new(Shared { state, moved_at: 0.into(), waits, begun }));
         doing.note_move();
@@ -66,10 +68,10 @@ impl Doing {
     }
 
     /// Begins a request.
-    pub(in crate::server) fn begin(&self) -> Result<Busy, Ended> {
+    pub(in crate::server) fn begin(&self) -> Busy {
         self.note_move();
-        let begins = self.go(IDLE, BUSY) || self.go(NEW, BUSY);
-        if begins { Ok(Busy(self.clone())) } else { Err(Ended) }
+        self.set(BUSY);
+        Busy(self.clone())
     }
 
     /// The client has taken some of an answer.
@@ -83,14 +85,12 @@ impl Doing {
     }
 
     /// How soon it makes room, and since when nothing came of it; `None` where a request is under
-    /// way that does not wait for its client, or where it ends already.
+    /// way that does not wait for its client.
     pub(super) fn rank(&self, now: Instant) -> Option<(Rank, Instant)> {
-        let moved_at =
-            self.0.begun + Duration::from_micros(self.0.moved_at.load(Ordering::Relaxed));
+        let moved_at = self.moved_at();
         let quiet_for = now.saturating_duration_since(moved_at);
         let rank = match self.state() {
             BUSY if !self.0.waits.now() => return None,
-            CLOSED => return None,
             NEW if quiet_for < WELCOME => Rank::Welcome,
             _ if quiet_for < PATIENCE => Rank::Shortly,
             BUSY => Rank::Slow,
@@ -99,38 +99,44 @@ impl Doing {
         Some((rank, moved_at))
     }
 
-    /// Whether it ends: nothing is under way, and no request begins any more, or one waits for its
-    /// client.
-    pub(super) fn make_room(&self) -> bool {
-        self.end_if_idle() || self.state() == BUSY && self.0.waits.now()
+    /// For how long nothing came of it; `None` where a request is under way.
+    pub(super) fn idle_for(&self, now: Instant) -> Option<Duration> {
+        let is_idle = self.state() != BUSY;
+        is_idle.then(|| now.saturating_duration_since(self.moved_at()))
     }
 
-    /// Whether nothing is under way; no request begins any more then.
-    pub(super) fn end_if_idle(&self) -> bool {
-        self.go(IDLE, CLOSED) || self.go(NEW, CLOSED)
+    /// Whether what is under way lets it end at once.
+    pub(in crate::server) fn lets(&self, end: End) -> bool {
+        match end {
+            End::Gently => false,
+            End::IfIdle => self.state() != BUSY,
+            End::ForRoom => self.state() != BUSY || self.0.waits.now(),
+        }
+    }
+
+    fn moved_at(&self) -> Instant {
+        self.0.begun + Duration::from_micros(self.0.moved_at.load(Ordering::Relaxed))
     }
 
     fn state(&self) -> u8 {
         self.0.state.load(Ordering::Acquire)
     }
 
-    fn go(&self, from: u8, to: u8) -> bool {
-        let gone = self.0.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
-        gone.is_ok()
+    fn set(&self, state: u8) {
+        self.0.state.store(state, Ordering::Release);
     }
 
-    /// As if it had done what it did last so much earlier.
     #[cfg(test)]
-    pub(super) fn age(&self, by: Duration) {
-        let earlier = u64::try_from(by.as_micros()).unwrap();
-        self.0.moved_at.fetch_sub(earlier, Ordering::Relaxed);
+    pub(super) fn moved_at_is(&self, then: Instant) {
+        let since_begun = then.duration_since(self.0.begun).as_micros();
+        self.0.moved_at.store(u64::try_from(since_begun).unwrap(), Ordering::Relaxed);
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.note_move();
-        self.0.go(BUSY, IDLE);
+        self.0.set(IDLE);
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::harness::wire::{answer, connect, exchange, head};
 use crate::harness::{Answer, PASSWORD, Program};
+use crate::metrics::scrape::Scrape;
 
 /// So few that the service takes the fewest connections that it ever takes.
 const DESCRIPTORS: u32 = 512;
@@ -15,6 +16,8 @@ const MOST: usize = 128;
 
 /// More than are told so at once.
 const CROWD: usize = 200;
+
+const COUNTER: &str = "discogsography_connections_turned_away_total";
 
 #[track_caller]
 fn assert_turned_away(answer: &Answer) {
@@ -70,6 +73,10 @@ async fn while_all_connections_are_at_work_others_are_told_to_come_again() {
     }
     assert_turned_away(&exchange(&service.url, me.as_bytes()).await);
     assert_eq!(service.health().await.status, 200);
+    let metrics = exchange(&service.health_url, head("GET", "/metrics", &[]).as_bytes()).await;
+    let turned_away = Scrape::of(&metrics).value(COUNTER, &[("port", "api")]);
+    // Of those in the crowd some may still wait to be let in.
+    assert!(turned_away >= 3.0, "{turned_away}");
 
     drop((discogs, unanswered));
     while let Some(answer) = at_work.join_next().await {
@@ -77,5 +84,5 @@ async fn while_all_connections_are_at_work_others_are_told_to_come_again() {
     }
     assert_eq!(alice.me().await.status, 200);
     let said = tokio::task::spawn_blocking(|| service.end("TERM").stderr).await.unwrap();
-    assert!(said.contains("all at work: others must wait"), "{said}");
+    assert!(said.contains("all at work: more get 503"), "{said}");
 }

@@ -7,32 +7,32 @@ use crate::harness::{Answer, TestApp};
 
 /// What one scrape gave.
 #[derive(Debug)]
-pub(super) struct Scrape {
-    pub(super) families: Vec<Family>,
-    pub(super) samples: Vec<Sample>,
+pub(crate) struct Scrape {
+    pub(crate) families: Vec<Family>,
+    pub(crate) samples: Vec<Sample>,
 }
 
 #[derive(Debug)]
-pub(super) struct Family {
-    pub(super) name: String,
-    pub(super) kind: String,
-    pub(super) help: String,
+pub(crate) struct Family {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) help: String,
 }
 
 #[derive(Debug)]
-pub(super) struct Sample {
-    pub(super) name: String,
-    pub(super) labels: BTreeMap<String, String>,
-    pub(super) value: f64,
+pub(crate) struct Sample {
+    pub(crate) name: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) value: f64,
 }
 
 /// Scrapes the health port.
-pub(super) async fn scrape(app: &TestApp) -> Scrape {
+pub(crate) async fn scrape(app: &TestApp) -> Scrape {
     Scrape::of(&send(app.client.get(format!("{}/metrics", app.health_url))).await)
 }
 
 impl Scrape {
-    pub(super) fn of(answer: &Answer) -> Self {
+    pub(crate) fn of(answer: &Answer) -> Self {
         assert_eq!(answer.status, 200, "{answer:?}");
         let text = &answer.body;
         assert!(text.ends_with('\n'), "the last line ends, too");
@@ -58,7 +58,7 @@ impl Scrape {
     }
 
     /// The sum of the samples that have these labels.
-    pub(super) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let has = |sample: &&Sample| {
             labels
                 .iter()
@@ -68,19 +68,19 @@ impl Scrape {
     }
 
     /// Every value that a label has.
-    pub(super) fn values(&self, label: &str) -> BTreeSet<&str> {
+    pub(crate) fn values(&self, label: &str) -> BTreeSet<&str> {
         self.samples.iter().filter_map(|it| it.labels.get(label)).map(String::as_str).collect()
     }
 
     /// The names that a query may use.
-    pub(super) fn names(&self) -> BTreeSet<String> {
+    pub(crate) fn names(&self) -> BTreeSet<String> {
         self.families.iter().flat_map(Family::names).collect()
     }
 }
 
 impl Family {
     /// The names of its samples.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let suffixes: &[&str] =
             if self.kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
         suffixes.iter().map(|suffix| format!("{}{suffix}", self.name)).collect()
