@@ -13,11 +13,14 @@ from .cases import CASES, Bench, against
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench")
-    parser.add_argument("--case", action="append", choices=CASES, help="one case; may be repeated")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--case", action="append", choices=CASES, help="one case; may be repeated")
+    what.add_argument(
+        "--against", metavar="PROGRAM", type=of_caller, help="only beside this program of the service")
     parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument("--against", metavar="PROGRAM", help="only beside this program of the service")
     parser.add_argument("--list", action="store_true", help="what cases there are")
-    parser.add_argument("--json", metavar="FILE", help="the figures for a program, too")
+    parser.add_argument(
+        "--json", metavar="FILE", type=of_caller, help="the figures for a program, too")
     options = parser.parse_args()
     if options.list:
         print("\n".join(CASES))
@@ -38,6 +41,11 @@ def main():
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"machine": machine(), "figures": figures}, file, indent=2)
+
+
+def of_caller(path):
+    """A path as whoever called means it: `scripts/bench` runs in the project's folder."""
+    return os.path.join(os.environ["CALLED_FROM"], path)
 
 
 def line(figure):

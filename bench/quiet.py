@@ -34,7 +34,8 @@ def summary():
     if not shares:
         return "Nothing was measured for which it matters what others do."
     most = max(shares)
-    return f"Others had {median(shares):.1%} of the processors' time, and {most:.1%} in the worst of {len(shares)} runs."
+    usual = f"Others had {median(shares):.1%} of the processors' time"
+    return f"{usual}, and {most:.1%} in the worst of {len(shares)} runs."
 
 
 def ticks():
