@@ -25,15 +25,13 @@ pub use verifier::{Verifier, VerifierError};
 /// The most characters that a Discogs username or id may have: what its column holds.
 pub const DISCOGS_NAME_LENGTH: usize = 255;
 
-/// A row of `users`. Its `Debug` shows no email address.
+/// A row of `users`, but for the password's hash. Its `Debug` shows no email address.
 #[derive(Clone)]
 pub struct User {
     /// Random; also the `sub` of the user's access tokens.
     pub id: Uuid,
     /// As the row has it: one that the Python service wrote may break our rule.
     pub email: String,
-    /// `<salt>:<key>` in hex, or something that can't be read.
-    pub hashed_password: SecretString,
     /// A user who is not active can't sign in, and their access tokens are refused.
     pub is_active: bool,
     /// Whether the user may use `/api/admin`.
@@ -46,6 +44,15 @@ impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("User").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+/// A user with what a password is checked against: only sign-in needs it.
+#[derive(Debug, Clone)]
+pub struct UserWithHash {
+    /// Whose it is.
+    pub user: User,
+    /// `<salt>:<key>` in hex, or something that can't be read.
+    pub hashed_password: SecretString,
 }
 
 /// Someone who is about to be registered.

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
 use crate::metrics::Metrics;
-use crate::model::{NewPassword, User};
+use crate::model::{NewPassword, User, UserWithHash};
 use crate::random::Random;
 use stored::StoredHash;
 use workers::Workers;
@@ -82,12 +82,13 @@ impl Passwords {
     /// See [`PasswordError`].
     pub async fn sign_in(
         &self,
-        found: Option<User>,
+        found: Option<UserWithHash>,
         password: SecretString,
     ) -> Result<Option<User>, PasswordError> {
-        let stored = found.as_ref().map(|user| &user.hashed_password);
+        let stored = found.as_ref().map(|found| &found.hashed_password);
         let is_right = self.verify(password, stored).await?;
-        Ok(found.filter(|user| is_right && user.is_active))
+        let user = found.map(|found| found.user);
+        Ok(user.filter(|user| is_right && user.is_active))
     }
 
     /// Whether `password` is the one that was stored.

@@ -20,7 +20,7 @@ use crate::config::Migrations;
 use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, KnownAddress, NewUser,
-    Provider, User,
+    Provider, User, UserWithHash,
 };
 
 pub use look::{Look, LookError, Writes};
@@ -46,7 +46,7 @@ pub trait Storage: Debug + Send + Sync {
     async fn user_by_id(&self, id: Uuid) -> Result<Option<User>, StorageError>;
 
     /// The user with exactly this address, which may be any text.
-    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StorageError>;
+    async fn user_by_email(&self, email: &str) -> Result<Option<UserWithHash>, StorageError>;
 
     /// Makes a user an admin or takes it back; `false` where nobody has the address.
     async fn put_admin(&self, email: &str, admin: Admin) -> Result<bool, StorageError>;

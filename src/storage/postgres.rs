@@ -6,6 +6,7 @@
 mod error;
 mod group;
 mod look;
+mod lookups;
 mod migrate;
 mod rows;
 mod server;
@@ -27,11 +28,12 @@ use crate::metrics::{Metrics, Purpose};
 use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, KnownAddress, NewUser,
-    Provider, User,
+    Provider, User, UserWithHash,
 };
 use crate::random::Random;
 use error::PostgresError;
 use group::{Group, Limits, Reach};
+use lookups::Lookups;
 use rows::At;
 use server::Server;
 use session::Call;
@@ -50,6 +52,7 @@ pub struct PostgresStorage {
     server: Server,
     random: Random,
     reads: Group,
+    lookups: Lookups,
     writes: Group,
     health: Group,
 }
@@ -64,8 +67,10 @@ impl PostgresStorage {
             let (reach, metrics) = (Arc::clone(&reach), Arc::clone(metrics));
             Group::new(purpose, server.clone(), limits, random.clone(), reach, metrics)
         };
+        let reads = group(Purpose::Reads, READS);
         Self {
-            reads: group(Purpose::Reads, READS),
+            lookups: Lookups::new(reads.clone()),
+            reads,
             writes: group(Purpose::Writes, WRITES),
             health: group(Purpose::Health, HEALTH),
             server,
@@ -118,13 +123,10 @@ impl Storage for PostgresStorage {
     }
 
     async fn user_by_id(&self, id: Uuid) -> Result<Option<User>, StorageError> {
-        let call =
-            Call { statement: |prepared| &prepared.user_by_id, parameters: vec![Box::new(id)] };
-        let rows = self.reads.call(call).await?;
-        Ok(rows.first().map(rows::user).transpose()?)
+        Ok(self.lookups.user(id).await?)
     }
 
-    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StorageError> {
+    async fn user_by_email(&self, email: &str) -> Result<Option<UserWithHash>, StorageError> {
         if email.contains('\0') {
             return Ok(None); // No text in PostgreSQL has one.
         }
@@ -133,7 +135,7 @@ impl Storage for PostgresStorage {
             parameters: vec![Box::new(email.to_owned())],
         };
         let rows = self.reads.call(call).await?;
-        Ok(rows.first().map(rows::user).transpose()?)
+        Ok(rows.first().map(rows::user_with_hash).transpose()?)
     }
 
     async fn put_admin(&self, email: &str, admin: Admin) -> Result<bool, StorageError> {

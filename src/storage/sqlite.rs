@@ -17,7 +17,7 @@ use crate::config::Migrations;
 use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, KnownAddress, NewUser,
-    Provider, User,
+    Provider, User, UserWithHash,
 };
 use crate::random::Random;
 use crate::sqlite::{Counted, SqliteError};
@@ -27,12 +27,12 @@ const CREATE_USER: &str = "
     values (:id, :email, :hashed_password, :now, :now)";
 
 const USER_BY_ID: &str = "
-    select id, email, hashed_password, is_active, is_admin, created_at
+    select id, email, is_active, is_admin, created_at
     from users
     where id = :id";
 
 const USER_BY_EMAIL: &str = "
-    select id, email, hashed_password, is_active, is_admin, created_at
+    select id, email, is_active, is_admin, created_at, hashed_password
     from users
     where email = :email";
 
@@ -160,7 +160,6 @@ impl Storage for SqliteStorage {
             Ok(User {
                 id: user.id,
                 email: user.email.as_str().to_owned(),
-                hashed_password: user.hashed_password,
                 is_active: true,
                 is_admin: false,
                 created_at: now,
@@ -181,11 +180,11 @@ impl Storage for SqliteStorage {
         Ok(self.database.read(read).await?)
     }
 
-    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StorageError> {
+    async fn user_by_email(&self, email: &str) -> Result<Option<UserWithHash>, StorageError> {
         let email = email.to_owned();
         let read = move |connection: &mut rusqlite::Connection| {
             let mut statement = connection.prepare_cached(USER_BY_EMAIL)?;
-            statement.query_row(named_params! { ":email": email }, user).optional()
+            statement.query_row(named_params! { ":email": email }, user_with_hash).optional()
         };
         Ok(self.database.read(read).await?)
     }
@@ -345,11 +344,15 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
         id: uuid(row, 0)?,
         email: row.get(1)?,
-        hashed_password: SecretString::from(row.get::<_, String>(2)?),
-        is_active: row.get(3)?,
-        is_admin: row.get(4)?,
-        created_at: Timestamp::from_microseconds(row.get(5)?),
+        is_active: row.get(2)?,
+        is_admin: row.get(3)?,
+        created_at: Timestamp::from_microseconds(row.get(4)?),
     })
+}
+
+fn user_with_hash(row: &Row<'_>) -> rusqlite::Result<UserWithHash> {
+    let hashed_password = SecretString::from(row.get::<_, String>(5)?);
+    Ok(UserWithHash { user: user(row)?, hashed_password })
 }
 
 fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {

@@ -207,7 +207,6 @@ fn debug_shows_nothing_secret() {
             User {
                 id,
                 email: email.as_str().to_owned(),
-                hashed_password: secret.into(),
                 is_active: true,
                 is_admin: false,
                 created_at: Timestamp::from_microseconds(0),

@@ -215,6 +215,6 @@ async fn registrations_in_any_order_make_one_user(opened: Opened) {
             }
         }
         let kept = opened.storage.user_by_email(&email).await.unwrap().unwrap();
-        assert_eq!(made, [kept.id], "{email}");
+        assert_eq!(made, [kept.user.id], "{email}");
     }
 }

@@ -19,6 +19,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 on_both_stores!(
     a_user_is_found_by_id_and_by_address,
+    users_asked_for_at_once_are_found_each_for_itself,
     nobody_is_found_where_there_is_nobody,
     an_address_belongs_to_one_user,
     of_fifty_users_with_one_address_one_is_made,
@@ -58,16 +59,32 @@ async fn a_user_is_found_by_id_and_by_address(opened: Opened) {
     let new = new_user(&opened, "digger@example.com");
     let created = opened.storage.create_user(&new).await.unwrap();
     assert_eq!(created.id, new.id);
-    for found in [
-        opened.storage.user_by_id(new.id).await.unwrap().unwrap(),
-        opened.storage.user_by_email("digger@example.com").await.unwrap().unwrap(),
-    ] {
+    let by_email = opened.storage.user_by_email("digger@example.com").await.unwrap().unwrap();
+    assert_eq!(by_email.hashed_password.expose_secret(), "salt:key");
+    for found in [opened.storage.user_by_id(new.id).await.unwrap().unwrap(), by_email.user] {
         assert_eq!(found.id, new.id);
         assert_eq!(found.email, "digger@example.com");
-        assert_eq!(found.hashed_password.expose_secret(), "salt:key");
         assert!(found.is_active);
         assert!(!found.is_admin);
         assert_eq!(found.created_at, created.created_at);
+    }
+}
+
+async fn users_asked_for_at_once_are_found_each_for_itself(opened: Opened) {
+    let mut expected = vec![(opened.random.uuid(), None); 20];
+    for number in 0..40 {
+        let user = user(&opened, &format!("digger{number}@example.com")).await;
+        expected.extend(vec![(user.id, Some(user.email)); 5]);
+    }
+    let asked = expected.into_iter().map(|(id, email)| {
+        let storage = Arc::clone(&opened.storage);
+        tokio::spawn(async move {
+            let found = storage.user_by_id(id).await.unwrap();
+            assert_eq!(found.map(|user| (user.id, user.email)), email.map(|email| (id, email)));
+        })
+    });
+    for found in asked.collect::<Vec<_>>() {
+        found.await.unwrap();
     }
 }
 
@@ -104,7 +121,7 @@ async fn of_fifty_users_with_one_address_one_is_made(opened: Opened) {
         }
     }
     let found = opened.storage.user_by_email("digger@example.com").await.unwrap().unwrap();
-    assert_eq!(made, [found.id]);
+    assert_eq!(made, [found.user.id]);
 }
 
 async fn admins_are_granted_revoked_and_listed(opened: Opened) {
@@ -118,8 +135,8 @@ async fn admins_are_granted_revoked_and_listed(opened: Opened) {
     assert!(!storage.put_admin("nobody@example.com", Admin::Granted).await.unwrap());
     assert!(!storage.put_admin("nul\0", Admin::Granted).await.unwrap());
     assert_eq!(storage.admins().await.unwrap(), ["a@example.com", "b@example.com"]);
-    assert!(storage.user_by_email("a@example.com").await.unwrap().unwrap().is_admin);
-    assert!(!storage.user_by_email("c@example.com").await.unwrap().unwrap().is_admin);
+    assert!(storage.user_by_email("a@example.com").await.unwrap().unwrap().user.is_admin);
+    assert!(!storage.user_by_email("c@example.com").await.unwrap().unwrap().user.is_admin);
 }
 
 async fn a_connection_is_replaced_in_place(opened: Opened) {
@@ -215,7 +232,7 @@ fn shown(entries: &[ConfigEntry]) -> Vec<(&'static str, &str)> {
 async fn any_text_comes_back_as_it_was(opened: Opened) {
     let email = "収集家+\"quote'\\%_@例え.テスト";
     let created = user(&opened, email).await;
-    let found = opened.storage.user_by_email(email).await.unwrap().unwrap();
+    let found = opened.storage.user_by_email(email).await.unwrap().unwrap().user;
     assert_eq!((found.id, found.email.as_str()), (created.id, email));
 }
 

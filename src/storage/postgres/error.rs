@@ -12,7 +12,7 @@ use crate::storage::{LookError, StorageError};
 use crate::tls::fault;
 
 /// Why a call did not get its answer.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub(super) enum PostgresError {
     /// No connection was there in time.
     #[error("no connection to PostgreSQL within {} ms", .0.as_millis())]

@@ -8,7 +8,7 @@ use tokio_postgres::types::{FromSql, Type};
 
 use super::error::PostgresError;
 use crate::clock::Timestamp;
-use crate::model::{ConfigEntry, ConfigKey, Connection, User};
+use crate::model::{ConfigEntry, ConfigKey, Connection, User, UserWithHash};
 
 /// PostgreSQL counts from 2000-01-01, we count from 1970-01-01: the microseconds between.
 const EPOCH_OFFSET: i64 = 946_684_800_000_000;
@@ -32,13 +32,15 @@ pub(super) fn user(row: &Row) -> Result<User, PostgresError> {
     Ok(User {
         id: row.try_get(0)?,
         email: row.try_get::<_, Option<_>>(1)?.unwrap_or_default(),
-        hashed_password: SecretString::from(
-            row.try_get::<_, Option<String>>(2)?.unwrap_or_default(),
-        ),
-        is_active: row.try_get::<_, Option<_>>(3)?.unwrap_or(false),
-        is_admin: row.try_get::<_, Option<_>>(4)?.unwrap_or(false),
-        created_at: moment(row, 5)?,
+        is_active: row.try_get::<_, Option<_>>(2)?.unwrap_or(false),
+        is_admin: row.try_get::<_, Option<_>>(3)?.unwrap_or(false),
+        created_at: moment(row, 4)?,
     })
+}
+
+pub(super) fn user_with_hash(row: &Row) -> Result<UserWithHash, PostgresError> {
+    let hashed_password = row.try_get::<_, Option<String>>(5)?.unwrap_or_default().into();
+    Ok(UserWithHash { user: user(row)?, hashed_password })
 }
 
 pub(super) fn connection(row: &Row) -> Result<Connection, PostgresError> {

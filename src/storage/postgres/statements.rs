@@ -24,21 +24,21 @@ static CREATE_USER: Sql = Sql {
     values ($1, $2, $3)
     on conflict (id) do update
     set email = excluded.email
-    returning id, email, hashed_password, is_active, is_admin, created_at",
+    returning id, email, is_active, is_admin, created_at",
 };
 
-static USER_BY_ID: Sql = Sql {
-    types: &[Type::UUID],
+static USERS_BY_IDS: Sql = Sql {
+    types: &[Type::UUID_ARRAY],
     text: "
-    select id, email, hashed_password, is_active, is_admin, created_at
+    select id, email, is_active, is_admin, created_at
     from users
-    where id = $1",
+    where id = any($1)",
 };
 
 static USER_BY_EMAIL: Sql = Sql {
     types: &[Type::TEXT],
     text: "
-    select id, email, hashed_password, is_active, is_admin, created_at
+    select id, email, is_active, is_admin, created_at, hashed_password
     from users
     where email = $1",
 };
@@ -150,7 +150,7 @@ pub(super) static PING: Sql = Sql { types: &[], text: "select 1" };
 /// The statements of one connection.
 pub(super) struct Statements {
     pub(super) create_user: Prepared,
-    pub(super) user_by_id: Prepared,
+    pub(super) users_by_ids: Prepared,
     pub(super) user_by_email: Prepared,
     pub(super) put_admin: Prepared,
     pub(super) admins: Prepared,
@@ -174,7 +174,7 @@ impl Statements {
             async {
                 tokio::try_join!(
                     prepare(&CREATE_USER),
-                    prepare(&USER_BY_ID),
+                    prepare(&USERS_BY_IDS),
                     prepare(&USER_BY_EMAIL),
                     prepare(&PUT_ADMIN),
                     prepare(&ADMINS),
@@ -193,13 +193,13 @@ impl Statements {
             async { tokio::try_join!(prepare(&KNOWN_ADDRESS), prepare(&PUT_KNOWN_ADDRESS)) },
             prepare(&PING),
         )?;
-        let (create_user, user_by_id, user_by_email, put_admin, admins) = users;
+        let (create_user, users_by_ids, user_by_email, put_admin, admins) = users;
         let (connection, put_connection, delete_connection) = connections;
         let (config, put_config, delete_config) = config;
         let (known_address, put_known_address) = addresses;
         Ok(Self {
             create_user,
-            user_by_id,
+            users_by_ids,
             user_by_email,
             put_admin,
             admins,

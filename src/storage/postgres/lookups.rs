@@ -1,0 +1,107 @@
+//! Users by their ids, many by one statement: those who are asked for while a read is under way
+//! are read together by the next one (docs/decisions/0019-users-are-read-together.md).
+
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::error::PostgresError;
+use super::group::Group;
+use super::rows;
+use super::session::Call;
+use super::to_its_end::ToItsEnd;
+use crate::model::User;
+
+/// The next read waits for the one under way to end, but not for longer.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+/// Reads users over a group's connections.
+#[derive(Debug)]
+pub(super) struct Lookups(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    group: Group,
+    waiting: Mutex<Waiting>,
+    /// Reads that took so long that the next ones did not wait for them.
+    left_alone: TaskTracker,
+}
+
+/// Those who are asked for and not read yet: as many as requests are under way, at most.
+#[derive(Debug, Default)]
+struct Waiting {
+    users: Vec<Asked>,
+    /// Whether a task reads them.
+    is_read: bool,
+}
+
+#[derive(Debug)]
+struct Asked {
+    id: Uuid,
+    answer: oneshot::Sender<Result<Option<User>, PostgresError>>,
+}
+
+impl Lookups {
+    pub(super) fn new(group: Group) -> Self {
+        let (waiting, left_alone) = Default::default();
+        Self(Arc::new(Shared { group, waiting, left_alone }))
+    }
+
+    /// The user with this id, as of after it was asked for.
+    pub(super) async fn user(&self, id: Uuid) -> Result<Option<User>, PostgresError> {
+        let (answer, answered) = oneshot::channel();
+        if self.0.add(Asked { id, answer }) {
+            tokio::spawn(Arc::clone(&self.0).read_all());
+        }
+        answered.await.unwrap_or(Err(PostgresError::Closed))
+    }
+}
+
+impl Shared {
+    /// Whether nobody reads so far.
+    fn add(&self, asked: Asked) -> bool {
+        let mut waiting = self.lock();
+        waiting.users.push(asked);
+        !mem::replace(&mut waiting.is_read, true)
+    }
+
+    /// Reads until nobody waits any more.
+    async fn read_all(self: Arc<Self>) {
+        while let Some(asked) = self.take() {
+            let read = ToItsEnd::new(Arc::clone(&self).read(asked), &self.left_alone);
+            // One that is not done by then goes on by itself.
+            let _ = tokio::time::timeout(PATIENCE, read).await;
+        }
+    }
+
+    fn take(&self) -> Option<Vec<Asked>> {
+        let mut waiting = self.lock();
+        waiting.is_read = !waiting.users.is_empty();
+        waiting.is_read.then(|| mem::take(&mut waiting.users))
+    }
+
+    async fn read(self: Arc<Self>, asked: Vec<Asked>) {
+        let ids: Vec<_> = asked.iter().map(|asked| asked.id).collect();
+        let call =
+            Call { statement: |prepared| &prepared.users_by_ids, parameters: vec![Box::new(ids)] };
+        let rows = self.group.call(call).await;
+        let found =
+            rows.and_then(|rows| rows.iter().map(rows::user).collect::<Result<Vec<_>, _>>());
+        for Asked { id, answer } in asked {
+            let user = match &found {
+                Ok(users) => Ok(users.iter().find(|user| user.id == id).cloned()),
+                Err(error) => Err(error.clone()),
+            };
+            // Whoever asked may have gone.
+            let _ = answer.send(user);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
