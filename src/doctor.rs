@@ -13,6 +13,7 @@ mod reach;
 mod redis;
 mod report;
 mod secrets;
+mod tls;
 
 use crate::config::{Config, EmbeddedStores, Environment, Migrations, Stores};
 use crate::server::Surroundings;

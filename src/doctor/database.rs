@@ -10,6 +10,7 @@ use secrecy::ExposeSecret as _;
 
 use super::reach::Server;
 use super::report::{Check, Finding, Measured};
+use super::tls;
 use crate::config::{EmbeddedStores, Migrations, PostgresConfig};
 use crate::migrations::Schema;
 use crate::model::ConfigEntry;
@@ -24,6 +25,9 @@ const QUICK_CHECK: Duration = Duration::from_millis(3_500);
 const OLDEST_POSTGRES: u32 = 15;
 
 const SLOW: Duration = Duration::from_millis(50);
+
+const WAY: tls::Store =
+    tls::Store { address: "POSTGRES_ADDRESS (or DATABASE_URL)", roots: "POSTGRES_SSLROOTCERT" };
 
 /// The app's Discogs credentials, as far as the database tells.
 pub(super) enum Credentials {
@@ -96,10 +100,12 @@ fn refused(error: &LookError, config: &PostgresConfig) -> Finding {
                                   set POSTGRES_STATEMENTS=unnamed"
             .to_owned(),
         LookError::Damaged(_) | LookError::Unfinished(_) | LookError::Storage(_) => {
-            "If it is about encryption or a certificate, see POSTGRES_SSLMODE in \
-             docs/configuration.md; else look at the log of PostgreSQL, and if it is starting or \
-             being restored, wait for it"
-                .to_owned()
+            tls::mend_store(error, &WAY).unwrap_or_else(|| {
+                "If it is about encryption, see POSTGRES_SSLMODE in docs/configuration.md; else \
+                 look at the log of PostgreSQL, and if it is starting or being restored, wait for \
+                 it"
+                    .to_owned()
+            })
         }
     };
     Finding::error(Check::Database, format!("PostgreSQL can't be used: {}", chain(error)), mend)

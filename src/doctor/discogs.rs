@@ -7,6 +7,7 @@ use url::Url;
 use super::database::Credentials;
 use super::reach::Server;
 use super::report::{Check, Finding, Measured};
+use super::tls;
 use crate::config::DiscogsConfig;
 use crate::discogs::{Discogs, DiscogsError};
 use crate::metrics::Metrics;
@@ -141,7 +142,7 @@ fn failed(check: Check, error: &DiscogsError, asked: &str) -> Finding {
             let source = source.as_ref().map(|source| source as &(dyn std::error::Error + 'static));
             if let Some(fault) = source.and_then(fault::behind) {
                 let what = format!("No TLS with {asked}: {fault}");
-                return Finding::error(check, what, mend_tls(fault.kind));
+                return Finding::error(check, what, tls::mend_discogs(fault.kind));
             }
             let mend = "If https://www.discogs.com works elsewhere, look at HTTPS_PROXY, or for a \
                         firewall on the way; else wait: flows under way are kept";
@@ -150,29 +151,6 @@ fn failed(check: Check, error: &DiscogsError, asked: &str) -> Finding {
         DiscogsError::VerifierRejected { .. } => {
             Finding::error(check, chain(error), "Run this again")
         }
-    }
-}
-
-fn mend_tls(fault: fault::Kind) -> &'static str {
-    match fault {
-        fault::Kind::Expired => {
-            "Compare the clock of this machine, `date --utc`; if it is right, the other side has \
-             to renew its certificate"
-        }
-        fault::Kind::NotValidYet => {
-            "Set the clock of this machine right: `timedatectl set-ntp true`"
-        }
-        fault::Kind::AnotherHost => {
-            "Correct the address; or somebody else answers under this name: look at the DNS"
-        }
-        fault::Kind::Untrusted | fault::Kind::ShowsCa | fault::Kind::NotAccepted => {
-            "Install the root certificates (the package ca-certificates); behind a proxy that \
-             breaks TLS open, install its root certificate, too"
-        }
-        fault::Kind::NoTls => {
-            "Correct the address: is its port one for https? Or something in between answers"
-        }
-        fault::Kind::NoAgreement => "Look for a proxy or firewall that breaks TLS open on the way",
     }
 }
 

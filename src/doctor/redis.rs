@@ -2,11 +2,14 @@
 
 use super::reach::Server;
 use super::report::{Check, Finding, Measured};
+use super::tls;
 use crate::config::RedisConfig;
 use crate::records::{RedisRecords, ServerInfo};
 
 /// The first with the scripts' commands that we use.
 const OLDEST: u32 = 6;
+
+const WAY: tls::Store = tls::Store { address: "REDIS_URL", roots: "REDIS_SSLROOTCERT" };
 
 pub(super) async fn look(config: &RedisConfig) -> Vec<Finding> {
     let address = config.address();
@@ -32,14 +35,19 @@ pub(super) async fn look(config: &RedisConfig) -> Vec<Finding> {
                 Finding::ok(Check::Redis, what).measured(Measured::Milliseconds(milliseconds));
             [answered].into_iter().chain(writes(&info)).chain([memory(&info)]).collect()
         }
-        Err(error) => vec![refused(&error.to_string())],
+        Err(error) => {
+            let mend = tls::mend_store(&error, &WAY);
+            let said = error.to_string();
+            let mend = mend.unwrap_or_else(|| mend_refusal(&said).to_owned());
+            vec![Finding::error(Check::Redis, format!("Redis can't be used: {said}"), mend)]
+        }
     }
 }
 
 /// Of a server's message only its code is known, since the rest may repeat what was sent.
-fn refused(error: &str) -> Finding {
+fn mend_refusal(error: &str) -> &'static str {
     let has = |codes: &[&str]| codes.iter().any(|code| error.contains(code));
-    let mend = if has(&["WRONGPASS", "NOAUTH"]) || error.contains("AuthenticationFailed") {
+    if has(&["WRONGPASS", "NOAUTH"]) || error.contains("AuthenticationFailed") {
         "Correct the user and password in REDIS_URL, or REDIS_PASSWORD: `redis://USER:PASSWORD@HOST:6379/0`"
     } else if has(&["NOPERM"]) {
         "Let the user of REDIS_URL run INFO, GET, SET, DEL, TIME, EVAL and EVALSHA"
@@ -47,8 +55,7 @@ fn refused(error: &str) -> Finding {
         "Wait: Redis is reading its data"
     } else {
         "Look at the log of Redis; if it wants TLS, REDIS_URL begins with rediss://"
-    };
-    Finding::error(Check::Redis, format!("Redis can't be used: {error}"), mend)
+    }
 }
 
 /// What keeps it from taking writes.

@@ -69,7 +69,7 @@ enum Cause {
     #[error("the connection to Redis failed: {0}")]
     Connection(RedisError),
     #[error("the connection to Redis failed: {0}")]
-    Untrusted(TlsFault),
+    Tls(#[source] TlsFault),
     #[error("no answer from Redis within {} ms", STEP_TIMEOUT.as_millis())]
     TimedOut,
     #[error("too many steps with one record at once")]
@@ -281,7 +281,7 @@ impl From<RedisError> for Cause {
         match error.code() {
             Some(code) => Self::Server(code.to_owned()),
             None => match fault::behind(&error) {
-                Some(fault) => Self::Untrusted(fault),
+                Some(fault) => Self::Tls(fault),
                 None => Self::Connection(error),
             },
         }
@@ -294,7 +294,7 @@ impl Cause {
         match self {
             Self::TimedOut => true,
             Self::Connection(error) => error.is_timeout(),
-            Self::Server(_) | Self::Untrusted(_) | Self::Contended => false,
+            Self::Server(_) | Self::Tls(_) | Self::Contended => false,
         }
     }
 }

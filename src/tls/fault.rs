@@ -1,13 +1,15 @@
 //! Why no TLS connection came about, in plain words.
 
 use std::error::Error;
+use std::io;
 use std::sync::Arc;
-use std::{fmt, io};
 
 use rustls::CertificateError;
+use thiserror::Error;
 
 /// Why no TLS connection came about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{} ({said})", .kind.in_words())]
 pub struct TlsFault {
     /// What kind of fault it is.
     pub kind: Kind,
@@ -41,6 +43,9 @@ pub enum Kind {
 pub fn behind(error: &(dyn Error + 'static)) -> Option<TlsFault> {
     let mut cause = Some(error);
     while let Some(error) = cause {
+        if let Some(fault) = error.downcast_ref::<TlsFault>() {
+            return Some(fault.clone());
+        }
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
             return Some(TlsFault { kind: Kind::of(error), said: error.to_string() });
         }
@@ -82,24 +87,21 @@ impl Kind {
             _ => Self::NotAccepted,
         }
     }
-}
 
-impl fmt::Display for TlsFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
-            Kind::Untrusted => "the server's certificate is signed by nobody that we trust",
-            Kind::AnotherHost => "the server's certificate names another host",
-            Kind::Expired => "the server's certificate has expired",
-            Kind::NotValidYet => "the server's certificate is not valid yet",
-            Kind::ShowsCa => {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Untrusted => "the server's certificate is signed by nobody that we trust",
+            Self::AnotherHost => "the server's certificate names another host",
+            Self::Expired => "the server's certificate has expired",
+            Self::NotValidYet => "the server's certificate is not valid yet",
+            Self::ShowsCa => {
                 "the server shows the certificate of a CA: it needs one of its own that the CA \
                  signed"
             }
-            Kind::NotAccepted => "the server's certificate is not accepted",
-            Kind::NoTls => "what answers does not speak TLS",
-            Kind::NoAgreement => "the two sides do not agree on TLS",
-        };
-        write!(f, "{what} ({})", self.said)
+            Self::NotAccepted => "the server's certificate is not accepted",
+            Self::NoTls => "what answers does not speak TLS",
+            Self::NoAgreement => "the two sides do not agree on TLS",
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
 use crate::storage::{LookError, StorageError};
-use crate::tls::fault;
+use crate::tls::fault::{self, TlsFault};
 
 /// Why a call did not get its answer.
 #[derive(Debug, Clone, Error)]
@@ -39,6 +39,9 @@ pub(super) enum PostgresError {
     /// The connection broke, or what came over it makes no sense.
     #[error("the connection to PostgreSQL failed: {0}")]
     Connection(String),
+    /// The server does not prove who it is, or speaks no TLS.
+    #[error("the connection to PostgreSQL failed: {0}")]
+    Tls(#[source] TlsFault),
     /// A row is not of the shape that the schema promises.
     #[error("a row has another shape than its table: {0}")]
     Row(String),
@@ -50,7 +53,7 @@ impl PostgresError {
     /// somebody changed them.
     pub(super) fn is_end_of_connection(&self) -> bool {
         match self {
-            Self::Connection(_) => true,
+            Self::Connection(_) | Self::Tls(_) => true,
             Self::Server { code, .. } => {
                 matches!(code.as_str(), "57P01" | "57P02" | "57P03" | "25006" | "0A000" | "26000")
             }
@@ -75,7 +78,8 @@ impl PostgresError {
             | Self::NoAnswer(_)
             | Self::TooMany
             | Self::Closed
-            | Self::Connection(_) => true,
+            | Self::Connection(_)
+            | Self::Tls(_) => true,
             Self::Row(_) => false,
             Self::Server { code, .. } => {
                 code == "25006"
@@ -105,8 +109,10 @@ impl From<tokio_postgres::Error> for PostgresError {
                 constraint: server.constraint().map(str::to_owned),
             };
         }
-        let fault = fault::behind(&error).map(|fault| fault.to_string());
-        Self::Connection(fault.unwrap_or_else(|| with_source(&error)))
+        match fault::behind(&error) {
+            Some(fault) => Self::Tls(fault),
+            None => Self::Connection(with_source(&error)),
+        }
     }
 }
 

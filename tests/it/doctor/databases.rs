@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Composition, Program, Setup, free_port, on_both_setups};
+use crate::harness::{Composition, Program, Setup, certificate, free_port, on_both_setups};
 
 use super::scene::{self, Scene};
 
@@ -159,4 +159,22 @@ async fn a_damaged_file_is_found() {
     fs::write(&path, "no database").unwrap();
     scene.finding("database", "error");
     assert_eq!(fs::read(&path).unwrap(), b"no database");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_postgresql_that_is_not_trusted_says_where_to_name_whom_to_trust() {
+    let scene = Scene::new(Composition::Servers).await;
+    let scene = scene.with("POSTGRES_SSLMODE", "verify-ca");
+    let other = scene.with("POSTGRES_SSLROOTCERT", &certificate("other-ca.pem"));
+    let finding = other.finding("database", "error");
+    let mend = "Set POSTGRES_SSLROOTCERT to the path of the root certificate that signed the \
+                server's, a PEM file";
+    assert_eq!(finding["mend"], mend, "{finding:#}");
+    let own = other.with("POSTGRES_SSLROOTCERT", &certificate("ca.pem"));
+    own.finding("database", "ok");
+    let another_name = own.with("POSTGRES_SSLMODE", "verify-full");
+    let mend =
+        "Correct POSTGRES_ADDRESS (or DATABASE_URL): it needs a name that the certificate has";
+    assert_eq!(another_name.finding("database", "error")["mend"], mend);
 }

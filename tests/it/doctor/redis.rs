@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Composition, PrivateRedis, TestStores, free_port};
+use crate::harness::{Composition, PrivateRedis, TestStores, certificate, free_port};
 
 use super::scene::{self, Scene};
 
@@ -79,4 +79,18 @@ async fn a_redis_that_is_away_hinders_no_other_check() {
     let nowhere = format!("redis://127.0.0.1:{}/0", free_port());
     let what = scene.with("REDIS_URL", &nowhere).finding("redis", "error")["what"].to_string();
     assert!(what.contains("the connection to Redis is refused"), "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_redis_that_is_not_trusted_says_where_to_name_whom_to_trust() {
+    let (_redis, port) = PrivateRedis::start_with_tls().await;
+    let stores = TestStores::new(Composition::Servers).await;
+    let scene = Scene::on(stores, Duration::ZERO, &[]).await;
+    let scene = scene.with("REDIS_URL", &format!("rediss://localhost:{port}/0"));
+    let finding = scene.finding("redis", "error");
+    let mend = "Set REDIS_SSLROOTCERT to the path of the root certificate that signed the \
+                server's, a PEM file";
+    assert_eq!(finding["mend"], mend, "{finding:#}");
+    scene.with("REDIS_SSLROOTCERT", &certificate("ca.pem")).finding("redis", "ok");
 }
