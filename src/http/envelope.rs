@@ -90,17 +90,19 @@ impl Port {
         Self(Arc::new(Parts { router, ..Parts::clone(&self.0) }))
     }
 
-    /// Answers a request, whatever it is; `waits` tells while more of it has to come.
+    /// Answers a request, whatever it is, that began to be read then; `waits` tells while more of it
+    /// has to come.
     pub async fn answer(
         self,
         peer: IpAddr,
+        begun: Instant,
         waits: WaitsForClient,
         request: hyper::Request<Incoming>,
     ) -> Response {
         let parts = &*self.0;
         let path = request.uri().path();
         let is_api = path == "/api" || path.starts_with("/api/");
-        let line = Line::new(peer, &request, parts);
+        let line = Line::new(peer, begun, &request, parts);
         let origin = parts.cors.as_ref().and_then(|cors| cors.allowed_origin(request.headers()));
         let is_known = !line.route.template.is_empty();
         let mut response = if is_known && parts.cors.is_some() && cors::is_preflight(&request) {
@@ -191,14 +193,14 @@ macro_rules! request_line {
 }
 
 impl<'a> Line<'a> {
-    fn new<B>(peer: IpAddr, request: &hyper::Request<B>, parts: &'a Parts) -> Self {
+    fn new<B>(peer: IpAddr, begun: Instant, request: &hyper::Request<B>, parts: &'a Parts) -> Self {
         Self {
             method: request.method().clone(),
             route: parts.route(request.uri().path()),
             request_id: request_id(request.headers(), &parts.app),
             trace: Trace::of(request.headers()),
             caller: Caller::new(peer),
-            begun: Instant::now(),
+            begun,
             is_written: false,
         }
     }

@@ -24,6 +24,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// What a password is taken to cost before the first one was measured.
 const FIRST_GUESS: Duration = Duration::from_millis(20);
 
+/// How far workers give way to other threads that want their processor (nice(2)). Else a worker that
+/// always hashes gets as much of it as all requests that are only looked up.
+#[cfg(target_os = "linux")]
+const GIVES_WAY: i32 = 5;
+
 /// Worker threads with their queue; they stop when this is dropped.
 pub(super) struct Workers {
     shared: Arc<Shared>,
@@ -140,6 +145,9 @@ impl Shared {
     }
 
     fn work(&self) {
+        // On Linux a thread has a priority of its own. It hashes all the same where it may not.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::nice(GIVES_WAY);
         while let Some(taken) = self.next() {
             let begun = Instant::now();
             for wanted in &taken {

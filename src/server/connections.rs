@@ -222,7 +222,7 @@ mod tests {
 
         /// As if it had done what it did last so long ago.
         fn quiet_for(&self, at: usize, time: Duration) {
-            self.doing[at].moved_at_is(self.now.checked_sub(time).unwrap());
+            self.doing[at].note_move_at(self.now.checked_sub(time).unwrap());
         }
 
         fn make_room(&mut self) -> Room {
@@ -243,7 +243,7 @@ mod tests {
     #[tokio::test]
     async fn the_longest_idle_connection_makes_room() {
         let mut opened = Opened::new(4, 4);
-        let _busy = opened.doing[0].begin();
+        let _busy = opened.doing[0].begin(opened.now);
         for (at, idle_for) in [(0, 5), (1, 2), (2, 3), (3, 1)] {
             opened.quiet_for(at, idle_for * SECOND);
         }
@@ -255,7 +255,7 @@ mod tests {
     #[tokio::test]
     async fn who_keeps_a_request_waiting_makes_room_before_who_is_served() {
         let mut opened = Opened::new(2, 2);
-        let _requests = [opened.doing[0].begin(), opened.doing[1].begin()];
+        let _requests = [opened.doing[0].begin(opened.now), opened.doing[1].begin(opened.now)];
         assert_eq!(opened.make_room(), Room::None);
         opened.doing[1].waits().set(true);
         assert_eq!(opened.make_room(), Room::Made);
@@ -274,14 +274,15 @@ mod tests {
     #[tokio::test]
     async fn while_most_are_at_work_nobody_waits_for_the_few_who_have_just_come() {
         let mut opened = Opened::new(4, 4);
-        let _requests: Vec<_> = opened.doing[..3].iter().map(Doing::begin).collect();
+        let _requests: Vec<_> =
+            opened.doing[..3].iter().map(|doing| doing.begin(opened.now)).collect();
         assert_eq!(opened.make_room(), Room::None);
     }
 
     #[tokio::test]
     async fn who_has_been_slow_for_long_makes_room_before_who_has_just_come() {
         let mut opened = Opened::new(2, 2);
-        let _request = opened.doing[0].begin();
+        let _request = opened.doing[0].begin(opened.now);
         opened.doing[0].waits().set(true);
         opened.quiet_for(0, 2 * SECOND);
         opened.quiet_for(1, 2 * WELCOME);
@@ -317,8 +318,8 @@ mod tests {
     #[tokio::test]
     async fn who_has_said_nothing_for_too_long_is_closed() {
         let mut opened = Opened::new(5, 5);
-        drop(opened.doing[1].begin());
-        let _under_way = [opened.doing[3].begin(), opened.doing[4].begin()];
+        drop(opened.doing[1].begin(opened.now));
+        let _under_way = [opened.doing[3].begin(opened.now), opened.doing[4].begin(opened.now)];
         opened.doing[4].waits().set(true);
         for at in [0, 1, 3, 4] {
             opened.quiet_for(at, 3 * SECOND);
@@ -334,7 +335,7 @@ mod tests {
         for _ in 0..3 {
             opened.open();
         }
-        let _request = opened.doing[0].begin();
+        let _request = opened.doing[0].begin(opened.now);
         opened.quiet_for(0, 9 * SECOND);
         opened.quiet_for(1, GRACE);
         opened.connections.end();
@@ -348,7 +349,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_under_way_is_never_cut() {
         let mut opened = Opened::new(1, 1);
-        let busy = opened.doing[0].begin();
+        let busy = opened.doing[0].begin(opened.now);
         assert_eq!(opened.make_room(), Room::None);
         assert!(!opened.doing[0].lets(End::ForRoom) && !opened.doing[0].lets(End::IfIdle));
         opened.doing[0].waits().set(true);

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -80,10 +80,11 @@ impl Served {
         let (port, stream) = (self.port.clone(), Stream::new(stream, doing.clone()));
         let does = doing.clone();
         let answer = move |request| {
-            let (port, busy, waits) = (port.clone(), does.begin(), does.waits());
+            let begun = Instant::now();
+            let (port, busy, waits) = (port.clone(), does.begin(begun), does.waits());
             async move {
                 let _busy = busy;
-                Ok::<_, Infallible>(port.answer(peer, waits, request).await)
+                Ok::<_, Infallible>(port.answer(peer, begun, waits, request).await)
             }
         };
         let connection = http1::Builder::new()
@@ -173,7 +174,7 @@ mod tests {
             let doing = Doing::nothing(Instant::now());
             let does = doing.clone();
             let answer = service_fn(move |_| {
-                let _busy = does.begin();
+                let _busy = does.begin(Instant::now());
                 async { Ok::<_, Infallible>(Response::new(Body::from(ANSWER))) }
             });
             let stream = Stream::new(stream, doing.clone());

@@ -68,15 +68,21 @@ impl Doing {
     }
 
     /// Begins a request.
-    pub(in crate::server) fn begin(&self) -> Busy {
-        self.note_move();
+    pub(in crate::server) fn begin(&self, now: Instant) -> Busy {
+        self.note_move_at(now);
         self.set(BUSY);
         Busy(self.clone())
     }
 
     /// The client has taken some of an answer.
     pub(in crate::server) fn note_move(&self) {
-        self.0.moved_at.store(microseconds_since(self.0.begun), Ordering::Relaxed);
+        self.note_move_at(Instant::now());
+    }
+
+    pub(super) fn note_move_at(&self, now: Instant) {
+        let since_begun = now.saturating_duration_since(self.0.begun).as_micros();
+        let since_begun = u64::try_from(since_begun).unwrap_or(u64::MAX);
+        self.0.moved_at.store(since_begun, Ordering::Relaxed);
     }
 
     /// What the request says itself about it.
@@ -125,21 +131,11 @@ impl Doing {
     fn set(&self, state: u8) {
         self.0.state.store(state, Ordering::Release);
     }
-
-    #[cfg(test)]
-    pub(super) fn moved_at_is(&self, then: Instant) {
-        let since_begun = then.duration_since(self.0.begun).as_micros();
-        self.0.moved_at.store(u64::try_from(since_begun).unwrap(), Ordering::Relaxed);
-    }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.note_move();
+        // Its answer is about to be written, which is noted then.
         self.0.set(IDLE);
     }
-}
-
-fn microseconds_since(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
