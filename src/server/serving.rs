@@ -28,8 +28,8 @@ const SEND_BUFFER_LENGTH: usize = 64 * 1024;
 /// The longest head of a request, and the most of an answer that waits to be written, in bytes.
 const BUFFER_LENGTH: usize = 80 * 1024;
 
-/// Before a connection ends that was asked to. Time passes by the same look at the system that tells
-/// what has arrived: afterwards, all of it has been told.
+/// Before a connection ends that was asked to and is not idle. Time passes by the same look at the
+/// system that tells what has arrived: afterwards, all of it has been told.
 const LAST_LOOK: Duration = Duration::from_millis(1);
 
 /// A client that has connected.
@@ -115,6 +115,9 @@ async fn until_it_ends<Answer>(
         // Whoever could ask has gone, and with it the service.
         asked = asked_to_end => asked.unwrap_or(End::Gently),
     };
+    if end != End::Gently {
+        doing.has_to_end();
+    }
     tokio::select! {
         biased;
         _ = &mut connection => return,

@@ -1,6 +1,8 @@
-//! The stream of a connection, which notes when the client takes something of an answer.
+//! The stream of a connection, which notes when the client takes an answer, and ends where the
+//! connection has to end and nothing has arrived.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -21,6 +23,11 @@ impl Stream {
         Self { inner: TokioIo::new(stream), doing }
     }
 
+    /// Whether the system has something of the client's: what the runtime knows of may be older.
+    fn has_arrived(&self) -> bool {
+        socket2::SockRef::from(self.inner.inner()).peek(&mut [MaybeUninit::uninit()]).is_ok()
+    }
+
     fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(_)) = written {
             self.doing.note_move();
@@ -35,7 +42,17 @@ impl Read for Stream {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if read.is_ready() || !self.doing.ends() {
+            return read;
+        }
+        if self.has_arrived() {
+            // The runtime has not been told yet, and is asked again.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // Nothing was read: the end of the stream.
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -63,7 +80,11 @@ impl Write for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+        let flushed = Pin::new(&mut self.inner).poll_flush(context);
+        if let Poll::Ready(Ok(())) = flushed {
+            self.doing.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

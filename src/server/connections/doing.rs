@@ -4,7 +4,7 @@
 //! it is on the way of every request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::http::WaitsForClient;
@@ -19,6 +19,8 @@ pub(super) const WELCOME: Duration = Duration::from_millis(50);
 const NEW: u8 = 0;
 const IDLE: u8 = 1;
 const BUSY: u8 = 2;
+/// Its answer is there, and the client has not been sent all of it.
+const ANSWERED: u8 = 3;
 
 /// What one connection does, which takes one request after another; clones share it.
 #[derive(Clone)]
@@ -30,6 +32,8 @@ struct Shared {
     moved_at: AtomicU64,
     waits: WaitsForClient,
     begun: Instant,
+    /// Whether it has to end as soon as nothing is under way.
+    has_to_end: AtomicBool,
 }
 
 /// A request under way, until it is dropped.
@@ -50,7 +54,7 @@ pub(in crate::server) enum End {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     Idle,
-    /// Its client keeps a request waiting.
+    /// Its client keeps a request or an answer waiting.
     Slow,
     /// It is idle or slow, but has been so for less than [`PATIENCE`].
     Shortly,
@@ -61,8 +65,9 @@ pub(super) enum Rank {
 impl Doing {
     /// Nothing yet; `begun` is any moment before.
     pub(in crate::server) fn nothing(begun: Instant) -> Self {
-        let (state, waits) = (NEW.into(), WaitsForClient::default());
-        let doing = Self(Arc::new(Shared { state, moved_at: 0.into(), waits, begun }));
+        let (moved_at, waits, has_to_end) = Default::default();
+        let shared = Shared { state: NEW.into(), moved_at, waits, begun, has_to_end };
+        let doing = Self(Arc::new(shared));
         doing.note_move();
         doing
     }
@@ -72,6 +77,13 @@ impl Doing {
         self.note_move_at(now);
         self.set(BUSY);
         Busy(self.clone())
+    }
+
+    /// Everything that was to be sent has been.
+    pub(in crate::server) fn flushed(&self) {
+        if self.state() == ANSWERED {
+            self.set(IDLE);
+        }
     }
 
     /// The client has taken some of an answer.
@@ -99,7 +111,7 @@ impl Doing {
             BUSY if !self.0.waits.now() => return None,
             NEW if quiet_for < WELCOME => Rank::Welcome,
             _ if quiet_for < PATIENCE => Rank::Shortly,
-            BUSY => Rank::Slow,
+            BUSY | ANSWERED => Rank::Slow,
             _ => Rank::Idle,
         };
         Some((rank, moved_at))
@@ -109,6 +121,16 @@ impl Doing {
     pub(super) fn idle_for(&self, now: Instant) -> Option<Duration> {
         let is_idle = self.state() != BUSY;
         is_idle.then(|| now.saturating_duration_since(self.moved_at()))
+    }
+
+    /// It has to end as soon as nothing is under way.
+    pub(in crate::server) fn has_to_end(&self) {
+        self.0.has_to_end.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has to end, and nothing is under way.
+    pub(in crate::server) fn ends(&self) -> bool {
+        self.0.has_to_end.load(Ordering::Relaxed) && matches!(self.state(), NEW | IDLE)
     }
 
     /// Whether what is under way lets it end at once.
@@ -135,7 +157,6 @@ impl Doing {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        // Its answer is about to be written, which is noted then.
-        self.0.set(IDLE);
+        self.0.set(ANSWERED);
     }
 }
