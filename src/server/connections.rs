@@ -7,11 +7,16 @@
 //! comes at once, or again and again, would close it. A limit on the process's file descriptors
 //! keeps some for the stores.
 //!
+//! While there are as many as may be, an answer ends its connection and says so: else the connection
+//! would be closed for the next one while its client may just send something.
+//!
 //! Who goes is chosen here, but a connection is asked to end, and looks itself at what has arrived
 //! meanwhile: so no request is cut off that the service has already been sent.
 
 mod doing;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -44,6 +49,8 @@ pub(super) struct Connections {
     /// With those that have ended since room was needed last, or one was overdue.
     open: Vec<Connection>,
     begun: Instant,
+    /// Whether there are as many as may be, or were until a moment ago.
+    is_full: Arc<AtomicBool>,
 }
 
 struct Connection {
@@ -74,19 +81,28 @@ impl Room {
 
 impl Connections {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, open: Vec::new(), begun: Instant::now() }
+        let (open, is_full) = Default::default();
+        Self { most, open, begun: Instant::now(), is_full }
     }
 
     /// Adds one, as the task that serves it.
     pub(super) fn add(&mut self, start: impl FnOnce(Doing, oneshot::Receiver<End>) -> AbortHandle) {
         let (end, asked_to_end) = oneshot::channel();
-        let doing = Doing::nothing(self.begun);
+        let doing = Doing::nothing(self.begun, Arc::clone(&self.is_full));
         let task = start(doing.clone(), asked_to_end);
         self.open.push(Connection { doing, end: Some(end), task });
     }
 
     /// Makes room for one more, where that is needed.
     pub(super) fn make_room(&mut self, now: Instant) -> Room {
+        let room = self.room(now);
+        if room != Room::Free {
+            self.is_full.store(true, Ordering::Relaxed);
+        }
+        room
+    }
+
+    fn room(&mut self, now: Instant) -> Room {
         if self.open.len() >= self.most {
             self.forget_ended();
         }
@@ -134,6 +150,7 @@ impl Connections {
             }
         }
         self.forget_ended();
+        self.is_full.store(self.open.len() >= self.most, Ordering::Relaxed);
     }
 
     /// Has each end after the request under way, or at once where it has not sent any of one.
@@ -344,6 +361,19 @@ mod tests {
         assert_eq!(opened.asked().await, []);
         let ended = opened.connections.open.iter().map(|open| open.task.is_finished());
         assert_eq!(ended.collect::<Vec<_>>(), [false, true, false]);
+    }
+
+    #[tokio::test]
+    async fn while_there_is_no_more_room_a_request_is_the_last_on_its_connection() {
+        let mut opened = Opened::new(2, 1);
+        let request = opened.doing[0].begin(opened.now);
+        assert_eq!((opened.make_room(), request.is_last()), (Room::Free, false));
+        opened.open();
+        assert_eq!((opened.make_room(), request.is_last()), (Room::Soon, true));
+        opened.connections.open[1].task.abort();
+        opened.asked().await;
+        opened.connections.close_overdue(opened.now, 30 * SECOND);
+        assert!(!request.is_last());
     }
 
     #[tokio::test]

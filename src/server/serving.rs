@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
@@ -83,8 +85,11 @@ impl Served {
             let begun = Instant::now();
             let (port, busy, waits) = (port.clone(), does.begin(begun), does.waits());
             async move {
-                let _busy = busy;
-                Ok::<_, Infallible>(port.answer(peer, begun, waits, request).await)
+                let mut answer = port.answer(peer, begun, waits, request).await;
+                if busy.is_last() {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
             }
         };
         let connection = http1::Builder::new()
@@ -143,6 +148,7 @@ fn set_up(stream: &TcpStream) {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::sync::Arc;
     use std::time::Instant;
 
     use axum::body::Body;
@@ -174,7 +180,7 @@ mod tests {
             let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (stream, _) = listener.accept().await.unwrap();
             let (asks, asked_to_end) = oneshot::channel();
-            let doing = Doing::nothing(Instant::now());
+            let doing = Doing::nothing(Instant::now(), Arc::default());
             let does = doing.clone();
             let answer = service_fn(move |_| {
                 let _busy = does.begin(Instant::now());

@@ -119,8 +119,9 @@ async fn a_full_port_closes_the_longest_idle_connection_and_counts_it() {
         held.push(stream);
     }
     // On a connection of its own, since any other may be the one that is closed.
-    let asked = head("GET", "/metrics", &[]);
-    let scraped = Scrape::of(&exchange(&app.health_url, asked.as_bytes()).await);
+    let answer = exchange(&app.health_url, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(answer.header("connection"), Some("close"), "as long as the port is full");
+    let scraped = Scrape::of(&answer);
     let closed = "discogsography_connections_closed_for_room_total";
     assert!(scraped.value(closed, &[("port", "health")]) >= 1.0);
     assert!(scraped.value(closed, &[("port", "api")]) < 0.5);

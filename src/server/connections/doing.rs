@@ -34,6 +34,7 @@ struct Shared {
     begun: Instant,
     /// Whether it has to end as soon as nothing is under way.
     has_to_end: AtomicBool,
+    is_full: Arc<AtomicBool>,
 }
 
 /// A request under way, until it is dropped.
@@ -63,10 +64,10 @@ pub(super) enum Rank {
 }
 
 impl Doing {
-    /// Nothing yet; `begun` is any moment before.
-    pub(in crate::server) fn nothing(begun: Instant) -> Self {
+    /// Nothing yet; `begun` is any moment before, `is_full` whether connections have to go.
+    pub(in crate::server) fn nothing(begun: Instant, is_full: Arc<AtomicBool>) -> Self {
         let (moved_at, waits, has_to_end) = Default::default();
-        let shared = Shared { state: NEW.into(), moved_at, waits, begun, has_to_end };
+        let shared = Shared { state: NEW.into(), moved_at, waits, begun, has_to_end, is_full };
         let doing = Self(Arc::new(shared));
         doing.note_move();
         doing
@@ -152,6 +153,13 @@ impl Doing {
 
     fn set(&self, state: u8) {
         self.0.state.store(state, Ordering::Release);
+    }
+}
+
+impl Busy {
+    /// Whether the connection ends after this request.
+    pub(in crate::server) fn is_last(&self) -> bool {
+        self.0.0.is_full.load(Ordering::Relaxed)
     }
 }
 
