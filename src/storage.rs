@@ -4,11 +4,14 @@
 //! to it. Must not know HTTP, nor the OAuth state.
 
 mod look;
+mod lookups;
 mod postgres;
 mod sqlite;
+mod to_its_end;
 
 use std::error::Error;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -119,10 +122,10 @@ pub enum Admin {
 }
 
 /// What a store's own library says, kept for the log.
-pub type Cause = Box<dyn Error + Send + Sync>;
+pub type Cause = Arc<dyn Error + Send + Sync>;
 
 /// Why a store did not do what it was asked.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum StorageError {
     /// Another user has the address.
     #[error("email address is taken")]

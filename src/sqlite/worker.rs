@@ -42,7 +42,7 @@ impl Worker {
         Self::start("sqlite-reader", move |mut waiting| {
             let mut jobs = Vec::with_capacity(BATCH);
             while take(&mut waiting, &mut jobs) {
-                let shares = jobs.len() > 1 && run(&connection, "begin");
+                let shares = run(&connection, "begin");
                 for job in jobs.drain(..) {
                     job(&mut connection);
                 }

@@ -6,13 +6,11 @@
 mod error;
 mod group;
 mod look;
-mod lookups;
 mod migrate;
 mod rows;
 mod server;
 mod session;
 mod statements;
-mod to_its_end;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +19,7 @@ use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
+use super::lookups::Lookups;
 use super::{Admin, Look, LookError, Storage, StorageError};
 use crate::clock::Timestamp;
 use crate::config::{Migrations, PostgresConfig};
@@ -33,7 +32,6 @@ use crate::model::{
 use crate::random::Random;
 use error::PostgresError;
 use group::{Group, Limits, Reach};
-use lookups::Lookups;
 use rows::At;
 use server::Server;
 use session::Call;
@@ -69,7 +67,7 @@ impl PostgresStorage {
         };
         let reads = group(Purpose::Reads, READS);
         Self {
-            lookups: Lookups::new(reads.clone()),
+            lookups: lookups(reads.clone()),
             reads,
             writes: group(Purpose::Writes, WRITES),
             health: group(Purpose::Health, HEALTH),
@@ -86,6 +84,21 @@ impl PostgresStorage {
     pub async fn look(config: &PostgresConfig) -> Result<Look, LookError> {
         look::look(config).await
     }
+}
+
+fn lookups(reads: Group) -> Lookups {
+    Lookups::new(move |ids| {
+        let reads = reads.clone();
+        async move {
+            let call = Call {
+                statement: |prepared| &prepared.users_by_ids,
+                parameters: vec![Box::new(ids)],
+            };
+            let rows = reads.call(call).await?;
+            let users: Result<_, PostgresError> = rows.iter().map(rows::user).collect();
+            Ok(users?)
+        }
+    })
 }
 
 #[async_trait]

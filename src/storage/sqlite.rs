@@ -2,15 +2,18 @@
 //! order. Ids and times come from the service.
 
 mod look;
+mod rows;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension as _, Row, ffi, named_params};
-use secrecy::{ExposeSecret as _, SecretString};
+use rusqlite::{OptionalExtension as _, ffi, named_params};
+use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
+use super::lookups::Lookups;
 use super::{Admin, Look, LookError, Storage, StorageError};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Migrations;
@@ -112,7 +115,8 @@ const PUT_KNOWN_ADDRESS: &str = "
 /// [`Storage`] in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStorage {
-    database: Counted,
+    database: Arc<Counted>,
+    lookups: Lookups,
     clock: Clock,
     random: Random,
 }
@@ -121,7 +125,8 @@ impl SqliteStorage {
     /// Takes the file, which need not be open yet.
     #[must_use]
     pub fn new(database: Counted, clock: Clock, random: Random) -> Self {
-        Self { database, clock, random }
+        let database = Arc::new(database);
+        Self { lookups: lookups(Arc::clone(&database)), database, clock, random }
     }
 
     /// Looks at a file without changing anything; waits for the disk, so not for async threads.
@@ -136,6 +141,25 @@ impl SqliteStorage {
     fn now(&self) -> i64 {
         self.clock.now().as_microseconds()
     }
+}
+
+fn lookups(database: Arc<Counted>) -> Lookups {
+    Lookups::new(move |ids| {
+        let database = Arc::clone(&database);
+        async move { Ok(database.read(move |connection| users(connection, &ids)).await?) }
+    })
+}
+
+/// The users with these ids.
+fn users(connection: &rusqlite::Connection, ids: &[Uuid]) -> rusqlite::Result<Vec<User>> {
+    let mut statement = connection.prepare_cached(USER_BY_ID)?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        let mut text = Uuid::encode_buffer();
+        let id: &str = id.as_hyphenated().encode_lower(&mut text);
+        found.extend(statement.query_row(named_params! { ":id": id }, rows::user).optional()?);
+    }
+    Ok(found)
 }
 
 #[async_trait]
@@ -172,19 +196,14 @@ impl Storage for SqliteStorage {
     }
 
     async fn user_by_id(&self, id: Uuid) -> Result<Option<User>, StorageError> {
-        let id = id.to_string();
-        let read = move |connection: &mut rusqlite::Connection| {
-            let mut statement = connection.prepare_cached(USER_BY_ID)?;
-            statement.query_row(named_params! { ":id": id }, user).optional()
-        };
-        Ok(self.database.read(read).await?)
+        self.lookups.user(id).await
     }
 
     async fn user_by_email(&self, email: &str) -> Result<Option<UserWithHash>, StorageError> {
         let email = email.to_owned();
         let read = move |connection: &mut rusqlite::Connection| {
             let mut statement = connection.prepare_cached(USER_BY_EMAIL)?;
-            statement.query_row(named_params! { ":email": email }, user_with_hash).optional()
+            statement.query_row(named_params! { ":email": email }, rows::user_with_hash).optional()
         };
         Ok(self.database.read(read).await?)
     }
@@ -218,7 +237,7 @@ impl Storage for SqliteStorage {
                 ":provider": provider.as_str(),
             };
             let mut statement = connection.prepare_cached(CONNECTION)?;
-            statement.query_row(parameters, self::connection).optional()
+            statement.query_row(parameters, rows::connection).optional()
         };
         Ok(self.database.read(read).await?)
     }
@@ -268,7 +287,7 @@ impl Storage for SqliteStorage {
     async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError> {
         let read = |connection: &mut rusqlite::Connection| {
             let mut statement = connection.prepare_cached(CONFIG)?;
-            let entries = statement.query_map([], config_entry)?;
+            let entries = statement.query_map([], rows::config_entry)?;
             entries.filter_map(Result::transpose).collect()
         };
         Ok(self.database.read(read).await?)
@@ -340,54 +359,13 @@ impl Storage for SqliteStorage {
     }
 }
 
-fn user(row: &Row<'_>) -> rusqlite::Result<User> {
-    Ok(User {
-        id: uuid(row, 0)?,
-        email: row.get(1)?,
-        is_active: row.get(2)?,
-        is_admin: row.get(3)?,
-        created_at: Timestamp::from_microseconds(row.get(4)?),
-    })
-}
-
-fn user_with_hash(row: &Row<'_>) -> rusqlite::Result<UserWithHash> {
-    let hashed_password = SecretString::from(row.get::<_, String>(5)?);
-    Ok(UserWithHash { user: user(row)?, hashed_password })
-}
-
-fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
-    Ok(Connection {
-        provider_username: row.get(0)?,
-        provider_user_id: row.get(1)?,
-        updated_at: Timestamp::from_microseconds(row.get(2)?),
-    })
-}
-
-/// `None` for a key that another program keeps in the table.
-fn config_entry(row: &Row<'_>) -> rusqlite::Result<Option<ConfigEntry>> {
-    let Some(key) = ConfigKey::from_name(&row.get::<_, String>(0)?) else {
-        return Ok(None);
-    };
-    Ok(Some(ConfigEntry {
-        key,
-        value: SecretString::from(row.get::<_, String>(1)?),
-        updated_at: Timestamp::from_microseconds(row.get(2)?),
-    }))
-}
-
-fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
-    Uuid::try_parse(&row.get::<_, String>(column)?).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
-    })
-}
-
 impl From<SqliteError> for StorageError {
     fn from(error: SqliteError) -> Self {
         match error {
             SqliteError::Overloaded => Self::Overloaded,
             SqliteError::SchemaBehind(missing) => Self::SchemaBehind { missing },
-            error if error.is_passing() => Self::Unavailable(error.into_cause()),
-            error => Self::Refused(error.into_cause()),
+            error if error.is_passing() => Self::Unavailable(error.into_cause().into()),
+            error => Self::Refused(error.into_cause().into()),
         }
     }
 }

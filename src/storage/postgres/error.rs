@@ -3,6 +3,7 @@
 //! The detail and hint of a server's message may hold a row's values, an email address among
 //! them, so they are left out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -12,7 +13,7 @@ use crate::storage::{LookError, StorageError};
 use crate::tls::fault::{self, TlsFault};
 
 /// Why a call did not get its answer.
-#[derive(Debug, Clone, Error)]
+#[derive(Debug, Error)]
 pub(super) enum PostgresError {
     /// No connection was there in time.
     #[error("no connection to PostgreSQL within {} ms", .0.as_millis())]
@@ -125,9 +126,9 @@ impl From<PostgresError> for StorageError {
         } else if matches!(error, PostgresError::TooMany) {
             Self::Overloaded
         } else if error.is_passing() {
-            Self::Unavailable(Box::new(error))
+            Self::Unavailable(Arc::new(error))
         } else {
-            Self::Refused(Box::new(error))
+            Self::Refused(Arc::new(error))
         }
     }
 }
@@ -145,10 +146,10 @@ impl From<PostgresError> for LookError {
             return Self::Storage(error.into());
         };
         match code.as_str() {
-            "3D000" => Self::NoDatabase(Box::new(error)),
-            "42501" => Self::NotPermitted(Box::new(error)),
-            "53300" => Self::Crowded(Box::new(error)),
-            code if code.starts_with("28") => Self::SignIn(Box::new(error)),
+            "3D000" => Self::NoDatabase(Arc::new(error)),
+            "42501" => Self::NotPermitted(Arc::new(error)),
+            "53300" => Self::Crowded(Arc::new(error)),
+            code if code.starts_with("28") => Self::SignIn(Arc::new(error)),
             _ => Self::Storage(error.into()),
         }
     }

@@ -17,10 +17,10 @@ use tokio_util::task::TaskTracker;
 use super::error::PostgresError;
 use super::server::Server;
 use super::session::{Call, Room, Session, Ticket};
-use super::to_its_end::ToItsEnd;
 use crate::clock;
 use crate::metrics::{Label as _, Metrics, Purpose};
 use crate::random::Random;
+use crate::storage::to_its_end::ToItsEnd;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);

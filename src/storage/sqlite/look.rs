@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
-use super::{CONFIG, config_entry};
+use super::{CONFIG, rows};
 use crate::model::ConfigEntry;
 use crate::sqlite::{Glance, SqliteError};
 use crate::storage::{Look, LookError, Writes};
 
 pub(super) fn look(path: &Path) -> Result<Look, LookError> {
     look_over(path).map_err(|error| match error {
-        error @ SqliteError::Unfinished(_) => LookError::Unfinished(error.into_cause()),
-        error if error.is_damage() => LookError::Damaged(error.into_cause()),
+        error @ SqliteError::Unfinished(_) => LookError::Unfinished(error.into_cause().into()),
+        error if error.is_damage() => LookError::Damaged(error.into_cause().into()),
         error => LookError::Storage(error.into()),
     })
 }
@@ -38,6 +38,6 @@ fn config(connection: &Connection) -> rusqlite::Result<Vec<ConfigEntry>> {
         return Ok(Vec::new());
     }
     let mut statement = connection.prepare(CONFIG)?;
-    let entries = statement.query_map([], config_entry)?;
+    let entries = statement.query_map([], rows::config_entry)?;
     entries.filter_map(Result::transpose).collect()
 }

@@ -1,7 +1,9 @@
 //! Users by their ids, many by one statement: those who are asked for while a read is under way
 //! are read together by the next one (docs/decisions/0019-users-are-read-together.md).
 
+use std::fmt;
 use std::mem;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,55 +11,57 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::error::PostgresError;
-use super::group::Group;
-use super::rows;
-use super::session::Call;
+use super::StorageError;
 use super::to_its_end::ToItsEnd;
 use crate::model::User;
 
 /// The next read waits for the one under way to end, but not for longer.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// Reads users over a group's connections.
-#[derive(Debug)]
+/// Reads users from a store.
 pub(super) struct Lookups(Arc<Shared>);
 
-#[derive(Debug)]
 struct Shared {
-    group: Group,
+    read: Box<dyn Fn(Vec<Uuid>) -> Reading + Send + Sync>,
     waiting: Mutex<Waiting>,
     /// Reads that took so long that the next ones did not wait for them.
     left_alone: TaskTracker,
 }
 
+/// The users with some ids, in any order.
+type Reading = Pin<Box<dyn Future<Output = Result<Vec<User>, StorageError>> + Send>>;
+
 /// Those who are asked for and not read yet: as many as requests are under way, at most.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Waiting {
     users: Vec<Asked>,
     /// Whether a task reads them.
     is_read: bool,
 }
 
-#[derive(Debug)]
 struct Asked {
     id: Uuid,
-    answer: oneshot::Sender<Result<Option<User>, PostgresError>>,
+    answer: oneshot::Sender<Result<Option<User>, StorageError>>,
 }
 
 impl Lookups {
-    pub(super) fn new(group: Group) -> Self {
+    /// `read` is given the ids of all who are to be read.
+    pub(super) fn new<Read>(read: impl Fn(Vec<Uuid>) -> Read + Send + Sync + 'static) -> Self
+    where
+        Read: Future<Output = Result<Vec<User>, StorageError>> + Send + 'static,
+    {
+        let read = Box::new(move |ids| Box::pin(read(ids)) as Reading);
         let (waiting, left_alone) = Default::default();
-        Self(Arc::new(Shared { group, waiting, left_alone }))
+        Self(Arc::new(Shared { read, waiting, left_alone }))
     }
 
     /// The user with this id, as of after it was asked for.
-    pub(super) async fn user(&self, id: Uuid) -> Result<Option<User>, PostgresError> {
+    pub(super) async fn user(&self, id: Uuid) -> Result<Option<User>, StorageError> {
         let (answer, answered) = oneshot::channel();
         if self.0.add(Asked { id, answer }) {
             tokio::spawn(Arc::clone(&self.0).read_all());
         }
-        answered.await.unwrap_or(Err(PostgresError::Closed))
+        answered.await.unwrap_or_else(|ended| Err(StorageError::Unavailable(Arc::new(ended))))
     }
 }
 
@@ -85,12 +89,7 @@ impl Shared {
     }
 
     async fn read(self: Arc<Self>, asked: Vec<Asked>) {
-        let ids: Vec<_> = asked.iter().map(|asked| asked.id).collect();
-        let call =
-            Call { statement: |prepared| &prepared.users_by_ids, parameters: vec![Box::new(ids)] };
-        let rows = self.group.call(call).await;
-        let found =
-            rows.and_then(|rows| rows.iter().map(rows::user).collect::<Result<Vec<_>, _>>());
+        let found = (self.read)(asked.iter().map(|asked| asked.id).collect()).await;
         for Asked { id, answer } in asked {
             let user = match &found {
                 Ok(users) => Ok(users.iter().find(|user| user.id == id).cloned()),
@@ -103,5 +102,11 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Lookups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookups").finish_non_exhaustive()
     }
 }
