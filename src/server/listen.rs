@@ -63,6 +63,8 @@ struct Door {
     connections: Connections,
     /// Those that are turned away.
     crowd: Connections,
+    /// Who is let in next, as soon as there is room.
+    waiting: Option<Client>,
     tasks: TaskTracker,
     warnings: Warnings,
     limits: Limits,
@@ -96,22 +98,20 @@ pub(super) async fn serve(
     let mut looks = tokio::time::interval(BETWEEN_LOOKS);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = looks.tick() => {
-                door.close_overdue();
-                continue;
-            }
+        tokio::select! {
+            accepted = listener.accept(), if door.waiting.is_none() => match accepted {
+                Ok((stream, peer)) => door.has_come(stream, peer.ip()),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    door.report_not_taken(&error);
+                    clock::pause(PAUSE_WHEN_FULL).await;
+                }
+            },
+            () = clock::pause(PAUSE_IN_A_CROWD), if door.waiting.is_some() => {}
+            _ = looks.tick() => door.close_overdue(),
             _ = stopped.changed() => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => door.let_in(stream, peer.ip()).await,
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                door.report_not_taken(&error);
-                clock::pause(PAUSE_WHEN_FULL).await;
-            }
         }
+        door.let_in();
     }
     drop(listener);
     door.drain().await;
@@ -126,6 +126,7 @@ impl Door {
             turned_away: Served { port: full, keeps_alive: false },
             connections: Connections::new(limits.connections),
             crowd: Connections::new(turned_away),
+            waiting: None,
             tasks: TaskTracker::new(),
             warnings: Warnings::default(),
             limits,
@@ -133,21 +134,24 @@ impl Door {
         }
     }
 
-    /// Serves a client, or tells it to come again, as soon as there is room for either.
-    async fn let_in(&mut self, stream: TcpStream, peer: IpAddr) {
-        let client = Client::new(stream, peer, &self.limits.metrics, self.limits.port);
-        let (served, connections) = loop {
-            let now = Instant::now();
-            let room = self.connections.make_room(now);
-            self.report(room);
-            if room.is_there() {
-                break (&self.served, &mut self.connections);
-            }
-            if room == Room::None && self.crowd.make_room(now).is_there() {
-                self.limits.metrics.connections_turned_away.of(self.limits.port).add_one();
-                break (&self.turned_away, &mut self.crowd);
-            }
-            clock::pause(PAUSE_IN_A_CROWD).await;
+    fn has_come(&mut self, stream: TcpStream, peer: IpAddr) {
+        self.waiting = Some(Client::new(stream, peer, &self.limits.metrics, self.limits.port));
+    }
+
+    /// Serves the client that waits, or tells it to come again, if there is room for either.
+    fn let_in(&mut self) {
+        let Some(client) = self.waiting.take() else { return };
+        let now = Instant::now();
+        let room = self.connections.make_room(now);
+        self.report(room);
+        let (served, connections) = if room.is_there() {
+            (&self.served, &mut self.connections)
+        } else if room == Room::None && self.crowd.make_room(now).is_there() {
+            self.limits.metrics.connections_turned_away.of(self.limits.port).add_one();
+            (&self.turned_away, &mut self.crowd)
+        } else {
+            self.waiting = Some(client);
+            return;
         };
         connections.add(|doing, asked_to_end| {
             let serving = served.serve(client, doing, asked_to_end);
@@ -184,8 +188,10 @@ impl Door {
     /// Lets what is under way end. Who has begun a request and does not go on is soon overdue.
     async fn drain(mut self) {
         let time = self.limits.drain_time;
-        self.connections.end();
-        self.crowd.end();
+        let now = Instant::now();
+        self.connections.end(now);
+        self.crowd.end(now);
+        self.waiting = None;
         self.tasks.close();
         let ended = tokio::time::timeout(time, async {
             loop {

@@ -30,8 +30,8 @@ const SEND_BUFFER_LENGTH: usize = 64 * 1024;
 /// The longest head of a request, and the most of an answer that waits to be written, in bytes.
 const BUFFER_LENGTH: usize = 80 * 1024;
 
-/// Before a connection ends that was asked to and is not idle. Time passes by the same look at the
-/// system that tells what has arrived: afterwards, all of it has been told.
+/// Before a connection ends that was asked to. Time passes by the same look at the system that tells
+/// what has arrived: afterwards, all of it has been told.
 const LAST_LOOK: Duration = Duration::from_millis(1);
 
 /// A client that has connected.
@@ -128,7 +128,7 @@ async fn until_it_ends<Answer>(
         _ = &mut connection => return,
         () = clock::pause(LAST_LOOK) => {}
     }
-    if doing.lets(end) {
+    if doing.lets(end, Instant::now()) {
         return;
     }
     connection.as_mut().graceful_shutdown();

@@ -1,4 +1,4 @@
-//! What one connection does: nothing yet, nothing any more, or a request.
+//! What one connection does: nothing yet, a request, its answer, or nothing any more.
 //!
 //! The connection's own task says so, and whoever counts connections looks: without a lock, since
 //! it is on the way of every request.
@@ -43,11 +43,11 @@ pub(in crate::server) struct Busy(Doing);
 /// When a connection that is asked to end does so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) enum End {
-    /// After the request under way, or the one whose head has begun.
+    /// After the request under way, or the first one where its head has begun.
     Gently,
-    /// At once, unless a request is under way.
+    /// At once, unless a request or its answer is under way.
     IfIdle,
-    /// At once, unless a request is under way that does not wait for its client.
+    /// At once, unless one is under way that does not wait for its client.
     ForRoom,
 }
 
@@ -119,9 +119,14 @@ impl Doing {
     }
 
     /// For how long nothing came of it; `None` where a request is under way.
-    pub(super) fn idle_for(&self, now: Instant) -> Option<Duration> {
-        let is_idle = self.state() != BUSY;
-        is_idle.then(|| now.saturating_duration_since(self.moved_at()))
+    pub(super) fn quiet_for(&self, now: Instant) -> Option<Duration> {
+        let is_quiet = self.state() != BUSY;
+        is_quiet.then(|| now.saturating_duration_since(self.moved_at()))
+    }
+
+    /// Whether neither a request nor its answer is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state(), NEW | IDLE)
     }
 
     /// It has to end as soon as nothing is under way.
@@ -131,15 +136,19 @@ impl Doing {
 
     /// Whether it has to end, and nothing is under way.
     pub(in crate::server) fn ends(&self) -> bool {
-        self.0.has_to_end.load(Ordering::Relaxed) && matches!(self.state(), NEW | IDLE)
+        self.0.has_to_end.load(Ordering::Relaxed) && self.is_idle()
     }
 
     /// Whether what is under way lets it end at once.
-    pub(in crate::server) fn lets(&self, end: End) -> bool {
+    pub(in crate::server) fn lets(&self, end: End, now: Instant) -> bool {
         match end {
             End::Gently => false,
-            End::IfIdle => self.state() != BUSY,
-            End::ForRoom => self.state() != BUSY || self.0.waits.now(),
+            End::IfIdle => self.is_idle(),
+            End::ForRoom => match self.state() {
+                BUSY => self.0.waits.now(),
+                ANSWERED => self.quiet_for(now).is_some_and(|time| time >= PATIENCE),
+                _ => true,
+            },
         }
     }
 
@@ -159,7 +168,8 @@ impl Doing {
 impl Busy {
     /// Whether the connection ends after this request.
     pub(in crate::server) fn is_last(&self) -> bool {
-        self.0.0.is_full.load(Ordering::Relaxed)
+        let shared = &*self.0.0;
+        shared.has_to_end.load(Ordering::Relaxed) || shared.is_full.load(Ordering::Relaxed)
     }
 }
 
