@@ -34,6 +34,9 @@ const BUFFER_LENGTH: usize = 80 * 1024;
 /// what has arrived: afterwards, all of it has been told.
 const LAST_LOOK: Duration = Duration::from_millis(1);
 
+/// So often one that could not end looks again whether it may.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
 /// A client that has connected.
 pub(super) struct Client {
     stream: TcpStream,
@@ -123,16 +126,19 @@ async fn until_it_ends<Answer>(
     if end != End::Gently {
         doing.has_to_end();
     }
-    tokio::select! {
-        biased;
-        _ = &mut connection => return,
-        () = clock::pause(LAST_LOOK) => {}
+    let mut pause = LAST_LOOK;
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut connection => return,
+            () = clock::pause(pause) => {}
+        }
+        if doing.lets(end, Instant::now()) {
+            return;
+        }
+        connection.as_mut().graceful_shutdown();
+        pause = BETWEEN_LOOKS;
     }
-    if doing.lets(end, Instant::now()) {
-        return;
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
 }
 
 /// Where the system refuses one of these, the connection works all the same.
