@@ -57,7 +57,7 @@ struct Connection {
     doing: Doing,
     /// Asks it to end; `None` once it was asked.
     end: Option<oneshot::Sender<End>>,
-    asked_at: Option<Instant>,
+    asked: Option<(End, Instant)>,
     task: AbortHandle,
 }
 
@@ -91,7 +91,7 @@ impl Connections {
         let (end, asked_to_end) = oneshot::channel();
         let doing = Doing::nothing(self.begun, Arc::clone(&self.is_full));
         let task = start(doing.clone(), asked_to_end);
-        self.open.push(Connection { doing, end: Some(end), asked_at: None, task });
+        self.open.push(Connection { doing, end: Some(end), asked: None, task });
     }
 
     /// Makes room for one more, where that is needed.
@@ -111,8 +111,8 @@ impl Connections {
             return Room::Free;
         }
         if self.open.len() >= self.most + LEAVING {
-            let leaves = |open: &Connection| open.end.is_none() && open.doing.is_idle();
-            return if self.open.iter().any(leaves) { Room::Soon } else { Room::None };
+            let leaves = self.open.iter().any(|open| open.is_about_to_end(now));
+            return if leaves { Room::Soon } else { Room::None };
         }
         if self.staying().count() < self.most {
             return Room::Free;
@@ -176,13 +176,18 @@ impl Connection {
     /// Whether it was asked to end and does not: an answer has as long as anybody's.
     fn has_had_its_time(&self, now: Instant, quiet_for: Duration, time: Duration) -> bool {
         let time = if self.doing.is_idle() { GRACE } else { time };
-        let asked_for = self.asked_at.map(|asked_at| now.saturating_duration_since(asked_at));
+        let asked_for = self.asked.map(|(_, then)| now.saturating_duration_since(then));
         asked_for.is_some_and(|asked_for| asked_for.min(quiet_for) >= time)
+    }
+
+    /// Whether it was asked to end, and may as soon as it looks.
+    fn is_about_to_end(&self, now: Instant) -> bool {
+        self.asked.is_some_and(|(end, _)| self.doing.lets(end, now))
     }
 
     fn ask_to(&mut self, end: End, now: Instant) {
         if let Some(asks) = self.end.take() {
-            self.asked_at = Some(now);
+            self.asked = Some((end, now));
             // It may just have ended.
             let _ = asks.send(end);
         }

@@ -154,6 +154,8 @@ async fn those_about_to_end_are_few() {
     let _requests: Vec<_> =
         opened.doing[..LEAVING].iter().map(|doing| doing.begin(opened.now)).collect();
     assert_eq!(opened.make_room(), Room::None, "they are all at work after all");
+    opened.doing[0].waits().set(true);
+    assert_eq!(opened.make_room(), Room::Soon);
 }
 
 #[tokio::test]
