@@ -25,7 +25,7 @@ def main():
     if options.list:
         print("\n".join(CASES))
         return
-    rounds, seconds = (1, 2) if options.quick else (3, 6)
+    rounds, seconds = (1, 2) if options.quick else (7, 5)
     print(f"On {machine()}; {rounds} round(s) of {seconds} s, medians.\n")
     figures = []
     print(f"{'':38} {'measured':>14}  {'ratio to':>30}  {'bar':>9}")

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -112,9 +112,10 @@ impl Port {
             if is_api {
                 request.extensions_mut().insert(line.caller.clone());
             }
-            let response = catch_panic(parts.router.clone().call(request)).await;
+            let response = catch_panic(pin!(parts.router.clone().call(request))).await;
             if let Some(rest) = rest {
-                rest.drop_it().await;
+                // Seldom needed, and large: without the box, every answer would have room for it.
+                Box::pin(rest.drop_it()).await;
             }
             response
         };
@@ -161,8 +162,9 @@ fn request_id(headers: &HeaderMap, app: &AppState) -> HeaderValue {
     HeaderValue::try_from(app.random.hex()).unwrap_or(HeaderValue::from_static("none"))
 }
 
-async fn catch_panic(answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
-    let mut answer = pin!(answer);
+async fn catch_panic(
+    mut answer: Pin<&mut impl Future<Output = Result<Response, Infallible>>>,
+) -> Response {
     std::future::poll_fn(|context| {
         let poll = AssertUnwindSafe(|| answer.as_mut().poll(context));
         match std::panic::catch_unwind(poll) {
@@ -259,6 +261,8 @@ fn milliseconds(duration: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use axum::http::StatusCode;
 
     use super::{Known, catch_panic};
@@ -284,7 +288,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_answered_as_an_internal_error() {
-        let response = catch_panic(async { panic!("secret") }).await;
+        let response = catch_panic(pin!(async { panic!("secret") })).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
         assert_eq!(

@@ -1,7 +1,7 @@
 //! The stream of a connection, which notes when the client takes an answer, and ends where the
 //! connection has to end and nothing has arrived.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -27,13 +27,6 @@ impl Stream {
     fn has_arrived(&self) -> bool {
         socket2::SockRef::from(self.inner.inner()).peek(&mut [MaybeUninit::uninit()]).is_ok()
     }
-
-    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(_)) = written {
-            self.doing.note_move();
-        }
-        written
-    }
 }
 
 impl Read for Stream {
@@ -56,6 +49,7 @@ impl Read for Stream {
     }
 }
 
+/// Answers are short: this takes one piece at a time, and hyper puts head and body together for it.
 impl Write for Stream {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -63,20 +57,10 @@ impl Write for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
-        self.note(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write_vectored(context, bytes);
-        self.note(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        if let Poll::Ready(Ok(_)) = written {
+            self.doing.note_move();
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
