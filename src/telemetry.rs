@@ -5,6 +5,7 @@
 
 mod lines;
 mod output;
+mod sink;
 
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
@@ -75,18 +76,19 @@ pub fn flush(limit: Duration) {
     }
 }
 
-/// How many lines found no room in the log since its start; none before it.
+/// How many lines did not get into the log since its start; none before it.
 #[must_use]
 pub fn lines_dropped() -> u64 {
     OUTPUT.get().map_or(0, Output::dropped)
 }
 
 fn dropped_for_people(count: u64) -> Vec<u8> {
-    format!("⚠️ Nobody took the log in time: {count} lines were dropped\n").into_bytes()
+    format!("⚠️ {count} lines are missing here: the log was not taken in time, or not at all\n")
+        .into_bytes()
 }
 
 fn dropped_as_json(count: u64) -> Vec<u8> {
-    let message = "⚠️ Nobody took the log in time: lines were dropped";
+    let message = "⚠️ Lines are missing here: the log was not taken in time, or not at all";
     let timestamp = Clock::system().now();
     format!(
         "{{\"timestamp\":\"{timestamp}\",\"level\":\"WARN\",\"message\":\"{message}\",\

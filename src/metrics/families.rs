@@ -127,7 +127,11 @@ impl Metrics {
 
 fn write_process(text: &mut Text, log_lines_dropped: u64) {
     let dropped = Total(log_lines_dropped);
-    text.family(ours!("log_lines_dropped_total"), "Lines that the log had no room for.", &dropped);
+    text.family(
+        ours!("log_lines_dropped_total"),
+        "Lines that the log had no room for, or that could not be written.",
+        &dropped,
+    );
     let version = Info("version", env!("CARGO_PKG_VERSION"));
     text.family(ours!("build_info"), "Always 1.", &version);
     let process = Process::read();

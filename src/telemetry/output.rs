@@ -1,13 +1,16 @@
 //! Where lines go: into one bounded buffer, and from there to stderr by a thread of its own.
 //!
 //! A request never waits for whoever reads the log. When the reader stands still and the buffer
-//! is full, lines are dropped; how many is said as soon as something can be said again.
+//! is full, lines are dropped, and so are those that can't be written; how many is said as soon as
+//! something can be said again.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use super::sink::Sink;
 
 /// Some 3,000 lines, in bytes.
 const MOST_PENDING: usize = 1024 * 1024;
@@ -38,6 +41,14 @@ struct Pending {
     is_writing: bool,
 }
 
+/// What the thread has.
+struct Writer {
+    sink: Sink,
+    lines: Vec<u8>,
+    /// Lines that are missing, as has not been said yet.
+    unsaid: u64,
+}
+
 impl Output {
     /// Starts the thread; `dropped` words the line that says how many are missing.
     pub(super) fn start(
@@ -46,7 +57,9 @@ impl Output {
     ) -> std::io::Result<Self> {
         let output = Self::new(dropped);
         let shared = Arc::clone(&output.0);
-        thread::Builder::new().name("log".to_owned()).spawn(move || shared.work(target))?;
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || shared.work(Sink::new(target)))?;
         Ok(output)
     }
 
@@ -72,7 +85,7 @@ impl Output {
         }
     }
 
-    /// How many lines found no room since the start.
+    /// How many lines did not get out since the start.
     pub(super) fn dropped(&self) -> u64 {
         self.0.dropped_in_all.load(Ordering::Relaxed)
     }
@@ -93,32 +106,44 @@ impl Pending {
 }
 
 impl Shared {
-    fn work(&self, mut target: Box<dyn Write + Send>) {
-        let mut spare = Vec::new();
+    fn work(&self, sink: Sink) {
+        let mut writer = Writer { sink, lines: Vec::new(), unsaid: 0 };
         loop {
             let pending = self.has_lines.wait_while(lock(&self.pending), |it| it.is_empty());
             let pending = pending.unwrap_or_else(PoisonError::into_inner);
             let has_few = |pending: &mut Pending| pending.lines.len() < MANY;
             drop(self.has_lines.wait_timeout_while(pending, GATHERING, has_few));
-            self.write(&mut *target, &mut spare);
+            self.write(&mut writer);
         }
     }
 
     /// Swaps the buffer for an empty one and writes what was in it.
-    fn write(&self, target: &mut dyn Write, spare: &mut Vec<u8>) {
+    fn write(&self, writer: &mut Writer) {
         let mut pending = lock(&self.pending);
-        std::mem::swap(&mut pending.lines, spare);
-        let dropped = std::mem::take(&mut pending.dropped);
+        std::mem::swap(&mut pending.lines, &mut writer.lines);
+        writer.unsaid += std::mem::take(&mut pending.dropped);
         pending.is_writing = true;
         drop(pending);
-        if dropped > 0 {
-            spare.extend((self.dropped)(dropped));
-        }
-        // A log that nobody takes must not end the service.
-        let _ = target.write_all(spare);
-        spare.clear();
+        let failed = writer.write(self.dropped);
+        self.dropped_in_all.fetch_add(failed, Ordering::Relaxed);
         lock(&self.pending).is_writing = false;
         self.has_written.notify_all();
+    }
+}
+
+impl Writer {
+    /// Writes the lines, and how many are missing; gives how many could not be written.
+    fn write(&mut self, dropped: fn(u64) -> Vec<u8>) -> u64 {
+        let is_said = self.unsaid > 0;
+        if is_said {
+            self.lines.extend(dropped(self.unsaid));
+        }
+        let unwritten = self.sink.write(&self.lines);
+        self.lines.clear();
+        // Where anything is not written, the last line is not: the one that says what is missing.
+        let failed = unwritten.saturating_sub(u64::from(is_said));
+        self.unsaid = if unwritten == 0 { 0 } else { self.unsaid + failed };
+        failed
     }
 }
 
@@ -129,10 +154,11 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
-    use std::sync::mpsc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, mpsc};
     use std::time::Duration;
 
-    use super::{MOST_PENDING, Output};
+    use super::{MOST_PENDING, Output, Sink, Writer};
 
     /// Longer than any test may take.
     const LONG: Duration = Duration::from_secs(60);
@@ -195,7 +221,9 @@ mod tests {
     fn what_finds_no_room_is_dropped_and_counted() {
         let (send, received) = mpsc::sync_channel(10);
         let output = Output::new(told);
-        let write = || output.0.write(&mut Reader(send.clone()), &mut Vec::new());
+        let sink = Sink::new(Box::new(Reader(send)));
+        let mut writer = Writer { sink, lines: Vec::new(), unsaid: 0 };
+        let mut write = || output.0.write(&mut writer);
         let line = [b'x'; 1024];
         for _ in 0..MOST_PENDING / line.len() + 3 {
             output.push(&line);
@@ -207,6 +235,45 @@ mod tests {
         output.push(b"again\n");
         write();
         assert_eq!(text(&received), "again\n");
+        assert_eq!(output.dropped(), 3);
+    }
+
+    /// Has no room at first, and as much as is asked for later.
+    struct Disk {
+        is_full: Arc<AtomicBool>,
+        received: mpsc::SyncSender<Vec<u8>>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, written: &[u8]) -> io::Result<usize> {
+            if self.is_full.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            Reader(self.received.clone()).write(written)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_written_is_counted_and_said_once() {
+        let (send, received) = mpsc::sync_channel(10);
+        let is_full = Arc::new(AtomicBool::new(true));
+        let disk = Disk { is_full: Arc::clone(&is_full), received: send };
+        let output = Output::start(Box::new(disk), told).unwrap();
+        for line in ["first\n", "second\n", "third\n"] {
+            output.push(line.as_bytes());
+            output.flush(LONG);
+        }
+        assert_eq!(output.dropped(), 3);
+        is_full.store(false, Ordering::Relaxed);
+        for line in ["fourth\n", "fifth\n"] {
+            output.push(line.as_bytes());
+            output.flush(LONG);
+        }
+        assert_eq!(text(&received), "fourth\ndropped 3\nfifth\n");
         assert_eq!(output.dropped(), 3);
     }
 }
