@@ -10,9 +10,9 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::DRAIN_TIME;
 use super::connections::{self, Connections, Room};
 use super::serving::{Client, Served};
+use super::{CONNECTIONS_TO_COME, DRAIN_TIME};
 use crate::clock;
 use crate::http::Port;
 use crate::metrics::{self, Metrics};
@@ -113,7 +113,7 @@ pub(super) async fn serve(
         }
         door.let_in();
     }
-    drop(listener);
+    door.let_in_the_last(listener);
     door.drain().await;
 }
 
@@ -157,6 +157,22 @@ impl Door {
             let serving = served.serve(client, doing, asked_to_end);
             self.tasks.spawn(serving).abort_handle()
         });
+    }
+
+    /// Lets in whom the system has taken for this port already, as long as there is room, and closes
+    /// the port. The system is asked itself, since the runtime may not have been told of them.
+    fn let_in_the_last(&mut self, listener: tokio::net::TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
+        for _ in 0..CONNECTIONS_TO_COME {
+            if self.waiting.is_some() {
+                return;
+            }
+            let Ok((stream, peer)) = listener.accept() else { return };
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            let Ok(stream) = stream else { continue };
+            self.has_come(stream, peer.ip());
+            self.let_in();
+        }
     }
 
     fn close_overdue(&mut self) {

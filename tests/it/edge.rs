@@ -1,13 +1,15 @@
 //! What every answer has in common, whatever the route: errors in one shape, headers, methods.
 //!
 //! Nothing here depends on the stores, so all of it runs on the embedded one. [`cors`]: browsers.
-//! [`health`]: the health routes on both ports. [`page`]: the account page's files.
+//! [`health`]: the health routes on both ports. [`page`]: the account page's files. [`crowd`] and
+//! [`stop`]: more clients than may be, and those who come last.
 
 mod cors;
 mod crowd;
 mod document;
 mod health;
 mod page;
+mod stop;
 
 use reqwest::Method;
 use reqwest::header::HeaderMap;
