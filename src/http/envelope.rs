@@ -238,7 +238,8 @@ impl<'a> Line<'a> {
 }
 
 impl Drop for Line<'_> {
-    /// A request that is dropped before its answer is there is one whose client went away.
+    /// A request that is dropped before its answer is there is one whose client went away, or that
+    /// took too long while the service stops or while there is no room.
     fn drop(&mut self) {
         if !self.is_written {
             let (status, report) = (None::<StatusCode>, None::<&Report>);
@@ -249,7 +250,7 @@ impl Drop for Line<'_> {
                 took,
                 status,
                 report,
-                "📊 A request ended before its answer, since its client went away"
+                "📊 A request ended before its answer: its client went away, or was given up"
             );
         }
     }

@@ -21,7 +21,7 @@ pub struct Route {
 }
 
 /// The status of an answer: one that the service gives, or `other`; `none` where the client went
-/// away before it.
+/// away, or was given up, before it.
 #[derive(Debug, Clone, Copy)]
 struct Status(Option<u16>);
 
