@@ -15,7 +15,7 @@ use crate::config::{EmbeddedStores, Migrations, PostgresConfig};
 use crate::migrations::Schema;
 use crate::model::ConfigEntry;
 use crate::sqlite::{Checked, quick_check_within};
-use crate::storage::{Look, LookError, PostgresStorage, SqliteStorage, Writes};
+use crate::storage::{Lack, Look, LookError, PostgresStorage, SqliteStorage, Writes, rights};
 use crate::telemetry::chain;
 
 /// So much of its time a check gives to reading the whole file.
@@ -76,7 +76,7 @@ pub(super) async fn postgres(config: &PostgresConfig, migrations: Migrations) ->
             "Point POSTGRES_ADDRESS, or what stands for it, to the primary; or promote this one",
         ));
     }
-    findings.push(schema(&look.schema, migrations));
+    findings.push(schema(&look, migrations));
     (findings, credentials(&look))
 }
 
@@ -92,6 +92,7 @@ fn refused(error: &LookError, config: &PostgresConfig) -> Finding {
             "Correct POSTGRES_DATABASE, or make it: `createdb --owner {} {}`",
             config.username, config.database
         ),
+        LookError::Lacks(lacks) => given_by(lacks),
         LookError::NotPermitted(_) => format!(
             "Let the role {} own the tables, or grant it select, insert, update and delete on them",
             config.username
@@ -123,7 +124,7 @@ pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Looked 
         Err(error) => return (vec![service, unreadable(&path, &error)], Credentials::Unknown),
     };
     let what = format!("{} can be read (SQLite {})", path.display(), look.version);
-    let findings = vec![service, answered(&what, look.latency), schema(&look.schema, migrations)];
+    let findings = vec![service, answered(&what, look.latency), schema(&look, migrations)];
     (findings, credentials(&look))
 }
 
@@ -202,6 +203,7 @@ fn unreadable(path: &Path, error: &LookError) -> Finding {
         }
         LookError::SignIn(_)
         | LookError::NoDatabase(_)
+        | LookError::Lacks(_)
         | LookError::NotPermitted(_)
         | LookError::Crowded(_)
         | LookError::Storage(_) => {
@@ -223,14 +225,22 @@ fn answered(what: &str, latency: Duration) -> Finding {
     finding.measured(Measured::Milliseconds(milliseconds))
 }
 
-fn schema(schema: &Schema, migrations: Migrations) -> Finding {
-    match schema {
+fn schema(look: &Look, migrations: Migrations) -> Finding {
+    match &look.schema {
         Schema::UpToDate => Finding::ok(Check::Schema, "The schema is up to date"),
         Schema::Behind(missing) => {
             let what = format!("The schema is behind: {} missing", list(missing));
             let mend = "`discogsography-api migrate`";
             match migrations {
                 Migrations::Manual => Finding::error(Check::Schema, what, mend),
+                Migrations::Automatic if !look.lacks_to_migrate.is_empty() => Finding::error(
+                    Check::Schema,
+                    format!(
+                        "{what}, and the role that would bring it up to date lacks {}",
+                        rights(&look.lacks_to_migrate)
+                    ),
+                    given_by(&look.lacks_to_migrate),
+                ),
                 Migrations::Automatic => Finding::warning(
                     Check::Schema,
                     what,
@@ -249,6 +259,12 @@ fn schema(schema: &Schema, migrations: Migrations) -> Finding {
             "Undo that change, or restore the tables from a backup: migrations don't mend it",
         ),
     }
+}
+
+/// The statements that give the role what it lacks.
+fn given_by(lacks: &[Lack]) -> String {
+    let statements: Vec<_> = lacks.iter().map(|lack| lack.given_by.as_str()).collect();
+    format!("As an owner of the tables, or a superuser: `{}`", statements.join("; "))
 }
 
 fn list(names: &[String]) -> String {

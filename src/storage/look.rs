@@ -17,10 +17,21 @@ pub struct Look {
     pub latency: Duration,
     /// Whether its schema is ours.
     pub schema: Schema,
+    /// What the role would have to be given before a schema that is behind can be mended.
+    pub lacks_to_migrate: Vec<Lack>,
     /// Whether the server takes writes; a file is another question.
     pub writes: Writes,
     /// The rows of `app_config`; none where there is no such table.
     pub config: Vec<ConfigEntry>,
+}
+
+/// A right that the role does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// `insert, update on users`
+    pub right: String,
+    /// The statement that gives it.
+    pub given_by: String,
 }
 
 /// Whether a database may be written to.
@@ -41,7 +52,10 @@ pub enum LookError {
     /// The server knows no database of that name.
     #[error("there is no such database")]
     NoDatabase(#[source] Cause),
-    /// The role may not read what it has to.
+    /// The role may not do with the tables what the service does.
+    #[error("the role lacks {}", rights(.0))]
+    Lacks(Vec<Lack>),
+    /// The role may not read what it has to, for another reason.
     #[error("a permission is missing")]
     NotPermitted(#[source] Cause),
     /// The server has as many connections as it takes.
@@ -56,4 +70,10 @@ pub enum LookError {
     /// Anything else.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// The rights in one line: `insert on users; delete on app_config`.
+#[must_use]
+pub fn rights(lacks: &[Lack]) -> String {
+    lacks.iter().map(|lack| lack.right.as_str()).collect::<Vec<_>>().join("; ")
 }

@@ -7,6 +7,7 @@ mod error;
 mod group;
 mod look;
 mod migrate;
+mod rights;
 mod rows;
 mod server;
 mod session;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Client, Transaction};
 
 use super::error::PostgresError;
+use super::rights::{lacking_to_migrate, lacking_to_serve};
 use super::rows;
 use super::server::Server;
 use super::statements::{CONFIG, PING, Statements};
@@ -21,13 +22,14 @@ pub(super) async fn look(config: &PostgresConfig) -> Result<Look, LookError> {
     let driver = tokio::spawn(driver);
     let looked = tokio::time::timeout(TIMEOUT, look_over(client, config.statements)).await;
     driver.abort();
-    Ok(looked.unwrap_or(Err(PostgresError::NoAnswer(TIMEOUT)))?)
+    looked.unwrap_or_else(|_| Err(PostgresError::NoAnswer(TIMEOUT).into()))
 }
 
-async fn look_over(mut client: Client, names: StatementNames) -> Result<Look, PostgresError> {
-    let transaction = client.build_transaction().read_only(true).start().await?;
+async fn look_over(mut client: Client, names: StatementNames) -> Result<Look, LookError> {
+    let transaction =
+        client.build_transaction().read_only(true).start().await.map_err(PostgresError::from)?;
     let asked = Instant::now();
-    transaction.query_typed(PING.text, &[]).await?;
+    transaction.query_typed(PING.text, &[]).await.map_err(PostgresError::from)?;
     let latency = asked.elapsed();
     let version =
         text(&transaction, "select split_part(current_setting('server_version'), ' ', 1)").await?;
@@ -37,21 +39,29 @@ async fn look_over(mut client: Client, names: StatementNames) -> Result<Look, Po
         "true" => Writes::Refused,
         _ => Writes::Taken,
     };
+    let lacks = lacking_to_serve(&transaction).await?;
+    if !lacks.is_empty() {
+        return Err(LookError::Lacks(lacks));
+    }
     let schema = schema(&transaction).await?;
+    let lacks_to_migrate = match &schema {
+        Schema::Behind(_) => lacking_to_migrate(&transaction).await?,
+        _ => Vec::new(),
+    };
     let config = if has_table(&transaction, "app_config").await? {
-        let rows = transaction.query_typed(CONFIG.text, &[]).await?;
+        let rows = transaction.query_typed(CONFIG.text, &[]).await.map_err(PostgresError::from)?;
         rows.iter()
             .filter_map(|row| rows::config_entry(row).transpose())
             .collect::<Result<_, _>>()?
     } else {
         Vec::new()
     };
-    transaction.rollback().await?;
+    transaction.rollback().await.map_err(PostgresError::from)?;
     let schema = match schema {
         Schema::UpToDate if names == StatementNames::Named => prepared(&client).await?,
         schema => schema,
     };
-    Ok(Look { version, latency, schema, writes, config })
+    Ok(Look { version, latency, schema, lacks_to_migrate, writes, config })
 }
 
 async fn schema(transaction: &Transaction<'_>) -> Result<Schema, PostgresError> {

@@ -28,6 +28,7 @@ fn look_over(path: &Path) -> Result<Look, SqliteError> {
         version: rusqlite::version().to_owned(),
         latency,
         schema: glance.schema()?,
+        lacks_to_migrate: Vec::new(),
         writes: Writes::Taken,
         config: config(&glance.connection)?,
     })

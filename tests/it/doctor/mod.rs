@@ -4,6 +4,7 @@ mod databases;
 mod discogs;
 mod harmless;
 mod redis;
+mod rights;
 mod scene;
 mod secrets;
 
