@@ -91,10 +91,9 @@ fn lookups(reads: Group) -> Lookups {
     Lookups::new(move |ids| {
         let reads = reads.clone();
         async move {
-            let call = Call {
-                statement: |prepared| &prepared.users_by_ids,
-                parameters: vec![Box::new(ids)],
-            };
+            let requests = ids.len();
+            let call =
+                Call::new(|prepared| &prepared.users_by_ids, vec![Box::new(ids)]).of(requests);
             let rows = reads.call(call).await?;
             let users: Result<_, PostgresError> = rows.iter().map(rows::user).collect();
             Ok(users?)
@@ -118,19 +117,19 @@ impl Storage for PostgresStorage {
     }
 
     async fn ping(&self) -> Result<(), StorageError> {
-        let call = Call { statement: |prepared| &prepared.ping, parameters: Vec::new() };
+        let call = Call::new(|prepared| &prepared.ping, Vec::new());
         Ok(self.health.call(call).await.map(drop)?)
     }
 
     async fn create_user(&self, user: &NewUser) -> Result<User, StorageError> {
-        let call = Call {
-            statement: |prepared| &prepared.create_user,
-            parameters: vec![
+        let call = Call::new(
+            |prepared| &prepared.create_user,
+            vec![
                 Box::new(user.id),
                 Box::new(user.email.as_str().to_owned()),
                 Box::new(user.hashed_password.expose_secret().to_owned()),
             ],
-        };
+        );
         let rows = self.writes.call(call).await?;
         let row = rows.first().ok_or_else(|| PostgresError::Row("insert gave none".to_owned()))?;
         Ok(rows::user(row)?)
@@ -144,10 +143,7 @@ impl Storage for PostgresStorage {
         if email.contains('\0') {
             return Ok(None); // No text in PostgreSQL has one.
         }
-        let call = Call {
-            statement: |prepared| &prepared.user_by_email,
-            parameters: vec![Box::new(email.to_owned())],
-        };
+        let call = Call::new(|prepared| &prepared.user_by_email, vec![Box::new(email.to_owned())]);
         let rows = self.reads.call(call).await?;
         Ok(rows.first().map(rows::user_with_hash).transpose()?)
     }
@@ -156,15 +152,15 @@ impl Storage for PostgresStorage {
         if email.contains('\0') {
             return Ok(false);
         }
-        let call = Call {
-            statement: |prepared| &prepared.put_admin,
-            parameters: vec![Box::new(admin == Admin::Granted), Box::new(email.to_owned())],
-        };
+        let call = Call::new(
+            |prepared| &prepared.put_admin,
+            vec![Box::new(admin == Admin::Granted), Box::new(email.to_owned())],
+        );
         Ok(!self.writes.call(call).await?.is_empty())
     }
 
     async fn admins(&self) -> Result<Vec<String>, StorageError> {
-        let call = Call { statement: |prepared| &prepared.admins, parameters: Vec::new() };
+        let call = Call::new(|prepared| &prepared.admins, Vec::new());
         let rows = self.reads.call(call).await?;
         let emails = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>();
         Ok(emails.map_err(PostgresError::from)?)
@@ -175,10 +171,10 @@ impl Storage for PostgresStorage {
         user_id: Uuid,
         provider: Provider,
     ) -> Result<Option<Connection>, StorageError> {
-        let call = Call {
-            statement: |prepared| &prepared.connection,
-            parameters: vec![Box::new(user_id), Box::new(provider.as_str())],
-        };
+        let call = Call::new(
+            |prepared| &prepared.connection,
+            vec![Box::new(user_id), Box::new(provider.as_str())],
+        );
         let rows = self.reads.call(call).await?;
         Ok(rows.first().map(rows::connection).transpose()?)
     }
@@ -190,9 +186,9 @@ impl Storage for PostgresStorage {
         token: &DiscogsToken,
         identity: &Identity,
     ) -> Result<(), StorageError> {
-        let call = Call {
-            statement: |prepared| &prepared.put_connection,
-            parameters: vec![
+        let call = Call::new(
+            |prepared| &prepared.put_connection,
+            vec![
                 Box::new(self.random.uuid()),
                 Box::new(user_id),
                 Box::new(provider.as_str()),
@@ -201,7 +197,7 @@ impl Storage for PostgresStorage {
                 Box::new(identity.username.clone()),
                 Box::new(identity.id.clone()),
             ],
-        };
+        );
         Ok(self.writes.call(call).await.map(drop)?)
     }
 
@@ -210,15 +206,15 @@ impl Storage for PostgresStorage {
         user_id: Uuid,
         provider: Provider,
     ) -> Result<(), StorageError> {
-        let call = Call {
-            statement: |prepared| &prepared.delete_connection,
-            parameters: vec![Box::new(user_id), Box::new(provider.as_str())],
-        };
+        let call = Call::new(
+            |prepared| &prepared.delete_connection,
+            vec![Box::new(user_id), Box::new(provider.as_str())],
+        );
         Ok(self.writes.call(call).await.map(drop)?)
     }
 
     async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError> {
-        let call = Call { statement: |prepared| &prepared.config, parameters: Vec::new() };
+        let call = Call::new(|prepared| &prepared.config, Vec::new());
         let rows = self.reads.call(call).await?;
         Ok(rows
             .iter()
@@ -232,10 +228,8 @@ impl Storage for PostgresStorage {
     ) -> Result<Timestamp, StorageError> {
         let keys: Vec<_> = values.iter().map(|(key, _)| key.as_str()).collect();
         let values: Vec<_> = values.iter().map(|(_, value)| value.expose().to_owned()).collect();
-        let call = Call {
-            statement: |prepared| &prepared.put_config,
-            parameters: vec![Box::new(keys), Box::new(values)],
-        };
+        let call =
+            Call::new(|prepared| &prepared.put_config, vec![Box::new(keys), Box::new(values)]);
         let rows = self.writes.call(call).await?;
         let row = rows.first().ok_or_else(|| PostgresError::Row("upsert gave none".to_owned()))?;
         Ok(row.try_get::<_, At>(0).map_err(PostgresError::from)?.0)
@@ -243,10 +237,7 @@ impl Storage for PostgresStorage {
 
     async fn delete_config(&self, keys: &[ConfigKey]) -> Result<(), StorageError> {
         let keys: Vec<_> = keys.iter().map(|key| key.as_str()).collect();
-        let call = Call {
-            statement: |prepared| &prepared.delete_config,
-            parameters: vec![Box::new(keys)],
-        };
+        let call = Call::new(|prepared| &prepared.delete_config, vec![Box::new(keys)]);
         Ok(self.writes.call(call).await.map(drop)?)
     }
 
@@ -254,13 +245,10 @@ impl Storage for PostgresStorage {
         &self,
         address: &KnownAddress,
     ) -> Result<Option<Timestamp>, StorageError> {
-        let call = Call {
-            statement: |prepared| &prepared.known_address,
-            parameters: vec![
-                Box::new(address.account.to_vec()),
-                Box::new(address.address.to_vec()),
-            ],
-        };
+        let call = Call::new(
+            |prepared| &prepared.known_address,
+            vec![Box::new(address.account.to_vec()), Box::new(address.address.to_vec())],
+        );
         let rows = self.reads.call(call).await?;
         let seen_at = rows.first().map(|row| row.try_get::<_, At>(0)).transpose();
         Ok(seen_at.map_err(PostgresError::from)?.map(|at| at.0))
@@ -271,14 +259,14 @@ impl Storage for PostgresStorage {
         address: &KnownAddress,
         kept_for: Duration,
     ) -> Result<(), StorageError> {
-        let call = Call {
-            statement: |prepared| &prepared.put_known_address,
-            parameters: vec![
+        let call = Call::new(
+            |prepared| &prepared.put_known_address,
+            vec![
                 Box::new(address.account.to_vec()),
                 Box::new(address.address.to_vec()),
                 Box::new(kept_for.as_secs_f64()),
             ],
-        };
+        );
         Ok(self.writes.call(call).await.map(drop)?)
     }
 

@@ -31,11 +31,23 @@ pub(super) type Parameter = Box<dyn ToSql + Send + Sync>;
 
 /// A statement with its parameters, ready to be sent, and sent again.
 pub(super) struct Call {
-    pub(super) statement: fn(&Statements) -> &Prepared,
-    pub(super) parameters: Vec<Parameter>,
+    statement: fn(&Statements) -> &Prepared,
+    parameters: Vec<Parameter>,
+    /// How many wait for its rows.
+    requests: usize,
 }
 
 impl Call {
+    /// A statement that one request waits for.
+    pub(super) fn new(statement: fn(&Statements) -> &Prepared, parameters: Vec<Parameter>) -> Self {
+        Self { statement, parameters, requests: 1 }
+    }
+
+    /// The same, for so many requests at once.
+    pub(super) fn of(self, requests: usize) -> Self {
+        Self { requests, ..self }
+    }
+
     async fn query(
         &self,
         client: &Client,
@@ -59,6 +71,8 @@ pub(super) struct Session {
     tls: MakeRustlsConnect,
     /// When each statement under way was sent, oldest first.
     under_way: Mutex<VecDeque<(u64, Instant)>>,
+    /// Whether several requests waited for what was under way when a statement was sent last.
+    is_shared: AtomicBool,
     is_ended: AtomicBool,
     end: Notify,
 }
@@ -105,6 +119,7 @@ impl Session {
             statements,
             tls: server.tls.clone(),
             under_way: Mutex::default(),
+            is_shared: AtomicBool::new(false),
             is_ended: AtomicBool::new(false),
             end: Notify::new(),
         };
@@ -114,7 +129,7 @@ impl Session {
     /// Moves the connection's bytes until it breaks or is ended.
     pub(super) async fn drive(&self, driver: Driver) -> Result<(), PostgresError> {
         let ended = tokio::select! {
-            ended = Gathering { driver, has_waited: false } => ended.map_err(PostgresError::from),
+            ended = Gathering { driver, session: self, has_waited: false } => ended.map_err(PostgresError::from),
             () = self.end.notified() => Ok(()),
         };
         self.is_ended.store(true, Ordering::Release);
@@ -162,18 +177,20 @@ impl Session {
     }
 }
 
-/// Lets everybody else who is ready go first, so that their statements are sent together: a write
-/// to the server for each would cost more than the rest of a request.
-struct Gathering {
+/// Where several requests wait, lets everybody else who is ready go first, so that their statements
+/// are sent together: a write to the server for each would cost more than the rest of a request. One
+/// that is alone would only wait for another thread to wake up.
+struct Gathering<'a> {
     driver: Driver,
+    session: &'a Session,
     has_waited: bool,
 }
 
-impl Future for Gathering {
+impl Future for Gathering<'_> {
     type Output = Result<(), tokio_postgres::Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.has_waited = !self.has_waited;
+        self.has_waited = !self.has_waited && self.session.is_shared.load(Ordering::Relaxed);
         if self.has_waited {
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -192,6 +209,8 @@ impl Ticket {
         limit: Duration,
     ) -> Result<Vec<Row>, PostgresError> {
         let session = &self.session;
+        let is_shared = call.requests > 1 || session.lock().len() > 1;
+        session.is_shared.store(is_shared, Ordering::Relaxed);
         let prepared = (call.statement)(&session.statements);
         let answer = call.query(&session.client, prepared);
         let Ok(answer) = tokio::time::timeout(limit, answer).await else {
