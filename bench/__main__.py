@@ -49,7 +49,7 @@ def of_caller(path):
 
 
 def line(figure):
-    measured = f"{figure.value:,.1f} {figure.unit}"
+    measured = f"{figure.value:,.{1 if figure.value >= 10 else 2}f} {figure.unit}"
     against = f"{figure.ratio:.2f} {figure.yardstick_name}" if figure.yardstick else ""
     bar = ""
     if figure.at_least is not None:

@@ -68,20 +68,23 @@ class Bench:
     def large(self):
         return people.database("bench_large", 1_000_000)
 
-    def running(self, stores, program=BINARY):
-        return self.stack.enter_context(Service(stores, binary=program))
+    def running(self, stores):
+        return self.stack.enter_context(Service(stores))
+
+    @cached_property
+    def statement(self):
+        """The file of the statement that reads a user, for pgbench."""
+        path = os.path.join(self.folder, "me.sql")
+        with open(path, "w") as file:
+            file.write(
+                "select id, email, hashed_password, is_active, is_admin, created_at from users"
+                f" where id = '{people.user_id(0)}'::uuid;"
+            )
+        return path
 
     @cached_property
     def on_postgres(self):
         return self.running(self.small)
-
-    @cached_property
-    def on_sqlite(self):
-        return self.running({})
-
-    @cached_property
-    def bare(self):
-        return self.stack.enter_context(Bare())
 
     @cached_property
     def token(self):
@@ -95,8 +98,25 @@ class Bench:
             self.tokens[service] = self.token if is_postgres else people.register(service.address)
         return self.tokens[service]
 
+    def rate(self, stores, load_of, program=BINARY):
+        """What a service does under this load that has just been started.
+
+        Processes of one program differ by up to a tenth for as long as they run, by what they happen to
+        get at their start: so each round has its own.
+        """
+        with Service(stores, binary=program) as service:
+            return rate(service, lambda: load_of(service))
+
+    def bare_rate(self):
+        """The same of the bare route."""
+        with Bare() as bare:
+            return self.live(bare).per_second
+
     def live(self, target):
         return wrk(target.address, 64, self.seconds, path="/health/live")
+
+    def me(self, service):
+        return me(self, service).result()
 
     def in_turn(self, *parts):
         """Runs the parts in turn, and gives what came of each, round by round."""
@@ -136,40 +156,36 @@ def each(rates):
     return f"{median(rate.microseconds for rate in rates):.1f} µs of CPU each"
 
 
-def bare_rate(bench):
-    return bench.live(bench.bare).per_second
-
-
 def live(bench):
-    service = bench.on_postgres
-    rates, bare = bench.in_turn(
-        lambda: rate(service, lambda: bench.live(service)), lambda: bare_rate(bench)
-    )
+    rates, bare = bench.in_turn(lambda: bench.rate(bench.small, bench.live), bench.bare_rate)
     name = "health/live, 64 clients"
     yield Figure(name, median(rates), "/s", median(bare), "bare route", at_least=0.85, note=each(rates))
 
 
 def me_postgres(bench):
-    service = bench.on_postgres
-    statement = os.path.join(bench.folder, "me.sql")
-    with open(statement, "w") as file:
-        file.write(
-            "select id, email, hashed_password, is_active, is_admin, created_at from users"
-            f" where id = '{people.user_id(0)}'::uuid;"
-        )
     rates, pgbench_rates = bench.in_turn(
-        lambda: rate(service, lambda: me(bench, service).result()),
-        lambda: pgbench("bench_small", statement, bench.seconds),
+        lambda: bench.rate(bench.small, bench.me),
+        lambda: pgbench("bench_small", bench.statement, bench.seconds),
     )
     name, yardstick = "me, PostgreSQL, 64 clients", median(pgbench_rates)
     yield Figure(name, median(rates), "/s", yardstick, "pgbench", at_least=1.0, note=each(rates))
 
 
-def me_sqlite(bench):
-    service = bench.on_sqlite
-    rates, bare = bench.in_turn(
-        lambda: rate(service, lambda: me(bench, service).result()), lambda: bare_rate(bench)
+def me_alone(bench):
+    """One client, which waits for each answer before it asks again."""
+
+    def alone():
+        with Service(bench.small) as service:
+            return me(bench, service, 1).result().p50
+
+    value, yardstick = bench.medians(
+        alone, lambda: 1000 / pgbench("bench_small", bench.statement, bench.seconds, clients=1)
     )
+    yield Figure("me, PostgreSQL, alone, p50", value, "ms", yardstick, "pgbench alone, mean")
+
+
+def me_sqlite(bench):
+    rates, bare = bench.in_turn(lambda: bench.rate({}, bench.me), bench.bare_rate)
     name = "me, SQLite, 64 clients"
     yield Figure(name, median(rates), "/s", median(bare), "bare route", at_least=0.55, note=each(rates))
 
@@ -243,12 +259,14 @@ def mixed(bench):
 
 
 def million(bench):
-    small, large = bench.on_postgres, bench.running(bench.large)
     few = people.tokens(bench.folder, 1000, 1000)
     spread = people.tokens(bench.folder, 1_000_000, 1000)
+
+    def ask_for(users):
+        return lambda service: wrk(service.address, 64, bench.seconds, "me", users)
+
     value, yardstick = bench.medians(
-        lambda: wrk(large.address, 64, bench.seconds, "me", spread).per_second,
-        lambda: wrk(small.address, 64, bench.seconds, "me", few).per_second,
+        lambda: bench.rate(bench.large, ask_for(spread)), lambda: bench.rate(bench.small, ask_for(few))
     )
     name = "me with 1,000,000 users"
     yield Figure(name, value, "/s", yardstick, "with 1,000", at_least=0.9)
@@ -305,11 +323,10 @@ def rows(_):
 
 def against(bench):
     """The same requests to another program of this service, say of the version before."""
-    for name, this in ("PostgreSQL", bench.on_postgres), ("SQLite", bench.on_sqlite):
-        other = bench.running(this.stores, bench.other_program)
-        for path, load in ("me", lambda service: me(bench, service).result()), ("health/live", bench.live):
+    for name, stores in ("PostgreSQL", bench.small), ("SQLite", {}):
+        for path, load in ("me", bench.me), ("health/live", bench.live):
             these, others = bench.in_turn(
-                lambda: rate(this, lambda: load(this)), lambda: rate(other, lambda: load(other))
+                lambda: bench.rate(stores, load), lambda: bench.rate(stores, load, bench.other_program)
             )
             note = f"{each(these)}, other {each(others)}"
             yield Figure(f"{path}, {name}", median(these), "/s", median(others), "other program", note=note)
@@ -322,6 +339,7 @@ def binary(_):
 CASES = {
     "live": live,
     "me-postgres": me_postgres,
+    "me-alone": me_alone,
     "me-sqlite": me_sqlite,
     "sign-ins": sign_ins,
     "sign-in-alone": sign_in_alone,

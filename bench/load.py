@@ -76,12 +76,12 @@ def yardstick(*arguments):
     return subprocess.run([YARDSTICKS, *arguments], check=True, capture_output=True, text=True).stdout
 
 
-def pgbench(database, statement_file, seconds):
-    """Transactions in a second with prepared statements from 16 clients on one thread."""
+def pgbench(database, statement_file, seconds, clients=16):
+    """Transactions in a second with prepared statements from so many clients on one thread."""
     host, port = os.environ["TEST_POSTGRES_ADDRESS"].split(":")
     command = [os.path.join(os.environ["TEST_POSTGRES_BIN"], "pgbench")]
     command += ["-h", host, "-p", port, "-U", os.environ["TEST_POSTGRES_USERNAME"]]
-    command += ["-n", "-M", "prepared", "-c", "16", "-j", "1", "-T", str(seconds)]
+    command += ["-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(seconds)]
     command += ["-f", statement_file, database]
     environment = {**os.environ, "PGPASSWORD": os.environ["TEST_POSTGRES_PASSWORD"]}
     text = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
