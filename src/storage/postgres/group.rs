@@ -50,6 +50,8 @@ const MOST_WAITING: usize = 4096;
 pub(super) struct Limits {
     pub(super) connections: usize,
     pub(super) most_connections: usize,
+    /// So many statements are better on one connection than apart.
+    pub(super) together: usize,
     pub(super) call: Duration,
 }
 
@@ -227,7 +229,8 @@ impl Group {
             return Err(PostgresError::Closed);
         }
         let sessions = places.sessions.iter().flatten();
-        match sessions.map(|session| (session.room(), session)).min_by_key(|(room, _)| *room) {
+        let rooms = sessions.map(|session| (session.room(self.0.limits.together), session));
+        match rooms.min_by_key(|(room, _)| *room) {
             Some((Room::Welcome | Room::Free(_), session)) => {
                 return Ok(Picked::Ticket(session.ticket()));
             }

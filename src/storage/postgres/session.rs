@@ -20,10 +20,6 @@ use crate::config::StatementNames;
 /// A connection whose oldest statement waits for longer than this gets no new ones.
 const SLOW: Duration = Duration::from_millis(250);
 
-/// With fewer under way than this, a connection is better shared than spared: the server answers
-/// them in one go (docs/performance.md).
-const WELCOME: usize = 128;
-
 /// The most statements under way on one connection: the library's own queue has no limit.
 const MOST_UNDER_WAY: usize = 1024;
 
@@ -86,7 +82,7 @@ pub(super) struct Ticket {
 /// Whether a connection can take another statement; the least is the one to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Room {
-    /// Gladly: what is under way together costs less than apart.
+    /// Gladly: so many are better together than apart.
     Welcome,
     /// Yes; so many are under way.
     Free(usize),
@@ -142,7 +138,8 @@ impl Session {
         self.end.notify_one();
     }
 
-    pub(super) fn room(&self) -> Room {
+    /// `together` statements are better on one connection than apart.
+    pub(super) fn room(&self, together: usize) -> Room {
         if self.is_ended() {
             return Room::Stuck;
         }
@@ -150,7 +147,7 @@ impl Session {
         match under_way.front() {
             Some((_, sent)) if sent.elapsed() > SLOW => Room::Stuck,
             _ if under_way.len() >= MOST_UNDER_WAY => Room::Full,
-            _ if under_way.len() < WELCOME => Room::Welcome,
+            _ if under_way.len() < together => Room::Welcome,
             _ => Room::Free(under_way.len()),
         }
     }
