@@ -107,12 +107,16 @@ fn file(path: &Path) -> Option<Finding> {
 
 fn room(folder: &Path) -> Option<Finding> {
     let disk = statvfs(nearest(folder)).ok()?;
-    let left = disk.f_bavail.saturating_mul(disk.f_frsize);
+    // Some file systems do not count their files: none of none is no shortage.
+    let takes_files = disk.f_files == 0 || disk.f_favail > 0;
+    Some(room_of(disk.f_bavail.saturating_mul(disk.f_frsize), takes_files, folder))
+}
+
+fn room_of(left: u64, takes_files: bool, folder: &Path) -> Finding {
     let shown = folder.display();
     let what = format!("{} left on the disk of DATA_DIR", megabytes(left));
     let mend = format!("Make room on the disk of {shown}: `df -h {shown}`");
-    // Some file systems do not count their files: none of none is no shortage.
-    let finding = if disk.f_files > 0 && disk.f_favail == 0 {
+    let finding = if !takes_files {
         Finding::error(Check::DiskSpace, "The disk of DATA_DIR takes no more files", mend)
     } else if left < NEXT_TO_NOTHING {
         Finding::error(Check::DiskSpace, format!("Only {what}: writes fail, or soon will"), mend)
@@ -121,7 +125,7 @@ fn room(folder: &Path) -> Option<Finding> {
     } else {
         Finding::ok(Check::DiskSpace, what)
     };
-    Some(finding.measured(Measured::Bytes(left)))
+    finding.measured(Measured::Bytes(left))
 }
 
 fn megabytes(bytes: u64) -> String {
@@ -144,4 +148,39 @@ fn nearest(folder: &Path) -> PathBuf {
 fn user() -> String {
     let id = rustix::process::geteuid();
     if id.is_root() { "root".to_owned() } else { format!("the user with the id {}", id.as_raw()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::report::{Check, Measured, Severity};
+    use super::{LITTLE, MEBIBYTE, NEXT_TO_NOTHING, room_of};
+
+    #[test]
+    fn a_disk_that_fills_up_is_found_before_writes_fail() {
+        let found = |left, takes_files| room_of(left, takes_files, Path::new("/data"));
+        let a_lot = 20 * 1024 * MEBIBYTE;
+        for (left, takes_files, severity, what) in [
+            (a_lot, true, Severity::Ok, "20 GiB are left on the disk of DATA_DIR"),
+            (LITTLE, true, Severity::Ok, "256 MiB are left on the disk of DATA_DIR"),
+            (LITTLE - 1, true, Severity::Warning, "Only 255 MiB are left on the disk of DATA_DIR"),
+            (
+                NEXT_TO_NOTHING - 1,
+                true,
+                Severity::Error,
+                "Only 15 MiB are left on the disk of DATA_DIR: writes fail, or soon will",
+            ),
+            (a_lot, false, Severity::Error, "The disk of DATA_DIR takes no more files"),
+        ] {
+            let finding = found(left, takes_files);
+            assert_eq!((finding.severity, finding.what.as_str()), (severity, what));
+            assert_eq!(
+                (finding.check, finding.measured),
+                (Check::DiskSpace, Some(Measured::Bytes(left)))
+            );
+            let mend = "Make room on the disk of /data: `df -h /data`".to_owned();
+            assert_eq!(finding.mend, (severity != Severity::Ok).then_some(mend));
+        }
+    }
 }
