@@ -96,13 +96,14 @@ const KNOWN_ADDRESS: &str = "
     from known_addresses
     where account = :account and address = :address";
 
-/// A few old ones each time, so that they are all gone in the end.
+/// The oldest few each time, so that they are all gone in the end.
 const FORGET_KNOWN_ADDRESSES: &str = "
     delete from known_addresses
     where rowid in (
         select rowid
         from known_addresses
         where seen_at < :before
+        order by seen_at
         limit 10
     )";
 

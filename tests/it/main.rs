@@ -31,6 +31,7 @@ mod logging;
 mod matrix;
 mod metrics;
 mod outages;
+mod plans;
 mod pooler;
 mod proxy;
 mod readme;

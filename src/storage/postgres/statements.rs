@@ -126,7 +126,8 @@ static KNOWN_ADDRESS: Sql = Sql {
     where account = $1 and address = $2",
 };
 
-/// A few old ones each time, so that they are all gone in the end.
+/// The oldest few each time, so that they are all gone in the end. Without an order, the server would
+/// look at all of them for old ones.
 static PUT_KNOWN_ADDRESS: Sql = Sql {
     types: &[Type::BYTEA, Type::BYTEA, Type::FLOAT8],
     text: "
@@ -136,6 +137,7 @@ static PUT_KNOWN_ADDRESS: Sql = Sql {
             select ctid
             from known_addresses
             where seen_at < now() - make_interval(secs => $3) and (account, address) <> ($1, $2)
+            order by seen_at
             limit 10
         )
     )
