@@ -18,6 +18,7 @@ insert into users (id, email, hashed_password)
 select md5(number::text)::uuid, 'user-' || number || '@example.com', repeat('0', 64) || ':' || repeat('0', 64)
 from generate_series(0, {last}) as number;
 vacuum analyze users;
+checkpoint;
 """
 
 
