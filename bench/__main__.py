@@ -35,7 +35,7 @@ def main():
     with Bench(rounds, seconds, options.against) as bench:
         for name, case in cases.items():
             for figure in case(bench):
-                figures.append({"case": name, **asdict(figure), "ratio": figure.ratio})
+                figures.append({"case": name, **asdict(figure), "value": figure.value, "ratio": figure.ratio})
                 print(line(figure), flush=True)
     print(f"\n{quiet.summary()}")
     if options.json:
@@ -50,7 +50,7 @@ def of_caller(path):
 
 def line(figure):
     measured = f"{figure.value:,.{1 if figure.value >= 10 else 2}f} {figure.unit}"
-    against = f"{figure.ratio:.2f} {figure.yardstick_name}" if figure.yardstick else ""
+    against = f"{figure.ratio:.2f} {figure.yardstick_name}" if figure.yardstick_name else ""
     bar = ""
     if figure.at_least is not None:
         bar = f"≥ {figure.at_least}"

@@ -1,8 +1,8 @@
 """The cases: what is measured, beside which yardstick, and how good it has to be.
 
 A case gives figures. What it measures and its yardstick take turns, round after round, so that
-both meet the same machine; what counts is the median of the rounds. A run that others disturbed is
-made again (quiet.py).
+both meet the same machine; what counts is the median of the rounds, and of their ratios. A run that
+others disturbed is made again (quiet.py).
 """
 
 import os
@@ -23,20 +23,28 @@ CORES = os.cpu_count()
 
 @dataclass
 class Figure:
-    """One line of the table: a figure, what it is measured against, and the bar."""
+    """One line of the table: what was measured, round by round, beside which yardstick, and the bar."""
 
     name: str
-    value: float
+    rounds: list[float]
     unit: str
-    yardstick: float | None = None
+    yardstick_rounds: list[float] | None = None
     yardstick_name: str = ""
     at_least: float | None = None
     at_most: float | None = None
     note: str = ""
 
     @property
+    def value(self):
+        return median(self.rounds)
+
+    @property
     def ratio(self):
-        return self.value / self.yardstick if self.yardstick else None
+        """Of each round to the yardstick beside it, which has met the same machine; the median."""
+        if self.yardstick_rounds is None:
+            return None
+        pairs = zip(self.rounds, self.yardstick_rounds, strict=True)
+        return median(measured / yardstick for measured, yardstick in pairs)
 
     @property
     def is_met(self):
@@ -122,10 +130,6 @@ class Bench:
         """Runs the parts in turn, and gives what came of each, round by round."""
         return zip(*([quietly(part) for part in parts] for _ in range(self.rounds)))
 
-    def medians(self, *parts):
-        """The same, and only the median of each."""
-        return [median(values) for values in self.in_turn(*parts)]
-
 
 def me(bench, service, clients=64):
     token = bench.one_token(service)
@@ -159,7 +163,7 @@ def each(rates):
 def live(bench):
     rates, bare = bench.in_turn(lambda: bench.rate(bench.small, bench.live), bench.bare_rate)
     name = "health/live, 64 clients"
-    yield Figure(name, median(rates), "/s", median(bare), "bare route", at_least=0.85, note=each(rates))
+    yield Figure(name, rates, "/s", bare, "bare route", at_least=0.85, note=each(rates))
 
 
 def me_postgres(bench):
@@ -167,8 +171,8 @@ def me_postgres(bench):
         lambda: bench.rate(bench.small, bench.me),
         lambda: pgbench("bench_small", bench.statement, bench.seconds),
     )
-    name, yardstick = "me, PostgreSQL, 64 clients", median(pgbench_rates)
-    yield Figure(name, median(rates), "/s", yardstick, "pgbench", at_least=1.0, note=each(rates))
+    name = "me, PostgreSQL, 64 clients"
+    yield Figure(name, rates, "/s", pgbench_rates, "pgbench", at_least=1.0, note=each(rates))
 
 
 def me_alone(bench):
@@ -178,48 +182,48 @@ def me_alone(bench):
         with Service(bench.small) as service:
             return me(bench, service, 1).result().p50
 
-    value, yardstick = bench.medians(
+    alone_p50s, pgbench_means = bench.in_turn(
         alone, lambda: 1000 / pgbench("bench_small", bench.statement, bench.seconds, clients=1)
     )
-    yield Figure("me, PostgreSQL, alone, p50", value, "ms", yardstick, "pgbench alone, mean")
+    yield Figure("me, PostgreSQL, alone, p50", alone_p50s, "ms", pgbench_means, "pgbench alone, mean")
 
 
 def me_sqlite(bench):
     rates, bare = bench.in_turn(lambda: bench.rate({}, bench.me), bench.bare_rate)
     name = "me, SQLite, 64 clients"
-    yield Figure(name, median(rates), "/s", median(bare), "bare route", at_least=0.55, note=each(rates))
+    yield Figure(name, rates, "/s", bare, "bare route", at_least=0.55, note=each(rates))
 
 
 def sign_ins(bench):
     service = bench.on_postgres
-    at_16, at_64, lanes, library = bench.medians(
+    at_16, at_64, lanes, library = bench.in_turn(
         lambda: sign_in(bench, service, 16).result().per_second,
         lambda: sign_in(bench, service, 64).result().per_second,
         lambda: CORES * hashes("four-lanes", bench.seconds),
         lambda: CORES * hashes("library", bench.seconds),
     )
-    for clients, rate, at_least in [(16, at_16, 0.85), (64, at_64, 0.9)]:
+    for clients, rates, at_least in [(16, at_16, 0.85), (64, at_64, 0.9)]:
         name = f"sign-ins, {clients} clients"
-        yield Figure(name, rate, "/s", lanes, "four lanes × cores", at_least=at_least)
-        yield Figure(name, rate, "/s", library, "library × cores", at_least=2.7)
+        yield Figure(name, rates, "/s", lanes, "four lanes × cores", at_least=at_least)
+        yield Figure(name, rates, "/s", library, "library × cores", at_least=2.7)
 
 
 def sign_in_alone(bench):
     service = bench.on_postgres
-    value, library = bench.medians(
+    p50s, library = bench.in_turn(
         lambda: sign_in(bench, service, 1).result().p50,
         lambda: 1000 / hashes("library", bench.seconds),
     )
-    yield Figure("one sign-in alone, p50", value, "ms", library, "library, one hash", at_most=0.75)
+    yield Figure("one sign-in alone, p50", p50s, "ms", library, "library, one hash", at_most=0.75)
 
 
 def registrations(bench):
     service, runs = bench.on_postgres, count()
     run = lambda: wrk(service.address, 16, bench.seconds, "register", f"run-{next(runs)}")
-    value, sign_in_rate = bench.medians(
+    rates, sign_in_rates = bench.in_turn(
         lambda: run().per_second, lambda: sign_in(bench, service, 16).result().per_second
     )
-    yield Figure("registrations, 16 clients", value, "/s", sign_in_rate, "sign-ins", at_least=0.85)
+    yield Figure("registrations, 16 clients", rates, "/s", sign_in_rates, "sign-ins", at_least=0.85)
 
 
 def flood(bench):
@@ -234,8 +238,8 @@ def flood(bench):
         return values
 
     health, me_p99 = zip(*(quietly(p99s) for _ in range(bench.rounds)))
-    yield Figure("health p99 in a sign-in flood", median(health), "ms", at_most=5)
-    yield Figure("me p99 in a sign-in flood", median(me_p99), "ms", at_most=10)
+    yield Figure("health p99 in a sign-in flood", health, "ms", at_most=5)
+    yield Figure("me p99 in a sign-in flood", me_p99, "ms", at_most=10)
 
 
 def mixed(bench):
@@ -250,11 +254,11 @@ def mixed(bench):
         together.append(quietly(both))
         alone.append(quietly(lambda: me(bench, service).result().per_second))
         sign_ins_alone.append(quietly(lambda: sign_in(bench, service, 16).result().per_second))
-    me_rate, sign_in_rate = (median(rates) for rates in zip(*together))
+    me_rates, sign_in_rates = zip(*together)
     name = "64 on me and 16 signing in"
-    yield Figure(f"{name}: me", me_rate, "/s", median(alone), "me alone", at_least=0.6)
+    yield Figure(f"{name}: me", me_rates, "/s", alone, "me alone", at_least=0.6)
     yield Figure(
-        f"{name}: sign-ins", sign_in_rate, "/s", median(sign_ins_alone), "sign-ins alone", at_least=0.25
+        f"{name}: sign-ins", sign_in_rates, "/s", sign_ins_alone, "sign-ins alone", at_least=0.25
     )
 
 
@@ -265,22 +269,22 @@ def million(bench):
     def ask_for(users):
         return lambda service: wrk(service.address, 64, bench.seconds, "me", users)
 
-    value, yardstick = bench.medians(
+    rates, with_few = bench.in_turn(
         lambda: bench.rate(bench.large, ask_for(spread)), lambda: bench.rate(bench.small, ask_for(few))
     )
     name = "me with 1,000,000 users"
-    yield Figure(name, value, "/s", yardstick, "with 1,000", at_least=0.9)
+    yield Figure(name, rates, "/s", with_few, "with 1,000", at_least=0.9)
 
 
 def memory(bench):
     with Service(bench.small) as idle:
-        yield Figure("memory, idle", idle.megabytes(), "MB", at_most=12)
+        yield Figure("memory, idle", [idle.megabytes()], "MB", at_most=12)
     note = "PostgreSQL, after the cases before this one"
     service = bench.on_postgres
     me(bench, service).result()
     sign_in(bench, service, 64).result()
-    yield Figure("memory, after load", service.megabytes(), "MB", at_most=40, note=note)
-    yield Figure("memory, peak", service.megabytes("VmHWM"), "MB", note=note)
+    yield Figure("memory, after load", [service.megabytes()], "MB", at_most=40, note=note)
+    yield Figure("memory, peak", [service.megabytes("VmHWM")], "MB", note=note)
 
 
 def start(bench):
@@ -290,7 +294,7 @@ def start(bench):
 
     with tempfile.TemporaryDirectory() as folder:
         milliseconds({}, folder)
-        sqlite, postgres = bench.medians(
+        sqlite, postgres = bench.in_turn(
             lambda: milliseconds({}, folder), lambda: milliseconds(bench.small)
         )
     yield Figure("start to healthy, SQLite", sqlite, "ms", at_most=30)
@@ -305,7 +309,7 @@ def replicas(bench):
         running = [ask(bench, each, clients // 2) for each in (one, two)]
         return sum(load.result().per_second for load in running)
 
-    by_two, by_one, sign_ins_by_two, sign_ins_by_one = bench.medians(
+    by_two, by_one, sign_ins_by_two, sign_ins_by_one = bench.in_turn(
         lambda: both(me, 64),
         lambda: me(bench, one).result().per_second,
         lambda: both(sign_in, 16),
@@ -318,7 +322,7 @@ def replicas(bench):
 def rows(_):
     """What everybody takes in PostgreSQL who is connected and has signed in from two addresses."""
     for name, size in people.bytes_each("bench_rows", 100_000):
-        yield Figure(name, size, "bytes")
+        yield Figure(name, [size], "bytes")
 
 
 def against(bench):
@@ -329,11 +333,11 @@ def against(bench):
                 lambda: bench.rate(stores, load), lambda: bench.rate(stores, load, bench.other_program)
             )
             note = f"{each(these)}, other {each(others)}"
-            yield Figure(f"{path}, {name}", median(these), "/s", median(others), "other program", note=note)
+            yield Figure(f"{path}, {name}", these, "/s", others, "other program", note=note)
 
 
 def binary(_):
-    yield Figure("binary, stripped", os.path.getsize(BINARY) / 1e6, "MB", at_most=15)
+    yield Figure("binary, stripped", [os.path.getsize(BINARY) / 1e6], "MB", at_most=15)
 
 
 CASES = {
