@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The browser tests, where a browser and a Node.js that is new enough can be had.
 #
-#     find_browser                   installs what is missing; where it can't, says what is left out
+#     find_browser                   installs Chromium where it is missing; without Node.js it says
+#                                    what is left out
 #     browser_tests FOLDER           runs them, ending with a line like those of `cargo test`;
 #                                    their output goes into the folder, too
 
@@ -14,14 +15,13 @@ no_browser=
 find_browser() {
   if ! has npm || ! node_is_new_enough; then
     no_browser="they need Node.js 20 or newer, with npm"
+    say "The browser tests are left out: $no_browser."
   elif ! find_chromium; then
     need chromium "the browser that tries the account page"
     need fonts-dejavu-core "the letters that it shows"
-    if ! (install_missing) || ! find_chromium; then no_browser="they need Chromium"; fi
-    # shellcheck disable=SC2034 # packages.sh reads it
-    missing_packages=()
+    install_missing
+    find_chromium || fail "Chromium can't be found. Please say where it is: CHROMIUM=/path/to/it"
   fi
-  [[ -z $no_browser ]] || say "The browser tests are left out: $no_browser."
 }
 
 node_is_new_enough() {
@@ -29,7 +29,7 @@ node_is_new_enough() {
 }
 
 find_chromium() {
-  CHROMIUM=${CHROMIUM-$(command -v chromium || command -v chromium-browser ||
+  CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v chromium-browser ||
     command -v google-chrome)} && [[ -n $CHROMIUM ]] && export CHROMIUM
 }
 
