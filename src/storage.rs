@@ -26,7 +26,7 @@ use crate::model::{
     Provider, User, UserWithHash,
 };
 
-pub use look::{Lack, Look, LookError, Writes, rights};
+pub use look::{Lack, Look, LookError, Remedy, Writes, rights};
 pub use postgres::PostgresStorage;
 pub use sqlite::SqliteStorage;
 

@@ -15,7 +15,9 @@ use crate::config::{EmbeddedStores, Migrations, PostgresConfig};
 use crate::migrations::Schema;
 use crate::model::ConfigEntry;
 use crate::sqlite::{Checked, quick_check_within};
-use crate::storage::{Lack, Look, LookError, PostgresStorage, SqliteStorage, Writes, rights};
+use crate::storage::{
+    Lack, Look, LookError, PostgresStorage, Remedy, SqliteStorage, Writes, rights,
+};
 use crate::telemetry::chain;
 
 /// So much of its time a check gives to reading the whole file.
@@ -92,10 +94,10 @@ fn refused(error: &LookError, config: &PostgresConfig) -> Finding {
             "Correct POSTGRES_DATABASE, or make it: `createdb --owner {} {}`",
             config.username, config.database
         ),
-        LookError::Lacks(lacks) => given_by(lacks),
+        LookError::Lacks(lacks) => remedy(lacks),
         LookError::NotPermitted(_) => format!(
-            "Let the role {} own the tables, or grant it select, insert, update and delete on them",
-            config.username
+            "As the database's owner, or a superuser: `grant connect on database \"{}\" to \"{}\"`",
+            config.database, config.username
         ),
         LookError::Crowded(_) => "Raise max_connections, or put PgBouncer before PostgreSQL and \
                                   set POSTGRES_STATEMENTS=unnamed"
@@ -231,16 +233,13 @@ fn schema(look: &Look, migrations: Migrations) -> Finding {
         Schema::Behind(missing) => {
             let what = format!("The schema is behind: {} missing", list(missing));
             let mend = "`discogsography-api migrate`";
+            if !look.lacks_to_migrate.is_empty() {
+                let lacks = rights(&look.lacks_to_migrate);
+                let what = format!("{what}, and the role that would mend it lacks {lacks}");
+                return Finding::error(Check::Schema, what, remedy(&look.lacks_to_migrate));
+            }
             match migrations {
                 Migrations::Manual => Finding::error(Check::Schema, what, mend),
-                Migrations::Automatic if !look.lacks_to_migrate.is_empty() => Finding::error(
-                    Check::Schema,
-                    format!(
-                        "{what}, and the role that would bring it up to date lacks {}",
-                        rights(&look.lacks_to_migrate)
-                    ),
-                    given_by(&look.lacks_to_migrate),
-                ),
                 Migrations::Automatic => Finding::warning(
                     Check::Schema,
                     what,
@@ -261,10 +260,21 @@ fn schema(look: &Look, migrations: Migrations) -> Finding {
     }
 }
 
-/// The statements that give the role what it lacks.
-fn given_by(lacks: &[Lack]) -> String {
-    let statements: Vec<_> = lacks.iter().map(|lack| lack.given_by.as_str()).collect();
-    format!("As an owner of the tables, or a superuser: `{}`", statements.join("; "))
+/// What gives the role what it lacks, or does without.
+fn remedy(lacks: &[Lack]) -> String {
+    let mut grants = Vec::new();
+    for lack in lacks {
+        match &lack.remedy {
+            Remedy::Grant(statement) => grants.push(statement.as_str()),
+            Remedy::Owner(owner) => {
+                return format!(
+                    "`discogsography-api migrate`, once, with the POSTGRES_USERNAME and password of \
+                     {owner}, who owns that table; then look again with those of the service"
+                );
+            }
+        }
+    }
+    format!("As the owner of the database and its tables, or a superuser: `{}`", grants.join("; "))
 }
 
 fn list(names: &[String]) -> String {

@@ -30,8 +30,18 @@ pub struct Look {
 pub struct Lack {
     /// `insert, update on users`
     pub right: String,
-    /// The statement that gives it.
-    pub given_by: String,
+    /// What helps.
+    pub remedy: Remedy,
+}
+
+/// What helps where the role lacks a right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// This statement.
+    Grant(String),
+    /// That the role of this name, which owns the table, does it: were the table given away, whoever
+    /// used it as its owner could not use it any more.
+    Owner(String),
 }
 
 /// Whether a database may be written to.
@@ -55,7 +65,7 @@ pub enum LookError {
     /// The role may not do with the tables what the service does.
     #[error("the role lacks {}", rights(.0))]
     Lacks(Vec<Lack>),
-    /// The role may not read what it has to, for another reason.
+    /// The role may not connect to the database, or not read what it has to for another reason.
     #[error("a permission is missing")]
     NotPermitted(#[source] Cause),
     /// The server has as many connections as it takes.

@@ -45,7 +45,7 @@ async fn look_over(mut client: Client, names: StatementNames) -> Result<Look, Lo
     }
     let schema = schema(&transaction).await?;
     let lacks_to_migrate = match &schema {
-        Schema::Behind(_) => lacking_to_migrate(&transaction).await?,
+        Schema::Behind(missing) => lacking_to_migrate(&transaction, missing).await?,
         _ => Vec::new(),
     };
     let config = if has_table(&transaction, "app_config").await? {

@@ -1,17 +1,44 @@
 //! A role of PostgreSQL that lacks rights, as one that somebody else's tables are handed to.
 
 use crate::connect::connect;
-use crate::harness::{Composition, Setup};
+use crate::harness::{Composition, Setup, test_servers};
 
 use super::scene::Scene;
 
 const PASSWORD: &str = "a-password-of-a-role";
 
+/// Everything that the service needs of a database whose schema is up to date.
+const ALL: &str = "delete, insert, select, update on app_config; \
+                   delete, insert, select, update on known_addresses; \
+                   delete, insert, select, update on oauth_tokens; insert, select, update on users; \
+                   select on api_migrations";
+
 /// A role that may sign in and nothing else, and everything as that role.
 async fn with_guest(scene: Scene) -> (Scene, String) {
     let role = format!("guest-of-{}", scene.stores.database().name);
     scene.sql(&format!("create role \"{role}\" login password '{PASSWORD}'")).await;
-    (scene.with("POSTGRES_USERNAME", &role).with("POSTGRES_PASSWORD", PASSWORD), role)
+    (as_role(scene, &role, PASSWORD), role)
+}
+
+fn as_role(scene: Scene, role: &str, password: &str) -> Scene {
+    scene.with("POSTGRES_USERNAME", role).with("POSTGRES_PASSWORD", password)
+}
+
+fn as_owner(scene: Scene) -> Scene {
+    let servers = test_servers();
+    as_role(scene, &servers.postgres_username, &servers.postgres_password)
+}
+
+/// What takes a role away, which belongs to the whole server.
+fn dropped(role: &str) -> String {
+    format!("drop owned by \"{role}\"; drop role \"{role}\"")
+}
+
+/// Follows the mend of what the role lacks, which doctor finds about the database.
+async fn give(scene: &Scene, lacks: &str) {
+    let finding = scene.finding("database", "error");
+    assert_eq!(finding["what"], format!("PostgreSQL can't be used: the role lacks {lacks}"));
+    follow(scene, &finding["mend"]).await;
 }
 
 /// Runs the statements that a finding's mend has between its backticks, as the owner.
@@ -26,19 +53,13 @@ async fn follow(scene: &Scene, mend: &serde_json::Value) {
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn with_the_rights_that_doctor_asks_for_a_role_can_do_all() {
     let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
-    let finding = scene.finding("database", "error");
-    let what = "PostgreSQL can't be used: the role lacks delete, insert, select, update on app_config; \
-                delete, insert, select, update on known_addresses; \
-                delete, insert, select, update on oauth_tokens; insert, select, update on users; \
-                select on api_migrations";
-    assert_eq!(finding["what"], what);
-    follow(&scene, &finding["mend"]).await;
+    give(&scene, ALL).await;
     for check in ["database", "schema", "app_credentials"] {
         scene.finding(check, "ok");
     }
 
     let Scene { stores, program, .. } = scene;
-    let setup = Setup::new(Composition::Servers).unconfigured();
+    let setup = Setup::new(Composition::Servers).unconfigured().with("RATE_LIMITS", "on");
     let setup = setup.with("POSTGRES_USERNAME", &role).with("POSTGRES_PASSWORD", PASSWORD);
     let app = setup.start_on(stores).await;
     let alice = app.user("alice").await;
@@ -51,52 +72,105 @@ async fn with_the_rights_that_doctor_asks_for_a_role_can_do_all() {
     }
     assert_eq!(alice.revoke().await.status, 200);
     assert_eq!(alice.delete("/api/admin/config/discogs_consumer_key").await.status, 204);
+    let known = app.sql_text("select count(*)::text from known_addresses").await;
+    assert_eq!(known.as_deref(), Some("1"));
+    app.sql(&dropped(&role)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn rights_on_columns_are_enough() {
+async fn rights_on_every_column_are_enough_and_on_some_are_not() {
     let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
-    let users = "id, email, hashed_password, is_active, created_at, updated_at, is_admin";
-    let others = "oauth_tokens, app_config, known_addresses, api_migrations";
-    scene
-        .sql(&format!(
-            "grant select ({users}), insert ({users}), update ({users}) on users to \"{role}\";
-             grant select, insert, update, delete on {others} to \"{role}\""
-        ))
-        .await;
+    let columns = "id, email, hashed_password, is_active, created_at, updated_at";
+    let grant = |right: &str| format!("grant {right} to \"{role}\";");
+    let others = "oauth_tokens, app_config, api_migrations, known_addresses";
+    let others = grant(&format!("select, insert, update, delete on {others}"));
+    let on_users = |columns| {
+        grant(&format!("select ({columns}), insert ({columns}), update ({columns}) on users"))
+    };
+    scene.sql(&format!("{}{}", others, on_users(columns))).await;
+    let finding = scene.finding("database", "error");
+    let what = "PostgreSQL can't be used: the role lacks insert, select, update on users";
+    assert_eq!(finding["what"], what);
+    scene.sql(&on_users("is_admin")).await;
     for check in ["database", "schema"] {
         scene.finding(check, "ok");
     }
+    scene.sql(&dropped(&role)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_database_or_schema_that_is_closed_to_the_role_is_found() {
+    let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
+    let database = scene.stores.database().name.clone();
+    scene
+        .sql(&format!(
+            "revoke connect on database {database} from public;
+             revoke usage on schema public from public"
+        ))
+        .await;
+    let finding = scene.finding("database", "error");
+    assert_eq!(
+        finding["what"].as_str().unwrap().split(": ").nth(1),
+        Some("a permission is missing")
+    );
+    follow(&scene, &finding["mend"]).await;
+    give(&scene, "usage on schema public").await;
+    give(&scene, ALL).await;
+    scene.finding("schema", "ok");
+    scene.sql(&dropped(&role)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn a_role_that_can_not_bring_the_schema_up_to_date_is_found() {
     let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
-    // As the Python service leaves it, but for the table of what was applied.
+    // As the Python service leaves it.
     scene
         .sql(
-            "alter table users drop column is_admin; drop table known_addresses;
-             delete from api_migrations",
+            "alter table users drop column is_admin;
+             drop table known_addresses, api_migrations",
         )
         .await;
     let tables = "users, oauth_tokens, app_config";
-    scene
-        .sql(&format!(
-            "grant select, insert, update, delete on {tables} to \"{role}\";
-             grant select on api_migrations to \"{role}\""
-        ))
-        .await;
+    scene.sql(&format!("grant select, insert, update, delete on {tables} to \"{role}\"")).await;
     let finding = scene.finding("schema", "error");
     let what = finding["what"].as_str().unwrap();
-    let lacks = "and the role that would bring it up to date lacks usage, create on schema public; \
-                 insert on api_migrations; ownership of users";
+    let lacks = "the role that would mend it lacks create on schema public; ownership of users";
     assert!(what.ends_with(lacks), "{what}");
+    let owner = &test_servers().postgres_username;
+    assert!(finding["mend"].as_str().unwrap().contains(&format!(" of {owner}, ")), "{finding}");
     let migrated = scene.program.run(&["migrate"]);
     assert_eq!(migrated.code, Some(1), "{migrated:?}");
+
+    let scene = as_owner(scene);
+    let migrated = scene.program.run(&["migrate"]);
+    assert_eq!(migrated.code, Some(0), "{migrated:?}");
+    let scene = as_role(scene, &role, PASSWORD);
+    let finding = scene.finding("database", "error");
+    follow(&scene, &finding["mend"]).await;
+    scene.finding("schema", "ok");
+    let scene = as_owner(scene);
+    scene.finding("database", "ok");
+    scene.sql(&dropped(&role)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn what_only_grants_are_missing_for_is_mended_by_them() {
+    let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
+    give(&scene, ALL).await;
+    // Nothing that is there has to be altered for this one.
+    scene.sql("drop table known_addresses; delete from api_migrations where number = 4").await;
+    let scene = scene.with("AUTO_MIGRATE", "off");
+    let finding = scene.finding("schema", "error");
+    let what = "The schema is behind: 0004_known_addresses is missing, and the role that would mend \
+                it lacks create on schema public; insert on api_migrations";
+    assert_eq!(finding["what"], what);
     follow(&scene, &finding["mend"]).await;
     let migrated = scene.program.run(&["migrate"]);
     assert_eq!(migrated.code, Some(0), "{migrated:?}");
     scene.finding("schema", "ok");
+    scene.sql(&dropped(&role)).await;
 }
