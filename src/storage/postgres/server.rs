@@ -22,10 +22,15 @@ use crate::tls;
 /// How long making a connection may take, its statements included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Every statement's limit while it runs; waiting behind others does not count. And each is planned
-/// once: left to itself, the server plans anew for each read of few users, since it takes a list
-/// that it does not know for one of ten.
-const SETTINGS: &str = "-c statement_timeout=2s -c plan_cache_mode=force_generic_plan";
+/// The settings of every session of ours.
+///
+/// A statement has its limit while it runs; waiting behind others does not count. Each is planned once:
+/// left to itself, the server plans anew for each read of few users, since it takes a list that it does
+/// not know for one of ten. All go by a key, and so has the plan to: it may be made while a table is still
+/// empty, and would read all of it until the server analyzes it. (What has no key to go by is compiled
+/// where that seems dear, so that is off.)
+const SETTINGS: &str = "-c statement_timeout=2s -c plan_cache_mode=force_generic_plan \
+                        -c enable_seqscan=off -c jit=off";
 
 /// What moves a connection's bytes; it is large.
 pub(super) type Driver =

@@ -126,20 +126,21 @@ static KNOWN_ADDRESS: Sql = Sql {
     where account = $1 and address = $2",
 };
 
-/// The oldest few each time, so that they are all gone in the end. Without an order, the server would
-/// look at all of them for old ones.
+/// The oldest few each time, so that they are all gone in the end. Rows that somebody else is about to
+/// write are passed over: two sign-ins that waited for each other's would wait for ever.
 static PUT_KNOWN_ADDRESS: Sql = Sql {
     types: &[Type::BYTEA, Type::BYTEA, Type::FLOAT8],
     text: "
     with forgotten as (
         delete from known_addresses
-        where ctid in (
+        where ctid = any (array(
             select ctid
             from known_addresses
             where seen_at < now() - make_interval(secs => $3) and (account, address) <> ($1, $2)
             order by seen_at
             limit 10
-        )
+            for update skip locked
+        ))
     )
     insert into known_addresses (account, address)
     values ($1, $2)

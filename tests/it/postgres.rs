@@ -1,0 +1,157 @@
+//! What the storage in PostgreSQL promises besides: by what rows are found, and who waits for whom.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use discogsography_api::config::Migrations;
+use discogsography_api::model::{DiscogsToken, Email, Identity, KnownAddress, NewUser, Provider};
+use discogsography_api::random::Random;
+use discogsography_api::storage::{Admin, Storage};
+use oauth1::Token;
+use tokio_postgres::Client;
+
+use crate::harness::{Composition, Opened};
+
+/// So many that nobody looks at all of them to find one. They are not analyzed: the server may not
+/// know yet how many there are.
+const ROWS: &str = "
+    with made as (
+        insert into users (email, hashed_password)
+        select number || '@example.com', 'salt:key' from generate_series(1, 10000) as number
+        returning id
+    )
+    insert into oauth_tokens (user_id, provider, access_token, access_secret)
+    select id, 'discogs', 'token', 'secret' from made;
+    insert into known_addresses (account, address, seen_at)
+    select decode(md5(number::text), 'hex'), '', now() - interval '1 day' * (number % 40)
+    from generate_series(1, 10000) as number;";
+
+const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Longer than any of these tests may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Our connections to this database, and those of them that wait for somebody's lock.
+const OURS: &str = "application_name = 'discogsography-api'";
+const WAITING: &str = "application_name = 'discogsography-api' and wait_event_type = 'Lock'";
+
+/// How many connections a service has usually.
+const USUAL: i64 = 5;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn no_request_has_a_whole_table_read() {
+    let opened = Opened::new(Composition::Servers).await;
+    let client = opened.stores.database().client().await;
+    // A server tells what a connection has read when it ends, that of the migrations, too.
+    opened.storage.close().await;
+    until(&client, OURS, 0).await;
+    let before = whole_reads(&client).await;
+    assert_eq!(before.len(), 3, "{before:?}");
+
+    let storage = opened.another_storage();
+    storage.prepare(Migrations::Manual).await.unwrap();
+    // The plans are made while the tables are empty.
+    for number in 0..4 {
+        ask_for_everything(&*storage, &opened.random, number).await;
+    }
+    client.batch_execute(ROWS).await.unwrap();
+    for number in 4..8 {
+        ask_for_everything(&*storage, &opened.random, number).await;
+    }
+    storage.close().await;
+    until(&client, OURS, 0).await;
+    assert_eq!(whole_reads(&client).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_write_does_not_wait_for_another_one_that_waits() {
+    let opened = Opened::new(Composition::Servers).await;
+    let storage = &opened.storage;
+    for name in ["alice", "bob"] {
+        storage.create_user(&new_user(&opened.random, name)).await.unwrap();
+    }
+    let mut client = opened.stores.database().client().await;
+    let watcher = opened.stores.database().client().await;
+    until(&watcher, OURS, USUAL).await;
+    let lock = client.transaction().await.unwrap();
+    lock.execute("select from users where email = 'alice@example.com' for update", &[])
+        .await
+        .unwrap();
+    let of_alice = Arc::clone(storage);
+    let of_alice =
+        tokio::spawn(async move { of_alice.put_admin("alice@example.com", Admin::Granted).await });
+    until(&watcher, WAITING, 1).await;
+    assert!(storage.put_admin("bob@example.com", Admin::Granted).await.unwrap());
+    assert!(!of_alice.is_finished());
+    lock.rollback().await.unwrap();
+    assert!(of_alice.await.unwrap().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn an_old_address_that_somebody_else_writes_is_left_to_them() {
+    let opened = Opened::new(Composition::Servers).await;
+    let storage = &opened.storage;
+    let address = |number| KnownAddress { account: [number; 16], address: [0; 16] };
+    storage.put_known_address(&address(1), MONTH).await.unwrap();
+    let mut client = opened.stores.database().client().await;
+    let lock = client.transaction().await.unwrap();
+    lock.execute("select from known_addresses for update", &[]).await.unwrap();
+    // It would be forgotten, and whoever waited for it would get no answer in time.
+    storage.put_known_address(&address(2), Duration::ZERO).await.unwrap();
+    lock.rollback().await.unwrap();
+    assert!(storage.known_address(&address(1)).await.unwrap().is_some());
+    storage.put_known_address(&address(3), Duration::ZERO).await.unwrap();
+    for (number, is_known) in [(1, false), (2, false), (3, true)] {
+        let known = storage.known_address(&address(number)).await.unwrap();
+        assert_eq!(known.is_some(), is_known, "{number}");
+    }
+}
+
+fn new_user(random: &Random, name: &str) -> NewUser {
+    NewUser {
+        id: random.uuid(),
+        email: Email::parse(&format!("{name}@example.com")).unwrap(),
+        hashed_password: "salt:key".into(),
+    }
+}
+
+/// Every statement that a request may have executed over a table that grows.
+async fn ask_for_everything(storage: &dyn Storage, random: &Random, number: u8) {
+    let user = storage.create_user(&new_user(random, &format!("new-{number}"))).await.unwrap();
+    assert!(storage.user_by_id(user.id).await.unwrap().is_some());
+    assert!(storage.user_by_email(&user.email).await.unwrap().is_some());
+    assert!(storage.put_admin(&user.email, Admin::Revoked).await.unwrap());
+    let token = DiscogsToken(Token { token: "token".to_owned(), secret: "secret".into() });
+    let identity = Identity { id: "1".to_owned(), username: "digger".to_owned() };
+    storage.put_connection(user.id, Provider::Discogs, &token, &identity).await.unwrap();
+    assert!(storage.connection(user.id, Provider::Discogs).await.unwrap().is_some());
+    storage.delete_connection(user.id, Provider::Discogs).await.unwrap();
+    let address = KnownAddress { account: [number; 16], address: [0; 16] };
+    storage.put_known_address(&address, MONTH).await.unwrap();
+    assert!(storage.known_address(&address).await.unwrap().is_some());
+}
+
+/// How often each table was read from its beginning to its end.
+async fn whole_reads(client: &Client) -> BTreeMap<String, i64> {
+    let query = "
+        select relname::text, seq_scan
+        from pg_stat_user_tables
+        where relname in ('users', 'oauth_tokens', 'known_addresses')";
+    let rows = client.query(query, &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+/// Waits until so many connections to this database are like that.
+async fn until(client: &Client, which: &str, count: i64) {
+    let query = format!(
+        "select count(*) from pg_stat_activity where datname = current_database() and {which}"
+    );
+    let are_there =
+        async { while client.query_one(&query, &[]).await.unwrap().get::<_, i64>(0) != count {} };
+    let waited = tokio::time::timeout(PATIENCE, are_there).await;
+    assert!(waited.is_ok(), "{count} connections with {which}");
+}
