@@ -40,15 +40,15 @@ use session::Call;
 /// Two calls, as most requests make, fit into the five seconds after which they are answered.
 const CALL: Duration = Duration::from_millis(2_400);
 
-/// The server answers reads that come together in one go (docs/performance.md).
-const READS: Limits = Limits { connections: 2, most_connections: 4, together: 128, call: CALL };
+/// Reads are short: what goes over one connection shares our write to it, and wakes one process.
+const READS: Limits = Limits { connections: 2, most_connections: 4, fill_to: 128, call: CALL };
 
 /// Each write waits for the disk, and the server writes there at once what came over several
 /// connections.
-const WRITES: Limits = Limits { connections: 2, most_connections: 4, together: 0, call: CALL };
+const WRITES: Limits = Limits { connections: 2, most_connections: 4, fill_to: 0, call: CALL };
 
 const HEALTH: Limits =
-    Limits { connections: 1, most_connections: 1, together: 0, call: Duration::from_millis(900) };
+    Limits { connections: 1, most_connections: 1, fill_to: 0, call: Duration::from_millis(900) };
 
 /// [`Storage`] in PostgreSQL.
 #[derive(Debug)]

@@ -50,8 +50,8 @@ const MOST_WAITING: usize = 4096;
 pub(super) struct Limits {
     pub(super) connections: usize,
     pub(super) most_connections: usize,
-    /// So many statements are better on one connection than apart.
-    pub(super) together: usize,
+    /// A connection is filled up to so many statements before the next one gets any; 0 spreads them.
+    pub(super) fill_to: usize,
     pub(super) call: Duration,
 }
 
@@ -229,7 +229,7 @@ impl Group {
             return Err(PostgresError::Closed);
         }
         let sessions = places.sessions.iter().flatten();
-        let rooms = sessions.map(|session| (session.room(self.0.limits.together), session));
+        let rooms = sessions.map(|session| (session.room(self.0.limits.fill_to), session));
         match rooms.min_by_key(|(room, _)| *room) {
             Some((Room::Welcome | Room::Free(_), session)) => {
                 return Ok(Picked::Ticket(session.ticket()));

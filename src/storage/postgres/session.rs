@@ -82,7 +82,7 @@ pub(super) struct Ticket {
 /// Whether a connection can take another statement; the least is the one to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Room {
-    /// Gladly: so many are better together than apart.
+    /// Gladly: it is not filled up yet.
     Welcome,
     /// Yes; so many are under way.
     Free(usize),
@@ -138,8 +138,8 @@ impl Session {
         self.end.notify_one();
     }
 
-    /// `together` statements are better on one connection than apart.
-    pub(super) fn room(&self, together: usize) -> Room {
+    /// Below `fill_to` statements it is filled before others.
+    pub(super) fn room(&self, fill_to: usize) -> Room {
         if self.is_ended() {
             return Room::Stuck;
         }
@@ -147,7 +147,7 @@ impl Session {
         match under_way.front() {
             Some((_, sent)) if sent.elapsed() > SLOW => Room::Stuck,
             _ if under_way.len() >= MOST_UNDER_WAY => Room::Full,
-            _ if under_way.len() < together => Room::Welcome,
+            _ if under_way.len() < fill_to => Room::Welcome,
             _ => Room::Free(under_way.len()),
         }
     }
