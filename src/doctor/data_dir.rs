@@ -19,6 +19,13 @@ const MEBIBYTE: u64 = 1024 * 1024;
 /// The bits of a folder's mode that let others take its files away.
 const CHANGED_BY_OTHERS: u32 = 0o022;
 
+/// Whether a disk takes one more file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Files {
+    Taken,
+    Refused,
+}
+
 pub(super) fn look(stores: &EmbeddedStores) -> Vec<Finding> {
     let folder = &stores.data_dir;
     let mut findings = vec![usable(folder)];
@@ -108,15 +115,15 @@ fn file(path: &Path) -> Option<Finding> {
 fn room(folder: &Path) -> Option<Finding> {
     let disk = statvfs(nearest(folder)).ok()?;
     // Some file systems do not count their files: none of none is no shortage.
-    let takes_files = disk.f_files == 0 || disk.f_favail > 0;
-    Some(room_of(disk.f_bavail.saturating_mul(disk.f_frsize), takes_files, folder))
+    let files = if disk.f_files > 0 && disk.f_favail == 0 { Files::Refused } else { Files::Taken };
+    Some(room_of(disk.f_bavail.saturating_mul(disk.f_frsize), files, folder))
 }
 
-fn room_of(left: u64, takes_files: bool, folder: &Path) -> Finding {
+fn room_of(left: u64, files: Files, folder: &Path) -> Finding {
     let shown = folder.display();
     let what = format!("{} left on the disk of DATA_DIR", megabytes(left));
     let mend = format!("Make room on the disk of {shown}: `df -h {shown}`");
-    let finding = if !takes_files {
+    let finding = if files == Files::Refused {
         Finding::error(Check::DiskSpace, "The disk of DATA_DIR takes no more files", mend)
     } else if left < NEXT_TO_NOTHING {
         Finding::error(Check::DiskSpace, format!("Only {what}: writes fail, or soon will"), mend)
@@ -155,25 +162,29 @@ mod tests {
     use std::path::Path;
 
     use super::super::report::{Check, Measured, Severity};
-    use super::{LITTLE, MEBIBYTE, NEXT_TO_NOTHING, room_of};
+    use super::{Files, LITTLE, MEBIBYTE, NEXT_TO_NOTHING, room_of};
 
     #[test]
     fn a_disk_that_fills_up_is_found_before_writes_fail() {
-        let found = |left, takes_files| room_of(left, takes_files, Path::new("/data"));
         let a_lot = 20 * 1024 * MEBIBYTE;
-        for (left, takes_files, severity, what) in [
-            (a_lot, true, Severity::Ok, "20 GiB are left on the disk of DATA_DIR"),
-            (LITTLE, true, Severity::Ok, "256 MiB are left on the disk of DATA_DIR"),
-            (LITTLE - 1, true, Severity::Warning, "Only 255 MiB are left on the disk of DATA_DIR"),
+        for (left, files, severity, what) in [
+            (a_lot, Files::Taken, Severity::Ok, "20 GiB are left on the disk of DATA_DIR"),
+            (LITTLE, Files::Taken, Severity::Ok, "256 MiB are left on the disk of DATA_DIR"),
+            (
+                LITTLE - 1,
+                Files::Taken,
+                Severity::Warning,
+                "Only 255 MiB are left on the disk of DATA_DIR",
+            ),
             (
                 NEXT_TO_NOTHING - 1,
-                true,
+                Files::Taken,
                 Severity::Error,
                 "Only 15 MiB are left on the disk of DATA_DIR: writes fail, or soon will",
             ),
-            (a_lot, false, Severity::Error, "The disk of DATA_DIR takes no more files"),
+            (a_lot, Files::Refused, Severity::Error, "The disk of DATA_DIR takes no more files"),
         ] {
-            let finding = found(left, takes_files);
+            let finding = room_of(left, files, Path::new("/data"));
             assert_eq!((finding.severity, finding.what.as_str()), (severity, what));
             assert_eq!(
                 (finding.check, finding.measured),

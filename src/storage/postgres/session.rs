@@ -124,8 +124,9 @@ impl Session {
 
     /// Moves the connection's bytes until it breaks or is ended.
     pub(super) async fn drive(&self, driver: Driver) -> Result<(), PostgresError> {
+        let gathering = Gathering { driver, session: self, has_waited: false };
         let ended = tokio::select! {
-            ended = Gathering { driver, session: self, has_waited: false } => ended.map_err(PostgresError::from),
+            ended = gathering => ended.map_err(PostgresError::from),
             () = self.end.notified() => Ok(()),
         };
         self.is_ended.store(true, Ordering::Release);
