@@ -17,11 +17,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 use thiserror::Error;
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Environment, Migrations};
+use crate::config::{Config, ConfigError, Environment, Migrations, StoreKind};
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::server::{Surroundings, open_stores, openapi_document};
@@ -48,8 +49,19 @@ const DISCOGS_SETUP: &str = "discogs-setup";
     after_help = "Example:\n  DATA_DIR=/var/lib/discogsography discogsography-api"
 )]
 pub struct Cli {
+    /// Use the sandbox's own store, the folder `sandbox` in DATA_DIR; with `serve`, also run a
+    /// stand-in for Discogs, so that the whole flow works offline.
+    #[arg(long, global = true)]
+    sandbox: bool,
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// What every command is given.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    environment: &'a Environment,
+    store: StoreKind,
 }
 
 #[derive(Subcommand)]
@@ -107,7 +119,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
         // The name goes, so that help shows the command once.
         arguments.splice(..1, [PROGRAM.into(), DISCOGS_SETUP.into()]);
     }
-    Cli::parse_from(arguments)
+    let cli = Cli::parse_from(arguments);
+    if let Some(Command::Serve(serve)) = &cli.command
+        && serve.sandbox_port.is_some()
+        && !cli.sandbox
+    {
+        let error = "--sandbox-port needs --sandbox";
+        Cli::command().error(ErrorKind::MissingRequiredArgument, error).exit();
+    }
+    cli
 }
 
 /// Runs a command.
@@ -117,16 +137,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
 /// Says what failed; [`exit_code`] gives the code that belongs to it.
 pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
+    let store = if cli.sandbox { StoreKind::Sandbox } else { StoreKind::Real };
+    let context = Context { environment, store };
     let ended = runtime.block_on(async {
         match cli.command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
-            Command::Serve(arguments) => serve::serve(&arguments, environment).await,
+            Command::Serve(arguments) => serve::serve(&arguments, context).await,
             Command::Sandbox(arguments) => sandbox::sandbox(&arguments).await,
-            Command::Migrate => migrate::migrate(environment).await,
-            Command::Admin { command } => admin::admin(command, environment).await,
+            Command::Migrate => migrate::migrate(context).await,
+            Command::Admin { command } => admin::admin(command, context).await,
             Command::DiscogsSetup(arguments) => {
-                discogs_setup::discogs_setup(&arguments, environment).await
+                discogs_setup::discogs_setup(&arguments, context).await
             }
-            Command::Doctor(arguments) => doctor::doctor(&arguments, environment).await,
+            Command::Doctor(arguments) => doctor::doctor(&arguments, context).await,
             Command::Health => health::health(environment).await,
             Command::Openapi => Ok(say(openapi_document().trim_end())?),
         }
@@ -155,17 +177,49 @@ fn surroundings() -> anyhow::Result<Surroundings> {
     Ok(Surroundings { clock: Clock::system(), random, sandbox_consumer: None })
 }
 
+impl Context<'_> {
+    /// Loads the configuration, with the sandbox's store if `--sandbox` asks for it.
+    fn config(self) -> anyhow::Result<Config> {
+        let config = Config::load(self.environment)?;
+        match self.store {
+            StoreKind::Real => Ok(config),
+            StoreKind::Sandbox => {
+                self.refuse_real_servers()?;
+                Ok(config.in_sandbox())
+            }
+        }
+    }
+
+    /// With real users or the real Discogs, a sandbox would mix up what is real and what is not.
+    fn refuse_real_servers(self) -> Result<(), UsageError> {
+        for name in [
+            "POSTGRES_ADDRESS",
+            "POSTGRES_HOST",
+            "DATABASE_URL",
+            "DATABASE_URL_FILE",
+            "DISCOGS_API_URL",
+        ] {
+            if self.environment.get(name).is_some() {
+                return Err(UsageError(format!(
+                    "--sandbox can't be used while {name} is set: unset it, or leave --sandbox out"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Names the storage for a command that works beside a running service, or without one.
-fn name_storage(environment: &Environment) -> anyhow::Result<(Arc<dyn Storage>, Migrations)> {
-    let config = Config::load(environment)?;
+fn name_storage(context: Context<'_>) -> anyhow::Result<(Arc<dyn Storage>, Migrations)> {
+    let config = context.config()?;
     telemetry::start(config.log_level, config.log_format)?;
     let stores = open_stores(&config.stores, &surroundings()?, &Metrics::new())?;
     Ok((stores.storage, config.migrations))
 }
 
 /// Opens the storage, its schema prepared as `AUTO_MIGRATE` says.
-async fn open_storage(environment: &Environment) -> anyhow::Result<Arc<dyn Storage>> {
-    let (storage, migrations) = name_storage(environment)?;
+async fn open_storage(context: Context<'_>) -> anyhow::Result<Arc<dyn Storage>> {
+    let (storage, migrations) = name_storage(context)?;
     storage.prepare(migrations).await?;
     Ok(storage)
 }

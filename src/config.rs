@@ -29,7 +29,7 @@ pub use limits::{Budget, Budgets, RateLimits};
 pub use problem::{ConfigError, Problem};
 pub use stores::{
     EmbeddedStores, PostgresConfig, PostgresTls, RedisConfig, RootCertificates, StatementNames,
-    Stores,
+    StoreKind, Stores,
 };
 pub use variables::{VARIABLES, Variable};
 
@@ -217,6 +217,15 @@ impl Config {
             warnings: Vec::new(),
         };
         Ok(Self { warnings: reader.finish()?, ..config })
+    }
+
+    /// The same configuration with the store of `serve --sandbox`, a folder inside the real one.
+    #[must_use]
+    pub fn in_sandbox(mut self) -> Self {
+        if let Stores::Embedded(embedded) = &mut self.stores {
+            embedded.data_dir.push("sandbox");
+        }
+        self
     }
 }
 

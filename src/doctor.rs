@@ -15,7 +15,7 @@ mod report;
 mod secrets;
 mod tls;
 
-use crate::config::{Config, EmbeddedStores, Environment, Migrations, Stores};
+use crate::config::{Config, EmbeddedStores, Environment, Migrations, StoreKind, Stores};
 use crate::server::Surroundings;
 use crate::tls::{install_provider, public_roots};
 use bounded::{in_time, on_disk};
@@ -23,8 +23,12 @@ use database::{Credentials, Looked};
 
 pub use report::{Area, Check, Finding, Measured, Report, Severity};
 
-/// Looks at everything, in bounded time.
-pub async fn examine(environment: &Environment, surroundings: &Surroundings) -> Report {
+/// Checks everything, in bounded time; with the sandbox's store, Discogs is not called.
+pub async fn examine(
+    environment: &Environment,
+    store: StoreKind,
+    surroundings: &Surroundings,
+) -> Report {
     install_provider();
     let now = surroundings.clock.now();
     let (of_files, of_variables) = (environment.clone(), environment.clone());
@@ -37,8 +41,12 @@ pub async fn examine(environment: &Environment, surroundings: &Surroundings) -> 
     };
     match on_disk(load, Err, (Check::Variables, "the variables and their files")).await {
         Ok(Ok(config)) => {
+            let config = match store {
+                StoreKind::Real => config,
+                StoreKind::Sandbox => config.in_sandbox(),
+            };
             findings.extend(configuration::look(&config));
-            findings.extend(Box::pin(around(config, surroundings)).await);
+            findings.extend(Box::pin(around(config, store, surroundings)).await);
             Report::new(now, true, findings)
         }
         Ok(Err(error)) => {
@@ -53,7 +61,17 @@ pub async fn examine(environment: &Environment, surroundings: &Surroundings) -> 
 }
 
 /// What the configuration points to: all at once, but for the credentials, which need two of them.
-async fn around(config: Config, surroundings: &Surroundings) -> Vec<Finding> {
+async fn around(config: Config, store: StoreKind, surroundings: &Surroundings) -> Vec<Finding> {
+    let mut findings = match store {
+        StoreKind::Real => stores_and_discogs(&config, surroundings).await,
+        StoreKind::Sandbox => stores(&config.stores, config.migrations).await.0,
+    };
+    let strength = move || secrets::strength(&config);
+    findings.extend(on_disk(strength, alone, (Check::JwtSecret, "the secrets")).await);
+    findings
+}
+
+async fn stores_and_discogs(config: &Config, surroundings: &Surroundings) -> Vec<Finding> {
     let of_discogs = in_time(
         discogs::look(&config.discogs, surroundings),
         |finding| (alone(finding), None),
@@ -66,8 +84,6 @@ async fn around(config: Config, surroundings: &Surroundings) -> Vec<Finding> {
     let asked = discogs::credentials(way, credentials);
     let what = (Check::AppCredentials, "the app's credentials");
     findings.push(in_time(asked, |finding| finding, what).await);
-    let strength = move || secrets::strength(&config);
-    findings.extend(on_disk(strength, alone, (Check::JwtSecret, "the secrets")).await);
     findings
 }
 

@@ -89,6 +89,14 @@ pub struct App {
     pub untrusted_forwarding: Once,
 }
 
+impl App {
+    /// Whether a stand-in for Discogs is used, so that no connection is a real one.
+    #[must_use]
+    pub fn is_sandbox(&self) -> bool {
+        self.connect.sandbox_consumer.is_some()
+    }
+}
+
 impl AppState {
     /// Puts the parts together.
     #[must_use]

@@ -2,8 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{open_storage, say};
-use crate::config::Environment;
+use super::{Context, open_storage, say};
 use crate::model::normalize_email;
 use crate::storage::Admin;
 
@@ -26,8 +25,8 @@ pub(super) enum Command {
     List,
 }
 
-pub(super) async fn admin(command: Command, environment: &Environment) -> anyhow::Result<()> {
-    let storage = open_storage(environment).await?;
+pub(super) async fn admin(command: Command, context: Context<'_>) -> anyhow::Result<()> {
+    let storage = open_storage(context).await?;
     let (email, admin, done) = match command {
         Command::Grant { email } => (email, Admin::Granted, "is an admin now"),
         Command::Revoke { email } => (email, Admin::Revoked, "is no admin any more"),

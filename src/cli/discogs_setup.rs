@@ -5,8 +5,8 @@ use std::io::BufRead as _;
 use clap::Args;
 use secrecy::ExposeSecret as _;
 
-use super::{UsageError, open_storage, say};
-use crate::config::Environment;
+use super::{Context, UsageError, open_storage, say};
+use crate::config::StoreKind;
 use crate::model::{ConfigKey, ConfigValue, mask};
 use crate::storage::Storage;
 
@@ -29,10 +29,10 @@ pub(super) struct Arguments {
 
 pub(super) async fn discogs_setup(
     arguments: &Arguments,
-    environment: &Environment,
+    context: Context<'_>,
 ) -> anyhow::Result<()> {
     let values = values(arguments)?;
-    let storage = open_storage(environment).await?;
+    let storage = open_storage(context).await?;
     if arguments.show {
         show(&*storage).await?;
     } else if arguments.unset {
@@ -40,7 +40,16 @@ pub(super) async fn discogs_setup(
         say("The Discogs app credentials are removed.")?;
     } else {
         storage.put_config(&values).await?;
-        say("The Discogs app credentials are set. Every running service uses them from now on.")?;
+        say(match context.store {
+            StoreKind::Real => {
+                "The Discogs app credentials are set. They take effect at once, also in services \
+                 that are running on this store."
+            }
+            StoreKind::Sandbox => {
+                "The Discogs app credentials are set in the sandbox's store, where nothing uses \
+                 them: `serve --sandbox` has its own."
+            }
+        })?;
     }
     storage.close().await;
     Ok(())

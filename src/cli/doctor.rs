@@ -3,8 +3,8 @@
 use clap::Args;
 use thiserror::Error;
 
-use super::{say, surroundings};
-use crate::config::Environment;
+use super::{Context, say, surroundings};
+use crate::config::StoreKind;
 use crate::doctor::{self, Severity};
 
 #[derive(Args)]
@@ -19,8 +19,11 @@ pub(super) struct Arguments {
 #[error("the configuration can't be used; the report says what to do")]
 pub(super) struct Unusable;
 
-pub(super) async fn doctor(arguments: &Arguments, environment: &Environment) -> anyhow::Result<()> {
-    let report = doctor::examine(environment, &surroundings()?).await;
+pub(super) async fn doctor(arguments: &Arguments, context: Context<'_>) -> anyhow::Result<()> {
+    if context.store == StoreKind::Sandbox {
+        context.refuse_real_servers()?;
+    }
+    let report = doctor::examine(context.environment, context.store, &surroundings()?).await;
     if arguments.json {
         say(&serde_json::to_string_pretty(&report)?)?;
     } else {

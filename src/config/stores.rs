@@ -37,6 +37,15 @@ pub enum Stores {
     },
 }
 
+/// Which embedded store a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// The one in `DATA_DIR`.
+    Real,
+    /// That of `serve --sandbox`, so that nothing made up is found in the real one.
+    Sandbox,
+}
+
 /// The folder of the embedded stores.
 #[derive(Debug, Clone)]
 pub struct EmbeddedStores {

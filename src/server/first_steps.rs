@@ -18,9 +18,11 @@ pub(super) async fn tell(storage: &dyn Storage, has_sandbox: bool) {
         );
     }
     if admins.is_empty() {
-        info!(
-            grant = "discogsography-api admin grant EMAIL",
-            "🔧 Nobody is an admin yet: register first, then grant it"
-        );
+        let grant = if has_sandbox {
+            "discogsography-api admin grant EMAIL --sandbox"
+        } else {
+            "discogsography-api admin grant EMAIL"
+        };
+        info!(grant, "🔧 Nobody is an admin yet: register first, then grant it");
     }
 }

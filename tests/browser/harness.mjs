@@ -95,7 +95,10 @@ export async function startService({ discogsUrl } = {}) {
   const page = await servedPage(`http://127.0.0.1:${port}`);
   return {
     url: page.url,
-    command: (...words) => promisify(execFile)(SERVICE_BINARY, words, { env: environment }),
+    command: (...words) => {
+      const onStore = discogsUrl ? words : [...words, "--sandbox"];
+      return promisify(execFile)(SERVICE_BINARY, onStore, { env: environment });
+    },
     stopProgram,
     stop: async () => {
       await page.stop();

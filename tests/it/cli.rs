@@ -73,7 +73,7 @@ fn a_command_that_can_not_be_meant_so_is_a_usage_error() {
     let program = Program::new();
     let usage_errors: [&[&str]; 15] = [
         &["frobnicate"],
-        &["--sandbox"],
+        &["--sandbox", "admin"],
         &["serve", "--port", "80"],
         &["serve", "--sandbox-port", "8014"],
         &["serve", "--sandbox", "--sandbox-port", "65536"],
@@ -187,8 +187,8 @@ fn nobody_becomes_an_admin_who_is_not_registered() {
     }
 }
 
-const SET: &str = "The Discogs app credentials are set. Every running service uses them from now \
-                   on.\n";
+const SET: &str = "The Discogs app credentials are set. They take effect at once, also in \
+                   services that are running on this store.\n";
 const UNSET: &str = "The Discogs app credentials are removed.\n";
 const NOT_SET: &str = "discogs_consumer_key: not set\ndiscogs_consumer_secret: not set\n";
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use discogsography_api::telemetry::MARKS;
 use serde_json::{Value, json};
 
-use super::{NOT_SET, assert_failed, assert_said};
+use super::{NOT_SET, SET, assert_failed, assert_said};
 use crate::harness::{PASSWORD, Program, free_port};
 
 #[test]
@@ -43,7 +43,72 @@ async fn a_sandbox_is_used_without_writing_to_the_store() {
     let url = authorize.json()["authorize_url"].as_str().unwrap().to_owned();
     let expected = format!("http://127.0.0.1:{port}/oauth/authorize?oauth_token=");
     assert!(url.starts_with(&expected), "{url}");
-    assert_said(&program.run(&["discogs-setup", "--show"]), NOT_SET);
+    assert_said(&program.run(&["discogs-setup", "--show", "--sandbox"]), NOT_SET);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sandbox_has_a_store_of_its_own() {
+    let program = Program::new();
+    let port = free_port().to_string();
+    let serve = ["--sandbox", "serve", "--sandbox-port", &port];
+    let service = program.start(&serve, "discogsography-api admin grant EMAIL --sandbox");
+    let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
+    let grant = ["admin", "grant", "alice@example.com"];
+    assert_eq!(program.run(&grant).code, Some(1), "the real store has no such user");
+    assert_eq!(program.run(&[&grant[..], &["--sandbox"]].concat()).code, Some(0));
+    assert_eq!(alice.get("/api/admin/config").await.status, 200);
+
+    let set = ["discogs-setup", "--consumer-key", "key", "--consumer-secret", "secret"];
+    assert_said(&program.run(&set), SET);
+    assert_said(&program.run(&["discogs-setup", "--show", "--sandbox"]), NOT_SET);
+    let set_in_sandbox = program.run(&[&["--sandbox"], &set[..]].concat());
+    let said = "The Discogs app credentials are set in the sandbox's store, where nothing uses \
+                them: `serve --sandbox` has its own.\n";
+    assert_said(&set_in_sandbox, said);
+    assert_eq!(service.end("TERM").code, Some(0));
+
+    let service = program.serve(&["serve"]);
+    let nobody = service.anonymous().login("alice@example.com", PASSWORD).await;
+    assert_eq!(nobody.status, 401, "{nobody:?}");
+    let token = alice.token.as_deref().unwrap();
+    let refused = service.anonymous().with_token(token).me().await;
+    assert_eq!(refused.status, 401, "the sandbox signs with a secret of its own");
+    assert_eq!(service.end("TERM").code, Some(0));
+    let service = program.serve(&serve);
+    let alice = service.anonymous().sign_in("alice@example.com", PASSWORD).await;
+    assert_eq!(alice.me().await.status, 200);
+}
+
+#[test]
+fn the_sandbox_store_is_refused_beside_real_servers() {
+    let program = Program::new().with("DISCOGS_API_URL", "https://api.discogs.com");
+    let error = "error: --sandbox can't be used while DISCOGS_API_URL is set: unset it, or leave \
+                 --sandbox out";
+    let commands: [&[&str]; 4] = [
+        &["migrate", "--sandbox"],
+        &["admin", "list", "--sandbox"],
+        &["discogs-setup", "--show", "--sandbox"],
+        &["doctor", "--sandbox"],
+    ];
+    for arguments in commands {
+        assert_failed(&program.run(arguments), 2, error);
+        assert!(program.left_nothing(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn doctor_asks_no_discogs_about_a_sandbox() {
+    let program = Program::new();
+    let port = free_port().to_string();
+    drop(program.serve(&["serve", "--sandbox", "--sandbox-port", &port]));
+    let outcome = program.run(&["doctor", "--sandbox", "--json"]);
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((outcome.code, &report["severity"]), (Some(0), &json!("ok")), "{report:#}");
+    let findings = report["findings"].as_array().unwrap();
+    let checks: Vec<_> = findings.iter().map(|finding| finding["check"].as_str()).collect();
+    for check in ["discogs", "clock", "app_credentials"] {
+        assert!(!checks.contains(&Some(check)), "{report:#}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
