@@ -55,6 +55,19 @@ apt_install() (
     install --no-install-recommends "$@" </dev/null >/dev/null
 )
 
+# unpack_packages FOLDER PACKAGE…: their files and those of what they need, without installing them:
+# an installed server would be started.
+unpack_packages() {
+  local folder=$1 package
+  shift
+  has apt-get && has dpkg-deb || return
+  rm -rf "$folder" && mkdir -p "$folder/archives/partial"
+  as_root apt-get -qq -o DPkg::Lock::Timeout=300 update >&2 || return
+  apt-get -qq -y -o Dir::Cache::archives="$folder/archives" -o Debug::NoLocking=true \
+    --no-install-recommends --download-only install "$@" >/dev/null || return
+  for package in "$folder"/archives/*.deb; do dpkg-deb --extract "$package" "$folder" || return; done
+}
+
 as_root() {
   if ((EUID == 0)); then "$@"; else sudo "$@"; fi
 }
