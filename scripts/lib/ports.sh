@@ -1,0 +1,9 @@
+# shellcheck shell=bash
+# free_port: prints a TCP port that nothing listens on, below those that systems hand out for
+# outgoing connections.
+
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 12000)); (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+  echo "$port"
+}
