@@ -58,7 +58,7 @@ async function tellTheStory(page) {
   const opened = page.waitForEvent("popup");
   await button(page, "Connect").click();
   const tab = await opened;
-  await button(tab, "Allow").waitFor();
+  await button(tab, "Authorize").waitFor();
   assert.equal(await tab.evaluate(() => window.opener), null);
   const { state, authorize_url, expires_in, tabOpened } = await run(() => window.pending);
   assert.deepEqual({ address: tab.url(), expires_in, tabOpened }, { address: authorize_url, expires_in: 600, tabOpened: true });

@@ -239,13 +239,13 @@ export async function openDiscogs(page, name = "Connect Discogs") {
   const opened = page.waitForEvent("popup");
   await button(page, name).click();
   const tab = await opened;
-  await button(tab, "Allow").waitFor();
+  await button(tab, "Authorize").waitFor();
   return tab;
 }
 
-/** Allows the app in the tab of Discogs, and reads the PIN. */
+/** Authorizes the app in the tab of Discogs, and reads the PIN. */
 export async function allow(tab) {
-  await button(tab, "Allow").click();
+  await button(tab, "Authorize").click();
   return tab.locator("#pin").innerText();
 }
 

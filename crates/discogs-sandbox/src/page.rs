@@ -1,6 +1,7 @@
-//! The pages of `/oauth/authorize`: plain HTML that needs no script.
+//! The pages of `/oauth/authorize`, in the words that Discogs uses on its own.
 //!
-//! Every value is escaped. Must not know about tokens' states.
+//! Plain HTML that works without a script and loads nothing from another host. Every value is
+//! escaped. Must not know about the state of a token.
 
 use hyper::StatusCode;
 use hyper::header::{
@@ -10,51 +11,57 @@ use hyper::header::{
 
 use crate::answer::Answer;
 
-/// Where the pages find their style.
-pub(crate) const STYLESHEET_PATH: &str = "/sandbox.css";
+const STYLESHEET_PATH: &str = "/sandbox.css";
+const SCRIPT_PATH: &str = "/sandbox.js";
 
-const STYLESHEET: &str = "\
-:root { color-scheme: light dark; }
-body { font: 1.1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 34rem; padding: 0 1rem; }
-button { font: inherit; margin-right: 1rem; padding: .5rem 1.5rem; }
-code { font-size: 1.6rem; user-select: all; }
-";
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+                      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; \
-                      frame-ancestors 'none'; base-uri 'none'";
-
-/// Asks whether the application may be let in.
+/// Asks whether the application is given access.
 pub(crate) fn question(token: &str, consumer_name: &str, username: &str) -> Answer {
     let (token, username) = (escape(token), escape(username));
     let consumer_name = escape(consumer_name);
     let body = format!(
-        "<h1>Let {consumer_name} use your account?</h1>\n\
+        "<h1>Authorize {consumer_name}?</h1>\n\
          <p>You are signed in as <strong>{username}</strong>. <strong>{consumer_name}</strong> \
-         asks to read and change your collection.</p>\n\
+         asks for access to your account. It will be able to:</p>\n\
+         <ul>\n<li>see your username</li>\n<li>read and change your collection and wantlist</li>\n\
+         </ul>\n\
          <form method=\"post\" action=\"/oauth/authorize\">\n\
          <input type=\"hidden\" name=\"oauth_token\" value=\"{token}\">\n\
-         <button name=\"allow\" value=\"yes\">Allow</button>\n\
+         <button name=\"allow\" value=\"yes\">Authorize</button>\n\
          <button name=\"deny\" value=\"yes\">Deny</button>\n\
-         </form>\n"
+         </form>\n\
+         <p class=\"quiet\">If you authorize it, you get a code to enter in {consumer_name}.</p>\n"
     );
     page(StatusCode::OK, "Authorize", &body)
 }
 
 /// Shows the verifier to copy.
-pub(crate) fn pin(verifier: &str, consumer_name: &str) -> Answer {
+pub(crate) fn code(verifier: &str, consumer_name: &str) -> Answer {
     let (verifier, consumer_name) = (escape(verifier), escape(consumer_name));
     let body = format!(
-        "<h1>Access allowed</h1>\n\
-         <p>Copy this PIN and give it to {consumer_name}:</p>\n\
-         <p><code id=\"pin\">{verifier}</code></p>\n"
+        "<script src=\"{SCRIPT_PATH}\" defer></script>\n\
+         <h1>Authorization successful</h1>\n\
+         <p>If the application asks you for a code, enter the following:</p>\n\
+         <div class=\"code\"><code id=\"pin\">{verifier}</code>\n\
+         <button id=\"copy\" type=\"button\" hidden>Copy code</button></div>\n\
+         <p id=\"copied\" class=\"quiet\" role=\"status\"></p>\n\
+         <p>Go back to the tab of {consumer_name} and enter the code there. You can now close \
+         this tab.</p>\n"
     );
-    page(StatusCode::OK, "Access allowed", &body)
+    page(StatusCode::OK, "Authorization successful", &body)
 }
 
-/// Says that the application was not let in.
+/// Confirms that the application gets no access.
 pub(crate) fn denied(consumer_name: &str) -> Answer {
     let consumer_name = escape(consumer_name);
-    let body = format!("<h1>Access denied</h1>\n<p>{consumer_name} was not let in.</p>\n");
+    let body = format!(
+        "<h1>Access denied</h1>\n\
+         <p>{consumer_name} gets no access to your account.</p>\n\
+         <p>Go back to the tab of {consumer_name}. To connect after all, start again there. You \
+         can now close this tab.</p>\n"
+    );
     page(StatusCode::OK, "Access denied", &body)
 }
 
@@ -65,8 +72,15 @@ pub(crate) fn problem(status: StatusCode, text: &str) -> Answer {
     page(status, "That did not work", &body)
 }
 
-pub(crate) fn stylesheet() -> Answer {
-    Answer::new(StatusCode::OK, "text/css; charset=utf-8", STYLESHEET.to_owned())
+/// A file that the pages load; `None` if there is none at this path.
+pub(crate) fn asset(path: &str) -> Option<Answer> {
+    let (content_type, content) = match path {
+        STYLESHEET_PATH => ("text/css; charset=utf-8", include_str!("page/sandbox.css")),
+        SCRIPT_PATH => ("text/javascript; charset=utf-8", include_str!("page/sandbox.js")),
+        _ => return None,
+    };
+    let answer = Answer::new(StatusCode::OK, content_type, content.to_owned());
+    Some(answer.with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
 }
 
 fn page(status: StatusCode, title: &str, body: &str) -> Answer {
@@ -74,9 +88,9 @@ fn page(status: StatusCode, title: &str, body: &str) -> Answer {
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title} – Discogs sandbox</title>\n\
-         <link rel=\"stylesheet\" href=\"{STYLESHEET_PATH}\">\n</head>\n<body>\n<main>\n\
-         {body}</main>\n<footer><p>This is a sandbox and not Discogs.</p></footer>\n\
-         </body>\n</html>\n"
+         <link rel=\"stylesheet\" href=\"{STYLESHEET_PATH}\">\n</head>\n<body>\n\
+         <header><strong>Sandbox</strong> This page stands in for Discogs. No real account is \
+         used.</header>\n<main>\n{body}</main>\n</body>\n</html>\n"
     );
     let header = HeaderValue::from_static;
     Answer::new(status, "text/html; charset=utf-8", html)

@@ -28,13 +28,13 @@ pub(crate) fn step_at(path: &str) -> Option<Step> {
     }
 }
 
-/// What is served beside the four steps.
+/// What is served beside the four steps: the files of the pages.
 pub(crate) fn elsewhere(method: &Method, path: &str) -> Answer {
-    if path != page::STYLESHEET_PATH {
+    let Some(asset) = page::asset(path) else {
         let message = "The requested resource was not found.";
         return Answer::message(StatusCode::NOT_FOUND, message);
-    }
-    if method == Method::GET { page::stylesheet() } else { wrong_method("GET") }
+    };
+    if method == Method::GET { asset } else { wrong_method("GET") }
 }
 
 /// Does a step.
@@ -229,17 +229,17 @@ fn reply(received: &Received, options: &Options, desk: &mut Desk, now: Duration)
         };
     }
     if value("allow").as_deref() != Some("yes") {
-        let text = "Please say whether you allow it: send allow=yes, or deny=yes.";
+        let text = "Press Authorize or Deny. A program sends allow=yes or deny=yes.";
         return page::problem(StatusCode::BAD_REQUEST, text);
     }
     match desk.approve(&token, options.digger.clone(), options.verifier_alphabet, now) {
-        Ok(verifier) => page::pin(&verifier, &options.consumer_name),
+        Ok(verifier) => page::code(&verifier, &options.consumer_name),
         Err(error) => not_answerable(error),
     }
 }
 
 fn no_token() -> Answer {
-    let text = "This address needs an oauth_token. Start again in the application.";
+    let text = "This address needs an oauth_token. Go back to the application and start again.";
     page::problem(StatusCode::BAD_REQUEST, text)
 }
 
@@ -247,11 +247,12 @@ fn not_answerable(error: ApprovalError) -> Answer {
     let (status, text) = match error {
         ApprovalError::Unknown => (
             StatusCode::NOT_FOUND,
-            "This request is unknown or has expired. Start again in the application.",
+            "This request is unknown or has expired. Go back to the application and start again.",
         ),
         ApprovalError::AlreadyAnswered => (
             StatusCode::CONFLICT,
-            "This request has been answered already. Start again in the application.",
+            "This request has been answered already. If you did not keep the code, go back to the \
+             application and start again.",
         ),
     };
     page::problem(status, text)

@@ -28,30 +28,63 @@ async fn the_page_asks_without_a_script() {
     assert_eq!(headers["content-type"], "text/html; charset=utf-8");
     assert_eq!(
         headers["content-security-policy"],
-        "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; \
-         base-uri 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; \
+         frame-ancestors 'none'; base-uri 'none'"
     );
     assert_eq!(headers["cache-control"], "no-store");
     let html = response.text().await.unwrap();
-    assert!(html.contains("<h1>Let &lt;Dig &amp; &quot;Co&quot;&gt; use your account?</h1>"));
+    assert!(html.contains("<h1>Authorize &lt;Dig &amp; &quot;Co&quot;&gt;?</h1>"));
     assert!(html.contains(&format!("name=\"oauth_token\" value=\"{token}\"")));
     assert!(html.contains("<strong>sandbox_digger</strong>"));
+    assert!(html.contains(">Authorize</button>") && html.contains(">Deny</button>"));
     assert!(html.contains("<html lang=\"en\">") && !html.contains("<script"));
-    let style = app.client.get(app.url("/sandbox.css")).send().await.unwrap();
-    assert_eq!(style.headers()["content-type"], "text/css; charset=utf-8");
 }
 
 #[tokio::test]
-async fn allowing_shows_a_pin_that_is_good() {
+async fn authorizing_shows_a_code_that_is_good() {
     let app = App::start().await;
     let token = app.request_token().await;
     let (status, html) = say(&app, &format!("oauth_token={}&allow=yes", token.token)).await;
     assert_eq!(status, 200);
+    assert!(html.contains("<h1>Authorization successful</h1>"));
+    assert!(html.contains("If the application asks you for a code, enter the following:"));
     let (_, rest) = html.split_once("<code id=\"pin\">").unwrap();
-    let (pin, _) = rest.split_once("</code>").unwrap();
-    assert_eq!(pin.len(), 10);
-    let exchanged = app.exchange_call(&token, pin).send().await.unwrap();
+    let (code, _) = rest.split_once("</code>").unwrap();
+    assert_eq!(code.len(), 10);
+    let exchanged = app.exchange_call(&token, code).send().await.unwrap();
     assert_eq!(exchanged.status(), 200);
+}
+
+#[tokio::test]
+async fn every_page_says_that_it_is_a_sandbox() {
+    let app = App::start().await;
+    let [first, second] = [app.request_token().await.token, app.request_token().await.token];
+    let pages = [
+        ask(&app, &first).await.text().await.unwrap(),
+        ask(&app, "unknown").await.text().await.unwrap(),
+        say(&app, &format!("oauth_token={first}")).await.1,
+        say(&app, &format!("oauth_token={first}&allow=yes")).await.1,
+        say(&app, &format!("oauth_token={second}&deny=yes")).await.1,
+    ];
+    for page in pages {
+        assert!(page.contains("<header><strong>Sandbox</strong>"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn the_pages_load_their_style_and_script_from_the_sandbox() {
+    let app = App::start().await;
+    for (path, content_type) in [
+        ("/sandbox.css", "text/css; charset=utf-8"),
+        ("/sandbox.js", "text/javascript; charset=utf-8"),
+    ] {
+        let asset = app.client.get(app.url(path)).send().await.unwrap();
+        assert_eq!(asset.status(), 200);
+        assert_eq!(asset.headers()["content-type"], content_type);
+        assert_eq!(asset.headers()["x-content-type-options"], "nosniff");
+        let content = asset.text().await.unwrap();
+        assert!(!content.is_empty() && !content.contains("http"), "{content}");
+    }
 }
 
 #[tokio::test]

@@ -266,6 +266,7 @@ async fn other_methods_and_paths_are_refused() {
         (Method::GET, "/oauth/access_token", "POST"),
         (Method::POST, "/oauth/identity", "GET"),
         (Method::POST, "/sandbox.css", "GET"),
+        (Method::POST, "/sandbox.js", "GET"),
     ] {
         let response = app.call(method, path, "").send().await.unwrap();
         assert_eq!(response.headers()["allow"], allowed);
