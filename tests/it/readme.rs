@@ -1,6 +1,7 @@
 //! The README's first command and its story, run line by line as they stand there.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 
@@ -18,26 +19,53 @@ fn blocks() -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_story_of_the_readme_works_line_by_line() {
-    let blocks = blocks();
-    let (first, story) = (&blocks[0], &blocks[1]);
+    assert_story(&told_in("bash").unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_story_of_the_readme_works_in_other_shells() {
+    for shell in ["dash", "zsh"] {
+        if let Some(answers) = told_in(shell) {
+            assert_story(&answers);
+        }
+    }
+}
+
+/// An interactive zsh reads a comment as a command.
+#[test]
+fn the_story_of_the_readme_can_be_pasted() {
+    let story = story();
+    assert!(!story.contains('#') && !story.contains("\n\n"), "{story}");
+}
+
+/// The three blocks after the first command.
+fn story() -> String {
+    blocks()[1..=3].concat()
+}
+
+/// The answers of the service when a shell runs the story; `None` without this shell.
+fn told_in(shell: &str) -> Option<Vec<Value>> {
     let sandbox = free_port().to_string();
+    let first = &blocks()[0];
     let words = first.trim().strip_prefix("cargo run --release -- ").unwrap().split(' ');
     let words: Vec<_> = words.chain(["--sandbox-port", &sandbox]).collect();
     let program = Program::new();
     let service = program.serve(&words);
-    let story = story
+    let story = story()
         .replace("http://127.0.0.1:8004", &service.url)
         .replace("127.0.0.1:8014", &format!("127.0.0.1:{sandbox}"));
-    let told = Command::new("bash").args(["-ec", &story]).output().unwrap();
-    assert!(told.status.success(), "{told:?}");
-
-    let answers: Vec<Value> = serde_json::Deserializer::from_slice(&told.stdout)
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .unwrap_or_else(|error| panic!("{error}: {told:?}"));
-    let [registered, me, finished, status, revoked] = answers.as_slice() else {
-        panic!("{answers:?}")
+    let told = match Command::new(shell).args(["-ec", &story]).output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        told => told.unwrap(),
     };
+    assert!(told.status.success(), "{shell}: {told:?}");
+    let answers = serde_json::Deserializer::from_slice(&told.stdout).into_iter();
+    let answers = answers.collect::<Result<_, _>>();
+    Some(answers.unwrap_or_else(|error| panic!("{shell}: {error}: {told:?}")))
+}
+
+fn assert_story(answers: &[Value]) {
+    let [registered, me, finished, status, revoked] = answers else { panic!("{answers:?}") };
     assert_eq!(registered, me);
     assert_eq!(registered["email"], "digger@example.com");
     let connected = json!({
@@ -52,6 +80,6 @@ async fn the_story_of_the_readme_works_line_by_line() {
 
 #[test]
 fn the_test_command_of_the_readme_is_there() {
-    let command = blocks()[3].trim().to_owned();
+    let command = blocks()[5].trim().to_owned();
     assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(&command).exists(), "{command}");
 }
