@@ -96,6 +96,13 @@ fn expected(token: &str) -> Option<Expected> {
     };
     let claims = claims.as_object()?;
     let is_to_come = claims.get("exp")?.as_f64()? > NOW.as_secs_f64();
+    let has_begun = match claims.get("nbf") {
+        Some(nbf) => nbf.as_f64()? <= NOW.as_secs_f64(),
+        None => true,
+    };
+    if !has_begun || claims.contains_key("type") {
+        return None;
+    }
     let sub = hyphenated(claims.get("sub")?.as_str()?)?;
     let email = claims.get("email").and_then(Value::as_str).map(str::to_owned);
     is_to_come.then_some(Expected::Good(sub, email))

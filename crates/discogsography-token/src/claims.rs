@@ -1,6 +1,7 @@
 //! What a token says: the claims as we write them, and as we read them.
 //!
-//! Reading follows RFC 7519 section 4.1 for `sub` and `exp`, and is strict about their types.
+//! Reading follows RFC 7519 section 4.1 for `sub`, `exp` and `nbf`, and is strict about their types.
+//! A token with a `type` claim is made for something else: a second factor, a reset, an admin page.
 //! Must not know about keys or signatures.
 
 use std::fmt;
@@ -46,23 +47,35 @@ pub struct VerifiedClaims {
 pub(crate) enum ClaimsError {
     Malformed,
     Expired,
+    NotYetValid,
+    OtherType,
 }
 
-/// What is read of a payload; the other claims are passed over. Of one given twice the last counts.
+/// What is read of a payload; other claims are ignored. If a claim is given twice, the last counts.
 #[derive(Default)]
 pub(crate) struct Payload {
     sub: Value,
     email: Value,
     exp: Value,
+    /// `None` if there is no such claim; a `null` is a malformed one.
+    nbf: Option<Value>,
+    /// Whether there is a `type`, whatever its value.
+    has_type: bool,
 }
 
 impl VerifiedClaims {
     /// Reads a payload that has passed the signature check.
     pub(crate) fn read(payload: Payload, now: Duration) -> Result<Self, ClaimsError> {
-        let exp = payload.exp.as_number().and_then(serde_json::Number::as_f64);
-        let exp = exp.ok_or(ClaimsError::Malformed)?;
-        if exp <= now.as_secs_f64() {
+        if payload.has_type {
+            return Err(ClaimsError::OtherType);
+        }
+        if seconds(&payload.exp)? <= now.as_secs_f64() {
             return Err(ClaimsError::Expired);
+        }
+        if let Some(nbf) = &payload.nbf
+            && seconds(nbf)? > now.as_secs_f64()
+        {
+            return Err(ClaimsError::NotYetValid);
         }
         let sub = payload.sub.as_str().and_then(hyphenated_uuid);
         let email = if let Value::String(email) = payload.email { Some(email) } else { None };
@@ -83,6 +96,8 @@ enum Name {
     Sub,
     Email,
     Exp,
+    Nbf,
+    Type,
     #[serde(other)]
     Other,
 }
@@ -103,6 +118,11 @@ impl<'de> Visitor<'de> for PayloadVisitor {
                 Name::Sub => payload.sub = claims.next_value()?,
                 Name::Email => payload.email = claims.next_value()?,
                 Name::Exp => payload.exp = claims.next_value()?,
+                Name::Nbf => payload.nbf = Some(claims.next_value()?),
+                Name::Type => {
+                    claims.next_value::<IgnoredAny>()?;
+                    payload.has_type = true;
+                }
                 Name::Other => drop(claims.next_value::<IgnoredAny>()?),
             }
         }
@@ -120,6 +140,11 @@ impl fmt::Debug for VerifiedClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedClaims").field("sub", &self.sub).finish_non_exhaustive()
     }
+}
+
+/// A NumericDate of RFC 7519 section 2: a number of seconds, with a fraction or without.
+fn seconds(claim: &Value) -> Result<f64, ClaimsError> {
+    claim.as_number().and_then(serde_json::Number::as_f64).ok_or(ClaimsError::Malformed)
 }
 
 fn hyphenated_uuid(text: &str) -> Option<Uuid> {

@@ -42,6 +42,12 @@ pub enum TokenError {
     /// `exp` is not in the future.
     #[error("expired token")]
     Expired,
+    /// `nbf` is in the future.
+    #[error("token not valid yet")]
+    NotYetValid,
+    /// There is a `type` claim, so it is no access token.
+    #[error("token of another type")]
+    OtherType,
 }
 
 impl Key {
@@ -87,6 +93,8 @@ impl Key {
         VerifiedClaims::read(json(payload)?, now).map_err(|error| match error {
             ClaimsError::Malformed => TokenError::Malformed,
             ClaimsError::Expired => TokenError::Expired,
+            ClaimsError::NotYetValid => TokenError::NotYetValid,
+            ClaimsError::OtherType => TokenError::OtherType,
         })
     }
 }

@@ -135,6 +135,33 @@ fn a_token_is_good_until_the_instant_of_exp() {
     assert_eq!(at_exp, Err(TokenError::Expired));
 }
 
+/// Signs the usual claims together with these.
+fn signed_with(more: &Value) -> String {
+    let mut payload = serde_json::to_value(claims()).unwrap();
+    payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let key = EncodingKey::from_secret(SECRET);
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &payload, &key).unwrap()
+}
+
+#[test]
+fn a_token_is_good_from_the_instant_of_nbf() {
+    let key = Key::new(SECRET);
+    let token = signed_with(&json!({ "nbf": 1_790_000_060 }));
+    let before = key.verify(&token, Duration::from_millis(1_790_000_059_999));
+    assert_eq!(before, Err(TokenError::NotYetValid));
+    assert!(key.verify(&token, Duration::from_secs(1_790_000_060)).is_ok());
+    let malformed = signed_with(&json!({ "nbf": "1700000000" }));
+    assert_eq!(key.verify(&malformed, NOW), Err(TokenError::Malformed));
+}
+
+#[test]
+fn a_token_with_a_type_is_no_access_token() {
+    for value in [json!("2fa_challenge"), json!("admin"), json!(""), Value::Null, json!(1)] {
+        let token = signed_with(&json!({ "type": value }));
+        assert_eq!(Key::new(SECRET).verify(&token, NOW), Err(TokenError::OtherType), "{value}");
+    }
+}
+
 #[test]
 fn debug_of_a_key_shows_no_secret() {
     assert_eq!(format!("{:?}", Key::new(SECRET)), "Key([REDACTED])");
