@@ -81,7 +81,7 @@ pub enum SignInEnd {
     Good,
     /// Wrong, whatever it was.
     Refused,
-    /// Nobody looked at the password.
+    /// The password was not checked, or it was right but not enough.
     NotTried,
 }
 

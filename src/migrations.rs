@@ -83,15 +83,20 @@ macro_rules! migrations {
                 name: "known_addresses",
                 sql: include_str!(concat!("../migrations/", $side, "/0004_known_addresses.sql")),
             },
+            Migration {
+                number: 5,
+                name: "sign_in_and_flows",
+                sql: include_str!(concat!("../migrations/", $side, "/0005_sign_in_and_flows.sql")),
+            },
         ]
     };
 }
 
 /// For PostgreSQL.
-pub const POSTGRES: [Migration; 4] = migrations!("postgres");
+pub const POSTGRES: [Migration; 5] = migrations!("postgres");
 
 /// For SQLite.
-pub const SQLITE: [Migration; 4] = migrations!("sqlite");
+pub const SQLITE: [Migration; 5] = migrations!("sqlite");
 
 #[cfg(test)]
 mod tests {
@@ -104,8 +109,9 @@ mod tests {
     #[test]
     fn a_schema_stands_to_ours_as_its_migrations_do() {
         assert_eq!(Schema::compare(&SQLITE, &applied()), Schema::UpToDate);
-        let behind = Schema::Behind(vec!["0004_known_addresses".to_owned()]);
-        assert_eq!(Schema::compare(&SQLITE, &applied()[..3]), behind);
+        let [earlier @ .., last] = &SQLITE;
+        let behind = Schema::Behind(vec![last.to_string()]);
+        assert_eq!(Schema::compare(&SQLITE, &applied()[..earlier.len()]), behind);
         let newer = [applied(), vec![(99, "sleeves".to_owned())]].concat();
         let ahead = Schema::Ahead(vec!["0099_sleeves".to_owned()]);
         assert_eq!(Schema::compare(&SQLITE, &newer), ahead);

@@ -53,6 +53,8 @@ pub struct UserWithHash {
     pub user: User,
     /// `<salt>:<key>` in hex, or something that can't be read.
     pub hashed_password: SecretString,
+    /// Whether the password alone is not enough: a later Python version asks for a code, too.
+    pub has_second_factor: bool,
 }
 
 /// Someone who is about to be registered.

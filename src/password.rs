@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
 use crate::metrics::Metrics;
-use crate::model::{NewPassword, User, UserWithHash};
+use crate::model::{NewPassword, UserWithHash};
 use crate::random::Random;
 use stored::StoredHash;
 use workers::Workers;
@@ -74,8 +74,8 @@ impl Passwords {
         Ok(StoredHash { salt, key }.to_text())
     }
 
-    /// The user who was found, if the password is theirs and they are active: after the same time,
-    /// whoever was found, and if nobody was.
+    /// The user who was found, if the password is theirs and they are active. It takes the same time
+    /// for every user, and if there is none.
     ///
     /// # Errors
     ///
@@ -84,11 +84,10 @@ impl Passwords {
         &self,
         found: Option<UserWithHash>,
         password: SecretString,
-    ) -> Result<Option<User>, PasswordError> {
+    ) -> Result<Option<UserWithHash>, PasswordError> {
         let stored = found.as_ref().map(|found| &found.hashed_password);
         let is_right = self.verify(password, stored).await?;
-        let user = found.map(|found| found.user);
-        Ok(user.filter(|user| is_right && user.is_active))
+        Ok(found.filter(|found| is_right && found.user.is_active))
     }
 
     /// Whether `password` is the one that was stored.

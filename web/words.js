@@ -10,6 +10,8 @@ const RELOAD = "The page and the service don't understand each other. Please loa
 const PROBLEMS = {
   invalid_credentials:
     "This email address and this password don't go together. Please check both, and mind capital letters.",
+  second_factor_unavailable:
+    "This account has two-factor sign-in, which this service does not support yet. Sign in where you switched it on.",
   email_taken: "This email address has an account already. Please sign in instead.",
   rate_limited: "Those were many tries in a short time. Please take a little break.",
   overloaded: "The service is very busy just now. Please try again in a moment.",

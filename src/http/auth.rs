@@ -117,7 +117,8 @@ pub(super) async fn register(
 /// Sign in
 ///
 /// Gives an access token. An unknown address, a wrong password and a deactivated user get the same
-/// answer after the same time.
+/// answer after the same time. A user with two-factor sign-in, which a later Python version may have
+/// switched on, gets `second_factor_unavailable` after the right password.
 #[utoipa::path(
     post,
     path = "/api/auth/login",
@@ -135,6 +136,7 @@ pub(super) async fn login(
     let outcome = match &answer {
         Ok(_) => SignIn::Good,
         Err(ApiError::InvalidCredentials) => SignIn::Refused,
+        Err(ApiError::SecondFactorUnavailable) => SignIn::SecondFactor,
         Err(ApiError::RateLimited(_)) => SignIn::Limited,
         Err(ApiError::Overloaded(..)) => SignIn::Overloaded,
         Err(_) => SignIn::Unavailable,
@@ -178,8 +180,9 @@ async fn sign_in_user(
     request: LoginRequest,
 ) -> Result<User, ApiError> {
     let found = storage.user_by_email(&request.email).await?;
-    let user = app.passwords.sign_in(found, request.password).await?;
-    user.ok_or(ApiError::InvalidCredentials)
+    let found = app.passwords.sign_in(found, request.password).await?;
+    let found = found.ok_or(ApiError::InvalidCredentials)?;
+    if found.has_second_factor { Err(ApiError::SecondFactorUnavailable) } else { Ok(found.user) }
 }
 
 /// Who am I

@@ -79,6 +79,8 @@ pub(super) enum ApiError {
     DiscogsNotConfigured(FlowStep),
     /// 503: Discogs asks to wait.
     DiscogsRateLimited(Duration),
+    /// 503: the password is right, but the user has two-factor sign-in.
+    SecondFactorUnavailable,
 }
 
 /// The two routes of the Discogs flow.
@@ -131,6 +133,7 @@ impl ApiError {
                 &table::DISCOGS_NOT_CONFIGURED_AT_VERIFY
             }
             Self::DiscogsRateLimited(_) => &table::DISCOGS_RATE_LIMITED,
+            Self::SecondFactorUnavailable => &table::SECOND_FACTOR_UNAVAILABLE,
         }
     }
 
@@ -161,7 +164,8 @@ impl ApiError {
             | Self::NotJson
             | Self::EmailTaken
             | Self::InvalidInput(_)
-            | Self::DiscogsNotConfigured(_) => (None, None),
+            | Self::DiscogsNotConfigured(_)
+            | Self::SecondFactorUnavailable => (None, None),
         }
     }
 

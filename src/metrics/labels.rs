@@ -82,6 +82,8 @@ label! {
         Good "good"
         /// Wrong, whatever it was.
         Refused "refused"
+        /// With the right password of a user who has two-factor sign-in.
+        SecondFactor "second_factor"
         /// Too many came before it.
         Limited "limited"
         /// So much is under way that it was not tried.

@@ -35,7 +35,7 @@ const USER_BY_ID: &str = "
     where id = :id";
 
 const USER_BY_EMAIL: &str = "
-    select id, email, is_active, is_admin, created_at, hashed_password
+    select id, email, is_active, is_admin, created_at, hashed_password, totp_enabled
     from users
     where email = :email";
 

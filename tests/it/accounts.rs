@@ -17,6 +17,7 @@ on_both_compositions!(
     an_access_token_ends_at_its_exp,
     deactivation_works_at_once,
     a_user_who_is_gone_is_nobody,
+    a_user_with_a_second_factor_does_not_get_in_by_password_alone,
 );
 
 async fn register_gives_the_new_user(app: TestApp) {
@@ -168,4 +169,24 @@ async fn a_user_who_is_gone_is_nobody(app: TestApp) {
     alice.me().await.assert_error(401, "invalid_token", "Invalid or expired token");
     let login = app.anonymous().login(&alice.email, PASSWORD).await;
     login.assert_error(401, "invalid_credentials", "Incorrect email or password");
+}
+
+async fn a_user_with_a_second_factor_does_not_get_in_by_password_alone(app: TestApp) {
+    let alice = app.user("alice").await;
+    app.sql("update users set totp_enabled = true where email = 'alice@example.com'").await;
+    for _ in 0..2 {
+        app.anonymous().login(&alice.email, PASSWORD).await.assert_error(
+            503,
+            "second_factor_unavailable",
+            "This account has two-factor sign-in, which this service does not support yet.",
+        );
+    }
+    let wrong = app.anonymous().login(&alice.email, "wrong password").await;
+    wrong.assert_error(401, "invalid_credentials", "Incorrect email or password");
+    assert_eq!(alice.me().await.status, 200, "the token is from before");
+    app.sql("update users set is_active = false where email = 'alice@example.com'").await;
+    let deactivated = app.anonymous().login(&alice.email, PASSWORD).await;
+    deactivated.assert_error(401, "invalid_credentials", "Incorrect email or password");
+    app.sql("update users set is_active = true, totp_enabled = false").await;
+    assert_eq!(app.anonymous().login(&alice.email, PASSWORD).await.status, 200);
 }

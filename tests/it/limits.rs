@@ -18,6 +18,7 @@ on_both_setups!(
     failures_from_a_known_address_hold_nobody,
     an_account_that_does_not_exist_waits_in_the_same_way,
     good_sign_ins_are_no_failures,
+    a_second_factor_is_no_failure_and_makes_no_address_known,
     a_user_may_start_and_finish_ten_times_a_minute,
     only_a_trusted_proxy_says_where_a_request_comes_from,
     budgets_can_be_set,
@@ -139,6 +140,22 @@ async fn good_sign_ins_are_no_failures(setup: Setup) {
         let signed_in = login(&anonymous, &format!("198.51.100.{number}"), email, PASSWORD).await;
         assert_eq!(signed_in.status, 200, "{signed_in:?}");
     }
+}
+
+async fn a_second_factor_is_no_failure_and_makes_no_address_known(setup: Setup) {
+    let app = start(setup).await;
+    let (anonymous, email) = (app.anonymous(), "alice@example.com");
+    assert_eq!(register(&anonymous, "192.0.2.1", email).await.status, 201);
+    app.sql("update users set totp_enabled = true").await;
+    for number in 0..15 {
+        let right = login(&anonymous, &format!("198.51.100.{number}"), email, PASSWORD).await;
+        assert_eq!(right.status, 503, "{right:?}");
+    }
+    for number in 0..10 {
+        let wrong = login(&anonymous, &format!("203.0.113.{number}"), email, "wrong").await;
+        assert_eq!(wrong.status, 401, "{wrong:?}");
+    }
+    assert_limited(&login(&anonymous, "198.51.100.1", email, PASSWORD).await, 900);
 }
 
 async fn a_user_may_start_and_finish_ten_times_a_minute(setup: Setup) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use discogsography_api::config::Migrations;
+use discogsography_api::migrations;
 use discogsography_api::model::{
     ConfigEntry, ConfigKey, ConfigValue, DiscogsToken, Email, Identity, KnownAddress, NewUser,
     Provider, User,
@@ -256,7 +257,8 @@ async fn the_schema_is_only_checked_where_migrations_are_manual(opened: Opened) 
     let empty = Opened::unprepared(crate::harness::TestStores::new(composition).await);
     let checked = empty.storage.prepare(Migrations::Manual).await;
     let Err(StorageError::SchemaBehind { missing }) = checked else { panic!("{checked:?}") };
-    let all = ["0001_accounts", "0002_admins", "0003_oauth_states", "0004_known_addresses"];
+    let all = migrations::POSTGRES.map(|migration| migration.to_string());
+    assert_eq!(all, migrations::SQLITE.map(|migration| migration.to_string()));
     assert_eq!(missing, all);
     let applied = empty.storage.prepare(Migrations::Automatic).await.unwrap();
     let applied: Vec<_> = applied.iter().map(ToString::to_string).collect();

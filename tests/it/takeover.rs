@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use discogsography_api::config::Migrations;
+use discogsography_api::migrations;
 use serde_json::json;
 
 use crate::harness::{Actor, Composition, Opened, Setup, TestApp, TestStores};
@@ -107,6 +108,31 @@ async fn revoking_leaves_other_providers_alone() {
     digger.status().await.assert(200, &json!({ "connected": false }));
     let left = app.sql_text("select string_agg(provider, ',') from oauth_tokens").await;
     assert_eq!(left.as_deref(), Some("another"));
+}
+
+/// Later Python versions have the column already, and an operator may have added it with nulls.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn the_second_factor_of_a_later_version_is_taken_over() {
+    let stores = seeded().await;
+    let added = "alter table users add totp_enabled boolean;
+                 update users set totp_enabled = true where email like 'localhost-only%'";
+    stores.database().client().await.batch_execute(added).await.unwrap();
+    let app = Setup::new(Composition::Servers).unconfigured().start_on(stores).await;
+    digger(&app).await.me().await.assert(
+        200,
+        &json!({
+            "id": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
+            "email": "digger@example.com",
+            "is_active": true,
+            "created_at": "2024-02-29T12:00:00.500000+00:00",
+        }),
+    );
+    app.anonymous().login("localhost-only@localhost", "password1").await.assert_error(
+        503,
+        "second_factor_unavailable",
+        "This account has two-factor sign-in, which this service does not support yet.",
+    );
 }
 
 /// What the Python service and Curator do with the tables, statement by statement.
@@ -214,6 +240,6 @@ async fn cold_starts(stores: TestStores) -> Opened {
     for start in starts.collect::<Vec<_>>() {
         applied += start.await.unwrap();
     }
-    assert_eq!(applied, 4, "each migration is applied once");
+    assert_eq!(applied, migrations::POSTGRES.len(), "each migration is applied once");
     opened
 }

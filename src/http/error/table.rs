@@ -140,3 +140,9 @@ pub(in crate::http) const DISCOGS_RATE_LIMITED: Row = row(
     "discogs_rate_limited",
     "Discogs is getting too many requests from us. Please wait a moment and try again.",
 );
+
+pub(in crate::http) const SECOND_FACTOR_UNAVAILABLE: Row = row(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "second_factor_unavailable",
+    "This account has two-factor sign-in, which this service does not support yet.",
+);

@@ -34,7 +34,12 @@ const DISCOGS: &[&Row] = &[
 pub(super) fn of(operation: &str) -> Option<Vec<&'static Row>> {
     let groups: &[&[&'static Row]] = match operation {
         "register" => &[BODY, LIMITED, STORED, &[&table::EMAIL_TAKEN]],
-        "signIn" => &[BODY, LIMITED, STORED, &[&table::INVALID_CREDENTIALS]],
+        "signIn" => &[
+            BODY,
+            LIMITED,
+            STORED,
+            &[&table::INVALID_CREDENTIALS, &table::SECOND_FACTOR_UNAVAILABLE],
+        ],
         "getCurrentUser" | "getConnection" | "disconnect" => &[SIGNED_IN, STORED],
         "startConnection" => {
             &[SIGNED_IN, LIMITED, &[&table::DISCOGS_NOT_CONFIGURED_AT_AUTHORIZE], STORED, DISCOGS]
@@ -119,8 +124,9 @@ fn response(status: StatusCode, rows: &[&Row]) -> Response {
         response = response.header("Retry-After", header("Seconds to wait.", Type::Integer));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        let seconds = header("Seconds to wait; not with `discogs_not_configured`.", Type::Integer);
-        response = response.header("Retry-After", seconds);
+        let seconds = "Seconds to wait; not with `discogs_not_configured` and \
+                       `second_factor_unavailable`.";
+        response = response.header("Retry-After", header(seconds, Type::Integer));
     }
     response.build()
 }

@@ -53,11 +53,12 @@ const TO_MIGRATE: &str = "
         where not has_table_privilege(to_regclass('api_migrations'), 'insert')
     ),
     altered (migration, place) as (
-        values ('0002_admins', 'users'), ('0004_known_addresses', 'known_addresses')
+        values ('0002_admins', 'users'), ('0004_known_addresses', 'known_addresses'),
+            ('0005_sign_in_and_flows', 'users')
     )
     select lack, 'grant ' || lack || ' to ' || quote_ident(current_user), null::text
     from lacking
-    union all
+    union
     select 'ownership of ' || place, null, pg_get_userbyid(relowner)::text
     from altered
     join pg_class on pg_class.oid = to_regclass(place)

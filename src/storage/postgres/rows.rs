@@ -40,7 +40,8 @@ pub(super) fn user(row: &Row) -> Result<User, PostgresError> {
 
 pub(super) fn user_with_hash(row: &Row) -> Result<UserWithHash, PostgresError> {
     let hashed_password = row.try_get::<_, Option<String>>(5)?.unwrap_or_default().into();
-    Ok(UserWithHash { user: user(row)?, hashed_password })
+    let has_second_factor = row.try_get::<_, Option<_>>(6)?.unwrap_or(false);
+    Ok(UserWithHash { user: user(row)?, hashed_password, has_second_factor })
 }
 
 pub(super) fn connection(row: &Row) -> Result<Connection, PostgresError> {

@@ -38,7 +38,7 @@ static USERS_BY_IDS: Sql = Sql {
 static USER_BY_EMAIL: Sql = Sql {
     types: &[Type::TEXT],
     text: "
-    select id, email, is_active, is_admin, created_at, hashed_password
+    select id, email, is_active, is_admin, created_at, hashed_password, totp_enabled
     from users
     where email = $1",
 };

@@ -19,7 +19,7 @@ pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
 
 pub(super) fn user_with_hash(row: &Row<'_>) -> rusqlite::Result<UserWithHash> {
     let hashed_password = SecretString::from(row.get::<_, String>(5)?);
-    Ok(UserWithHash { user: user(row)?, hashed_password })
+    Ok(UserWithHash { user: user(row)?, hashed_password, has_second_factor: row.get(6)? })
 }
 
 pub(super) fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {

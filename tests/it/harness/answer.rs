@@ -3,6 +3,10 @@
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+/// The codes of a 503 that waiting does not help.
+pub(super) const WITHOUT_RETRY_AFTER: [&str; 2] =
+    ["discogs_not_configured", "second_factor_unavailable"];
+
 /// A whole answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
@@ -44,7 +48,7 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/json"));
         let authenticate = if status == 401 { Some("Bearer") } else { None };
         assert_eq!(self.header("www-authenticate"), authenticate);
-        let may_be_retried = status == 503 && code != "discogs_not_configured";
+        let may_be_retried = status == 503 && !WITHOUT_RETRY_AFTER.contains(&code);
         assert_eq!(self.header("retry-after").is_some(), may_be_retried, "{self:?}");
     }
 

@@ -96,10 +96,15 @@ async fn sign_ins_count_by_their_end(app: TestApp) {
     for (outcome, by) in [("good", 1.0), ("refused", 2.0), ("limited", 0.0), ("unavailable", 0.0)] {
         assert_moved((&before, &after), "sign_ins_total", &[("outcome", outcome)], by);
     }
+    let second_factor = [("outcome", "second_factor")];
+    assert_moved((&before, &after), "sign_ins_total", &second_factor, 0.0);
     assert_moved((&before, &after), "password_wait_seconds_count", &[], 3.0);
     assert_moved((&before, &after), "password_hash_seconds_count", &[], 3.0);
     let hashed = after.value("discogsography_password_hash_seconds_sum", &[]);
     assert!(hashed > before.value("discogsography_password_hash_seconds_sum", &[]));
+    app.sql("update users set totp_enabled = true").await;
+    assert_eq!(alice.login(&alice.email, PASSWORD).await.status, 503);
+    assert_moved((&after, &scrape(&app).await), "sign_ins_total", &second_factor, 1.0);
     app.sql("alter table users rename to nobody").await;
     assert_eq!(alice.login(&alice.email, PASSWORD).await.status, 500);
     let last = scrape(&app).await;
