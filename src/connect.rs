@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use oauth1::Consumer;
 use thiserror::Error;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use crate::discogs::{Discogs, DiscogsError};
-use crate::model::{ConfigEntry, DiscogsToken, Identity, Provider, Verifier};
+use crate::model::{ConfigEntry, DiscogsToken, FlowOwner, Identity, Provider, Verifier};
 use crate::random::Random;
 use crate::state::{
     ClaimId, Claimed, OAuthStates, PendingAuthorization, Release, STATE_LENGTH, StateError,
@@ -55,7 +54,7 @@ pub enum ConnectError {
     /// The app's credentials are not set.
     #[error("the app's Discogs credentials are not set")]
     NotConfigured,
-    /// Never seen, expired or used.
+    /// Never seen, expired, used, or ended with the user's other flows.
     #[error("unknown state")]
     StateUnknown,
     /// Another finish has it.
@@ -91,9 +90,9 @@ impl Connect {
     /// # Errors
     ///
     /// See [`ConnectError`]; Discogs is not asked while the state store is away.
-    pub async fn start(&self, user_id: Uuid) -> Result<Started, ConnectError> {
+    pub async fn start(&self, owner: FlowOwner) -> Result<Started, ConnectError> {
         let until = Instant::now() + REQUEST_TIME;
-        let start = self.start_until(user_id, until);
+        let start = self.start_until(owner, until);
         tokio::time::timeout_at(until.into(), start).await.unwrap_or_else(|_| {
             let what = "the start takes too long".to_owned();
             Err(DiscogsError::Unavailable { step: "start", what, source: None }.into())
@@ -104,16 +103,17 @@ impl Connect {
     ///
     /// # Errors
     ///
-    /// See [`ConnectError`]. But for a third refused PIN, the state is kept for the next try.
+    /// See [`ConnectError`]. The state is kept for the next try, except after a third refused PIN and
+    /// when the user's flows were ended meanwhile.
     pub async fn finish(
         &self,
-        user_id: Uuid,
+        owner: FlowOwner,
         state: String,
         verifier: Verifier,
     ) -> Result<Identity, ConnectError> {
         let connect = self.clone();
         let until = Instant::now() + REQUEST_TIME;
-        let task = async move { connect.claim_and_finish(user_id, &state, verifier, until).await };
+        let task = async move { connect.claim_and_finish(owner, &state, verifier, until).await };
         let task = self.finishes.spawn(task);
         match tokio::time::timeout_at(until.into(), task).await {
             Ok(Ok(finished)) => finished,
@@ -126,7 +126,7 @@ impl Connect {
         }
     }
 
-    async fn start_until(&self, user_id: Uuid, until: Instant) -> Result<Started, ConnectError> {
+    async fn start_until(&self, owner: FlowOwner, until: Instant) -> Result<Started, ConnectError> {
         let consumer = self.consumer().await?;
         self.states.ping().await?;
         let request_token = self.discogs.request_token(&consumer, until).await?;
@@ -134,14 +134,14 @@ impl Connect {
             authorize_url: self.discogs.authorize_url(&request_token.token),
             state: request_token.token.clone(),
         };
-        let pending = PendingAuthorization { user_id, request_token, granted: None };
+        let pending = PendingAuthorization { owner, request_token, granted: None };
         self.states.put(&pending).await?;
         Ok(started)
     }
 
     async fn claim_and_finish(
         &self,
-        user_id: Uuid,
+        owner: FlowOwner,
         state: &str,
         verifier: Verifier,
         until: Instant,
@@ -151,7 +151,7 @@ impl Connect {
             return Err(ConnectError::StateUnknown);
         }
         let claim = ClaimId(self.random.hex());
-        let pending = match self.states.claim(state, user_id, &claim).await? {
+        let pending = match self.states.claim(state, owner, &claim).await? {
             Claimed::Yours(pending) => pending,
             Claimed::Busy => return Err(ConnectError::StateBusy),
             Claimed::NotYours => return Err(ConnectError::StateNotYours),
@@ -182,8 +182,8 @@ impl Finish<'_> {
             None => self.exchange().await?,
         };
         let identity = discogs.identity(&self.consumer, &token, self.until).await?;
-        let user_id = self.pending.user_id;
-        storage.put_connection(user_id, Provider::Discogs, &token, &identity).await?;
+        let owner = self.pending.owner;
+        storage.put_connection(owner, Provider::Discogs, &token, &identity).await?;
         Ok(identity)
     }
 
@@ -207,7 +207,10 @@ impl Finish<'_> {
         let states = &self.connect.states;
         let state = &self.pending.request_token.token;
         let ended = match error {
-            None => states.remove(state, &self.claim).await,
+            None
+            | Some(ConnectError::Storage(StorageError::FlowEnded | StorageError::NoSuchUser)) => {
+                states.remove(state, &self.claim).await
+            }
             Some(ConnectError::Discogs(DiscogsError::VerifierRejected { .. })) => {
                 states.release(state, &self.claim, Release::VerifierRefused).await
             }

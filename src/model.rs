@@ -38,6 +38,31 @@ pub struct User {
     pub is_admin: bool,
     /// When the user registered.
     pub created_at: Timestamp,
+    /// The flows that the user can finish.
+    pub flow_epoch: FlowEpoch,
+}
+
+/// Counts how often a user's flows under way were ended.
+///
+/// A flow keeps the value it was started with, and can't be finished once the user's is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlowEpoch(pub i64);
+
+/// Who started a flow, and when in the user's count of ended flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlowOwner {
+    /// The user.
+    pub user_id: Uuid,
+    /// The user's count as of the start.
+    pub epoch: FlowEpoch,
+}
+
+impl User {
+    /// The owner of flows that the user starts and finishes now.
+    #[must_use]
+    pub fn flow_owner(&self) -> FlowOwner {
+        FlowOwner { user_id: self.id, epoch: self.flow_epoch }
+    }
 }
 
 impl fmt::Debug for User {

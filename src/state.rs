@@ -14,9 +14,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use oauth1::Token;
 use thiserror::Error;
-use uuid::Uuid;
 
-use crate::model::DiscogsToken;
+use crate::model::{DiscogsToken, FlowOwner};
 
 pub use self::redis::RedisStates;
 pub use record::{Outcome, Step};
@@ -38,7 +37,7 @@ pub const STATE_LENGTH: usize = 512;
 #[derive(Debug, Clone)]
 pub struct PendingAuthorization {
     /// Who started it.
-    pub user_id: Uuid,
+    pub owner: FlowOwner,
     /// Discogs's temporary credentials; the token itself is the state.
     pub request_token: Token,
     /// The permanent ones, where an earlier finish got them and could not go on.
@@ -58,7 +57,7 @@ pub enum Claimed {
     Busy,
     /// Somebody else started it.
     NotYours,
-    /// Never seen, expired, used, or a record that is not ours.
+    /// Never seen, expired, used, ended with the user's other flows, or a record that is not ours.
     Unknown,
 }
 
@@ -83,14 +82,15 @@ pub trait OAuthStates: Debug + Send + Sync {
     /// Does one step with a state, atomically.
     async fn step(&self, state: &str, step: Step) -> Result<Outcome, StateError>;
 
-    /// Claims a state for [`CLAIM_LEASE`]; its life goes on as before.
+    /// Claims a state for [`CLAIM_LEASE`]; its life stays as it is. `owner` is the user as of now: a
+    /// state from before the user's flows were ended is removed.
     async fn claim(
         &self,
         state: &str,
-        user_id: Uuid,
+        owner: FlowOwner,
         claim: &ClaimId,
     ) -> Result<Claimed, StateError> {
-        let step = Step::Claim { user_id, claim: claim.clone() };
+        let step = Step::Claim { owner, claim: claim.clone() };
         Ok(match self.step(state, step).await? {
             Outcome::Claimed(pending) => Claimed::Yours(pending),
             Outcome::Busy => Claimed::Busy,

@@ -22,8 +22,8 @@ use crate::clock::Timestamp;
 use crate::config::Migrations;
 use crate::migrations::Migration;
 use crate::model::{
-    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, KnownAddress, NewUser,
-    Provider, User, UserWithHash,
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, FlowOwner, Identity,
+    KnownAddress, NewUser, Provider, User, UserWithHash,
 };
 
 pub use look::{Lack, Look, LookError, Remedy, Writes, rights};
@@ -64,18 +64,20 @@ pub trait Storage: Debug + Send + Sync {
         provider: Provider,
     ) -> Result<Option<Connection>, StorageError>;
 
-    /// Makes a connection, or replaces the tokens of the one there is.
+    /// Stores what a flow ended with: makes a connection, or replaces the tokens of the one there is.
     ///
-    /// [`StorageError::NoSuchUser`] where the user is gone.
+    /// [`StorageError::FlowEnded`] if the user's flows were ended since it was started,
+    /// [`StorageError::NoSuchUser`] if the user is deactivated or gone. The database decides,
+    /// whatever happens at the same time.
     async fn put_connection(
         &self,
-        user_id: Uuid,
+        owner: FlowOwner,
         provider: Provider,
         token: &DiscogsToken,
         identity: &Identity,
     ) -> Result<(), StorageError>;
 
-    /// Removes a connection, if there is one.
+    /// Removes a connection, if there is one, and ends the user's flows under way.
     async fn delete_connection(
         &self,
         user_id: Uuid,
@@ -121,6 +123,15 @@ pub enum Admin {
     Revoked,
 }
 
+/// Why a flow's end was not stored, by what became of its user.
+fn not_stored(user: Option<&User>) -> StorageError {
+    if user.is_some_and(|user| user.is_active) {
+        StorageError::FlowEnded
+    } else {
+        StorageError::NoSuchUser
+    }
+}
+
 /// What a store's own library says, kept for the log.
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
@@ -130,9 +141,12 @@ pub enum StorageError {
     /// Another user has the address.
     #[error("email address is taken")]
     EmailTaken,
-    /// The user is gone.
+    /// The user is deactivated or gone.
     #[error("no such user")]
     NoSuchUser,
+    /// The user's flows under way were ended, this one among them.
+    #[error("the flow was ended")]
+    FlowEnded,
     /// The store can't be reached, does not answer in time, or can't be written to.
     #[error("the database is unavailable")]
     Unavailable(#[source] Cause),

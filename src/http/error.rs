@@ -254,6 +254,7 @@ impl From<StorageError> for ApiError {
         match error {
             StorageError::EmailTaken => Self::EmailTaken,
             StorageError::NoSuchUser => Self::InvalidToken,
+            StorageError::FlowEnded => Self::StateUnknown,
             StorageError::Overloaded => Self::Overloaded(chain(&error), RETRY_SOON),
             StorageError::Unavailable(_) | StorageError::SchemaBehind { .. } => {
                 Self::DatabaseUnavailable(chain(&error))

@@ -115,7 +115,7 @@ pub(super) async fn authorize(
     State(app): State<AppState>,
 ) -> Result<Json<AuthorizeAnswer>, ApiError> {
     app.limits.take(Action::Authorize(user.id)).await?;
-    let started = app.connect.start(user.id).await;
+    let started = app.connect.start(user.flow_owner()).await;
     let started = started.map_err(|error| ApiError::of_flow(error, FlowStep::Authorize))?;
     Ok(Json(AuthorizeAnswer {
         authorize_url: started.authorize_url,
@@ -143,7 +143,7 @@ pub(super) async fn verify(
     JsonBody(request): JsonBody<VerifyRequest>,
 ) -> Result<Json<VerifyAnswer>, ApiError> {
     app.limits.take(Action::Verify(user.id)).await?;
-    let identity = app.connect.finish(user.id, request.state, request.verifier).await;
+    let identity = app.connect.finish(user.flow_owner(), request.state, request.verifier).await;
     let identity = identity.map_err(|error| ApiError::of_flow(error, FlowStep::Verify))?;
     Ok(Json(VerifyAnswer {
         connected: true,
@@ -181,8 +181,8 @@ pub(super) async fn status(
 
 /// Disconnect
 ///
-/// Forgets the tokens, also when there were none. The grant at Discogs stays until the person removes
-/// it there.
+/// Forgets the tokens, also when there were none, and ends flows under way: a finish that has begun
+/// stores nothing any more. The grant at Discogs stays until the person removes it there.
 #[utoipa::path(
     delete,
     path = "/api/oauth/revoke/discogs",

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{CLAIM_LEASE, ClaimId, PendingAuthorization, REFUSALS_ALLOWED, Release, STATE_LIFE};
 use crate::clock::Timestamp;
-use crate::model::DiscogsToken;
+use crate::model::{DiscogsToken, FlowEpoch, FlowOwner};
 use crate::records::Write;
 
 /// A record of another version is not ours.
@@ -19,8 +19,8 @@ const VERSION: u32 = 1;
 pub enum Step {
     /// A finish begins.
     Claim {
-        /// Who asks.
-        user_id: Uuid,
+        /// Who asks, as of now.
+        owner: FlowOwner,
         /// The finish.
         claim: ClaimId,
     },
@@ -64,6 +64,9 @@ pub enum Outcome {
 struct Record {
     version: u32,
     user_id: Uuid,
+    /// `None` in the records of earlier versions; the first claim sets it.
+    #[serde(default)]
+    flow_epoch: Option<i64>,
     request_token_secret: String,
     refusals: u32,
     claim: Option<Claim>,
@@ -97,8 +100,8 @@ pub(super) fn apply(
 ) -> (Write, Outcome) {
     let record = stored.and_then(Record::decode);
     match (step, record) {
-        (Step::Claim { user_id, claim }, Some(record)) => {
-            apply_claim(state, record, now, *user_id, claim)
+        (Step::Claim { owner, claim }, Some(record)) => {
+            apply_claim(state, record, now, *owner, claim)
         }
         (Step::Claim { .. }, None) => (Write::Nothing, Outcome::Unknown),
         (Step::Release { claim, why }, Some(record)) if record.is_held_by(claim) => {
@@ -118,18 +121,22 @@ fn apply_claim(
     state: &str,
     mut record: Record,
     now: Timestamp,
-    user_id: Uuid,
+    owner: FlowOwner,
     claim: &ClaimId,
 ) -> (Write, Outcome) {
+    let FlowOwner { user_id, epoch: FlowEpoch(epoch) } = owner;
     if record.user_id != user_id {
         return (Write::Nothing, Outcome::NotYours);
+    }
+    if *record.flow_epoch.get_or_insert(epoch) != epoch {
+        return (Write::Delete, Outcome::Unknown);
     }
     if record.is_held_by_another(claim, now) {
         return (Write::Nothing, Outcome::Busy);
     }
     let until = now.plus(CLAIM_LEASE).as_microseconds();
     record.claim = Some(Claim { id: claim.0.clone(), until });
-    let pending = record.pending(state);
+    let pending = record.pending(state, owner);
     (Write::Replace(record.encode()), Outcome::Claimed(pending))
 }
 
@@ -169,7 +176,8 @@ impl Record {
     fn new(pending: &PendingAuthorization) -> Self {
         Self {
             version: VERSION,
-            user_id: pending.user_id,
+            user_id: pending.owner.user_id,
+            flow_epoch: Some(pending.owner.epoch.0),
             request_token_secret: pending.request_token.secret.expose_secret().to_owned(),
             refusals: 0,
             claim: None,
@@ -189,13 +197,13 @@ impl Record {
         serde_json::json!(self).to_string()
     }
 
-    fn pending(&self, state: &str) -> PendingAuthorization {
+    fn pending(&self, state: &str, owner: FlowOwner) -> PendingAuthorization {
         let token = |token: &str, secret: &str| Token {
             token: token.to_owned(),
             secret: SecretString::from(secret),
         };
         PendingAuthorization {
-            user_id: self.user_id,
+            owner,
             request_token: token(state, &self.request_token_secret),
             granted: self
                 .granted

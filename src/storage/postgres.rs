@@ -21,14 +21,14 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::lookups::Lookups;
-use super::{Admin, Look, LookError, Storage, StorageError};
+use super::{Admin, Look, LookError, Storage, StorageError, not_stored};
 use crate::clock::Timestamp;
 use crate::config::{Migrations, PostgresConfig};
 use crate::metrics::{Metrics, Purpose};
 use crate::migrations::Migration;
 use crate::model::{
-    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, KnownAddress, NewUser,
-    Provider, User, UserWithHash,
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, FlowOwner, Identity,
+    KnownAddress, NewUser, Provider, User, UserWithHash,
 };
 use crate::random::Random;
 use error::PostgresError;
@@ -186,7 +186,7 @@ impl Storage for PostgresStorage {
 
     async fn put_connection(
         &self,
-        user_id: Uuid,
+        owner: FlowOwner,
         provider: Provider,
         token: &DiscogsToken,
         identity: &Identity,
@@ -195,7 +195,8 @@ impl Storage for PostgresStorage {
             |prepared| &prepared.put_connection,
             vec![
                 Box::new(self.random.uuid()),
-                Box::new(user_id),
+                Box::new(owner.user_id),
+                Box::new(owner.epoch.0),
                 Box::new(provider.as_str()),
                 Box::new(token.0.token.clone()),
                 Box::new(token.0.secret.expose_secret().to_owned()),
@@ -203,7 +204,10 @@ impl Storage for PostgresStorage {
                 Box::new(identity.id.clone()),
             ],
         );
-        Ok(self.writes.call(call).await.map(drop)?)
+        if self.writes.call(call).await?.is_empty() {
+            return Err(not_stored(self.user_by_id(owner.user_id).await?.as_ref()));
+        }
+        Ok(())
     }
 
     async fn delete_connection(
@@ -211,6 +215,10 @@ impl Storage for PostgresStorage {
         user_id: Uuid,
         provider: Provider,
     ) -> Result<(), StorageError> {
+        // Two statements, in this order: a connection that a finish stores before the first is seen by
+        // the second, which reads the table as it is by then.
+        let call = Call::new(|prepared| &prepared.end_flows, vec![Box::new(user_id)]);
+        self.writes.call(call).await?;
         let call = Call::new(
             |prepared| &prepared.delete_connection,
             vec![Box::new(user_id), Box::new(provider.as_str())],

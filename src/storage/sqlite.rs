@@ -14,13 +14,13 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::lookups::Lookups;
-use super::{Admin, Look, LookError, Storage, StorageError};
+use super::{Admin, Look, LookError, Storage, StorageError, not_stored};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Migrations;
 use crate::migrations::Migration;
 use crate::model::{
-    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, Identity, KnownAddress, NewUser,
-    Provider, User, UserWithHash,
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, FlowEpoch, FlowOwner, Identity,
+    KnownAddress, NewUser, Provider, User, UserWithHash,
 };
 use crate::random::Random;
 use crate::sqlite::{Counted, SqliteError};
@@ -30,12 +30,12 @@ const CREATE_USER: &str = "
     values (:id, :email, :hashed_password, :now, :now)";
 
 const USER_BY_ID: &str = "
-    select id, email, is_active, is_admin, created_at
+    select id, email, is_active, is_admin, created_at, flow_epoch
     from users
     where id = :id";
 
 const USER_BY_EMAIL: &str = "
-    select id, email, is_active, is_admin, created_at, hashed_password, totp_enabled
+    select id, email, is_active, is_admin, created_at, flow_epoch, hashed_password, totp_enabled
     from users
     where email = :email";
 
@@ -60,16 +60,22 @@ const PUT_CONNECTION: &str = "
         id, user_id, provider, access_token, access_secret,
         provider_username, provider_user_id, created_at, updated_at
     )
-    values (
-        :id, :user_id, :provider, :access_token, :access_secret,
+    select
+        :id, users.id, :provider, :access_token, :access_secret,
         :provider_username, :provider_user_id, :now, :now
-    )
+    from users
+    where users.id = :user_id and is_active and flow_epoch = :epoch
     on conflict (user_id, provider) do update
     set access_token = excluded.access_token,
         access_secret = excluded.access_secret,
         provider_username = excluded.provider_username,
         provider_user_id = excluded.provider_user_id,
         updated_at = excluded.updated_at";
+
+const END_FLOWS: &str = "
+    update users
+    set flow_epoch = flow_epoch + 1
+    where id = :user_id";
 
 const DELETE_CONNECTION: &str = "
     delete from oauth_tokens
@@ -188,6 +194,7 @@ impl Storage for SqliteStorage {
                 is_active: true,
                 is_admin: false,
                 created_at: now,
+                flow_epoch: FlowEpoch(0),
             })
         };
         self.database.write(create).await.map_err(|error| match error.extended_code() {
@@ -245,7 +252,7 @@ impl Storage for SqliteStorage {
 
     async fn put_connection(
         &self,
-        user_id: Uuid,
+        owner: FlowOwner,
         provider: Provider,
         token: &DiscogsToken,
         identity: &Identity,
@@ -253,22 +260,23 @@ impl Storage for SqliteStorage {
         let (id, now) = (self.random.uuid(), self.now());
         let (token, identity) = (token.clone(), identity.clone());
         let put = move |transaction: &rusqlite::Transaction<'_>| {
-            transaction.prepare_cached(PUT_CONNECTION)?.execute(named_params! {
+            let stored = transaction.prepare_cached(PUT_CONNECTION)?.execute(named_params! {
                 ":id": id.to_string(),
-                ":user_id": user_id.to_string(),
+                ":user_id": owner.user_id.to_string(),
+                ":epoch": owner.epoch.0,
                 ":provider": provider.as_str(),
                 ":access_token": token.0.token,
                 ":access_secret": token.0.secret.expose_secret(),
                 ":provider_username": identity.username,
                 ":provider_user_id": identity.id,
                 ":now": now,
-            })
+            })?;
+            if stored > 0 {
+                return Ok(Ok(()));
+            }
+            Ok(Err(not_stored(users(transaction, &[owner.user_id])?.first())))
         };
-        let written = self.database.write(put).await.map_err(|error| match error.extended_code() {
-            Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => StorageError::NoSuchUser,
-            _ => error.into(),
-        });
-        written.map(drop)
+        self.database.write(put).await?
     }
 
     async fn delete_connection(
@@ -277,10 +285,11 @@ impl Storage for SqliteStorage {
         provider: Provider,
     ) -> Result<(), StorageError> {
         let delete = move |transaction: &rusqlite::Transaction<'_>| {
-            transaction.prepare_cached(DELETE_CONNECTION)?.execute(named_params! {
-                ":user_id": user_id.to_string(),
-                ":provider": provider.as_str(),
-            })
+            let user_id = user_id.to_string();
+            let of_user = named_params! { ":user_id": user_id };
+            transaction.prepare_cached(END_FLOWS)?.execute(of_user)?;
+            let of_both = named_params! { ":user_id": user_id, ":provider": provider.as_str() };
+            transaction.prepare_cached(DELETE_CONNECTION)?.execute(of_both)
         };
         Ok(self.database.write(delete).await.map(drop)?)
     }

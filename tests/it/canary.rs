@@ -171,7 +171,9 @@ async fn take_servers_away(app: &TestApp, user: &Actor) {
 fn debug_shows_nothing_secret() {
     use discogsography_api::clock::Timestamp;
     use discogsography_api::config::{Config, Environment};
-    use discogsography_api::model::{DiscogsToken, Email, NewPassword, NewUser, User, Verifier};
+    use discogsography_api::model::{
+        DiscogsToken, Email, FlowEpoch, FlowOwner, NewPassword, NewUser, User, Verifier,
+    };
     use discogsography_api::state::PendingAuthorization;
     use oauth1::{Consumer, Token};
 
@@ -194,7 +196,7 @@ fn debug_shows_nothing_secret() {
         format!(
             "{:?}",
             PendingAuthorization {
-                user_id: id,
+                owner: FlowOwner { user_id: id, epoch: FlowEpoch(0) },
                 request_token: token(),
                 granted: Some(DiscogsToken(token()))
             }
@@ -210,6 +212,7 @@ fn debug_shows_nothing_secret() {
                 is_active: true,
                 is_admin: false,
                 created_at: Timestamp::from_microseconds(0),
+                flow_epoch: FlowEpoch(0),
             }
         ),
         format!("{:?}", discogsography_token::Key::new(secret.as_bytes())),

@@ -129,7 +129,7 @@ async fn ask_for_everything(storage: &dyn Storage, random: &Random, number: u8) 
     assert!(storage.put_admin(&user.email, Admin::Revoked).await.unwrap());
     let token = DiscogsToken(Token { token: "token".to_owned(), secret: "secret".into() });
     let identity = Identity { id: "1".to_owned(), username: "digger".to_owned() };
-    storage.put_connection(user.id, Provider::Discogs, &token, &identity).await.unwrap();
+    storage.put_connection(user.flow_owner(), Provider::Discogs, &token, &identity).await.unwrap();
     assert!(storage.connection(user.id, Provider::Discogs).await.unwrap().is_some());
     storage.delete_connection(user.id, Provider::Discogs).await.unwrap();
     let address = KnownAddress { account: [number; 16], address: [0; 16] };

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use discogsography_api::model::{DiscogsToken, Email, NewUser};
+use discogsography_api::model::{DiscogsToken, Email, FlowEpoch, FlowOwner, NewUser};
 use discogsography_api::random::Random;
 use discogsography_api::state::{
     CLAIM_LEASE, ClaimId, Claimed, OAuthStates, PendingAuthorization, REFUSALS_ALLOWED, Release,
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::harness::{Opened, on_both_stores};
 
-const ALICE: Uuid = Uuid::from_u128(1);
+const ALICE: FlowOwner = FlowOwner { user_id: Uuid::from_u128(1), epoch: FlowEpoch(0) };
 
 /// So many schedules share one lapse of the leases, which takes time in Redis.
 const AT_ONCE: u64 = 250;
@@ -90,7 +90,7 @@ impl Schedule {
 
     fn pending(&self) -> PendingAuthorization {
         let request_token = Token { token: self.state.clone(), secret: "secret".into() };
-        PendingAuthorization { user_id: ALICE, request_token, granted: None }
+        PendingAuthorization { owner: ALICE, request_token, granted: None }
     }
 
     /// Lets one finish after another do its next step, until all have ended or been killed.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use discogsography_api::model::DiscogsToken;
+use discogsography_api::model::{DiscogsToken, FlowEpoch, FlowOwner};
 use discogsography_api::state::{
     CLAIM_LEASE, ClaimId, Claimed, PendingAuthorization, Release, STATE_LIFE,
 };
@@ -13,8 +13,10 @@ use uuid::Uuid;
 
 use crate::harness::{Opened, on_both_stores};
 
-const ALICE: Uuid = Uuid::from_u128(1);
-const BOB: Uuid = Uuid::from_u128(2);
+const ALICE: FlowOwner = FlowOwner { user_id: Uuid::from_u128(1), epoch: FlowEpoch(7) };
+const BOB: FlowOwner = FlowOwner { user_id: Uuid::from_u128(2), epoch: FlowEpoch(7) };
+/// Alice, after her flows under way were ended.
+const ALICE_LATER: FlowOwner = FlowOwner { epoch: FlowEpoch(8), ..ALICE };
 /// What a test may take in real time, which passes in Redis whatever a test does.
 const MARGIN: Duration = Duration::from_secs(5);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -32,6 +34,7 @@ on_both_stores!(
     a_granted_token_is_kept_and_life_starts_again,
     a_granted_token_is_kept_when_the_state_has_just_expired,
     a_removed_state_is_gone,
+    a_state_of_an_ended_flow_is_unknown_and_removed,
     a_late_finish_does_not_disturb_the_one_that_took_over,
     states_of_any_characters_are_kept_apart,
     what_was_never_put_is_unknown,
@@ -39,7 +42,7 @@ on_both_stores!(
 
 fn pending(state: &str) -> PendingAuthorization {
     let request_token = Token { token: state.to_owned(), secret: "request secret".into() };
-    PendingAuthorization { user_id: ALICE, request_token, granted: None }
+    PendingAuthorization { owner: ALICE, request_token, granted: None }
 }
 
 fn claim(name: &str) -> ClaimId {
@@ -70,7 +73,7 @@ async fn a_state_can_be_claimed_once(opened: Opened) {
     else {
         panic!("the state is there")
     };
-    assert_eq!(found.user_id, ALICE);
+    assert_eq!(found.owner, ALICE);
     assert_eq!(found.request_token.token, "state");
     assert_eq!(found.request_token.secret.expose_secret(), "request secret");
     assert!(found.granted.is_none());
@@ -208,6 +211,30 @@ async fn a_removed_state_is_gone(opened: Opened) {
         opened.states.remove("state", &claim("a")).await.unwrap();
         assert_eq!(claimed(&opened, "state", "b").await, "unknown");
     }
+}
+
+async fn a_state_of_an_ended_flow_is_unknown_and_removed(opened: Opened) {
+    let claimed_later = async |state| {
+        word(&opened.states.claim(state, ALICE_LATER, &claim("later")).await.unwrap())
+    };
+    for state in ["started", "claimed", "granted"] {
+        started(&opened, state).await;
+        if state != "started" {
+            assert_eq!(claimed(&opened, state, "a").await, "yours");
+        }
+        if state == "granted" {
+            opened.states.granted(&claim("a"), &granted(state)).await.unwrap();
+            opened.states.release(state, &claim("a"), Release::Failed).await.unwrap();
+        }
+        assert_eq!(claimed_later(state).await, "unknown", "{state}");
+        assert_eq!(claimed(&opened, state, "a").await, "unknown", "{state} is removed");
+    }
+    // A finish that was on its way may write its token afterwards: it is of no use to anybody.
+    opened.states.granted(&claim("a"), &granted("claimed")).await.unwrap();
+    assert_eq!(claimed_later("claimed").await, "unknown");
+    started(&opened, "another's").await;
+    let by_bob = opened.states.claim("another's", BOB, &claim("b")).await.unwrap();
+    assert_eq!(word(&by_bob), "not yours");
 }
 
 async fn a_late_finish_does_not_disturb_the_one_that_took_over(opened: Opened) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use discogsography_api::config::Migrations;
 use discogsography_api::migrations;
 use discogsography_api::model::{
-    ConfigEntry, ConfigKey, ConfigValue, DiscogsToken, Email, Identity, KnownAddress, NewUser,
-    Provider, User,
+    ConfigEntry, ConfigKey, ConfigValue, DiscogsToken, Email, FlowEpoch, FlowOwner, Identity,
+    KnownAddress, NewUser, Provider, User,
 };
 use discogsography_api::storage::{Admin, Storage, StorageError};
 use oauth1::Token;
@@ -28,6 +28,8 @@ on_both_stores!(
     a_connection_is_replaced_in_place,
     a_connection_needs_its_user,
     removing_a_connection_is_safe_to_repeat,
+    removing_a_connection_ends_flows_whether_there_was_one_or_not,
+    of_a_finish_and_a_removal_at_once_the_removal_counts,
     an_address_is_known_until_it_is_forgotten,
     config_values_are_written_together_and_removed,
     any_text_comes_back_as_it_was,
@@ -146,7 +148,10 @@ async fn a_connection_is_replaced_in_place(opened: Opened) {
     let shown = async |id| storage.connection(id, Provider::Discogs).await.unwrap();
     assert_eq!(shown(alice.id).await, None);
     let put = async |token: DiscogsToken, identity: Identity| {
-        storage.put_connection(alice.id, Provider::Discogs, &token, &identity).await.unwrap();
+        storage
+            .put_connection(alice.flow_owner(), Provider::Discogs, &token, &identity)
+            .await
+            .unwrap();
     };
     put(token("first", "secret"), identity("1001", "digger")).await;
     let first = shown(alice.id).await.unwrap();
@@ -162,18 +167,51 @@ async fn a_connection_is_replaced_in_place(opened: Opened) {
 
 async fn a_connection_needs_its_user(opened: Opened) {
     let (token, identity) = (token("token", "secret"), identity("1", "digger"));
-    let put =
-        opened.storage.put_connection(Uuid::nil(), Provider::Discogs, &token, &identity).await;
+    let nobody = FlowOwner { user_id: Uuid::nil(), epoch: FlowEpoch(0) };
+    let put = opened.storage.put_connection(nobody, Provider::Discogs, &token, &identity).await;
     assert!(matches!(put, Err(StorageError::NoSuchUser)), "{put:?}");
 }
 
 async fn removing_a_connection_is_safe_to_repeat(opened: Opened) {
     let (storage, alice) = (&opened.storage, user(&opened, "alice@example.com").await);
     let (token, identity) = (token("token", "secret"), identity("1", "digger"));
-    storage.put_connection(alice.id, Provider::Discogs, &token, &identity).await.unwrap();
+    storage.put_connection(alice.flow_owner(), Provider::Discogs, &token, &identity).await.unwrap();
     for _ in 0..2 {
         storage.delete_connection(alice.id, Provider::Discogs).await.unwrap();
         assert_eq!(storage.connection(alice.id, Provider::Discogs).await.unwrap(), None);
+    }
+}
+
+async fn removing_a_connection_ends_flows_whether_there_was_one_or_not(opened: Opened) {
+    let (storage, alice) = (&opened.storage, user(&opened, "alice@example.com").await);
+    let (token, identity) = (token("token", "secret"), identity("1", "digger"));
+    let mut owner = alice.flow_owner();
+    for _ in 0..2 {
+        storage.delete_connection(alice.id, Provider::Discogs).await.unwrap();
+        let put = storage.put_connection(owner, Provider::Discogs, &token, &identity).await;
+        assert!(matches!(put, Err(StorageError::FlowEnded)), "{put:?}");
+        assert_eq!(storage.connection(alice.id, Provider::Discogs).await.unwrap(), None);
+        owner = storage.user_by_id(alice.id).await.unwrap().unwrap().flow_owner();
+        storage.put_connection(owner, Provider::Discogs, &token, &identity).await.unwrap();
+        assert!(storage.connection(alice.id, Provider::Discogs).await.unwrap().is_some());
+    }
+}
+
+async fn of_a_finish_and_a_removal_at_once_the_removal_counts(opened: Opened) {
+    for number in 0..20 {
+        let alice = user(&opened, &format!("alice{number}@example.com")).await;
+        let finish = {
+            let (storage, owner) = (Arc::clone(&opened.storage), alice.flow_owner());
+            let (token, identity) = (token("token", "secret"), identity("1", "digger"));
+            tokio::spawn(async move {
+                storage.put_connection(owner, Provider::Discogs, &token, &identity).await
+            })
+        };
+        opened.storage.delete_connection(alice.id, Provider::Discogs).await.unwrap();
+        let finished = finish.await.unwrap();
+        assert!(matches!(finished, Ok(()) | Err(StorageError::FlowEnded)), "{finished:?}");
+        let left = opened.storage.connection(alice.id, Provider::Discogs).await.unwrap();
+        assert_eq!(left, None);
     }
 }
 

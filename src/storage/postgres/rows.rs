@@ -8,7 +8,7 @@ use tokio_postgres::types::{FromSql, Type};
 
 use super::error::PostgresError;
 use crate::clock::Timestamp;
-use crate::model::{ConfigEntry, ConfigKey, Connection, User, UserWithHash};
+use crate::model::{ConfigEntry, ConfigKey, Connection, FlowEpoch, User, UserWithHash};
 
 /// PostgreSQL counts from 2000-01-01, we count from 1970-01-01: the microseconds between.
 const EPOCH_OFFSET: i64 = 946_684_800_000_000;
@@ -35,12 +35,13 @@ pub(super) fn user(row: &Row) -> Result<User, PostgresError> {
         is_active: row.try_get::<_, Option<_>>(2)?.unwrap_or(false),
         is_admin: row.try_get::<_, Option<_>>(3)?.unwrap_or(false),
         created_at: moment(row, 4)?,
+        flow_epoch: FlowEpoch(row.try_get::<_, Option<_>>(5)?.unwrap_or(0)),
     })
 }
 
 pub(super) fn user_with_hash(row: &Row) -> Result<UserWithHash, PostgresError> {
-    let hashed_password = row.try_get::<_, Option<String>>(5)?.unwrap_or_default().into();
-    let has_second_factor = row.try_get::<_, Option<_>>(6)?.unwrap_or(false);
+    let hashed_password = row.try_get::<_, Option<String>>(6)?.unwrap_or_default().into();
+    let has_second_factor = row.try_get::<_, Option<_>>(7)?.unwrap_or(false);
     Ok(UserWithHash { user: user(row)?, hashed_password, has_second_factor })
 }
 

@@ -24,13 +24,13 @@ static CREATE_USER: Sql = Sql {
     values ($1, $2, $3)
     on conflict (id) do update
     set email = excluded.email
-    returning id, email, is_active, is_admin, created_at",
+    returning id, email, is_active, is_admin, created_at, flow_epoch",
 };
 
 static USERS_BY_IDS: Sql = Sql {
     types: &[Type::UUID_ARRAY],
     text: "
-    select id, email, is_active, is_admin, created_at
+    select id, email, is_active, is_admin, created_at, flow_epoch
     from users
     where id = any($1)",
 };
@@ -38,7 +38,7 @@ static USERS_BY_IDS: Sql = Sql {
 static USER_BY_EMAIL: Sql = Sql {
     types: &[Type::TEXT],
     text: "
-    select id, email, is_active, is_admin, created_at, hashed_password, totp_enabled
+    select id, email, is_active, is_admin, created_at, flow_epoch, hashed_password, totp_enabled
     from users
     where email = $1",
 };
@@ -69,20 +69,42 @@ static CONNECTION: Sql = Sql {
     where user_id = $1 and provider = $2",
 };
 
+/// The lock on the user's row has this wait for whoever is ending the user's flows, and then see it.
 static PUT_CONNECTION: Sql = Sql {
-    types: &[Type::UUID, Type::UUID, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT],
+    types: &[
+        Type::UUID,
+        Type::UUID,
+        Type::INT8,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+    ],
     text: "
     insert into oauth_tokens (
         id, user_id, provider, access_token, access_secret,
         provider_username, provider_user_id
     )
-    values ($1, $2, $3, $4, $5, $6, $7)
+    select $1::uuid, id, $4::text, $5::text, $6::text, $7::text, $8::text
+    from users
+    where id = $2 and is_active and coalesce(flow_epoch, 0) = $3
+    for share
     on conflict (user_id, provider) do update
     set access_token = excluded.access_token,
         access_secret = excluded.access_secret,
         provider_username = excluded.provider_username,
         provider_user_id = excluded.provider_user_id,
-        updated_at = excluded.updated_at",
+        updated_at = excluded.updated_at
+    returning user_id",
+};
+
+static END_FLOWS: Sql = Sql {
+    types: &[Type::UUID],
+    text: "
+    update users
+    set flow_epoch = coalesce(flow_epoch, 0) + 1
+    where id = $1",
 };
 
 static DELETE_CONNECTION: Sql = Sql {
@@ -159,6 +181,7 @@ pub(super) struct Statements {
     pub(super) admins: Prepared,
     pub(super) connection: Prepared,
     pub(super) put_connection: Prepared,
+    pub(super) end_flows: Prepared,
     pub(super) delete_connection: Prepared,
     pub(super) config: Prepared,
     pub(super) put_config: Prepared,
@@ -187,6 +210,7 @@ impl Statements {
                 tokio::try_join!(
                     prepare(&CONNECTION),
                     prepare(&PUT_CONNECTION),
+                    prepare(&END_FLOWS),
                     prepare(&DELETE_CONNECTION),
                 )
             },
@@ -197,7 +221,7 @@ impl Statements {
             prepare(&PING),
         )?;
         let (create_user, users_by_ids, user_by_email, put_admin, admins) = users;
-        let (connection, put_connection, delete_connection) = connections;
+        let (connection, put_connection, end_flows, delete_connection) = connections;
         let (config, put_config, delete_config) = config;
         let (known_address, put_known_address) = addresses;
         Ok(Self {
@@ -208,6 +232,7 @@ impl Statements {
             admins,
             connection,
             put_connection,
+            end_flows,
             delete_connection,
             config,
             put_config,

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::model::{ConfigEntry, ConfigKey, Connection, User, UserWithHash};
+use crate::model::{ConfigEntry, ConfigKey, Connection, FlowEpoch, User, UserWithHash};
 
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
@@ -14,12 +14,13 @@ pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
         is_active: row.get(2)?,
         is_admin: row.get(3)?,
         created_at: Timestamp::from_microseconds(row.get(4)?),
+        flow_epoch: FlowEpoch(row.get(5)?),
     })
 }
 
 pub(super) fn user_with_hash(row: &Row<'_>) -> rusqlite::Result<UserWithHash> {
-    let hashed_password = SecretString::from(row.get::<_, String>(5)?);
-    Ok(UserWithHash { user: user(row)?, hashed_password, has_second_factor: row.get(6)? })
+    let hashed_password = SecretString::from(row.get::<_, String>(6)?);
+    Ok(UserWithHash { user: user(row)?, hashed_password, has_second_factor: row.get(7)? })
 }
 
 pub(super) fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {

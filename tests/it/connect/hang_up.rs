@@ -81,7 +81,13 @@ async fn a_finish_without_a_client_ends_before_the_service_stops(mut app: TestAp
 }
 
 /// Sends a finish, hangs up while Discogs is being asked, and waits for the service to notice.
-async fn finish_and_hang_up(app: &TestApp, actor: &Actor, state: &str, pin: &str, hold: &mut Hold) {
+pub(super) async fn finish_and_hang_up(
+    app: &TestApp,
+    actor: &Actor,
+    state: &str,
+    pin: &str,
+    hold: &mut Hold,
+) {
     let token = actor.token.as_deref().unwrap();
     let body = json!({ "state": state, "oauth_verifier": pin }).to_string();
     let length = body.len();

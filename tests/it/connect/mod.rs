@@ -5,6 +5,7 @@
 
 mod away;
 mod credentials;
+mod ended;
 mod exchange_fails;
 mod granted;
 mod hang_up;
