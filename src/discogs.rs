@@ -205,7 +205,7 @@ impl Discogs {
         let answer = self.send(&call, until).await.map_err(|failure| failure.at(step))?;
         match answer.status {
             200..=299 => answer.token(step).map(DiscogsToken),
-            status @ (400 | 401) if answer.names_the_app() => {
+            status @ (400 | 401) if answer.names_the_app(verifier.as_str()) => {
                 Err(DiscogsError::CredentialsRejected { step, status })
             }
             status @ (400 | 401) => Err(DiscogsError::VerifierRejected { status }),

@@ -73,8 +73,12 @@ impl Answer {
     ///
     /// The content type is not looked at: it is not to be relied on.
     pub(super) fn token(&self, step: &'static str) -> Result<Token, DiscogsError> {
+        // White space around a pair is no part of it: some servers end the body with a line break.
+        let pairs = self.body.split(|byte| *byte == b'&').map(<[u8]>::trim_ascii);
+        let pairs = pairs.filter(|pair| !pair.iter().any(u8::is_ascii_control));
         let field = |name| {
-            let (_, value) = form_urlencoded::parse(&self.body).find(|(key, _)| key == name)?;
+            let mut pairs = pairs.clone().flat_map(form_urlencoded::parse);
+            let (_, value) = pairs.find(|(key, _)| key == name)?;
             let is_sane =
                 !value.is_empty() && !value.contains('\0') && value.chars().count() <= TOKEN_LENGTH;
             if is_sane { Some(value.into_owned()) } else { None }
@@ -103,10 +107,18 @@ impl Answer {
         Ok(Identity { id, username: username.to_owned() })
     }
 
-    /// Whether a refusal is about the app's credentials and not about the person's PIN.
-    pub(super) fn names_the_app(&self) -> bool {
-        let body = String::from_utf8_lossy(&self.body).to_ascii_lowercase();
-        body.contains("consumer") || body.contains("signature")
+    /// Whether a refusal is about the app's credentials and not about the person's PIN, which the
+    /// body may repeat: what it repeats says nothing.
+    pub(super) fn names_the_app(&self, verifier: &str) -> bool {
+        let names_the_app = |text: &str| text.contains("consumer") || text.contains("signature");
+        let mut body = String::from_utf8_lossy(&self.body).to_ascii_lowercase();
+        // Letters and digits are the same however the body encodes the rest.
+        let verifier = verifier.to_ascii_lowercase();
+        let parts = verifier.split(|character: char| !character.is_ascii_alphanumeric());
+        for part in parts.filter(|part| names_the_app(part)) {
+            body = body.replace(part, " ");
+        }
+        names_the_app(&body)
     }
 
     /// What any answer means that the step itself has no meaning for.
@@ -152,18 +164,70 @@ fn begins_like_html(body: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::{Answer, Timestamp};
 
-    fn retry_after(given: Option<&str>) -> u64 {
-        let answer = Answer {
+    fn answer(body: &str) -> Answer {
+        Answer {
             status: 429,
             rate_remaining: None,
             is_html: false,
-            retry_after: given.map(str::to_owned),
+            retry_after: None,
             received_at: Timestamp::from_microseconds(784_111_700_000_000),
-            body: Vec::new(),
-        };
-        answer.retry_after().as_secs()
+            body: body.into(),
+        }
+    }
+
+    fn retry_after(given: Option<&str>) -> u64 {
+        Answer { retry_after: given.map(str::to_owned), ..answer("") }.retry_after().as_secs()
+    }
+
+    fn token(body: &str) -> Option<(String, String)> {
+        let token = answer(body).token("request_token").ok()?;
+        Some((token.token, token.secret.expose_secret().to_owned()))
+    }
+
+    #[test]
+    fn white_space_around_a_field_is_no_part_of_it() {
+        let expected = Some(("to".to_owned(), "sec1".to_owned()));
+        for body in [
+            "oauth_token=to&oauth_token_secret=sec1",
+            "oauth_token=to&oauth_token_secret=sec1\n",
+            "oauth_token_secret=sec1&oauth_token=to\r\n",
+            " oauth_token=to\r\n&\toauth_token_secret=sec1 \n\n",
+        ] {
+            assert_eq!(token(body), expected, "{body:?}");
+        }
+        let encoded = "oauth_token=to%0A&oauth_token_secret=%20sec1";
+        assert_eq!(token(encoded), Some(("to\n".to_owned(), " sec1".to_owned())));
+    }
+
+    #[test]
+    fn a_control_character_that_is_not_encoded_is_no_part_of_a_token() {
+        for body in [
+            "oauth_token=to\noauth_token_secret=sec1",
+            "oauth_token=to&oauth_token_secret=se\nc1",
+            "oauth_token=t\u{1}o&oauth_token_secret=sec1",
+        ] {
+            assert_eq!(token(body), None, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_pin_that_a_refusal_repeats_does_not_name_the_app() {
+        for (body, verifier, names_the_app) in [
+            ("Invalid consumer.", "AbCdEfGhIj", true),
+            ("Invalid consumer.", "Xconsumer", true),
+            ("Invalid verifier: xCONSUMERx", "XconsumerX", false),
+            ("{\"pin\":\"consumer42\"}", "consumer42", false),
+            ("pin %26signature%C3%A9 is wrong", "&Signature\u{e9}", false),
+            ("<b>&lt;my-signature1&gt;</b>", "<my-signature1>", false),
+            ("Invalid signature for pin consumer42", "consumer42", true),
+            ("The PIN is wrong", "consumer", false),
+        ] {
+            assert_eq!(answer(body).names_the_app(verifier), names_the_app, "{body} {verifier}");
+        }
     }
 
     #[test]

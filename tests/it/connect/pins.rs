@@ -17,6 +17,7 @@ on_both_compositions!(
 );
 
 on_both_setups!(
+    a_repeated_pin_is_not_taken_for_the_apps_credentials,
     the_third_refused_pin_deletes_the_state,
     two_refused_pins_leave_a_third_try,
     nothing_but_a_refused_pin_counts,
@@ -27,6 +28,18 @@ on_both_setups!(
 /// A Discogs whose request tokens survive wrong verifiers.
 async fn forgiving(setup: Setup) -> TestApp {
     setup.sandbox(|options| options.wrong_verifiers_survived = 10).start().await
+}
+
+async fn a_repeated_pin_is_not_taken_for_the_apps_credentials(setup: Setup) {
+    let app = forgiving(setup).await;
+    let alice = app.user("alice").await;
+    let state = alice.start().await;
+    for _ in 0..3 {
+        let repeated = Fault::plain(401, "The PIN myconsumer1 is not right");
+        app.sandbox.order(Step::AccessToken, repeated);
+        assert_refusal(&alice.verify(&state, "MyConsumer1").await, VERIFIER_REJECTED);
+    }
+    assert_refusal(&alice.verify(&state, "MyConsumer1").await, STATE_UNKNOWN);
 }
 
 async fn what_is_pasted_around_a_pin_is_trimmed(app: TestApp) {
