@@ -4,7 +4,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension as _, Transaction, named_params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, named_params};
 use tokio::time::MissedTickBehavior;
 
 use super::record;
@@ -76,12 +76,9 @@ impl OAuthStates for SqliteStates {
         let write = move |transaction: &Transaction<'_>| {
             let now = clock.now();
             let parameters = named_params! { ":state": state, ":now": now.as_microseconds() };
-            let stored: Option<String> = transaction
-                .prepare_cached(STORED)?
-                .query_row(parameters, |row| row.get(0))
-                .optional()?;
-            let (write, outcome) =
-                record::apply(&state, stored.as_deref().map(str::as_bytes), now, &step);
+            let mut statement = transaction.prepare_cached(STORED)?;
+            let stored = statement.query_row(parameters, bytes).optional()?;
+            let (write, outcome) = record::apply(&state, stored.as_deref(), now, &step);
             match write {
                 Write::Nothing => {}
                 Write::Replace(record) => {
@@ -101,6 +98,11 @@ impl OAuthStates for SqliteStates {
         };
         Ok(self.database.write(write).await?)
     }
+}
+
+/// A record as it stands; one that is no text is none of ours.
+fn bytes(row: &Row<'_>) -> rusqlite::Result<Vec<u8>> {
+    Ok(row.get_ref(0)?.as_bytes().unwrap_or_default().to_vec())
 }
 
 fn put(

@@ -100,8 +100,8 @@ fn lookups(reads: Group) -> Lookups {
             let call =
                 Call::new(|prepared| &prepared.users_by_ids, vec![Box::new(ids)]).of(requests);
             let rows = reads.call(call).await?;
-            let users: Result<_, PostgresError> = rows.iter().map(rows::user).collect();
-            Ok(users?)
+            let users = rows.iter().filter_map(|row| rows::user(row).transpose());
+            Ok(users.collect::<Result<_, _>>()?)
         }
     })
 }
@@ -136,8 +136,8 @@ impl Storage for PostgresStorage {
             ],
         );
         let rows = self.writes.call(call).await?;
-        let row = rows.first().ok_or_else(|| PostgresError::Row("insert gave none".to_owned()))?;
-        Ok(rows::user(row)?)
+        let user = rows.first().map(rows::user).transpose()?.flatten();
+        Ok(user.ok_or_else(|| PostgresError::Row("insert gave none".to_owned()))?)
     }
 
     async fn user_by_id(&self, id: Uuid) -> Result<Option<User>, StorageError> {
@@ -150,7 +150,7 @@ impl Storage for PostgresStorage {
         }
         let call = Call::new(|prepared| &prepared.user_by_email, vec![Box::new(email.to_owned())]);
         let rows = self.reads.call(call).await?;
-        Ok(rows.first().map(rows::user_with_hash).transpose()?)
+        Ok(rows.first().map(rows::user_with_hash).transpose()?.flatten())
     }
 
     async fn put_admin(&self, email: &str, admin: Admin) -> Result<bool, StorageError> {
@@ -167,8 +167,7 @@ impl Storage for PostgresStorage {
     async fn admins(&self) -> Result<Vec<String>, StorageError> {
         let call = Call::new(|prepared| &prepared.admins, Vec::new());
         let rows = self.reads.call(call).await?;
-        let emails = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>();
-        Ok(emails.map_err(PostgresError::from)?)
+        Ok(rows.iter().map(|row| rows::text(row, 0)).collect::<Result<_, _>>()?)
     }
 
     async fn connection(

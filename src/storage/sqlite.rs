@@ -1,5 +1,8 @@
 //! The storage in one SQLite file: the same tables as PostgreSQL's, the statements in the same
 //! order. Ids and times come from the service.
+//!
+//! Ids are written in lower case. Another program may have written them in upper case, so statements
+//! that find a user's rows by an access token's `sub` take both.
 
 mod look;
 mod rows;
@@ -53,7 +56,7 @@ const ADMINS: &str = "
 const CONNECTION: &str = "
     select provider_username, provider_user_id, updated_at
     from oauth_tokens
-    where user_id = :user_id and provider = :provider";
+    where user_id in (:user_id, upper(:user_id)) and provider = :provider";
 
 const PUT_CONNECTION: &str = "
     insert into oauth_tokens (
@@ -64,7 +67,7 @@ const PUT_CONNECTION: &str = "
         :id, users.id, :provider, :access_token, :access_secret,
         :provider_username, :provider_user_id, :now, :now
     from users
-    where users.id = :user_id and is_active and flow_epoch = :epoch
+    where users.id in (:user_id, upper(:user_id)) and is_active and flow_epoch = :epoch
     on conflict (user_id, provider) do update
     set access_token = excluded.access_token,
         access_secret = excluded.access_secret,
@@ -75,11 +78,11 @@ const PUT_CONNECTION: &str = "
 const END_FLOWS: &str = "
     update users
     set flow_epoch = flow_epoch + 1
-    where id = :user_id";
+    where id in (:user_id, upper(:user_id))";
 
 const DELETE_CONNECTION: &str = "
     delete from oauth_tokens
-    where user_id = :user_id and provider = :provider";
+    where user_id in (:user_id, upper(:user_id)) and provider = :provider";
 
 const CONFIG: &str = "
     select key, value, updated_at
@@ -160,11 +163,16 @@ fn lookups(database: Arc<Counted>) -> Lookups {
 /// The users with these ids.
 fn users(connection: &rusqlite::Connection, ids: &[Uuid]) -> rusqlite::Result<Vec<User>> {
     let mut statement = connection.prepare_cached(USER_BY_ID)?;
+    let mut user = |id: &str| {
+        statement.query_row(named_params! { ":id": id }, rows::user).optional().map(Option::flatten)
+    };
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
         let mut text = Uuid::encode_buffer();
-        let id: &str = id.as_hyphenated().encode_lower(&mut text);
-        found.extend(statement.query_row(named_params! { ":id": id }, rows::user).optional()?);
+        match user(id.as_hyphenated().encode_lower(&mut text))? {
+            Some(user) => found.push(user),
+            None => found.extend(user(id.as_hyphenated().encode_upper(&mut text))?),
+        }
     }
     Ok(found)
 }
@@ -213,7 +221,7 @@ impl Storage for SqliteStorage {
             let mut statement = connection.prepare_cached(USER_BY_EMAIL)?;
             statement.query_row(named_params! { ":email": email }, rows::user_with_hash).optional()
         };
-        Ok(self.database.read(read).await?)
+        Ok(self.database.read(read).await?.flatten())
     }
 
     async fn put_admin(&self, email: &str, admin: Admin) -> Result<bool, StorageError> {
@@ -229,7 +237,7 @@ impl Storage for SqliteStorage {
     async fn admins(&self) -> Result<Vec<String>, StorageError> {
         let read = |connection: &mut rusqlite::Connection| {
             let mut statement = connection.prepare_cached(ADMINS)?;
-            statement.query_map([], |row| row.get(0))?.collect()
+            statement.query_map([], |row| rows::text(row, 0))?.collect()
         };
         Ok(self.database.read(read).await?)
     }

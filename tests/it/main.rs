@@ -30,6 +30,7 @@ mod limits;
 mod logging;
 mod matrix;
 mod metrics;
+mod odd_rows;
 mod outages;
 mod pooler;
 mod postgres;

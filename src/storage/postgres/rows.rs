@@ -28,21 +28,29 @@ impl<'a> FromSql<'a> for At {
     }
 }
 
-pub(super) fn user(row: &Row) -> Result<User, PostgresError> {
-    Ok(User {
-        id: row.try_get(0)?,
-        email: row.try_get::<_, Option<_>>(1)?.unwrap_or_default(),
+/// `None` for a user without an id.
+pub(super) fn user(row: &Row) -> Result<Option<User>, PostgresError> {
+    let Some(id) = row.try_get(0)? else {
+        return Ok(None);
+    };
+    Ok(Some(User {
+        id,
+        email: text(row, 1)?,
         is_active: row.try_get::<_, Option<_>>(2)?.unwrap_or(false),
         is_admin: row.try_get::<_, Option<_>>(3)?.unwrap_or(false),
         created_at: moment(row, 4)?,
         flow_epoch: FlowEpoch(row.try_get::<_, Option<_>>(5)?.unwrap_or(0)),
-    })
+    }))
 }
 
-pub(super) fn user_with_hash(row: &Row) -> Result<UserWithHash, PostgresError> {
-    let hashed_password = row.try_get::<_, Option<String>>(6)?.unwrap_or_default().into();
+/// `None` for a user without an id.
+pub(super) fn user_with_hash(row: &Row) -> Result<Option<UserWithHash>, PostgresError> {
+    let Some(user) = user(row)? else {
+        return Ok(None);
+    };
+    let hashed_password = text(row, 6)?.into();
     let has_second_factor = row.try_get::<_, Option<_>>(7)?.unwrap_or(false);
-    Ok(UserWithHash { user: user(row)?, hashed_password, has_second_factor })
+    Ok(Some(UserWithHash { user, hashed_password, has_second_factor }))
 }
 
 pub(super) fn connection(row: &Row) -> Result<Connection, PostgresError> {
@@ -55,7 +63,7 @@ pub(super) fn connection(row: &Row) -> Result<Connection, PostgresError> {
 
 /// `None` for a key that another program keeps in the table.
 pub(super) fn config_entry(row: &Row) -> Result<Option<ConfigEntry>, PostgresError> {
-    let Some(key) = ConfigKey::from_name(row.try_get(0)?) else {
+    let Some(key) = row.try_get::<_, Option<_>>(0)?.and_then(ConfigKey::from_name) else {
         return Ok(None);
     };
     Ok(Some(ConfigEntry {
@@ -63,6 +71,11 @@ pub(super) fn config_entry(row: &Row) -> Result<Option<ConfigEntry>, PostgresErr
         value: SecretString::from(row.try_get::<_, String>(1)?),
         updated_at: moment(row, 2)?,
     }))
+}
+
+/// A text; empty if there is none.
+pub(super) fn text(row: &Row, column: usize) -> Result<String, PostgresError> {
+    Ok(row.try_get::<_, Option<_>>(column)?.unwrap_or_default())
 }
 
 /// A moment that nobody wrote counts as the Unix epoch.

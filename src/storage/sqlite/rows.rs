@@ -1,50 +1,88 @@
-//! Rows of the SQLite file; its tables are strict, so a column holds what it says.
+//! Rows of the SQLite file as they stand: what another program wrote is taken without complaint.
 
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::model::{ConfigEntry, ConfigKey, Connection, FlowEpoch, User, UserWithHash};
 
-pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
-    Ok(User {
-        id: uuid(row, 0)?,
-        email: row.get(1)?,
-        is_active: row.get(2)?,
-        is_admin: row.get(3)?,
-        created_at: Timestamp::from_microseconds(row.get(4)?),
-        flow_epoch: FlowEpoch(row.get(5)?),
-    })
+/// `None` for a user whose id no access token can name.
+pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<Option<User>> {
+    let Some(id) = uuid(&text(row, 0)?) else {
+        return Ok(None);
+    };
+    Ok(Some(User {
+        id,
+        email: text(row, 1)?,
+        is_active: flag(row, 2)?,
+        is_admin: flag(row, 3)?,
+        created_at: moment(row, 4)?,
+        flow_epoch: FlowEpoch(integer(row, 5)?),
+    }))
 }
 
-pub(super) fn user_with_hash(row: &Row<'_>) -> rusqlite::Result<UserWithHash> {
-    let hashed_password = SecretString::from(row.get::<_, String>(6)?);
-    Ok(UserWithHash { user: user(row)?, hashed_password, has_second_factor: row.get(7)? })
+/// `None` for a user whose id no access token can name.
+pub(super) fn user_with_hash(row: &Row<'_>) -> rusqlite::Result<Option<UserWithHash>> {
+    let Some(user) = user(row)? else {
+        return Ok(None);
+    };
+    let hashed_password = SecretString::from(text(row, 6)?);
+    Ok(Some(UserWithHash { user, hashed_password, has_second_factor: flag(row, 7)? }))
 }
 
 pub(super) fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
     Ok(Connection {
-        provider_username: row.get(0)?,
-        provider_user_id: row.get(1)?,
-        updated_at: Timestamp::from_microseconds(row.get(2)?),
+        provider_username: optional_text(row, 0)?,
+        provider_user_id: optional_text(row, 1)?,
+        updated_at: moment(row, 2)?,
     })
 }
 
 /// `None` for a key that another program keeps in the table.
 pub(super) fn config_entry(row: &Row<'_>) -> rusqlite::Result<Option<ConfigEntry>> {
-    let Some(key) = ConfigKey::from_name(&row.get::<_, String>(0)?) else {
+    let Some(key) = ConfigKey::from_name(&text(row, 0)?) else {
         return Ok(None);
     };
-    Ok(Some(ConfigEntry {
-        key,
-        value: SecretString::from(row.get::<_, String>(1)?),
-        updated_at: Timestamp::from_microseconds(row.get(2)?),
-    }))
+    let value = SecretString::from(text(row, 1)?);
+    Ok(Some(ConfigEntry { key, value, updated_at: moment(row, 2)? }))
 }
 
-fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
-    Uuid::try_parse(&row.get::<_, String>(column)?).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
+/// A text; empty if there is none.
+pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    Ok(optional_text(row, column)?.unwrap_or_default())
+}
+
+/// Bytes that are not UTF-8 become U+FFFD.
+fn optional_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(number.to_string()),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        }
     })
+}
+
+fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
+    Ok(if let ValueRef::Integer(number) = row.get_ref(column)? { number } else { 0 })
+}
+
+fn flag(row: &Row<'_>, column: usize) -> rusqlite::Result<bool> {
+    Ok(integer(row, column)? != 0)
+}
+
+fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    integer(row, column).map(Timestamp::from_microseconds)
+}
+
+/// An id in one of the two spellings by which [`super::USER_BY_ID`] finds it.
+fn uuid(text: &str) -> Option<Uuid> {
+    let id = Uuid::try_parse(text).ok()?;
+    let mut spelling = Uuid::encode_buffer();
+    let is_found = id.as_hyphenated().encode_lower(&mut spelling) == text
+        || id.as_hyphenated().encode_upper(&mut spelling) == text;
+    is_found.then_some(id)
 }
