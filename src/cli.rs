@@ -24,6 +24,7 @@ use thiserror::Error;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Environment, Migrations, StoreKind};
 use crate::metrics::Metrics;
+use crate::printable;
 use crate::random::Random;
 use crate::server::{Surroundings, open_stores, openapi_document};
 use crate::storage::Storage;
@@ -49,7 +50,7 @@ const DISCOGS_SETUP: &str = "discogs-setup";
     after_help = "Example:\n  DATA_DIR=/var/lib/discogsography discogsography-api"
 )]
 pub struct Cli {
-    /// Use the sandbox's own store, the folder `sandbox` in DATA_DIR; with `serve`, also run a
+    /// Use the sandbox's own store, the folder `sandbox` in `DATA_DIR`; with `serve`, also run a
     /// stand-in for Discogs, so that the whole flow works offline.
     #[arg(long, global = true)]
     sandbox: bool,
@@ -167,9 +168,9 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// Writes a result.
-fn say(line: &str) -> std::io::Result<()> {
-    writeln!(std::io::stdout(), "{line}")
+/// Writes a result, with what a terminal would obey escaped.
+fn say(text: &str) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{}", printable::lines(text))
 }
 
 fn surroundings() -> anyhow::Result<Surroundings> {

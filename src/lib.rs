@@ -9,6 +9,7 @@
 //! - [`metrics`]: what is counted, for `/metrics`.
 //! - [`http`]: every route on one screen, and what turns a request into an answer.
 //! - [`server`]: opens the stores, binds both ports, runs, drains.
+//! - [`printable`]: what text from elsewhere goes through before it is printed.
 //! - [`tls`]: whom all of them believe to be who they say.
 //! - [`doctor`]: looks at all that the service stands on, and changes nothing.
 //! - [`cli`]: the commands.
@@ -25,6 +26,7 @@ pub mod metrics;
 pub mod migrations;
 pub mod model;
 pub mod password;
+pub mod printable;
 mod private_files;
 pub mod random;
 pub mod records;

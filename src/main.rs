@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use discogsography_api::cli;
 use discogsography_api::config::Environment;
+use discogsography_api::printable;
 
 /// What a request takes is often given back by another thread (docs/decisions/0017-the-allocator.md).
 #[cfg(target_os = "linux")]
@@ -17,7 +18,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Where stderr is closed, the exit code has to say it.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            let said = printable::lines(&format!("error: {error:#}"));
+            let _ = writeln!(std::io::stderr(), "{said}");
             cli::exit_code(&error)
         }
     }

@@ -5,6 +5,10 @@
 use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::printable;
+
+/// The most characters of a finding, and of what fixes it: either may quote a server or a file.
+const LONGEST_TEXT: usize = 2_000;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -200,6 +204,10 @@ impl Report {
         is_configuration_usable: bool,
         mut findings: Vec<Finding>,
     ) -> Self {
+        for finding in &mut findings {
+            finding.what = printable::line(&finding.what, LONGEST_TEXT);
+            finding.mend = finding.mend.as_deref().map(|mend| printable::line(mend, LONGEST_TEXT));
+        }
         let place = |finding: &Finding| Check::ALL.iter().position(|check| *check == finding.check);
         findings.sort_by_key(place);
         let severities = findings.iter().map(|finding| finding.severity);

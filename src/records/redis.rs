@@ -18,6 +18,7 @@ use thiserror::Error;
 use super::{RecordsError, ServerInfo, Write};
 use crate::clock::Timestamp;
 use crate::config::RedisConfig;
+use crate::printable;
 use crate::tls;
 use crate::tls::fault::{self, TlsFault};
 
@@ -26,6 +27,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// One step with all its round trips and second tries may take this long.
 const STEP_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The most characters of the code at the start of a server's error.
+const LONGEST_CODE: usize = 40;
 
 /// A connection is given up no sooner after the one before.
 const BETWEEN_CONNECTIONS: Duration = Duration::from_millis(200);
@@ -279,7 +283,7 @@ impl From<Cause> for RecordsError {
 impl From<RedisError> for Cause {
     fn from(error: RedisError) -> Self {
         match error.code() {
-            Some(code) => Self::Server(code.to_owned()),
+            Some(code) => Self::Server(printable::line(code, LONGEST_CODE)),
             None => match fault::behind(&error) {
                 Some(fault) => Self::Tls(fault),
                 None => Self::Connection(error),

@@ -15,6 +15,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::output::Output;
 use crate::clock::Clock;
+use crate::printable;
 
 /// Our own crates, whose lines follow the configured level.
 const OURS: [&str; 2] = ["discogsography_api", "discogs_sandbox"];
@@ -143,7 +144,8 @@ impl Visit for JsonFields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.name(field);
         self.0.push(b'"');
-        escape(self.0, value);
+        // Writing to memory can't fail.
+        let _ = Bounded::new(Escaped(self.0)).write_str(value);
         self.0.push(b'"');
     }
 
@@ -151,8 +153,37 @@ impl Visit for JsonFields<'_> {
         self.name(field);
         self.0.push(b'"');
         // Only a `Debug` that fails on purpose could.
-        let _ = write!(Escaped(self.0), "{value:?}");
+        let _ = write!(Bounded::new(Escaped(self.0)), "{value:?}");
         self.0.push(b'"');
+    }
+}
+
+/// The most bytes of one field, so that what a server or a file says can't fill the log.
+const LONGEST_FIELD: usize = 4096;
+
+/// Passes on a field's text up to [`LONGEST_FIELD`].
+struct Bounded<W> {
+    field: W,
+    /// `None` once the field was cut.
+    left: Option<usize>,
+}
+
+impl<W: fmt::Write> Bounded<W> {
+    fn new(field: W) -> Self {
+        Self { field, left: Some(LONGEST_FIELD) }
+    }
+}
+
+impl<W: fmt::Write> fmt::Write for Bounded<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let Some(left) = self.left else { return Ok(()) };
+        self.left = left.checked_sub(text.len());
+        if self.left.is_some() {
+            return self.field.write_str(text);
+        }
+        let (shown, _) = text.split_at(text.floor_char_boundary(left));
+        self.field.write_str(shown)?;
+        self.field.write_str("…")
     }
 }
 
@@ -245,7 +276,7 @@ impl Visit for PlainFields<'_> {
             put(self.line, &format_args!("{dim}{}={end}", field.name()));
         }
         // Only a `Debug` that fails on purpose could.
-        let _ = write!(OneLine(self.line), "{value:?}");
+        let _ = write!(Bounded::new(OneLine(self.line)), "{value:?}");
     }
 }
 
@@ -255,7 +286,7 @@ struct OneLine<'a>(&'a mut Vec<u8>);
 impl fmt::Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
-            if character.is_control() {
+            if printable::is_obeyed(character) {
                 put(self.0, &character.escape_default());
             } else {
                 put(self.0, &character);
@@ -269,7 +300,7 @@ impl fmt::Write for OneLine<'_> {
 mod tests {
     use std::fmt::Write as _;
 
-    use super::{Escaped, OneLine};
+    use super::{Bounded, Escaped, LONGEST_FIELD, OneLine};
 
     #[test]
     fn a_json_string_reads_back_as_it_was() {
@@ -280,6 +311,24 @@ mod tests {
             line.push(b'"');
             assert_eq!(serde_json::from_slice::<String>(&line).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn a_field_is_cut_where_it_is_too_long() {
+        let written = |parts: &[&str]| {
+            let mut field = String::new();
+            let mut bounded = Bounded::new(&mut field);
+            for part in parts {
+                bounded.write_str(part).unwrap();
+            }
+            field
+        };
+        let most = "x".repeat(LONGEST_FIELD);
+        assert_eq!(written(&[&most, ""]), most);
+        assert_eq!(written(&[&most, "y", "z"]), format!("{most}…"));
+        let all_but_one = &most[1..];
+        assert_eq!(written(&[all_but_one, "ä", "z"]), format!("{all_but_one}…"));
+        assert_eq!(written(&["y", &"x".repeat(1_000_000)]), format!("y{all_but_one}…"));
     }
 
     #[test]

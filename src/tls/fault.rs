@@ -7,6 +7,8 @@ use std::sync::Arc;
 use rustls::CertificateError;
 use thiserror::Error;
 
+use crate::printable::{self, SERVER_MESSAGE};
+
 /// Why no TLS connection came about.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{} ({said})", .kind.in_words())]
@@ -47,7 +49,8 @@ pub fn behind(error: &(dyn Error + 'static)) -> Option<TlsFault> {
             return Some(fault.clone());
         }
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
-            return Some(TlsFault { kind: Kind::of(error), said: error.to_string() });
+            let said = printable::line(&error.to_string(), SERVER_MESSAGE);
+            return Some(TlsFault { kind: Kind::of(error), said });
         }
         cause = wrapped(error).or_else(|| error.source());
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
+use crate::printable::{self, SERVER_MESSAGE};
 use crate::storage::{LookError, StorageError};
 use crate::tls::fault::{self, TlsFault};
 
@@ -105,8 +106,8 @@ impl From<tokio_postgres::Error> for PostgresError {
     fn from(error: tokio_postgres::Error) -> Self {
         if let Some(server) = error.as_db_error() {
             return Self::Server {
-                code: server.code().code().to_owned(),
-                message: with_hint(server.message()),
+                code: printable::line(server.code().code(), 5),
+                message: with_hint(&printable::line(server.message(), SERVER_MESSAGE)),
                 constraint: server.constraint().map(str::to_owned),
             };
         }

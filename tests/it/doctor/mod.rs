@@ -3,6 +3,7 @@
 mod databases;
 mod discogs;
 mod harmless;
+mod hostile;
 mod redis;
 mod rights;
 mod scene;

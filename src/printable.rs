@@ -1,0 +1,75 @@
+//! Makes text from servers, files and people safe to print: no terminal obeys it, and its length is
+//! bounded.
+//!
+//! Everything printed for people goes through here. Must not know where the text comes from.
+
+use std::fmt::Write as _;
+
+/// The most characters shown of a server's own message.
+pub const SERVER_MESSAGE: usize = 500;
+
+/// The text on one line, with control characters escaped, cut after `most` characters.
+#[must_use]
+pub fn line(text: &str, most: usize) -> String {
+    let mut printable = String::with_capacity(text.len().min(most));
+    let mut characters = text.chars();
+    for character in characters.by_ref().take(most) {
+        push(&mut printable, character);
+    }
+    if characters.next().is_some() {
+        printable.push('…');
+    }
+    printable
+}
+
+/// The text with control characters escaped, line breaks aside.
+#[must_use]
+pub fn lines(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character == '\n' {
+            printable.push('\n');
+        } else {
+            push(&mut printable, character);
+        }
+    }
+    printable
+}
+
+/// Whether a terminal would act on the character instead of showing it: control characters, line
+/// separators, and what changes the direction of the text around it (Unicode Annex 9).
+#[must_use]
+pub fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn push(printable: &mut String, character: char) {
+    if is_obeyed(character) {
+        // Writing to a string can't fail.
+        let _ = write!(printable, "{}", character.escape_default());
+    } else {
+        printable.push(character);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{line, lines};
+
+    #[test]
+    fn no_character_moves_the_cursor_or_turns_the_text_around() {
+        let hostile = "a\x1b[2J\u{9b}1m\r\n\u{202e}b\u{2028}ä";
+        let escaped = "a\\u{1b}[2J\\u{9b}1m\\r\\n\\u{202e}b\\u{2028}ä";
+        assert_eq!(line(hostile, 100), escaped);
+        assert_eq!(lines(hostile), escaped.replace("\\n", "\n"));
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_says_so() {
+        assert_eq!(line("äöü", 3), "äöü");
+        assert_eq!(line("äöüß", 3), "äöü…");
+        assert_eq!(line(&"x".repeat(1_000_000), 500).chars().count(), 501);
+    }
+}
