@@ -27,6 +27,8 @@ use local::Local;
 use names::{Names, Whom};
 use shared::Shared;
 
+pub use shared::PREFIX as REDIS_PREFIX;
+
 /// An address from which an account was signed in to well is known for this long.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 

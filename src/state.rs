@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::model::{DiscogsToken, FlowOwner};
 
-pub use self::redis::RedisStates;
+pub use self::redis::{PREFIX as REDIS_PREFIX, RedisStates};
 pub use record::{Outcome, Step};
 pub use sqlite::SqliteStates;
 

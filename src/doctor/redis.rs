@@ -1,10 +1,13 @@
-//! Redis: there, signed in to, taking writes, and keeping what it was given.
+//! Redis: there, signed in to, doing what a step needs, and keeping what it was given.
+
+use std::time::{Duration, Instant};
 
 use super::reach::Server;
-use super::report::{Check, Finding, Measured};
+use super::report::{Check, Finding, Measured, Severity};
 use super::tls;
 use crate::config::RedisConfig;
-use crate::records::{RedisRecords, ServerInfo};
+use crate::records::{RecordsError, RedisRecords, ServerInfo};
+use crate::{limits, state};
 
 /// The first with the scripts' commands that we use.
 const OLDEST: u32 = 6;
@@ -22,39 +25,88 @@ pub(super) async fn look(config: &RedisConfig) -> Vec<Finding> {
     if let Err(finding) = server.reach().await {
         return vec![finding];
     }
-    let asked = match RedisRecords::new(config, "") {
-        Ok(records) => records.server_info().await,
-        Err(error) => Err(error),
+    let (states, limits) = match records(config) {
+        Ok(records) => records,
+        Err(error) => return vec![refused(&error)],
     };
-    match asked {
-        Ok((info, latency)) => {
-            let milliseconds = latency.as_secs_f64() * 1000.0;
-            let what =
-                format!("Redis {} at {address} answers, in {milliseconds:.1} ms", info.version);
-            let answered =
-                Finding::ok(Check::Redis, what).measured(Measured::Milliseconds(milliseconds));
-            [answered].into_iter().chain(writes(&info)).chain([memory(&info)]).collect()
+    // The first answer has waited for the connection and for the script.
+    let first = states.ping().await;
+    let asked = Instant::now();
+    let pinged = if first.is_ok() { states.ping().await } else { first };
+    let latency = asked.elapsed();
+    let info = states.server_info().await.ok();
+    let mut findings: Vec<_> = info.iter().flat_map(writes).collect();
+    match pinged {
+        Ok(()) => {
+            findings.push(answered(&address, info.as_ref(), latency));
+            findings.extend(limits.ping().await.err().map(|error| no_limits(&error)));
         }
-        Err(error) => {
-            let mend = tls::mend_store(&error, &WAY);
-            let said = error.to_string();
-            let mend = mend.unwrap_or_else(|| mend_refusal(&said).to_owned());
-            vec![Finding::error(Check::Redis, format!("Redis can't be used: {said}"), mend)]
-        }
+        Err(_) if findings.iter().any(|finding| finding.severity == Severity::Error) => {}
+        Err(error) => findings.push(refused(&error)),
     }
+    let is_reached = info.is_some() || findings.iter().any(|it| it.severity == Severity::Ok);
+    findings.extend(is_reached.then(|| info.as_ref().map_or_else(unknown_memory, memory)));
+    findings
+}
+
+/// The flows under way, and the counts of requests.
+fn records(config: &RedisConfig) -> Result<(RedisRecords, RedisRecords), RecordsError> {
+    let flows = RedisRecords::new(config, state::REDIS_PREFIX)?;
+    Ok((flows, RedisRecords::new(config, limits::REDIS_PREFIX)?))
+}
+
+fn answered(address: &str, info: Option<&ServerInfo>, latency: Duration) -> Finding {
+    let milliseconds = latency.as_secs_f64() * 1000.0;
+    let version = info.map_or_else(String::new, |info| format!(" {}", info.version));
+    let what =
+        format!("Redis{version} at {address} does all that is needed, in {milliseconds:.1} ms");
+    Finding::ok(Check::Redis, what).measured(Measured::Milliseconds(milliseconds))
+}
+
+fn refused(error: &RecordsError) -> Finding {
+    let said = error.to_string();
+    let mend = tls::mend_store(error, &WAY).unwrap_or_else(|| mend_refusal(&said).to_owned());
+    let what = format!("Redis can't be used, so nobody can connect Discogs: {said}");
+    Finding::error(Check::Redis, what, mend)
+}
+
+/// Each replica then counts by itself.
+fn no_limits(error: &RecordsError) -> Finding {
+    let what = format!("Request limits can't be shared by all replicas: {error}");
+    Finding::warning(Check::Redis, what, mend_refusal(&error.to_string()))
+}
+
+fn unknown_memory() -> Finding {
+    Finding::note(
+        Check::RedisMemory,
+        "Redis does not say how it uses its memory: its user may not run INFO",
+        "Compare it yourself: maxmemory-policy should be noeviction",
+    )
 }
 
 /// Of a server's message only its code is known, since the rest may repeat what was sent.
 fn mend_refusal(error: &str) -> &'static str {
     let has = |codes: &[&str]| codes.iter().any(|code| error.contains(code));
-    if has(&["WRONGPASS", "NOAUTH"]) || error.contains("AuthenticationFailed") {
+    if has(&["WRONGPASS", "NOAUTH", "AuthenticationFailed"]) {
         "Correct the user and password in REDIS_URL, or REDIS_PASSWORD: `redis://USER:PASSWORD@HOST:6379/0`"
-    } else if has(&["NOPERM"]) {
-        "Let the user of REDIS_URL run INFO, GET, SET, DEL, TIME, EVAL and EVALSHA"
+    } else if has(&["NOPERM", "unknown command"]) {
+        "Let the user of REDIS_URL run GET, SET, DEL, TIME, EVAL, EVALSHA and SCRIPT LOAD on keys \
+         that begin with discogs: (`acl setuser NAME ~discogs:* +@read +@write +@scripting +time`)"
+    } else if has(&["database number"]) {
+        "Correct the number at the end of REDIS_URL: most servers have the databases 0 to 15, some \
+         only 0"
+    } else if has(&["READONLY"]) {
+        "Point REDIS_URL to the primary, or promote this one: `redis-cli replicaof no one`"
+    } else if has(&["OOM"]) {
+        "Give it more memory: `redis-cli config set maxmemory 256mb`; or remove what others keep there"
+    } else if has(&["MISCONF"]) {
+        "Make room on its disk, and check its log: it can't save its data, so it refuses writes"
     } else if has(&["LOADING"]) {
         "Wait: Redis is reading its data"
+    } else if has(&["ERR"]) {
+        "Check the log of Redis: it refuses a script or a command, which some hosted ones have off"
     } else {
-        "Look at the log of Redis; if it wants TLS, REDIS_URL begins with rediss://"
+        "Check the log of Redis; if it wants TLS, REDIS_URL begins with rediss://"
     }
 }
 

@@ -12,7 +12,7 @@ use crate::records::{RecordsError, RedisRecords};
 use crate::telemetry::chain;
 
 /// Before the name of each count.
-pub(super) const PREFIX: &str = "discogs:limits:";
+pub const PREFIX: &str = "discogs:limits:";
 
 /// A request waits no longer than this for the shared counts.
 const PATIENCE: Duration = Duration::from_millis(40);

@@ -31,6 +31,9 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(4);
 /// The most characters of the code at the start of a server's error.
 const LONGEST_CODE: usize = 40;
 
+/// What Redis 6 and 7 say where a script does what its user may not.
+const ACL_IN_SCRIPT: [&str; 2] = ["The user executing the script can't", "ACL failure in script"];
+
 /// A connection is given up no sooner after the one before.
 const BETWEEN_CONNECTIONS: Duration = Duration::from_millis(200);
 
@@ -55,6 +58,15 @@ const REPLACE: &str = "
     else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
     return 1";
 
+/// What a step does to a record, with one of ours that nobody reads: it reads, writes and deletes.
+const PING: &str = "
+    redis.call('GET', KEYS[1])
+    redis.call('TIME')
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+    redis.call('SET', KEYS[1], ARGV[1], 'KEEPTTL')
+    redis.call('DEL', KEYS[1])
+    return 1";
+
 /// The records below one prefix; each names a record by what follows it.
 pub struct RedisRecords {
     client: Client,
@@ -62,6 +74,7 @@ pub struct RedisRecords {
     connection: Mutex<(ConnectionManager, Instant)>,
     read: Script,
     replace: Script,
+    ping: Script,
 }
 
 /// What Redis or the way to it says; of a server's message only the code, since the rest may
@@ -70,6 +83,8 @@ pub struct RedisRecords {
 enum Cause {
     #[error("Redis says {0}")]
     Server(String),
+    #[error("Redis refuses the database number in REDIS_URL")]
+    DatabaseNumber,
     #[error("the connection to Redis failed: {0}")]
     Connection(RedisError),
     #[error("the connection to Redis failed: {0}")]
@@ -96,32 +111,35 @@ impl RedisRecords {
             prefix: format!("{}{prefix}", config.namespace),
             read: Script::new(READ),
             replace: Script::new(REPLACE),
+            ping: Script::new(PING),
         })
     }
 
-    /// Succeeds while the server answers and takes writes: one that is full, or a replica, answers
-    /// reads. Writes the record of no name, which nobody else has.
+    /// Succeeds while the server does everything that a step needs, which is not sure where it
+    /// answers: one that is full, a replica, or one that allows no scripts does not.
+    ///
+    /// In one round trip, on the record of no name, which nothing else uses.
     ///
     /// # Errors
     ///
     /// When it does not.
     pub async fn ping(&self) -> Result<(), RecordsError> {
-        self.put("", "", Duration::from_secs(1)).await
+        let mut ping = self.ping.prepare_invoke();
+        ping.key(self.key("")).arg("").arg(milliseconds(Duration::from_secs(1)));
+        let pinged =
+            self.ask(async |mut connection| ping.invoke_async::<i64>(&mut connection).await);
+        self.in_time(pinged).await.map(drop)
     }
 
-    /// What the server says of itself, which writes nothing, and how long its answer took.
+    /// What the server says of itself, which writes nothing.
     ///
     /// # Errors
     ///
-    /// When it does not answer, or does not let us ask.
-    pub async fn server_info(&self) -> Result<(ServerInfo, Duration), RecordsError> {
-        let ask =
+    /// When it does not answer, or does not allow the question.
+    pub async fn server_info(&self) -> Result<ServerInfo, RecordsError> {
+        let info =
             async |mut connection| redis::cmd("INFO").query_async::<String>(&mut connection).await;
-        // The first answer has waited for the connection.
-        self.in_time(self.ask(ask)).await?;
-        let asked = Instant::now();
-        let answer = self.in_time(self.ask(ask)).await?;
-        Ok((ServerInfo::parse(&answer), asked.elapsed()))
+        Ok(ServerInfo::parse(&self.in_time(self.ask(info)).await?))
     }
 
     /// Writes a record, whatever was there.
@@ -282,7 +300,14 @@ impl From<Cause> for RecordsError {
 
 impl From<RedisError> for Cause {
     fn from(error: RedisError) -> Self {
+        let said = error.to_string();
         match error.code() {
+            // The library says so before it connects.
+            Some(_) if said.contains("refused to switch database") => Self::DatabaseNumber,
+            // Within a script, a missing permission has the code ERR.
+            Some(_) if ACL_IN_SCRIPT.iter().any(|words| said.contains(words)) => {
+                Self::Server("NOPERM".to_owned())
+            }
             Some(code) => Self::Server(printable::line(code, LONGEST_CODE)),
             None => match fault::behind(&error) {
                 Some(fault) => Self::Tls(fault),
@@ -298,7 +323,7 @@ impl Cause {
         match self {
             Self::TimedOut => true,
             Self::Connection(error) => error.is_timeout(),
-            Self::Server(_) | Self::Tls(_) | Self::Contended => false,
+            Self::Server(_) | Self::DatabaseNumber | Self::Tls(_) | Self::Contended => false,
         }
     }
 }

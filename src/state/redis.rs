@@ -13,7 +13,7 @@ use crate::records::{RecordsError, RedisRecords};
 use crate::telemetry::chain;
 
 /// Before each state; other services know it, too.
-const PREFIX: &str = "discogs:oauth:state:";
+pub const PREFIX: &str = "discogs:oauth:state:";
 
 /// [`OAuthStates`] in Redis.
 #[derive(Debug)]

@@ -274,6 +274,19 @@ async fn with_a_redis_that_is_full_everything_but_connecting_works() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn with_a_redis_that_allows_no_scripts_everything_but_connecting_works() {
+    let redis = crate::harness::PrivateRedis::start().await;
+    let app = Setup::new(Composition::Servers).with("REDIS_URL", &redis.url()).start().await;
+    let (alice, state) = flow_under_way(&app).await;
+    let mut operator = redis.operator().await;
+    operator.command(&["ACL", "SETUSER", "default", "-@scripting"]).await;
+    everything_but_connecting_works(&app, &alice, &state).await;
+    operator.command(&["ACL", "SETUSER", "default", "+@scripting"]).await;
+    connecting_works_again(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn a_redis_that_changes_its_password_for_a_while_is_used_again() {
     let redis = crate::harness::PrivateRedis::start().await;
     let app = Setup::new(Composition::Servers).with("REDIS_URL", &redis.url()).start().await;

@@ -65,15 +65,17 @@ async fn rows(scene: &Scene) -> Vec<String> {
     found
 }
 
-/// What Redis has, and how often it was written to.
-async fn keys(redis: &PrivateRedis) -> (Vec<String>, String) {
+/// What Redis has, each key with its value.
+async fn keys(redis: &PrivateRedis) -> Vec<(String, String)> {
     let client = redis::Client::open(redis.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let keys = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
-    let info: String =
-        redis::cmd("INFO").arg("persistence").query_async(&mut connection).await.unwrap();
-    let written = info.lines().find(|line| line.starts_with("rdb_changes_since_last_save:"));
-    (keys, written.unwrap().to_owned())
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
+    let mut found = Vec::new();
+    for key in keys {
+        let value = redis::cmd("GET").arg(&key).query_async(&mut connection).await.unwrap();
+        found.push((key, value));
+    }
+    found
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

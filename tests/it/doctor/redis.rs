@@ -94,3 +94,63 @@ async fn a_redis_that_is_not_trusted_says_where_to_name_whom_to_trust() {
     assert_eq!(finding["mend"], mend, "{finding:#}");
     scene.with("REDIS_SSLROOTCERT", &certificate("ca.pem")).finding("redis", "ok");
 }
+
+/// A user of this Redis with these rights, and the URL to sign in with.
+async fn user(redis: &PrivateRedis, rights: &[&str]) -> String {
+    let words = [&["acl", "setuser", "limited", "reset", "on", ">a-password"], rights].concat();
+    redis.command(&words).await;
+    format!("redis://limited:a-password@{}/0", redis.address())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_user_who_lacks_what_a_step_needs_is_found() {
+    let redis = PrivateRedis::start().await;
+    let scene = spoiled(&redis).await;
+    for rights in [
+        &["~*", "+@all", "-@scripting"][..],
+        &["~*", "+@all", "-set"],
+        &["~*", "+@all", "-del"],
+        &["~*", "+@all", "-time"],
+        &["~other:*", "+@all"],
+        &["%R~discogs:*", "+@all"],
+    ] {
+        let url = user(&redis, rights).await;
+        let scene = spoiled(&redis).await.with("REDIS_URL", &url);
+        let finding = scene.finding("redis", "error");
+        let what = "Redis can't be used, so nobody can connect Discogs: Redis says NOPERM";
+        assert_eq!(finding["what"], what, "{rights:?}");
+        assert!(finding["mend"].as_str().unwrap().contains("EVALSHA"), "{finding:#}");
+    }
+    scene.finding("redis", "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_user_with_the_rights_that_doctor_asks_for_is_enough() {
+    let redis = PrivateRedis::start().await;
+    let rights = ["~discogs:*", "+@read", "+@write", "+@scripting", "+time"];
+    let scene = spoiled(&redis).await.with("REDIS_URL", &user(&redis, &rights).await);
+    let (code, report) = scene.doctor();
+    assert_eq!((code, &report["severity"]), (Some(0), &"note".into()), "{report:#}");
+    let finding = scene::finding(&report, "redis", "ok");
+    assert!(finding["what"].as_str().unwrap().contains(" does all that is needed"), "{finding:#}");
+    scene::finding(&report, "redis_memory", "note");
+    let rights = ["~discogs:oauth:*", "+@all"];
+    let scene = spoiled(&redis).await.with("REDIS_URL", &user(&redis, &rights).await);
+    let what = "Request limits can't be shared by all replicas: Redis says NOPERM";
+    assert_eq!(scene.finding("redis", "warning")["what"], what);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_database_number_that_redis_lacks_is_named() {
+    let redis = PrivateRedis::start().await;
+    let url = format!("redis://{}/99", redis.address());
+    let finding = spoiled(&redis).await.with("REDIS_URL", &url).finding("redis", "error");
+    let what = "Redis can't be used, so nobody can connect Discogs: Redis refuses the database \
+                number in REDIS_URL";
+    assert_eq!(finding["what"], what);
+    let mend = finding["mend"].as_str().unwrap();
+    assert!(mend.starts_with("Correct the number at the end of REDIS_URL"), "{mend}");
+}
