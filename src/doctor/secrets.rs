@@ -1,7 +1,10 @@
 //! The secrets: whether they could be guessed, and who may read the files that they stand in.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{getegid, geteuid, getgroups};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::configuration;
@@ -9,6 +12,18 @@ use super::report::{Check, Finding};
 use crate::config::{Config, EmbeddedStores, Environment, Stores, VARIABLES, Warning};
 use crate::private_files::{self, Exposure};
 use crate::small_file;
+
+/// The bits of a mode that let in more than the owner, and a group that reads.
+const NOT_OUR_GROUP: u32 = 0o037;
+
+const WRITTEN_BY_OTHERS: u32 = 0o022;
+
+/// Whose a file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Us,
+    Another,
+}
 
 /// A random text of 32 characters has more different ones, but for one in a billion.
 const LEAST_DIFFERENT: usize = 8;
@@ -112,7 +127,10 @@ pub(super) fn files(environment: &Environment) -> Vec<Finding> {
 /// `None` where there is no file: the configuration says so.
 fn of_file(path: &Path, name: &str) -> Option<Finding> {
     let file = path.display();
-    Some(match private_files::exposure(path).ok()? {
+    let exposure = private_files::exposure(path).ok()?;
+    let found = fs::metadata(path).ok()?;
+    let owner = if found.uid() == geteuid().as_raw() { Owner::Us } else { Owner::Another };
+    Some(match exposure {
         Exposure::None => Finding::ok(
             Check::SecretFiles,
             format!("The file of {name} can be read by its owner alone"),
@@ -124,13 +142,47 @@ fn of_file(path: &Path, name: &str) -> Option<Finding> {
             ),
             format!("To be sure: `chmod 600 {file}`"),
         ),
+        Exposure::Open(mode) if mode & NOT_OUR_GROUP == 0 && is_our_group(found.gid()) => {
+            Finding::ok(
+                Check::SecretFiles,
+                format!("The file of {name} can be read by its owner and by our group alone"),
+            )
+        }
+        Exposure::Open(mode) if mode & WRITTEN_BY_OTHERS == 0 && is_mounted_secret(path) => {
+            Finding::note(
+                Check::SecretFiles,
+                format!("Every user of this container can read the file of {name}"),
+                "Nothing to do in a container that runs this service alone",
+            )
+        }
         Exposure::Open(mode) => Finding::warning(
             Check::SecretFiles,
             format!("Others on this machine can read the file of {name}: its mode is {mode:04o}"),
-            format!(
-                "`chmod 600 {file}`; for a secret that Docker or Kubernetes mounts, give it the \
-                 mode 0400 there"
-            ),
+            closed(&file.to_string(), owner),
         ),
     })
+}
+
+/// What keeps others out, and the service in.
+fn closed(file: &str, owner: Owner) -> String {
+    match owner {
+        Owner::Us => format!("`chmod 600 {file}`"),
+        Owner::Another => format!(
+            "Give it to the user of the service: `chown {} {file} && chmod 400 {file}`; in \
+             Kubernetes, set `defaultMode: 0440` and `fsGroup`",
+            geteuid().as_raw()
+        ),
+    }
+}
+
+/// As Kubernetes gives a mounted secret to `fsGroup`.
+fn is_our_group(group: u32) -> bool {
+    let others = getgroups().unwrap_or_default();
+    [getegid()].iter().chain(&others).any(|ours| ours.as_raw() == group)
+}
+
+/// Whether a container runtime put it there: Docker and Podman mount secrets below this folder,
+/// readable by every user of the container.
+fn is_mounted_secret(path: &Path) -> bool {
+    path.starts_with("/run/secrets") || path.starts_with("/var/run/secrets")
 }
