@@ -18,7 +18,7 @@ mod tls;
 use crate::config::{Config, EmbeddedStores, Environment, Migrations, StoreKind, Stores};
 use crate::server::Surroundings;
 use crate::tls::{install_provider, public_roots};
-use bounded::{in_time, on_disk};
+use bounded::{SERVER, in_time, on_disk};
 use database::{Credentials, Looked};
 
 pub use report::{Area, Check, Finding, Measured, Report, Severity};
@@ -63,8 +63,8 @@ pub async fn examine(
 /// What the configuration points to: all at once, but for the credentials, which need two of them.
 async fn around(config: Config, store: StoreKind, surroundings: &Surroundings) -> Vec<Finding> {
     let mut findings = match store {
-        StoreKind::Real => stores_and_discogs(&config, surroundings).await,
-        StoreKind::Sandbox => stores(&config.stores, config.migrations).await.0,
+        StoreKind::Real => Box::pin(stores_and_discogs(&config, surroundings)).await,
+        StoreKind::Sandbox => Box::pin(stores(&config.stores, config.migrations)).await.0,
     };
     let strength = move || secrets::strength(&config);
     findings.extend(on_disk(strength, alone, (Check::JwtSecret, "the secrets")).await);
@@ -73,6 +73,7 @@ async fn around(config: Config, store: StoreKind, surroundings: &Surroundings) -
 
 async fn stores_and_discogs(config: &Config, surroundings: &Surroundings) -> Vec<Finding> {
     let of_discogs = in_time(
+        SERVER,
         discogs::look(&config.discogs, surroundings),
         |finding| (alone(finding), None),
         (Check::Discogs, "Discogs"),
@@ -83,7 +84,7 @@ async fn stores_and_discogs(config: &Config, surroundings: &Surroundings) -> Vec
     findings.extend(found);
     let asked = discogs::credentials(way, credentials);
     let what = (Check::AppCredentials, "the app's credentials");
-    findings.push(in_time(asked, |finding| finding, what).await);
+    findings.push(in_time(SERVER, asked, |finding| finding, what).await);
     findings
 }
 
@@ -92,11 +93,12 @@ async fn stores(stores: &Stores, migrations: Migrations) -> Looked {
         Stores::Embedded(embedded) => files(embedded, migrations).await,
         Stores::Servers { postgres, redis } => {
             let database = in_time(
+                SERVER,
                 database::postgres(postgres, migrations),
                 |finding| (alone(finding), Credentials::Unknown),
                 (Check::Database, "PostgreSQL"),
             );
-            let redis = in_time(redis::look(redis), alone, (Check::Redis, "Redis"));
+            let redis = in_time(SERVER, redis::look(redis), alone, (Check::Redis, "Redis"));
             let ((mut findings, credentials), redis) = tokio::join!(database, redis);
             findings.extend(redis);
             (findings, credentials)

@@ -10,6 +10,7 @@
 //! - [`http`]: every route on one screen, and what turns a request into an answer.
 //! - [`server`]: opens the stores, binds both ports, runs, drains.
 //! - [`printable`]: what text from elsewhere goes through before it is printed.
+//! - [`dial`]: TCP connections by name, whichever address answers.
 //! - [`tls`]: whom all of them believe to be who they say.
 //! - [`doctor`]: looks at all that the service stands on, and changes nothing.
 //! - [`cli`]: the commands.
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connect;
+pub mod dial;
 pub mod discogs;
 pub mod doctor;
 pub mod http;

@@ -294,10 +294,14 @@ async fn prepare(storage: &dyn Storage, migrations: Migrations) {
 }
 
 fn report_not_prepared(error: &StorageError, problem: &str) {
-    if matches!(error, StorageError::SchemaBehind { .. }) {
-        error!(problem, "❌ The schema is behind and AUTO_MIGRATE is off");
-    } else {
-        warn!(problem, "⚠️ The database is not ready; trying again until it is");
+    match error {
+        StorageError::SchemaBehind { .. } => {
+            error!(problem, "❌ The schema is behind and AUTO_MIGRATE is off");
+        }
+        StorageError::NotOurs(_) => {
+            error!(problem, "❌ This database can't be used, and was left as it is");
+        }
+        _ => warn!(problem, "⚠️ The database is not ready; trying again until it is"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Knows neither the storage nor the OAuth state, which both live in the file.
 
 mod counted;
+mod foreign;
 mod look;
 mod open;
 mod worker;
@@ -67,6 +68,9 @@ pub enum SqliteError {
     /// The schema lacks migrations, and they are not ours to make now.
     #[error("the schema is behind, missing {}", .0.join(", "))]
     SchemaBehind(Vec<String>),
+    /// The file is another program's, and was left as it is.
+    #[error("the file is another program's: {0}. Set DATA_DIR to another folder")]
+    NotOurs(String),
     /// The folder or file can't be made or opened.
     #[error("{} can't be opened", .path.display())]
     CannotOpen {
@@ -203,6 +207,7 @@ impl SqliteError {
             | Self::Damaged(_)
             | Self::Gone(_)
             | Self::SchemaBehind(_)
+            | Self::NotOurs(_)
             | Self::Unfinished(_)
             | Self::CannotOpen { .. } => true,
             Self::Sqlite(error) => matches!(
@@ -244,6 +249,7 @@ impl SqliteError {
             | Self::TimedOut
             | Self::Gone(_)
             | Self::SchemaBehind(_)
+            | Self::NotOurs(_)
             | Self::Unfinished(_)
             | Self::CannotOpen { .. } => false,
         }
@@ -260,6 +266,7 @@ impl SqliteError {
             | Self::Damaged(_)
             | Self::Gone(_)
             | Self::SchemaBehind(_)
+            | Self::NotOurs(_)
             | Self::Unfinished(_)
             | Self::CannotOpen { .. } => None,
         }

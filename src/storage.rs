@@ -26,7 +26,7 @@ use crate::model::{
     KnownAddress, NewUser, Provider, User, UserWithHash,
 };
 
-pub use look::{Lack, Look, LookError, Remedy, Writes, rights};
+pub use look::{Doubt, Lack, Look, LookError, MissingUnique, Remedy, Writes, rights};
 pub use postgres::PostgresStorage;
 pub use sqlite::SqliteStorage;
 
@@ -159,6 +159,10 @@ pub enum StorageError {
         /// What is missing, each a migration such as `0002_admins`.
         missing: Vec<String>,
     },
+    /// The tables or the file are another application's, or the encoding lacks characters.
+    /// Nothing was changed.
+    #[error("{0}")]
+    NotOurs(String),
     /// The store refused the statement: a mistake of ours, or a schema that is not as it should be.
     #[error("the database refused a statement")]
     Refused(#[source] Cause),

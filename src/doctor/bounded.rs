@@ -7,18 +7,22 @@ use tokio::sync::oneshot;
 
 use super::report::{Check, Finding};
 
-/// No check takes longer.
-pub(super) const LIMIT: Duration = Duration::from_secs(5);
+/// No check of a disk takes longer.
+pub(super) const DISK: Duration = Duration::from_secs(5);
+
+/// No check of a server takes longer: making a connection has the time that the service has for it.
+pub(super) const SERVER: Duration = Duration::from_secs(20);
 
 /// Waits for the findings of a check, or says that they did not come.
 pub(super) async fn in_time<T>(
+    limit: Duration,
     check: impl Future<Output = T>,
     too_long: impl FnOnce(Finding) -> T,
     what: (Check, &str),
 ) -> T {
-    tokio::time::timeout(LIMIT, check).await.unwrap_or_else(|_| {
+    tokio::time::timeout(limit, check).await.unwrap_or_else(|_| {
         let (check, name) = what;
-        let seconds = LIMIT.as_secs();
+        let seconds = limit.as_secs();
         too_long(Finding::error(
             check,
             format!("Looking at {name} took longer than {seconds} s and was given up"),
@@ -33,7 +37,7 @@ pub(super) async fn on_disk<T: Send + 'static>(
     nothing: impl Fn(Finding) -> T,
     what: (Check, &str),
 ) -> T {
-    let found = in_time(async { Ok(blocking(look).await) }, Err, what).await;
+    let found = in_time(DISK, async { Ok(blocking(look).await) }, Err, what).await;
     match found {
         Ok(Some(found)) => found,
         Ok(None) => {

@@ -1,6 +1,7 @@
 //! `DATA_DIR`: whether the service can use it, who else can, and how much room is left.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -39,8 +40,17 @@ pub(super) fn look(stores: &EmbeddedStores) -> Vec<Finding> {
 /// Whether files can be made in the folder, or the folder itself, without making any.
 fn usable(folder: &Path) -> Finding {
     let shown = folder.display();
-    let Ok(found) = fs::metadata(folder) else {
-        return missing(folder);
+    let found = match fs::metadata(folder) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return missing(folder),
+        Err(error) => {
+            return Finding::error(
+                Check::DataDir,
+                format!("DATA_DIR {shown} can't be reached by {}: {error}", user()),
+                "Give it, and the right to pass through the folders above it, to the user of the \
+                 service; or run this as that user",
+            );
+        }
     };
     if !found.is_dir() {
         return Finding::error(

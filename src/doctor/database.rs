@@ -1,6 +1,6 @@
 //! The database, PostgreSQL or the SQLite file: there, ours, up to date, whole.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
@@ -16,12 +16,16 @@ use crate::migrations::Schema;
 use crate::model::ConfigEntry;
 use crate::sqlite::{Checked, quick_check_within};
 use crate::storage::{
-    Lack, Look, LookError, PostgresStorage, Remedy, SqliteStorage, Writes, rights,
+    Doubt, Lack, Look, LookError, MissingUnique, PostgresStorage, Remedy, SqliteStorage, Writes,
+    rights,
 };
 use crate::telemetry::chain;
 
 /// So much of its time a check gives to reading the whole file.
 const QUICK_CHECK: Duration = Duration::from_millis(3_500);
+
+/// The oldest with every function that the schema needs.
+const OLDEST_USABLE: u32 = 13;
 
 /// The oldest that is tried with every change of the service.
 const OLDEST_POSTGRES: u32 = 15;
@@ -54,23 +58,16 @@ pub(super) async fn postgres(config: &PostgresConfig, migrations: Migrations) ->
         variable: "POSTGRES_ADDRESS (or POSTGRES_HOST, or DATABASE_URL)",
         check: Check::Database,
     };
-    if let Err(finding) = server.reach().await {
-        return (vec![finding], Credentials::Unknown);
-    }
     let look = match PostgresStorage::look(config).await {
         Ok(look) => look,
+        Err(LookError::Unreached(unreached)) => {
+            return (vec![server.unreached(&unreached)], Credentials::Unknown);
+        }
         Err(error) => return (vec![refused(&error, config)], Credentials::Unknown),
     };
     let mut findings =
         vec![answered(&format!("PostgreSQL {} at {address} answers", look.version), look.latency)];
-    let major = look.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    if major.is_some_and(|major| major < OLDEST_POSTGRES) {
-        findings.push(Finding::warning(
-            Check::Database,
-            format!("PostgreSQL {} is older than {OLDEST_POSTGRES}", look.version),
-            format!("Upgrade it to {OLDEST_POSTGRES} or newer: older ones are not tried"),
-        ));
-    }
+    findings.extend(too_old(&look.version));
     if look.writes == Writes::Refused {
         findings.push(Finding::error(
             Check::Database,
@@ -78,8 +75,65 @@ pub(super) async fn postgres(config: &PostgresConfig, migrations: Migrations) ->
             "Point POSTGRES_ADDRESS, or what stands for it, to the primary; or promote this one",
         ));
     }
-    findings.push(schema(&look, migrations));
+    findings.extend(look.doubts.iter().map(|doubt| doubted(*doubt, config)));
+    findings.extend(look.missing_unique.iter().map(not_unique));
+    if look.missing_unique.is_empty() || look.schema != Schema::UpToDate {
+        findings.push(schema(&look, migrations));
+    }
     (findings, credentials(&look))
+}
+
+fn too_old(version: &str) -> Option<Finding> {
+    let major: u32 = version.split('.').next()?.parse().ok()?;
+    let mend = format!("Upgrade it to {OLDEST_POSTGRES} or newer");
+    if major < OLDEST_USABLE {
+        let what = format!(
+            "PostgreSQL {version} is too old: versions before {OLDEST_USABLE} lack a function that \
+             the schema needs"
+        );
+        return Some(Finding::error(Check::Database, what, mend));
+    }
+    (major < OLDEST_POSTGRES).then(|| {
+        let what = format!("PostgreSQL {version} is older than {OLDEST_POSTGRES}, and not tested");
+        Finding::warning(Check::Database, what, mend)
+    })
+}
+
+/// A promise that the server's settings break, and what restores it.
+fn doubted(doubt: Doubt, config: &PostgresConfig) -> Finding {
+    let lost = |setting: &str, when: &str| {
+        let what = format!("{setting} is off: after {when}, users and connections may be lost");
+        let mend = format!("As a superuser: `alter system set {setting} = on`, then reload");
+        (what, mend)
+    };
+    let (what, mend) = match doubt {
+        Doubt::Fsync => lost("fsync", "a power failure or a crash of the machine"),
+        Doubt::FullPageWrites => lost("full_page_writes", "a power failure"),
+        Doubt::SynchronousCommit => {
+            let (what, _) = lost("synchronous_commit", "a crash of PostgreSQL");
+            let role = &config.username;
+            (what, format!("`alter role \"{role}\" set synchronous_commit = on`"))
+        }
+        Doubt::NoStatementTimeout => (
+            "With POSTGRES_STATEMENTS=unnamed the role has to limit its statements, and does not: \
+             one that hangs keeps its connection"
+                .to_owned(),
+            format!("`alter role \"{}\" set statement_timeout = '2s'`", config.username),
+        ),
+    };
+    Finding::warning(Check::Database, what, mend)
+}
+
+fn not_unique(missing: &MissingUnique) -> Finding {
+    let MissingUnique { table, columns } = missing;
+    Finding::error(
+        Check::Schema,
+        format!("The schema was changed: `{table}` has no unique constraint on ({columns})"),
+        format!(
+            "Remove rows that have the same ({columns}), then, as the owner of the table: \
+             `alter table {table} add unique ({columns})`"
+        ),
+    )
 }
 
 /// Why nothing could be seen, and what helps.
@@ -102,14 +156,34 @@ fn refused(error: &LookError, config: &PostgresConfig) -> Finding {
         LookError::Crowded(_) => "Raise max_connections, or put PgBouncer before PostgreSQL and \
                                   set POSTGRES_STATEMENTS=unnamed"
             .to_owned(),
-        LookError::Damaged(_) | LookError::Unfinished(_) | LookError::Storage(_) => {
-            tls::mend_store(error, &WAY).unwrap_or_else(|| {
-                "If it is about encryption, see POSTGRES_SSLMODE in docs/configuration.md; else \
-                 look at the log of PostgreSQL, and if it is starting or being restored, wait for \
-                 it"
-                    .to_owned()
-            })
+        LookError::NotOurs(_) => "Create a database for this service alone, with the encoding \
+                                  UTF8, and name it in POSTGRES_DATABASE"
+            .to_owned(),
+        LookError::NotMade(_) => "Check what that step needs: the name server, the network and \
+                                  firewalls on the way, and the load of PostgreSQL"
+            .to_owned(),
+        LookError::Blocked(_) => "Find what holds the lock: `select pid, state, query from \
+                                  pg_stat_activity where xact_start < now() - interval '2s'`"
+            .to_owned(),
+        LookError::Pooler(_) => {
+            format!(
+                "Set POSTGRES_STATEMENTS=unnamed, and `alter role \"{}\" set statement_timeout = \
+                 '2s'`",
+                config.username
+            )
         }
+        LookError::Unreached(_)
+        | LookError::Damaged(_)
+        | LookError::Unfinished(_)
+        | LookError::Storage(_) => tls::mend_store(error, &WAY).unwrap_or_else(|| {
+            let said = chain(error);
+            if ["encrypt", "SSL", "TLS"].iter().any(|word| said.contains(word)) {
+                "See POSTGRES_SSLMODE in docs/configuration.md".to_owned()
+            } else {
+                "Check the log of PostgreSQL; if it is starting or being restored, wait for it"
+                    .to_owned()
+            }
+        }),
     };
     Finding::error(Check::Database, format!("PostgreSQL can't be used: {}", chain(error)), mend)
 }
@@ -118,8 +192,15 @@ fn refused(error: &LookError, config: &PostgresConfig) -> Finding {
 pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Looked {
     let path = stores.database();
     let service = service(stores);
-    if !path.exists() {
-        return (vec![service, missing(stores, migrations)], Credentials::Unknown);
+    let found = match fs::metadata(&path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return (vec![service, missing(stores, migrations)], Credentials::Unknown);
+        }
+        Err(error) => return (vec![service, hidden(&path, &error)], Credentials::Unknown),
+    };
+    if found.len() == 0 {
+        return (vec![service, empty(&path)], Credentials::Unknown);
     }
     let look = match SqliteStorage::look(&path) {
         Ok(look) => look,
@@ -133,6 +214,9 @@ pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Looked 
 /// Whether the file is whole, as far as the time goes; where it can't be read, [`sqlite`] says why.
 pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
     let path = stores.database();
+    if fs::metadata(&path).ok()?.len() == 0 {
+        return None;
+    }
     let file = path.display();
     Some(match quick_check_within(&path, QUICK_CHECK).ok()? {
         Checked::Whole => Finding::ok(Check::Integrity, "The file is whole (quick_check)"),
@@ -143,7 +227,7 @@ pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
         ),
         Checked::Damaged(damage) => Finding::error(
             Check::Integrity,
-            format!("{file} is damaged: {}", damage.lines().next().unwrap_or_default()),
+            format!("{file} is damaged: {damage}"),
             "Stop the service and restore the file from a backup, as docs/operations.md says",
         ),
     })
@@ -163,6 +247,24 @@ fn service(stores: &EmbeddedStores) -> Finding {
         Ok(Err(TryLockError::Error(error))) => not_seen(&error),
         Ok(Ok(())) | Err(_) => Finding::ok(Check::Service, "No service is running on the file"),
     }
+}
+
+/// What another user may see is no reason to say that there is nothing.
+fn hidden(path: &Path, error: &std::io::Error) -> Finding {
+    Finding::error(
+        Check::Database,
+        format!("Whether {} is there could not be seen: {error}", path.display()),
+        "Run this as the user of the service, or give DATA_DIR to this one",
+    )
+}
+
+/// What is left of a file with users in it: the service refuses to begin with it.
+fn empty(path: &Path) -> Finding {
+    Finding::error(
+        Check::Database,
+        format!("{} is empty, and the service does not start on it", path.display()),
+        "Restore it from a backup, as docs/operations.md says",
+    )
 }
 
 fn missing(stores: &EmbeddedStores, migrations: Migrations) -> Finding {
@@ -200,6 +302,9 @@ fn unreadable(path: &Path, error: &LookError) -> Finding {
             let mend = "Start the service, which takes it in, and run this again";
             return Finding::note(Check::Database, what, mend);
         }
+        LookError::NotOurs(_) => {
+            "Set DATA_DIR to a folder of this service's own; the file was left as it is"
+        }
         LookError::Damaged(_) => {
             "Stop the service and restore the file from a backup, as docs/operations.md says"
         }
@@ -208,6 +313,10 @@ fn unreadable(path: &Path, error: &LookError) -> Finding {
         | LookError::Lacks(_)
         | LookError::NotPermitted(_)
         | LookError::Crowded(_)
+        | LookError::Unreached(_)
+        | LookError::NotMade(_)
+        | LookError::Blocked(_)
+        | LookError::Pooler(_)
         | LookError::Storage(_) => {
             "Look at the disk, and at who owns the file; or run this as the user of the service"
         }

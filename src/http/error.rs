@@ -256,9 +256,9 @@ impl From<StorageError> for ApiError {
             StorageError::NoSuchUser => Self::InvalidToken,
             StorageError::FlowEnded => Self::StateUnknown,
             StorageError::Overloaded => Self::Overloaded(chain(&error), RETRY_SOON),
-            StorageError::Unavailable(_) | StorageError::SchemaBehind { .. } => {
-                Self::DatabaseUnavailable(chain(&error))
-            }
+            StorageError::Unavailable(_)
+            | StorageError::SchemaBehind { .. }
+            | StorageError::NotOurs(_) => Self::DatabaseUnavailable(chain(&error)),
             StorageError::Refused(_) => Self::Internal(chain(&error)),
         }
     }

@@ -13,7 +13,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::open::{migrate, quick_check};
-use super::{SqliteError, side_file};
+use super::{SqliteError, foreign, side_file};
 use crate::config::Migrations;
 use crate::migrations::{SQLITE, Schema};
 
@@ -68,6 +68,15 @@ impl Glance {
         // What waits in the side file is left there.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         Ok(Self { connection })
+    }
+
+    /// Fails where the file is another program's.
+    ///
+    /// # Errors
+    ///
+    /// [`SqliteError::NotOurs`], or where the file can't be read.
+    pub fn check_is_ours(&self) -> Result<(), SqliteError> {
+        foreign::check(&self.connection)
     }
 
     /// How the schema stands to ours: by the migrations, then table by table.

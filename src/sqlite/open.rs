@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
-use super::SqliteError;
+use super::{SqliteError, foreign};
 use crate::config::Migrations;
 use crate::migrations::{Migration, SQLITE};
 use crate::private_files;
@@ -35,6 +35,7 @@ pub(super) struct Identity(u64, u64);
 /// Opens the file twice, once for each thread, with its schema in place.
 pub(super) fn open(path: &Path, migrations: Migrations) -> Result<Opened, SqliteError> {
     let made = make_file(path, migrations)?;
+    foreign::check_file(path)?;
     private_files::close_to_others(path);
     let identity = Identity::of(path)?;
     let mut writer = connect(path)?;
@@ -85,7 +86,9 @@ pub(super) fn check_beside(path: &Path, damage: Arc<OnceLock<String>>) -> Result
 /// What is damaged, if anything is.
 pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let found = connection.query_row("pragma quick_check(1)", [], |row| row.get::<_, String>(0))?;
-    Ok(if found == "ok" { None } else { Some(found) })
+    // Its first line names the database, which is always the same.
+    let flaw = found.lines().find(|line| !line.starts_with("***")).unwrap_or(&found);
+    Ok(if found == "ok" { None } else { Some(flaw.to_owned()) })
 }
 
 /// Makes the folder and the file where there is none, readable by their owner alone.
@@ -151,6 +154,7 @@ pub(super) fn migrate(
         return Err(SqliteError::SchemaBehind(pending.iter().map(Migration::to_string).collect()));
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    foreign::check(&transaction)?;
     transaction.execute_batch(
         "create table if not exists api_migrations (
             number integer primary key not null,

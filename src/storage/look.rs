@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::{Cause, StorageError};
+use crate::dial::Unreached;
 use crate::migrations::Schema;
 use crate::model::ConfigEntry;
 
@@ -21,8 +22,34 @@ pub struct Look {
     pub lacks_to_migrate: Vec<Lack>,
     /// Whether the server takes writes; a file is another question.
     pub writes: Writes,
+    /// What a table lacks that a statement of ours depends on.
+    pub missing_unique: Vec<MissingUnique>,
+    /// Settings of the server under which a promise of ours does not hold.
+    pub doubts: Vec<Doubt>,
     /// The rows of `app_config`; none where there is no such table.
     pub config: Vec<ConfigEntry>,
+}
+
+/// Columns that no unique constraint covers, though two equal rows must be impossible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingUnique {
+    /// The table.
+    pub table: String,
+    /// As in `unique (…)`.
+    pub columns: String,
+}
+
+/// A setting of the server under which a promise of ours does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// `fsync` is off.
+    Fsync,
+    /// `full_page_writes` is off.
+    FullPageWrites,
+    /// `synchronous_commit` is off.
+    SynchronousCommit,
+    /// Behind a pooler the role limits no statement, and neither can we.
+    NoStatementTimeout,
 }
 
 /// A right that the role does not have.
@@ -77,6 +104,21 @@ pub enum LookError {
     /// The file can't be read without writing what waits beside it.
     #[error("the file waits for the next start of the service")]
     Unfinished(#[source] Cause),
+    /// The tables or the file are another application's, or the encoding lacks characters.
+    #[error("{0}")]
+    NotOurs(String),
+    /// No address of the server takes a connection.
+    #[error(transparent)]
+    Unreached(Unreached),
+    /// A connection could not be made in time.
+    #[error(transparent)]
+    NotMade(Cause),
+    /// A statement waited for a lock or ran for too long.
+    #[error("a statement was not done in time")]
+    Blocked(#[source] Cause),
+    /// What stands before the server refuses the settings of our connections.
+    #[error("a pooler refuses the connection")]
+    Pooler(#[source] Cause),
     /// Anything else.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -6,12 +6,15 @@
 mod error;
 mod group;
 mod look;
+mod making;
 mod migrate;
+mod ours;
 mod rights;
 mod rows;
 mod server;
 mod session;
 mod statements;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;

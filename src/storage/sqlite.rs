@@ -382,6 +382,7 @@ impl From<SqliteError> for StorageError {
         match error {
             SqliteError::Overloaded => Self::Overloaded,
             SqliteError::SchemaBehind(missing) => Self::SchemaBehind { missing },
+            SqliteError::NotOurs(_) => Self::NotOurs(error.to_string()),
             error if error.is_passing() => Self::Unavailable(error.into_cause().into()),
             error => Self::Refused(error.into_cause().into()),
         }

@@ -23,6 +23,7 @@ mod doctor;
 mod edge;
 mod file;
 mod first_admin;
+mod foreign;
 mod fuzz;
 mod harness;
 mod input;

@@ -19,11 +19,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("password", &["metrics", "model", "random"]),
     ("sqlite", &["config", "metrics", "migrations", "private_files"]),
     ("records", &["clock", "config", "printable", "tls"]),
+    ("dial", &["clock"]),
     (
         "storage",
         &[
             "clock",
             "config",
+            "dial",
             "metrics",
             "migrations",
             "model",
@@ -82,6 +84,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "clock",
             "config",
+            "dial",
             "discogs",
             "limits",
             "metrics",

@@ -9,6 +9,8 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
+use super::making::Step;
+use crate::dial::Unreached;
 use crate::printable::{self, SERVER_MESSAGE};
 use crate::storage::{LookError, StorageError};
 use crate::tls::fault::{self, TlsFault};
@@ -19,6 +21,17 @@ pub(super) enum PostgresError {
     /// No connection was there in time.
     #[error("no connection to PostgreSQL within {} ms", .0.as_millis())]
     NoConnection(Duration),
+    /// A connection could not be made in the time for it.
+    #[error("no connection to PostgreSQL within {} s: {step} took too long", .limit.as_secs())]
+    NotMade {
+        /// Where the time ran out.
+        step: Step,
+        /// How long it was.
+        limit: Duration,
+    },
+    /// No address of the server takes a connection.
+    #[error("the connection to PostgreSQL failed: {0}")]
+    Unreached(#[from] Unreached),
     /// A connection was there, the answer was not.
     #[error("no answer from PostgreSQL within {} ms", .0.as_millis())]
     NoAnswer(Duration),
@@ -37,6 +50,8 @@ pub(super) enum PostgresError {
         message: String,
         /// The constraint that would be broken.
         constraint: Option<String>,
+        /// The table that it belongs to.
+        table: Option<String>,
     },
     /// The connection broke, or what came over it makes no sense.
     #[error("the connection to PostgreSQL failed: {0}")]
@@ -60,6 +75,8 @@ impl PostgresError {
                 matches!(code.as_str(), "57P01" | "57P02" | "57P03" | "25006" | "0A000" | "26000")
             }
             Self::NoConnection(_)
+            | Self::NotMade { .. }
+            | Self::Unreached(_)
             | Self::NoAnswer(_)
             | Self::TooMany
             | Self::Closed
@@ -77,6 +94,8 @@ impl PostgresError {
     fn is_passing(&self) -> bool {
         match self {
             Self::NoConnection(_)
+            | Self::NotMade { .. }
+            | Self::Unreached(_)
             | Self::NoAnswer(_)
             | Self::TooMany
             | Self::Closed
@@ -92,11 +111,10 @@ impl PostgresError {
         }
     }
 
-    fn constraint(&self, expected: &SqlState) -> Option<&str> {
+    /// The table one of whose constraints would be broken.
+    fn broken(&self, expected: &SqlState) -> Option<&str> {
         match self {
-            Self::Server { code, constraint, .. } if code == expected.code() => {
-                constraint.as_deref()
-            }
+            Self::Server { code, table, .. } if code == expected.code() => table.as_deref(),
             _ => None,
         }
     }
@@ -107,8 +125,12 @@ impl From<tokio_postgres::Error> for PostgresError {
         if let Some(server) = error.as_db_error() {
             return Self::Server {
                 code: printable::line(server.code().code(), 5),
-                message: with_hint(&printable::line(server.message(), SERVER_MESSAGE)),
+                message: with_hint(
+                    server.code().code(),
+                    &printable::line(server.message(), SERVER_MESSAGE),
+                ),
                 constraint: server.constraint().map(str::to_owned),
+                table: server.table().map(str::to_owned),
             };
         }
         match fault::behind(&error) {
@@ -120,9 +142,9 @@ impl From<tokio_postgres::Error> for PostgresError {
 
 impl From<PostgresError> for StorageError {
     fn from(error: PostgresError) -> Self {
-        if error.constraint(&SqlState::UNIQUE_VIOLATION) == Some("users_email_key") {
+        if error.broken(&SqlState::UNIQUE_VIOLATION) == Some("users") {
             Self::EmailTaken
-        } else if error.constraint(&SqlState::FOREIGN_KEY_VIOLATION).is_some() {
+        } else if error.broken(&SqlState::FOREIGN_KEY_VIOLATION).is_some() {
             Self::NoSuchUser
         } else if matches!(error, PostgresError::TooMany) {
             Self::Overloaded
@@ -134,19 +156,37 @@ impl From<PostgresError> for StorageError {
     }
 }
 
-/// A server that refuses whoever comes unencrypted does not say what of ours would change that.
-fn with_hint(message: &str) -> String {
-    let is_about_tls = message.ends_with("no encryption");
-    let hint = if is_about_tls { " (POSTGRES_SSLMODE=require would encrypt)" } else { "" };
+/// A server does not say which of our settings is behind its message, or what it waited for.
+fn with_hint(code: &str, message: &str) -> String {
+    let hint = match code {
+        "57014" => " (it waited for a lock, or the server is too busy)",
+        "55P03" => " (another session keeps the table locked)",
+        _ if message.ends_with("no encryption") => " (POSTGRES_SSLMODE=require would encrypt)",
+        _ if refuses_settings(message) => {
+            " (with POSTGRES_STATEMENTS=unnamed connections have no settings)"
+        }
+        _ => "",
+    };
     format!("{message}{hint}")
+}
+
+/// What poolers say to a connection that brings settings: PgBouncer, Neon's, and RDS Proxy.
+fn refuses_settings(message: &str) -> bool {
+    message.contains("unsupported startup parameter")
+        || message.contains("doesn't support command-line options")
 }
 
 impl From<PostgresError> for LookError {
     fn from(error: PostgresError) -> Self {
-        let PostgresError::Server { code, .. } = &error else {
-            return Self::Storage(error.into());
+        let (code, message) = match &error {
+            PostgresError::Server { code, message, .. } => (code, message),
+            PostgresError::Unreached(unreached) => return Self::Unreached(unreached.clone()),
+            PostgresError::NotMade { .. } => return Self::NotMade(Arc::new(error)),
+            _ => return Self::Storage(error.into()),
         };
         match code.as_str() {
+            "57014" | "55P03" => Self::Blocked(Arc::new(error)),
+            _ if refuses_settings(message) => Self::Pooler(Arc::new(error)),
             "3D000" => Self::NoDatabase(Arc::new(error)),
             "42501" => Self::NotPermitted(Arc::new(error)),
             "53300" => Self::Crowded(Arc::new(error)),

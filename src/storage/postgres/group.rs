@@ -260,9 +260,9 @@ impl Reach {
         let was_lost = self.is_lost.swap(error.is_some(), Ordering::Relaxed);
         match error {
             Some(error) if !was_lost => {
-                tracing::warn!(%error, "⚠️ PostgreSQL can't be reached; trying again until it can");
+                tracing::warn!(%error, "⚠️ PostgreSQL can't be used; trying again until it can");
             }
-            None if was_lost => tracing::info!("💾 PostgreSQL is reached again"),
+            None if was_lost => tracing::info!("💾 PostgreSQL can be used again"),
             Some(_) | None => {}
         }
     }
@@ -275,8 +275,7 @@ impl Shared {
         while !self.lock().is_closed {
             clock::pause(pause).await;
             let begun = Instant::now();
-            // Boxed, since preparing so many statements at once takes much room.
-            let ended = Box::pin(self.hold_connection(place)).await;
+            let ended = self.hold_connection(place).await;
             let is_young = begun.elapsed() < GOOD;
             pause = match &ended {
                 Held::NotOpened(_) => self.longer(pause),

@@ -5,32 +5,40 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Client, Transaction};
 
 use super::error::PostgresError;
+use super::migrate::{has_migrations, pending};
+use super::ours;
 use super::rights::{lacking_to_migrate, lacking_to_serve};
 use super::rows;
-use super::server::Server;
+use super::server::{Made, Server};
 use super::statements::{CONFIG, PING, Statements};
 use crate::config::{PostgresConfig, StatementNames};
-use crate::migrations::{POSTGRES, Schema};
-use crate::storage::look::Writes;
+use crate::migrations::{Migration, POSTGRES, Schema};
+use crate::storage::look::{Doubt, Writes};
 use crate::storage::{Look, LookError};
 
 /// After the connection is made.
 const TIMEOUT: Duration = Duration::from_millis(2_500);
 
 pub(super) async fn look(config: &PostgresConfig) -> Result<Look, LookError> {
-    let (client, driver) = Server::new(config).connect().await?;
+    let Made { client, driver, .. } = Server::new(config).connect().await?;
     let driver = tokio::spawn(driver);
     let looked = tokio::time::timeout(TIMEOUT, look_over(client, config.statements)).await;
     driver.abort();
     looked.unwrap_or_else(|_| Err(PostgresError::NoAnswer(TIMEOUT).into()))
 }
 
-async fn look_over(mut client: Client, names: StatementNames) -> Result<Look, LookError> {
+async fn look_over(
+    mut client: Client,
+    names_of_statements: StatementNames,
+) -> Result<Look, LookError> {
     let transaction =
         client.build_transaction().read_only(true).start().await.map_err(PostgresError::from)?;
     let asked = Instant::now();
     transaction.query_typed(PING.text, &[]).await.map_err(PostgresError::from)?;
     let latency = asked.elapsed();
+    if !has_migrations(&transaction).await? {
+        object(&transaction, &POSTGRES).await?;
+    }
     let version =
         text(&transaction, "select split_part(current_setting('server_version'), ' ', 1)").await?;
     let read_only = "select (pg_is_in_recovery()
@@ -43,6 +51,7 @@ async fn look_over(mut client: Client, names: StatementNames) -> Result<Look, Lo
     if !lacks.is_empty() {
         return Err(LookError::Lacks(lacks));
     }
+    object(&transaction, &pending(&transaction).await?).await?;
     let schema = schema(&transaction).await?;
     let lacks_to_migrate = match &schema {
         Schema::Behind(missing) => lacking_to_migrate(&transaction, missing).await?,
@@ -56,12 +65,45 @@ async fn look_over(mut client: Client, names: StatementNames) -> Result<Look, Lo
     } else {
         Vec::new()
     };
+    let names: Vec<_> = POSTGRES.iter().map(ToString::to_string).collect();
+    let missing_unique = ours::missing_unique(&transaction, &names).await?;
+    let doubts = doubts(&transaction, names_of_statements).await?;
     transaction.rollback().await.map_err(PostgresError::from)?;
     let schema = match schema {
-        Schema::UpToDate if names == StatementNames::Named => prepared(&client).await?,
+        Schema::UpToDate if names_of_statements == StatementNames::Named => {
+            prepared(&client).await?
+        }
         schema => schema,
     };
-    Ok(Look { version, latency, schema, lacks_to_migrate, writes, config })
+    Ok(Look { version, latency, schema, lacks_to_migrate, writes, missing_unique, doubts, config })
+}
+
+/// Fails where the tables that these migrations make are there and are another application's.
+async fn object(transaction: &Transaction<'_>, missing: &[Migration]) -> Result<(), LookError> {
+    let objection = ours::objection(transaction, missing).await?;
+    objection.map_or(Ok(()), |objection| Err(LookError::NotOurs(objection)))
+}
+
+/// Which settings let the server lose what it acknowledged, or let a statement run for ever.
+async fn doubts(
+    transaction: &Transaction<'_>,
+    names: StatementNames,
+) -> Result<Vec<Doubt>, PostgresError> {
+    let mut doubts = Vec::new();
+    for (setting, bad, doubt) in [
+        ("fsync", "off", Doubt::Fsync),
+        ("full_page_writes", "off", Doubt::FullPageWrites),
+        ("synchronous_commit", "off", Doubt::SynchronousCommit),
+        ("statement_timeout", "0", Doubt::NoStatementTimeout),
+    ] {
+        // Where connections have settings of their own, this one is among them.
+        let is_ours = doubt == Doubt::NoStatementTimeout && names == StatementNames::Named;
+        let value = text(transaction, &format!("select current_setting('{setting}')")).await?;
+        if value == bad && !is_ours {
+            doubts.push(doubt);
+        }
+    }
+    Ok(doubts)
 }
 
 async fn schema(transaction: &Transaction<'_>) -> Result<Schema, PostgresError> {

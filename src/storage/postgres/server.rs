@@ -1,6 +1,7 @@
 //! The server that connections are made to: where it is, and how it proves who it is.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,17 +11,21 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use secrecy::ExposeSecret as _;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, Connection, Socket};
+use tokio_postgres::{CancelToken, Client, Config, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::PostgresError;
+use super::making::{Progress, Step, make};
+use super::watched::{Watched, WatchedTls, WatchedTlsStream};
 use crate::config::{PostgresConfig, PostgresTls, StatementNames};
+use crate::dial::{self, Unreached};
 use crate::tls;
 
-/// How long making a connection may take, its statements included.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// After how long a connection that is idle is asked whether the server is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// The settings of every session of ours.
 ///
@@ -33,15 +38,24 @@ const SETTINGS: &str = "-c statement_timeout=2s -c plan_cache_mode=force_generic
                         -c enable_seqscan=off -c jit=off";
 
 /// What moves a connection's bytes; it is large.
-pub(super) type Driver =
-    Box<Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>>;
+pub(super) type Driver = Box<Connection<Watched, WatchedTlsStream>>;
 
 /// A server, and what it takes to connect to it; clones share it.
 #[derive(Clone)]
 pub(super) struct Server {
+    host: Arc<str>,
+    port: u16,
     settings: Arc<Config>,
-    pub(super) tls: MakeRustlsConnect,
+    tls: MakeRustlsConnect,
     pub(super) statements: StatementNames,
+}
+
+/// A connection that was just made.
+pub(super) struct Made {
+    pub(super) client: Client,
+    pub(super) driver: Driver,
+    /// Where it leads: the name may lead elsewhere later.
+    pub(super) address: SocketAddr,
 }
 
 impl fmt::Debug for Server {
@@ -54,14 +68,10 @@ impl Server {
     pub(super) fn new(config: &PostgresConfig) -> Self {
         let mut settings = Config::new();
         settings
-            .host(&config.host)
-            .port(config.port)
             .user(&config.username)
             .password(config.password.expose_secret())
             .dbname(&config.database)
-            .application_name("discogsography-api")
-            .keepalives_idle(Duration::from_secs(30))
-            .connect_timeout(CONNECT_TIMEOUT);
+            .application_name("discogsography-api");
         if config.statements == StatementNames::Named {
             // A pooler of transactions knows no settings of a connection.
             settings.options(SETTINGS);
@@ -73,17 +83,61 @@ impl Server {
                 SslMode::Require
             }
         });
-        let tls = MakeRustlsConnect::new(tls_client(&config.tls));
-        Self { settings: Arc::new(settings), tls, statements: config.statements }
+        Self {
+            host: config.host.as_str().into(),
+            port: config.port,
+            settings: Arc::new(settings),
+            tls: MakeRustlsConnect::new(tls_client(&config.tls)),
+            statements: config.statements,
+        }
     }
 
-    /// Connects with the settings of every session of ours.
-    pub(super) async fn connect(&self) -> Result<(Client, Driver), PostgresError> {
-        let connect = self.settings.connect(self.tls.clone());
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect).await;
-        let (client, driver) =
-            connected.map_err(|_| PostgresError::NoConnection(CONNECT_TIMEOUT))??;
-        Ok((client, Box::new(driver)))
+    /// Connects with the settings of every session of ours, in bounded time.
+    pub(super) async fn connect(&self) -> Result<Made, PostgresError> {
+        let server = self.clone();
+        make(move |progress| {
+            let server = server.clone();
+            async move { server.connect_once(&progress).await }
+        })
+        .await
+    }
+
+    /// Connects for as long as it takes, and says which step that is.
+    pub(super) async fn connect_once(&self, progress: &Progress) -> Result<Made, PostgresError> {
+        let addresses = dial::look_up(&self.host, self.port).await?;
+        progress.begin(Step::Connecting);
+        let stream = dial::connect(addresses).await?;
+        let address = stream.peer_addr().map_err(Unreached::from)?;
+        let is_encrypted = self.settings.get_ssl_mode() != SslMode::Disable;
+        progress.begin(if is_encrypted { Step::Tls } else { Step::SignIn });
+        let stream = self.watched(stream, progress)?;
+        let tls = self.watched_tls(progress);
+        let (client, driver) = self.settings.connect_raw(stream, tls).await?;
+        Ok(Made { client, driver: Box::new(driver), address })
+    }
+
+    /// Asks the server to cancel what runs on a connection to `address`.
+    pub(super) async fn cancel(
+        &self,
+        token: &CancelToken,
+        address: SocketAddr,
+    ) -> Result<(), PostgresError> {
+        let stream = TcpStream::connect(address).await.map_err(Unreached::from)?;
+        let progress = Progress::default();
+        let stream = self.watched(stream, &progress)?;
+        Ok(token.cancel_query_raw(stream, self.watched_tls(&progress)).await?)
+    }
+
+    fn watched(&self, stream: TcpStream, progress: &Progress) -> Result<Watched, PostgresError> {
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+        let set = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+        set.and_then(|()| stream.set_nodelay(true)).map_err(Unreached::from)?;
+        let is_asked_for_tls = self.settings.get_ssl_mode() != SslMode::Disable;
+        Ok(Watched::new(stream, is_asked_for_tls.then(|| progress.clone())))
+    }
+
+    fn watched_tls(&self, progress: &Progress) -> WatchedTls {
+        WatchedTls::new(self.tls.clone(), &self.host, progress.clone())
     }
 }
 
@@ -155,5 +209,56 @@ impl ServerCertVerifier for OfAnyName {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::super::making::{Progress, Step};
+    use super::Server;
+    use crate::config::{PostgresConfig, PostgresTls, StatementNames};
+
+    /// Which step is reached with a server that says this much and nothing more.
+    async fn step_reached(tls: PostgresTls, says: &'static [u8], expected: Step) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Server::new(&PostgresConfig {
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+            username: "tester".to_owned(),
+            password: "a-password".to_owned().into(),
+            database: "tests".to_owned(),
+            tls,
+            statements: StatementNames::Named,
+        });
+        let progress = Progress::default();
+        let silent = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_u64().await.unwrap();
+            stream.write_all(says).await.unwrap();
+            while progress.step() != expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        let reached = async {
+            tokio::select! {
+                made = server.connect_once(&progress) => panic!("{:?}", made.err()),
+                () = silent => {}
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), reached).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn where_a_server_falls_silent_is_known() {
+        step_reached(PostgresTls::Disable, b"", Step::SignIn).await;
+        step_reached(PostgresTls::Prefer, b"", Step::Tls).await;
+        step_reached(PostgresTls::Prefer, b"N", Step::SignIn).await;
+        step_reached(PostgresTls::Prefer, b"S", Step::Tls).await;
+        step_reached(PostgresTls::Require, b"S", Step::Tls).await;
     }
 }

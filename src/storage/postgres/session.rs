@@ -1,6 +1,7 @@
 //! One connection to PostgreSQL, with its settings, its statements and what is under way on it.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,15 +11,18 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::PostgresError;
-use super::server::{CONNECT_TIMEOUT, Driver, Server};
+use super::making::{Progress, Step, make};
+use super::server::{Driver, Made, Server};
 use super::statements::{Prepared, Statements};
 use crate::config::StatementNames;
 
 /// A connection whose oldest statement waits for longer than this gets no new ones.
 const SLOW: Duration = Duration::from_millis(250);
+
+/// How long asking for a statement to be cancelled may take.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The most statements under way on one connection: the library's own queue has no limit.
 const MOST_UNDER_WAY: usize = 1024;
@@ -64,7 +68,8 @@ pub(super) struct Session {
     client: Client,
     statements: Statements,
     /// For cancelling, which takes a connection of its own.
-    tls: MakeRustlsConnect,
+    server: Server,
+    address: SocketAddr,
     /// When each statement under way was sent, oldest first.
     under_way: Mutex<VecDeque<(u64, Instant)>>,
     /// Whether several requests waited for what was under way when a statement was sent last.
@@ -95,14 +100,20 @@ pub(super) enum Room {
 impl Session {
     /// Connects and prepares every statement; the driver is to be run with [`Session::drive`].
     pub(super) async fn open(server: &Server) -> Result<(Self, Driver), PostgresError> {
-        match tokio::time::timeout(CONNECT_TIMEOUT, Self::open_and_prepare(server)).await {
-            Ok(opened) => opened,
-            Err(_) => Err(PostgresError::NoConnection(CONNECT_TIMEOUT)),
-        }
+        make(|progress| {
+            let server = server.clone();
+            // Boxed, since preparing so many statements at once takes much room.
+            Box::pin(async move { Self::open_and_prepare(server, &progress).await })
+        })
+        .await
     }
 
-    async fn open_and_prepare(server: &Server) -> Result<(Self, Driver), PostgresError> {
-        let (client, mut driver) = server.connect().await?;
+    async fn open_and_prepare(
+        server: Server,
+        progress: &Progress,
+    ) -> Result<(Self, Driver), PostgresError> {
+        let Made { client, mut driver, address } = server.connect_once(progress).await?;
+        progress.begin(Step::Preparing);
         let is_named = server.statements == StatementNames::Named;
         let statements = tokio::select! {
             statements = Statements::prepare(is_named.then_some(&client)) => statements?,
@@ -113,7 +124,8 @@ impl Session {
         let session = Self {
             client,
             statements,
-            tls: server.tls.clone(),
+            server,
+            address,
             under_way: Mutex::default(),
             is_shared: AtomicBool::new(false),
             is_ended: AtomicBool::new(false),
@@ -213,9 +225,9 @@ impl Ticket {
         let answer = call.query(&session.client, prepared);
         let Ok(answer) = tokio::time::timeout(limit, answer).await else {
             let cancel = session.client.cancel_token();
-            let tls = session.tls.clone();
-            tokio::spawn(tokio::time::timeout(CONNECT_TIMEOUT, async move {
-                cancel.cancel_query(tls).await
+            let (server, address) = (session.server.clone(), session.address);
+            tokio::spawn(tokio::time::timeout(CANCEL_TIMEOUT, async move {
+                server.cancel(&cancel, address).await
             }));
             session.end();
             return Err(PostgresError::NoAnswer(limit));

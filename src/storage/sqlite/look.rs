@@ -13,6 +13,7 @@ use crate::storage::{Look, LookError, Writes};
 pub(super) fn look(path: &Path) -> Result<Look, LookError> {
     look_over(path).map_err(|error| match error {
         error @ SqliteError::Unfinished(_) => LookError::Unfinished(error.into_cause().into()),
+        SqliteError::NotOurs(_) => LookError::NotOurs(error.to_string()),
         error if error.is_damage() => LookError::Damaged(error.into_cause().into()),
         error => LookError::Storage(error.into()),
     })
@@ -20,6 +21,7 @@ pub(super) fn look(path: &Path) -> Result<Look, LookError> {
 
 fn look_over(path: &Path) -> Result<Look, SqliteError> {
     let glance = Glance::open(path)?;
+    glance.check_is_ours()?;
     let asked = Instant::now();
     let tables = "select count(*) from sqlite_schema";
     glance.connection.query_row(tables, [], |row| row.get::<_, i64>(0))?;
@@ -30,6 +32,8 @@ fn look_over(path: &Path) -> Result<Look, SqliteError> {
         schema: glance.schema()?,
         lacks_to_migrate: Vec::new(),
         writes: Writes::Taken,
+        missing_unique: Vec::new(),
+        doubts: Vec::new(),
         config: config(&glance.connection)?,
     })
 }

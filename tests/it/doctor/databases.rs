@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::harness::{Composition, Program, Setup, certificate, free_port, on_both_setups};
+use crate::harness::{
+    Composition, PgBouncer, Program, Setup, certificate, free_port, on_both_setups,
+};
 
 use super::scene::{self, Scene};
 
@@ -65,7 +67,8 @@ async fn a_postgresql_that_is_away_hinders_no_other_check() {
         let (code, report) = scene.doctor();
         assert_eq!(code, Some(1));
         let finding = scene::finding(&report, "database", "error");
-        assert!(finding["what"].as_str().unwrap().starts_with("PostgreSQL can't be used: "));
+        let what = finding["what"].as_str().unwrap();
+        assert!(what.starts_with("PostgreSQL can't be used: "), "{what}");
         scene::finding(&report, "app_credentials", "note");
         for other in ["redis", "discogs", "clock"] {
             scene::finding(&report, other, "ok");
@@ -177,4 +180,116 @@ async fn a_postgresql_that_is_not_trusted_says_where_to_name_whom_to_trust() {
     let mend =
         "Correct POSTGRES_ADDRESS (or DATABASE_URL): it needs a name that the certificate has";
     assert_eq!(another_name.finding("database", "error")["mend"], mend);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_unique_constraint_that_is_gone_is_found_and_can_be_made_again() {
+    for (table, columns, drop) in [
+        ("users", "email", "alter table users drop constraint users_email_key"),
+        (
+            "oauth_tokens",
+            "provider, user_id",
+            "alter table oauth_tokens drop constraint oauth_tokens_user_id_provider_key",
+        ),
+        ("app_config", "key", "alter table app_config drop constraint app_config_pkey"),
+        (
+            "users",
+            "email",
+            "alter table users drop constraint users_email_key;
+             create unique index on users (email) where is_active;
+             create unique index on users (lower(email));
+             create unique index on users (email, id)",
+        ),
+    ] {
+        let scene = Scene::new(Composition::Servers).await;
+        scene.sql(drop).await;
+        let finding = scene.finding("schema", "error");
+        let what =
+            format!("The schema was changed: `{table}` has no unique constraint on ({columns})");
+        let mend = format!(
+            "Remove rows that have the same ({columns}), then, as the owner of the table: `alter \
+             table {table} add unique ({columns})`"
+        );
+        assert_eq!((&finding["what"], &finding["mend"]), (&what.into(), &mend.into()));
+        scene.sql(&format!("alter table {table} add unique ({columns})")).await;
+        scene.finding("schema", "ok");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn settings_that_break_a_promise_are_found() {
+    let scene = Scene::new(Composition::Servers).await;
+    // The tests' own PostgreSQL has these two off.
+    let report = scene::whole_report(&scene.program.run(&["doctor", "--json"]));
+    for setting in ["fsync", "full_page_writes"] {
+        let is_off = format!("{setting} is off: after a power failure");
+        let found = report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|finding| finding["what"].as_str().unwrap().starts_with(&is_off));
+        let finding = found.unwrap_or_else(|| panic!("{report:#}"));
+        let mend = format!("As a superuser: `alter system set {setting} = on`, then reload");
+        let expected = (&"database".into(), &"warning".into(), &mend.into());
+        assert_eq!((&finding["check"], &finding["severity"], &finding["mend"]), expected);
+    }
+    let name = scene.stores.database().name.clone();
+    scene.sql(&format!("alter database {name} set synchronous_commit = off")).await;
+    let finding = scene.finding("database", "warning");
+    let what = "synchronous_commit is off: after a crash of PostgreSQL, users and connections may \
+                be lost";
+    assert_eq!(finding["what"], what);
+    scene.sql(&format!("alter database {name} reset synchronous_commit")).await;
+    let scene = scene.with("POSTGRES_STATEMENTS", "unnamed");
+    let finding = scene.finding("database", "warning");
+    assert_eq!(finding["mend"], "`alter role \"tester\" set statement_timeout = '2s'`");
+    scene.sql(&format!("alter database {name} set statement_timeout = '2s'")).await;
+    scene.finding("database", "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_pooler_that_refuses_settings_says_which_variable_leaves_them_out() {
+    let pooler = PgBouncer::start().await;
+    let scene = Scene::new(Composition::Servers).await;
+    let scene = scene.with("POSTGRES_ADDRESS", &pooler.address());
+    let finding = scene.finding("database", "error");
+    let what = finding["what"].as_str().unwrap();
+    assert!(
+        what.starts_with("PostgreSQL can't be used: a pooler refuses the connection"),
+        "{what}"
+    );
+    let mend = finding["mend"].as_str().unwrap();
+    assert!(mend.starts_with("Set POSTGRES_STATEMENTS=unnamed, and `alter role "), "{mend}");
+    let scene = scene.with("POSTGRES_STATEMENTS", "unnamed");
+    scene.finding("database", "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_table_that_is_locked_is_told_from_a_server_that_is_away() {
+    let scene = Scene::new(Composition::Servers).await;
+    let mut client = scene.stores.database().client().await;
+    let transaction = client.transaction().await.unwrap();
+    transaction.batch_execute("lock table users in access exclusive mode").await.unwrap();
+    let finding = scene.finding("database", "error");
+    let what = "PostgreSQL can't be used: a statement was not done in time: PostgreSQL says 57014: \
+                canceling statement due to statement timeout (it waited for a lock, or the server \
+                is too busy)";
+    assert_eq!(finding["what"], what);
+    assert!(finding["mend"].as_str().unwrap().starts_with("Find what holds the lock"));
+    transaction.rollback().await.unwrap();
+    scene.finding("database", "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_file_is_no_file_that_a_start_would_fill() {
+    let scene = Scene::new(Composition::Embedded).await;
+    let path = scene.stores.folder.path().join("discogsography.db");
+    fs::write(&path, "").unwrap();
+    let finding = scene.finding("database", "error");
+    assert!(finding["what"].as_str().unwrap().contains("is empty"), "{finding:#}");
+    assert!(finding["mend"].as_str().unwrap().contains("backup"), "{finding:#}");
 }

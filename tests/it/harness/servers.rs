@@ -208,10 +208,19 @@ impl TestServers {
 impl TestDatabase {
     /// Makes an empty database.
     pub(crate) async fn empty() -> Self {
+        Self::create("").await
+    }
+
+    /// Makes an empty database with this encoding.
+    pub(crate) async fn with_encoding(encoding: &str) -> Self {
+        Self::create(&format!("encoding '{encoding}' locale 'C' template template0")).await
+    }
+
+    async fn create(options: &str) -> Self {
         let servers = test_servers();
         let name = format!("test_{}", Random::from_system().unwrap().hex());
         let client = servers.client("postgres").await;
-        client.batch_execute(&format!("create database {name}")).await.unwrap();
+        client.batch_execute(&format!("create database {name} {options}")).await.unwrap();
         Self { name, servers }
     }
 

@@ -1,0 +1,142 @@
+//! Whether a database is one that the service may use: tables of another application are left alone,
+//! and so is an encoding that can't hold every character.
+
+use tokio_postgres::Transaction;
+use tokio_postgres::types::Type;
+
+use super::error::PostgresError;
+use crate::migrations::Migration;
+use crate::storage::look::MissingUnique;
+
+/// The first column of a table of ours that another table of that name lacks, or has with another
+/// type. Columns that a migration adds may be missing; more columns are fine.
+const FOREIGN: &str = "
+    with ours (migration, place, name, kind, is_added) as (
+        values ('0001_accounts', 'users', 'id', 'uuid', false),
+            ('0001_accounts', 'users', 'email', 'character varying(255)', false),
+            ('0001_accounts', 'users', 'hashed_password', 'character varying(255)', false),
+            ('0001_accounts', 'users', 'is_active', 'boolean', false),
+            ('0001_accounts', 'users', 'created_at', 'timestamp with time zone', false),
+            ('0001_accounts', 'users', 'updated_at', 'timestamp with time zone', false),
+            ('0002_admins', 'users', 'is_admin', 'boolean', true),
+            ('0005_sign_in_and_flows', 'users', 'totp_enabled', 'boolean', true),
+            ('0005_sign_in_and_flows', 'users', 'flow_epoch', 'bigint', true),
+            ('0001_accounts', 'oauth_tokens', 'id', 'uuid', false),
+            ('0001_accounts', 'oauth_tokens', 'user_id', 'uuid', false),
+            ('0001_accounts', 'oauth_tokens', 'provider', 'character varying(50)', false),
+            ('0001_accounts', 'oauth_tokens', 'access_token', 'text', false),
+            ('0001_accounts', 'oauth_tokens', 'access_secret', 'text', false),
+            ('0001_accounts', 'oauth_tokens', 'provider_username', 'character varying(255)', false),
+            ('0001_accounts', 'oauth_tokens', 'provider_user_id', 'character varying(255)', false),
+            ('0001_accounts', 'oauth_tokens', 'created_at', 'timestamp with time zone', false),
+            ('0001_accounts', 'oauth_tokens', 'updated_at', 'timestamp with time zone', false),
+            ('0001_accounts', 'app_config', 'key', 'character varying(255)', false),
+            ('0001_accounts', 'app_config', 'value', 'text', false),
+            ('0001_accounts', 'app_config', 'updated_at', 'timestamp with time zone', false),
+            ('0001_accounts', 'api_migrations', 'number', 'integer', false),
+            ('0001_accounts', 'api_migrations', 'name', 'text', false),
+            ('0004_known_addresses', 'known_addresses', 'account', 'bytea', false),
+            ('0004_known_addresses', 'known_addresses', 'address', 'bytea', false),
+            ('0004_known_addresses', 'known_addresses', 'seen_at', 'timestamp with time zone', false)
+    )
+    select case
+            when relkind not in ('r', 'p') then '`' || place || '` is not a table'
+            when attname is null then '`' || place || '` has no column `' || name || '`'
+            else '`' || place || '.' || name || '` is ' || format_type(atttypid, atttypmod)
+                || ', not ' || kind
+        end
+    from ours
+    join pg_class on relname = place
+        and relnamespace = (select oid from pg_namespace where nspname = current_schema())
+    left join pg_attribute on attrelid = pg_class.oid and attname = name and not attisdropped
+    where migration = any($1)
+        and (
+            relkind not in ('r', 'p')
+            or (attname is null and not is_added)
+            or format_type(atttypid, atttypmod) <> kind
+        )
+    order by migration, place, name collate \"C\"
+    limit 1";
+
+/// The columns that no unique index covers, of the tables that are there.
+const NOT_UNIQUE: &str = "
+    with ours (migration, place, columns) as (
+        values ('0001_accounts', 'users', '{id}'::name[]),
+            ('0001_accounts', 'users', '{email}'),
+            ('0001_accounts', 'oauth_tokens', '{provider,user_id}'),
+            ('0001_accounts', 'app_config', '{key}'),
+            ('0004_known_addresses', 'known_addresses', '{account,address}')
+    )
+    select place, array_to_string(columns, ', ')
+    from ours
+    join pg_class on relname = place
+        and relnamespace = (select oid from pg_namespace where nspname = current_schema())
+    where migration = any($1)
+        and not exists (
+            select
+            from pg_index
+            where indrelid = pg_class.oid and indisunique and indisvalid and indimmediate
+                and indpred is null and indexprs is null
+                and columns = array(
+                    select attname
+                    from pg_attribute
+                    where attrelid = indrelid
+                        and attnum = any((indkey::int2[])[0:indnkeyatts - 1])
+                    order by attname
+                )
+        )
+    order by place, columns";
+
+/// What keeps the service from using the database; `None` if nothing does. `missing` are the
+/// migrations to come, whose tables may be there already.
+pub(super) async fn objection(
+    transaction: &Transaction<'_>,
+    missing: &[Migration],
+) -> Result<Option<String>, PostgresError> {
+    let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    if let Some(objection) = wrong_encoding(transaction).await? {
+        return Ok(Some(objection));
+    }
+    let rows = transaction.query_typed(FOREIGN, &[(&names, Type::TEXT_ARRAY)]).await?;
+    if let Some(row) = rows.first() {
+        let difference: String = row.try_get(0)?;
+        return Ok(Some(of_another_application(&difference)));
+    }
+    let missing = missing_unique(transaction, &names).await?;
+    Ok(missing.first().map(|MissingUnique { table, columns }| {
+        of_another_application(&format!("`{table}` has no unique constraint on ({columns})"))
+    }))
+}
+
+/// Which unique constraints are missing, of the tables that these migrations make.
+pub(super) async fn missing_unique(
+    transaction: &Transaction<'_>,
+    migrations: &[String],
+) -> Result<Vec<MissingUnique>, PostgresError> {
+    let rows = transaction.query_typed(NOT_UNIQUE, &[(&migrations, Type::TEXT_ARRAY)]).await?;
+    let missing = |row: &tokio_postgres::Row| {
+        Ok(MissingUnique { table: row.try_get(0)?, columns: row.try_get(1)? })
+    };
+    rows.iter().map(missing).collect()
+}
+
+async fn wrong_encoding(transaction: &Transaction<'_>) -> Result<Option<String>, PostgresError> {
+    let row = transaction.query_typed("select current_setting('server_encoding')", &[]).await?;
+    let row = row.first().ok_or_else(|| PostgresError::Row("no server_encoding".to_owned()))?;
+    let encoding: String = row.try_get(0)?;
+    Ok(match encoding.as_str() {
+        // With the second one the server stores bytes as they come, and we send UTF-8.
+        "UTF8" | "SQL_ASCII" => None,
+        other => Some(format!(
+            "the encoding of the database is {other}, which lacks characters that names and \
+             addresses may have: use a database with the encoding UTF8"
+        )),
+    })
+}
+
+fn of_another_application(difference: &str) -> String {
+    format!(
+        "the tables of the database are not those of this service: {difference}. Use a database of \
+         its own"
+    )
+}
