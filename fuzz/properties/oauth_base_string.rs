@@ -6,6 +6,8 @@
 #[path = "../../crates/oauth1/tests/reference/mod.rs"]
 mod reference;
 
+use std::collections::BTreeSet;
+
 use oauth1::{Consumer, Request, Target, Token, UrlError};
 use secrecy::SecretString;
 
@@ -35,6 +37,18 @@ pub(crate) fn holds(input: &[u8]) {
         Err(UrlError::Scheme | UrlError::Authority) => {}
     }
     what_is_signed_is_accepted(target);
+    what_is_read_is_there_once(target);
+}
+
+/// The protocol parameters of the query and the form body are refused, or read with one value each.
+fn what_is_read_is_there_once(target: Target<'_>) {
+    let Ok(read) = oauth1::Authorization::of_request(None, target) else {
+        return;
+    };
+    let names: BTreeSet<_> = read.parameters().map(|(name, _)| name).collect();
+    assert_eq!(names.len(), read.parameters().count(), "a name stands there twice");
+    assert!(names.iter().all(|name| name.starts_with("oauth_")));
+    assert!(read.signature_base_string(target).is_ok());
 }
 
 /// Whatever stands in it, a request that can be signed is accepted, and no other secret is.

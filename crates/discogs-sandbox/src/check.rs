@@ -1,4 +1,4 @@
-//! What is checked of every API call: header, consumer, nonce, timestamp, signature.
+//! What is checked of every API call: OAuth parameters, consumer, nonce, timestamp, signature.
 //!
 //! The words of the refusals matter, because clients look into them: only what is about the
 //! consumer or the signature names these.
@@ -9,15 +9,18 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, USER_AGENT};
 use hyper::http::request::Parts;
-use oauth1::{Authorization, CheckError, HeaderError, Target};
+use oauth1::{Authorization, CheckError, ReadError, Target};
 use secrecy::SecretString;
 
 use crate::answer::Answer;
 use crate::desk::Desk;
-use crate::options::Options;
+use crate::options::{Options, TokenSteps};
+use crate::script::Step;
 
-/// The longest nonce that Discogs takes.
+/// The longest nonce that Discogs accepts.
 const MAX_NONCE_LENGTH: usize = 64;
+/// The longest nonce with which a client gets its tokens from Discogs.
+const MAX_NONCE_LENGTH_FOR_TOKENS: usize = 128;
 
 /// A request that was read to its end.
 pub(crate) struct Received {
@@ -43,10 +46,12 @@ pub(crate) enum Refusal {
 }
 
 /// A call whose consumer, nonce and timestamp are good; its signature is not yet checked.
-pub(crate) struct Call {
+pub(crate) struct Call<'a> {
+    received: &'a Received,
+    url: String,
     authorization: Authorization,
-    nonce: String,
-    timestamp: u64,
+    /// Timestamp and nonce, if the call has both.
+    stamp: Option<(u64, String)>,
 }
 
 impl Received {
@@ -60,9 +65,17 @@ impl Received {
         value.is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
     }
 
-    pub(crate) fn authorization(&self) -> Result<Authorization, HeaderError> {
-        let header = self.header(&AUTHORIZATION).ok_or(HeaderError::NotOAuth)?;
-        Authorization::parse(header)
+    /// The `Authorization` header; two of them would give the call two readings.
+    fn authorization_header(&self) -> Result<Option<&str>, Refusal> {
+        if self.head.headers.get_all(AUTHORIZATION).iter().count() > 1 {
+            return Err(Refusal::Malformed("more than one Authorization header".to_owned()));
+        }
+        Ok(self.header(&AUTHORIZATION))
+    }
+
+    /// What the signature is about, with the URL as the caller sees it.
+    fn target<'a>(&'a self, url: &'a str) -> Target<'a> {
+        Target { method: self.head.method.as_str(), url, form: self.form() }
     }
 
     /// Scheme and host as the caller sees them.
@@ -79,37 +92,37 @@ impl Received {
     }
 }
 
-impl Call {
-    /// Reads the header and checks everything but the signature.
+impl<'a> Call<'a> {
+    /// Reads the OAuth parameters and checks everything but the signature.
     pub(crate) fn read(
-        received: &Received,
+        step: Step,
+        received: &'a Received,
         options: &Options,
         now: Duration,
     ) -> Result<Self, Refusal> {
-        let authorization = received.authorization().map_err(|error| match error {
-            HeaderError::NotOAuth => Refusal::Missing("oauth_consumer_key"),
-            HeaderError::TooLong | HeaderError::Malformed | HeaderError::Duplicate(_) => {
-                Refusal::Malformed(error.to_string())
-            }
-        })?;
+        let url = format!("{}{}", received.base(), received.head.uri);
+        let header = received.authorization_header()?;
+        let authorization = Authorization::of_request(header, received.target(&url))?;
         let required = |name| authorization.parameter(name).ok_or(Refusal::Missing(name));
         if required("oauth_consumer_key")? != options.consumer.key {
             return Err(Refusal::UnknownConsumer);
         }
-        required("oauth_signature_method")?;
+        let method = required("oauth_signature_method")?;
         required("oauth_signature")?;
-        let nonce = required("oauth_nonce")?.to_owned();
-        if nonce.is_empty() || nonce.len() > MAX_NONCE_LENGTH {
-            let limits = format!("oauth_nonce must have 1 to {MAX_NONCE_LENGTH} characters");
-            return Err(Refusal::Malformed(limits));
+        // RFC 5849 section 3.1: PLAINTEXT needs neither a nonce nor a timestamp.
+        if method != "PLAINTEXT" {
+            required("oauth_nonce")?;
+            required("oauth_timestamp")?;
         }
-        let timestamp = required("oauth_timestamp")?.parse().map_err(|_| {
-            Refusal::Malformed("oauth_timestamp must be a number of seconds".to_owned())
-        })?;
-        if Duration::from_secs(timestamp).abs_diff(now) > options.timestamp_window {
-            return Err(Refusal::Stale);
-        }
-        Ok(Self { authorization, nonce, timestamp })
+        let lenient = options.token_steps == TokenSteps::Lenient && step != Step::Identity;
+        let nonce = authorization.parameter("oauth_nonce");
+        let nonce = nonce.map(|nonce| checked_nonce(nonce, lenient)).transpose()?;
+        let timestamp = authorization.parameter("oauth_timestamp");
+        let timestamp = timestamp
+            .map(|timestamp| checked_timestamp(timestamp, lenient, options, now))
+            .transpose()?;
+        let stamp = timestamp.zip(nonce);
+        Ok(Self { received, url, authorization, stamp })
     }
 
     /// A parameter of the step, which may be missing.
@@ -120,23 +133,60 @@ impl Call {
     /// Checks the signature, and then uses the nonce up.
     pub(crate) fn verify(
         &self,
-        received: &Received,
         token_secret: Option<&SecretString>,
         options: &Options,
         desk: &mut Desk,
     ) -> Result<(), Refusal> {
-        let url = format!("{}{}", received.base(), received.head.uri);
-        let target =
-            Target { method: received.head.method.as_str(), url: &url, form: received.form() };
-        let secret = &options.consumer.secret;
-        self.authorization.verify(target, secret, token_secret).map_err(|error| match error {
-            CheckError::Missing(name) => Refusal::Missing(name),
-            CheckError::WrongSignature => Refusal::WrongSignature,
-            CheckError::UnsupportedMethod | CheckError::UnsupportedVersion | CheckError::Url(_) => {
-                Refusal::Malformed(error.to_string())
+        let target = self.received.target(&self.url);
+        self.authorization.verify(target, &options.consumer.secret, token_secret)?;
+        match &self.stamp {
+            Some((timestamp, nonce)) if !desk.take_nonce(*timestamp, nonce) => {
+                Err(Refusal::UsedNonce)
             }
-        })?;
-        if desk.take_nonce(self.timestamp, &self.nonce) { Ok(()) } else { Err(Refusal::UsedNonce) }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn checked_nonce(nonce: &str, lenient: bool) -> Result<String, Refusal> {
+    let longest = if lenient { MAX_NONCE_LENGTH_FOR_TOKENS } else { MAX_NONCE_LENGTH };
+    if nonce.is_empty() || nonce.len() > longest {
+        let limits = format!("oauth_nonce must have 1 to {longest} characters");
+        return Err(Refusal::Malformed(limits));
+    }
+    Ok(nonce.to_owned())
+}
+
+fn checked_timestamp(
+    timestamp: &str,
+    lenient: bool,
+    options: &Options,
+    now: Duration,
+) -> Result<u64, Refusal> {
+    let timestamp = timestamp.parse().map_err(|_| {
+        Refusal::Malformed("oauth_timestamp must be a number of seconds".to_owned())
+    })?;
+    let is_near = |time: Duration| time.abs_diff(now) <= options.timestamp_window;
+    let is_recent = is_near(Duration::from_secs(timestamp))
+        || (lenient && is_near(Duration::from_millis(timestamp)));
+    if is_recent { Ok(timestamp) } else { Err(Refusal::Stale) }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+impl From<CheckError> for Refusal {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Missing(name) => Self::Missing(name),
+            CheckError::WrongSignature => Self::WrongSignature,
+            CheckError::UnsupportedMethod | CheckError::UnsupportedVersion | CheckError::Url(_) => {
+                Self::Malformed(error.to_string())
+            }
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! A stand-in for the parts of Discogs that an OAuth 1.0a client meets.
 //!
-//! It checks what Discogs checks (consumer, HMAC-SHA1 signature, nonce, timestamp, `User-Agent`,
-//! verifier), shows a page to approve on, keeps the rate limit, and can be told to misbehave.
+//! It checks what Discogs checks (consumer, HMAC-SHA1 or PLAINTEXT signature, nonce, timestamp,
+//! `User-Agent`, verifier), shows a page to approve on, keeps the rate limit, and can be told to
+//! misbehave.
 //! Where it is open how Discogs behaves, [`Options`] has both readings. It holds everything in
 //! memory, within bounds, and must not know the service that talks to it.
 //!
@@ -40,6 +41,8 @@ mod server;
 
 pub use desk::ApprovalError;
 pub use fault::{Canned, Fault};
-pub use options::{BadSignature, Clock, Identity, Options, RefusedStatus, VerifierAlphabet};
+pub use options::{
+    BadSignature, Clock, Identity, Options, RefusedStatus, TokenSteps, VerifierAlphabet,
+};
 pub use sandbox::Sandbox;
 pub use script::{Hold, RecordedCall, Step, Stopped};

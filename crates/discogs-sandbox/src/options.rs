@@ -49,6 +49,19 @@ pub enum BadSignature {
     Ignored,
 }
 
+/// Which nonces and timestamps `request_token` and `access_token` accept.
+///
+/// Published versions of `@lionralfs/discogs-client` send these two a nonce of 128 hex digits and a
+/// timestamp in milliseconds, and people connect with them. Discogs refused the same at other
+/// addresses. How it checks these two is not documented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenSteps {
+    /// Nonces of up to 128 characters; timestamps in seconds or milliseconds.
+    Lenient,
+    /// The same as `identity`: nonces of up to 64 characters, timestamps in seconds.
+    Strict,
+}
+
 /// How a sandbox behaves; [`Options::new`] is the Discogs that is documented.
 #[derive(Clone)]
 pub struct Options {
@@ -68,6 +81,8 @@ pub struct Options {
     pub request_token_life: Duration,
     /// How far a timestamp may be from the clock, either way.
     pub timestamp_window: Duration,
+    /// Which nonces and timestamps the two steps that give tokens accept.
+    pub token_steps: TokenSteps,
     /// How many wrong verifiers a request token survives.
     pub wrong_verifiers_survived: u32,
     /// How a refused authorisation is answered.
@@ -83,6 +98,7 @@ impl Options {
     ///
     /// The limit is 60 calls a minute, a request token lives 15 minutes and does not survive a
     /// wrong verifier, a timestamp may be 5 minutes off, and a refused authorisation is a 400.
+    /// Where Discogs's behaviour is open, this is the reading that forgives more.
     #[must_use]
     pub fn new(clock: Clock, seed: u64) -> Self {
         Self {
@@ -97,6 +113,7 @@ impl Options {
             rate_limit: Some(60),
             request_token_life: Duration::from_mins(15),
             timestamp_window: Duration::from_mins(5),
+            token_steps: TokenSteps::Lenient,
             wrong_verifiers_survived: 0,
             refused_status: RefusedStatus::BadRequest,
             verifier_alphabet: VerifierAlphabet::Letters,

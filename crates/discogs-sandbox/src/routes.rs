@@ -49,11 +49,10 @@ pub(crate) fn answer(
     match (step, method) {
         (Step::Authorize, "GET") => question(received, options, desk, now),
         (Step::Authorize, "POST") => reply(received, options, desk, now),
-        (Step::RequestToken, "GET" | "POST")
-        | (Step::AccessToken, "POST")
-        | (Step::Identity, "GET") => api(step, received, options, desk, now),
-        (Step::RequestToken | Step::Authorize, _) => wrong_method("GET, POST"),
-        (Step::AccessToken, _) => wrong_method("POST"),
+        (Step::RequestToken | Step::AccessToken, "GET" | "POST") | (Step::Identity, "GET") => {
+            api(step, received, options, desk, now)
+        }
+        (Step::RequestToken | Step::Authorize | Step::AccessToken, _) => wrong_method("GET, POST"),
         (Step::Identity, _) => wrong_method("GET"),
     }
 }
@@ -106,9 +105,10 @@ fn request_token(
     desk: &mut Desk,
     now: Duration,
 ) -> Result<Answer, Refusal> {
-    let call = Call::read(received, options, now)?;
-    call.verify(received, None, options, desk)?;
-    if call.parameter("oauth_callback") != Some(OUT_OF_BAND) {
+    let call = Call::read(Step::RequestToken, received, options, now)?;
+    call.verify(None, options, desk)?;
+    // Published clients leave it out when the person is to copy the verifier.
+    if call.parameter("oauth_callback").unwrap_or(OUT_OF_BAND) != OUT_OF_BAND {
         let why = "oauth_callback must be oob; this sandbox knows no other";
         return Err(Refusal::Malformed(why.to_owned()));
     }
@@ -126,7 +126,7 @@ fn access_token(
     desk: &mut Desk,
     now: Duration,
 ) -> Result<Answer, Refusal> {
-    let call = Call::read(received, options, now)?;
+    let call = Call::read(Step::AccessToken, received, options, now)?;
     let required = |name| {
         let missing = || Refusal::Malformed(format!("{name} is missing"));
         call.parameter(name).ok_or_else(missing)
@@ -135,7 +135,7 @@ fn access_token(
     let Some(secret) = desk.request_secret(token, now) else {
         return Ok(not_exchanged(ExchangeError::Unknown, options));
     };
-    call.verify(received, Some(&secret), options, desk)?;
+    call.verify(Some(&secret), options, desk)?;
     let verifier = required("oauth_verifier")?;
     Ok(match desk.exchange(token, verifier, options, now) {
         Ok(granted) => Answer::form(&[
@@ -194,10 +194,10 @@ fn authenticated(
     desk: &mut Desk,
     now: Duration,
 ) -> Result<Identity, Refusal> {
-    let call = Call::read(received, options, now)?;
+    let call = Call::read(Step::Identity, received, options, now)?;
     let access = call.parameter("oauth_token").and_then(|token| desk.access(token));
     let (digger, secret) = access.ok_or(Refusal::Missing("oauth_token"))?;
-    match call.verify(received, Some(&secret), options, desk) {
+    match call.verify(Some(&secret), options, desk) {
         Err(Refusal::WrongSignature) if options.bad_signature == BadSignature::Ignored => {}
         verified => verified?,
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -126,7 +126,8 @@ async fn meet(shared: &Shared, request: Request<Incoming>) -> Outcome {
 
 fn recorded(received: &Received) -> RecordedCall {
     let text = |name: &HeaderName| received.header(name).map(str::to_owned);
-    let oauth = received.authorization().ok();
+    let oauth =
+        received.header(&AUTHORIZATION).and_then(|header| Authorization::parse(header).ok());
     let parameters = oauth.iter().flat_map(Authorization::parameters);
     RecordedCall {
         method: received.head.method.to_string(),

@@ -1,7 +1,8 @@
-//! Checking: an `Authorization: OAuth …` header taken apart, and its signature verified.
+//! Checking: the protocol parameters of a request, and its signature (RFC 5849 section 3.2).
 //!
-//! RFC 5849 sections 3.2 and 3.5.1. Tolerant of order and of white space around the commas;
-//! strict about everything that could give one header two readings, and bounded.
+//! They come from the `Authorization: OAuth …` header, the query or the form body (section 3.5).
+//! Tolerant of order and of white space around the commas of the header; strict about everything
+//! that could give one request two readings, and bounded.
 
 use std::fmt;
 
@@ -9,35 +10,46 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::base_string::{Target, UrlError};
-use crate::encoding::decode;
+use crate::encoding::{decode, encode};
 use crate::signature::SigningKey;
 
 /// A header longer than this many bytes is not read.
 const MAX_LENGTH: usize = 8 * 1024;
-/// A header with more parameters than this is refused.
+/// A request with more protocol parameters than this is refused.
 const MAX_PARAMETERS: usize = 32;
 
-/// The parameters of an `Authorization: OAuth …` header. Its `Debug` shows only their names.
-#[derive(Clone, PartialEq, Eq)]
+/// The protocol parameters of a request. Its `Debug` shows only their names.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Authorization {
+    /// Those of the header come first.
     parameters: Vec<(String, String)>,
+    in_header: usize,
 }
 
-/// Why a header can't be read.
+/// Why the protocol parameters of a request can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum HeaderError {
+pub enum ReadError {
     /// Another scheme, or none.
     #[error("Authorization header is not of the OAuth scheme")]
     NotOAuth,
-    /// More than 8 KiB, or more than 32 parameters.
+    /// The header has more than 8 KiB.
     #[error("Authorization header is too long")]
     TooLong,
-    /// Not a list of `name="percent-encoded value"`.
+    /// There are more than 32 parameters.
+    #[error("too many OAuth parameters")]
+    TooMany,
+    /// The header is not a list of `name="percent-encoded value"`.
     #[error("malformed Authorization header")]
     Malformed,
-    /// A parameter is there twice.
+    /// A parameter of the query or the form body is not UTF-8.
+    #[error("OAuth parameter is not UTF-8")]
+    NotUtf8,
+    /// A parameter is there twice, in the same place or with different values.
     #[error("parameter given twice: {0}")]
     Duplicate(String),
+    /// The URL has no base string.
+    #[error(transparent)]
+    Url(#[from] UrlError),
 }
 
 /// Why a signature is refused.
@@ -46,7 +58,7 @@ pub enum CheckError {
     /// A parameter without which nothing can be checked is not there.
     #[error("parameter not found: {0}")]
     Missing(&'static str),
-    /// `oauth_signature_method` is not `HMAC-SHA1`.
+    /// `oauth_signature_method` is neither `HMAC-SHA1` nor `PLAINTEXT`.
     #[error("unsupported signature method")]
     UnsupportedMethod,
     /// `oauth_version` is there and is not `1.0`.
@@ -65,29 +77,69 @@ impl Authorization {
     ///
     /// # Errors
     ///
-    /// Says why the header can't be read; see [`HeaderError`].
-    pub fn parse(header: &str) -> Result<Self, HeaderError> {
+    /// Says why the header can't be read; see [`ReadError`].
+    pub fn parse(header: &str) -> Result<Self, ReadError> {
         if header.len() > MAX_LENGTH {
-            return Err(HeaderError::TooLong);
+            return Err(ReadError::TooLong);
         }
         let (scheme, mut rest) =
-            header.trim_ascii().split_once([' ', '\t']).ok_or(HeaderError::NotOAuth)?;
+            header.trim_ascii().split_once([' ', '\t']).ok_or(ReadError::NotOAuth)?;
         if !scheme.eq_ignore_ascii_case("OAuth") {
-            return Err(HeaderError::NotOAuth);
+            return Err(ReadError::NotOAuth);
         }
-        let mut parameters: Vec<(String, String)> = Vec::new();
+        let mut read = Self::default();
         while !rest.is_empty() {
-            let (name, value, after) = next_parameter(rest).ok_or(HeaderError::Malformed)?;
-            if parameters.iter().any(|(seen, _)| *seen == name) {
-                return Err(HeaderError::Duplicate(name));
-            }
-            if parameters.len() == MAX_PARAMETERS {
-                return Err(HeaderError::TooLong);
-            }
-            parameters.push((name, value));
+            let (name, value, after) = next_parameter(rest).ok_or(ReadError::Malformed)?;
+            read.add(name, value)?;
             rest = after;
         }
-        Ok(Self { parameters })
+        read.in_header = read.parameters.len();
+        Ok(read)
+    }
+
+    /// Reads the protocol parameters of a request from its header, its query and its form body.
+    ///
+    /// Each parameter has one value and is read once. Section 3.5 asks clients to keep all of them
+    /// in one place. Published clients don't: they send `oauth_verifier` in the query and the
+    /// others in the header, or `oauth_callback` in both. So parameters may be spread, and one of
+    /// the header may be repeated elsewhere with the same value. A header of another scheme is
+    /// ignored.
+    ///
+    /// # Errors
+    ///
+    /// Says why the parameters can't be read; see [`ReadError`].
+    pub fn of_request(header: Option<&str>, target: Target<'_>) -> Result<Self, ReadError> {
+        let mut read = match header.map(Self::parse) {
+            None | Some(Err(ReadError::NotOAuth)) => Self::default(),
+            Some(parsed) => parsed?,
+        };
+        for (name, value) in target.protocol_parameters()? {
+            let (name, value) = decode(&name).zip(decode(&value)).ok_or(ReadError::NotUtf8)?;
+            read.remove_from_header(&name, &value);
+            read.add(name, value)?;
+        }
+        Ok(read)
+    }
+
+    fn remove_from_header(&mut self, name: &str, value: &str) {
+        let mut header = self.parameters.iter().take(self.in_header);
+        if let Some(place) =
+            header.position(|parameter| parameter.0 == name && parameter.1 == value)
+        {
+            self.parameters.remove(place);
+            self.in_header -= 1;
+        }
+    }
+
+    fn add(&mut self, name: String, value: String) -> Result<(), ReadError> {
+        if self.parameter(&name).is_some() {
+            return Err(ReadError::Duplicate(name));
+        }
+        if self.parameters.len() == MAX_PARAMETERS {
+            return Err(ReadError::TooMany);
+        }
+        self.parameters.push((name, value));
+        Ok(())
     }
 
     /// The decoded value of a parameter; `None` when it is not there.
@@ -97,7 +149,7 @@ impl Authorization {
         all.find(|(seen, _)| *seen == name).map(|(_, value)| value)
     }
 
-    /// Every parameter, `realm` too, decoded and in the order of the header.
+    /// Every parameter, `realm` too, decoded and in the order of the request.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
         self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -106,14 +158,21 @@ impl Authorization {
     ///
     /// # Errors
     ///
-    /// Refuses a URL that has no base string; see [`UrlError`].
+    /// Refuses a URL that has no base string, and a target whose protocol parameters were not
+    /// read; see [`UrlError`].
     pub fn signature_base_string(&self, target: Target<'_>) -> Result<String, UrlError> {
-        let signed =
-            self.parameters().filter(|(name, _)| !matches!(*name, "realm" | "oauth_signature"));
-        target.signature_base_string(signed)
+        let outside = self.parameters().skip(self.in_header);
+        let outside = outside.map(|(name, value)| (encode(name), encode(value)));
+        if !target.protocol_parameters()?.eq(outside) {
+            return Err(UrlError::ProtocolParameter);
+        }
+        let header = self.parameters().take(self.in_header);
+        target.base_string_with(
+            header.filter(|(name, _)| !matches!(*name, "realm" | "oauth_signature")),
+        )
     }
 
-    /// Checks the signature, in constant time.
+    /// Checks an HMAC-SHA1 or PLAINTEXT signature, in constant time.
     ///
     /// `token_secret` is the secret that belongs to `oauth_token`; `None` where there is none.
     ///
@@ -127,7 +186,8 @@ impl Authorization {
         token_secret: Option<&SecretString>,
     ) -> Result<(), CheckError> {
         let required = |name| self.parameter(name).ok_or(CheckError::Missing(name));
-        if required("oauth_signature_method")? != "HMAC-SHA1" {
+        let method = required("oauth_signature_method")?;
+        if !matches!(method, "HMAC-SHA1" | "PLAINTEXT") {
             return Err(CheckError::UnsupportedMethod);
         }
         if self.parameter("oauth_version").is_some_and(|version| version != "1.0") {
@@ -136,7 +196,11 @@ impl Authorization {
         let signature = required("oauth_signature")?;
         let base_string = self.signature_base_string(target)?;
         let key = SigningKey::new(consumer_secret, token_secret);
-        if key.accepts(&base_string, signature) { Ok(()) } else { Err(CheckError::WrongSignature) }
+        let accepted = match method {
+            "PLAINTEXT" => key.accepts_plaintext(signature),
+            _ => key.accepts(&base_string, signature),
+        };
+        if accepted { Ok(()) } else { Err(CheckError::WrongSignature) }
     }
 }
 

@@ -30,7 +30,7 @@ pub enum UrlError {
     /// Blanks, control characters or anything outside ASCII: these must be percent-encoded.
     #[error("URL holds a character that must be percent-encoded")]
     Character,
-    /// The query or the form body holds an `oauth_…` parameter, which belongs in the header.
+    /// The query or the form body has an `oauth_…` parameter that is not accounted for.
     #[error("protocol parameter outside the Authorization header")]
     ProtocolParameter,
 }
@@ -42,9 +42,9 @@ impl<'a> Target<'a> {
         Self { method, url, form: None }
     }
 
-    /// Builds the signature base string for these protocol parameters, given unencoded.
+    /// Builds the base string of a request that has all its protocol parameters in the header.
     ///
-    /// `realm` and `oauth_signature` do not belong among them (section 3.4.1.3.1).
+    /// They are given unencoded, without `realm` and `oauth_signature` (section 3.4.1.3.1).
     ///
     /// # Errors
     ///
@@ -53,20 +53,39 @@ impl<'a> Target<'a> {
         &self,
         protocol: impl IntoIterator<Item = (&'p str, &'p str)>,
     ) -> Result<String, UrlError> {
-        let (base, query) = split_url(self.url)?;
-        let sent = form_parameters(query).chain(form_parameters(self.form.unwrap_or_default()));
-        let mut parameters: Vec<(String, String)> = sent.collect();
-        if parameters.iter().any(|(name, _)| name.starts_with("oauth_")) {
+        if self.protocol_parameters()?.next().is_some() {
             return Err(UrlError::ProtocolParameter);
         }
-        let protocol = protocol.into_iter();
-        parameters.extend(protocol.map(|(name, value)| (encode(name), encode(value))));
+        self.base_string_with(protocol)
+    }
+
+    /// The protocol parameters of the query and the form body, percent-encoded.
+    pub(crate) fn protocol_parameters(
+        &self,
+    ) -> Result<impl Iterator<Item = (String, String)>, UrlError> {
+        let (_, query) = split_url(self.url)?;
+        Ok(self.parameters(query).filter(|(name, _)| name.starts_with("oauth_")))
+    }
+
+    /// Builds the base string from the request's own parameters and these, given unencoded.
+    pub(crate) fn base_string_with<'p>(
+        &self,
+        header: impl IntoIterator<Item = (&'p str, &'p str)>,
+    ) -> Result<String, UrlError> {
+        let (base, query) = split_url(self.url)?;
+        let signed = self.parameters(query).filter(|(name, _)| name != "oauth_signature");
+        let header = header.into_iter().map(|(name, value)| (encode(name), encode(value)));
         Ok(format!(
             "{}&{}&{}",
             encode(self.method.to_ascii_uppercase()),
             encode(base),
-            encode(normalized(parameters)),
+            encode(normalized(signed.chain(header).collect())),
         ))
+    }
+
+    /// The parameters of the query and the form body, percent-encoded (section 3.4.1.3.1).
+    fn parameters(&self, query: &'a str) -> impl Iterator<Item = (String, String)> + use<'a> {
+        form_parameters(query).chain(form_parameters(self.form.unwrap_or_default()))
     }
 }
 

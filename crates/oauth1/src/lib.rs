@@ -1,9 +1,12 @@
-//! OAuth 1.0a with HMAC-SHA1, as RFC 5849 has it: signing requests and checking signed ones.
+//! OAuth 1.0a as defined by RFC 5849: signing requests and checking signed ones.
 //!
-//! There is no I/O here, no clock and no randomness: the nonce and the timestamp are the
-//! caller's. Protocol parameters travel in the `Authorization` header only (section 3.5.1), so a
-//! URL whose query holds an `oauth_…` parameter is refused. Whether a nonce was seen before and
-//! how old a timestamp may be is for the server to decide; the check here is about signatures.
+//! Signing uses HMAC-SHA1 and puts every protocol parameter into the `Authorization` header
+//! (section 3.5.1), so it refuses a URL whose query has an `oauth_…` parameter. Checking accepts
+//! HMAC-SHA1 and PLAINTEXT, with the parameters in the header, the query or the form body.
+//!
+//! There is no I/O here, no clock and no randomness: the caller chooses the nonce and the
+//! timestamp. Whether a nonce was seen before and how old a timestamp may be is for the server to
+//! decide; the check here is about signatures.
 //!
 //! Read [`Target`] first, which makes the signature base string, then [`Request`], which signs,
 //! and [`Authorization`], which checks.
@@ -40,6 +43,6 @@ mod encoding;
 mod request;
 mod signature;
 
-pub use authorization::{Authorization, CheckError, HeaderError};
+pub use authorization::{Authorization, CheckError, ReadError};
 pub use base_string::{Target, UrlError};
 pub use request::{Consumer, Request, Token};

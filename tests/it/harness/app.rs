@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use discogs_sandbox::{Options, Sandbox};
+use discogs_sandbox::{Options, Sandbox, TokenSteps};
 use discogsography_api::clock::{Clock, Timestamp};
 use discogsography_api::config::{Config, Environment, Migrations, Stores};
 use discogsography_api::metrics::Metrics;
@@ -393,6 +393,7 @@ async fn start_sandbox(clock: &Clock, change: Box<dyn FnOnce(&mut Options) + Sen
     let clock = clock.clone();
     let seed = u64::from_le_bytes(Random::from_system().unwrap().bytes());
     let mut options = Options::new(Arc::new(move || clock.now().since_epoch()), seed);
+    options.token_steps = TokenSteps::Strict;
     change(&mut options);
     Sandbox::start(listener, options).unwrap()
 }

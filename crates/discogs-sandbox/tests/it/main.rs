@@ -6,5 +6,6 @@ mod dance;
 mod faults;
 mod harness;
 mod page;
+mod places;
 mod refusals;
 mod watching;
