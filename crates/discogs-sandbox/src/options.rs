@@ -96,7 +96,7 @@ pub struct Options {
 impl Options {
     /// The documented Discogs, with the consumer `sandbox-key` and `sandbox-secret`.
     ///
-    /// The limit is 60 calls a minute, a request token lives 15 minutes and does not survive a
+    /// The limit is 60 calls a minute, a request token lives 15 minutes and ends with the third
     /// wrong verifier, a timestamp may be 5 minutes off, and a refused authorisation is a 400.
     /// Where Discogs's behaviour is open, this is the reading that forgives more.
     #[must_use]
@@ -114,7 +114,7 @@ impl Options {
             request_token_life: Duration::from_mins(15),
             timestamp_window: Duration::from_mins(5),
             token_steps: TokenSteps::Lenient,
-            wrong_verifiers_survived: 0,
+            wrong_verifiers_survived: 2,
             refused_status: RefusedStatus::BadRequest,
             verifier_alphabet: VerifierAlphabet::Letters,
             bad_signature: BadSignature::Anonymous,

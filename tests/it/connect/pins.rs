@@ -13,11 +13,11 @@ on_both_compositions!(
     what_is_pasted_around_a_pin_is_trimmed,
     what_can_not_be_a_pin_is_refused_before_discogs_is_asked,
     any_visible_pin_is_sent_as_it_is,
-    a_request_token_that_did_not_survive_ends_with_the_third_try,
 );
 
 on_both_setups!(
     a_repeated_pin_is_not_taken_for_the_apps_credentials,
+    a_request_token_that_did_not_survive_ends_with_the_third_try,
     the_third_refused_pin_deletes_the_state,
     two_refused_pins_leave_a_third_try,
     nothing_but_a_refused_pin_counts,
@@ -99,7 +99,8 @@ async fn any_visible_pin_is_sent_as_it_is(app: TestApp) {
     }
 }
 
-async fn a_request_token_that_did_not_survive_ends_with_the_third_try(app: TestApp) {
+async fn a_request_token_that_did_not_survive_ends_with_the_third_try(setup: Setup) {
+    let app = setup.sandbox(|options| options.wrong_verifiers_survived = 0).start().await;
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     assert_refusal(&alice.verify(&state, "wrong").await, VERIFIER_REJECTED);
