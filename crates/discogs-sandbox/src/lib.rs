@@ -2,7 +2,7 @@
 //!
 //! It checks what Discogs checks (consumer, HMAC-SHA1 or PLAINTEXT signature, nonce, timestamp,
 //! `User-Agent`, verifier), shows a page to approve on, keeps the rate limit, and can be told to
-//! misbehave.
+//! misbehave. It accepts the requests of published clients: `scripts/check-clients` tries them.
 //! Where it is open how Discogs behaves, [`Options`] has both readings. It holds everything in
 //! memory, within bounds, and must not know the service that talks to it.
 //!
