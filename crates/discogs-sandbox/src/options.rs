@@ -98,7 +98,7 @@ impl Options {
     ///
     /// The limit is 60 calls a minute, a request token lives 15 minutes and ends with the third
     /// wrong verifier, a timestamp may be 5 minutes off, and a refused authorisation is a 400.
-    /// Where Discogs's behaviour is open, this is the reading that forgives more.
+    /// Nonces, timestamps and verifiers are checked in the way that forgives more.
     #[must_use]
     pub fn new(clock: Clock, seed: u64) -> Self {
         Self {
