@@ -6,6 +6,7 @@ mod connections;
 mod first_admin;
 mod first_steps;
 mod listen;
+mod pieces;
 mod secret;
 mod serving;
 mod stores;

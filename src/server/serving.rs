@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::connections::{Doing, End};
+use super::pieces;
 use super::stream::Stream;
 use crate::clock;
 use crate::http::Port;
@@ -92,7 +93,7 @@ impl Served {
                 if busy.is_last() {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(answer)
+                Ok::<_, Infallible>(pieces::split(answer, busy.doing()))
             }
         };
         let connection = http1::Builder::new()

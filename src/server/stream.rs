@@ -65,8 +65,10 @@ impl Write for Stream {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(context);
-        if let Poll::Ready(Ok(())) = flushed {
-            self.doing.flushed();
+        if let Poll::Ready(Ok(())) = flushed
+            && self.doing.flushed()
+        {
+            context.waker().wake_by_ref();
         }
         flushed
     }

@@ -1,11 +1,12 @@
 //! What every answer has in common, whatever the route: errors in one shape, headers, methods.
 //!
 //! Nothing here depends on the stores, so all of it runs on the embedded one. [`cors`]: browsers.
-//! [`health`]: the health routes on both ports. [`page`]: the account page's files. [`crowd`] and
-//! [`stop`]: more clients than may be, and those who come last.
+//! [`health`]: the health routes on both ports. [`page`]: the account page's files. [`crowd`],
+//! [`deaf`] and [`stop`]: more clients than may be, clients that read nothing, and those who come last.
 
 mod cors;
 mod crowd;
+mod deaf;
 mod document;
 mod health;
 mod page;

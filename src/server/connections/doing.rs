@@ -21,6 +21,8 @@ const IDLE: u8 = 1;
 const BUSY: u8 = 2;
 /// Its answer is there, and the client has not been sent all of it.
 const ANSWERED: u8 = 3;
+/// A piece of its answer is being sent, and the next piece waits for that.
+const PIECE: u8 = 4;
 
 /// What one connection does, which takes one request after another; clones share it.
 #[derive(Clone)]
@@ -80,11 +82,27 @@ impl Doing {
         Busy(self.clone())
     }
 
-    /// Everything that was to be sent has been.
-    pub(in crate::server) fn flushed(&self) {
-        if self.state() == ANSWERED {
-            self.set(IDLE);
+    /// Everything that was handed over has been sent; whether the next piece may follow.
+    pub(in crate::server) fn flushed(&self) -> bool {
+        match self.state() {
+            ANSWERED => self.set(IDLE),
+            PIECE => {
+                self.set(ANSWERED);
+                return true;
+            }
+            _ => {}
         }
+        false
+    }
+
+    /// A piece of an answer is handed over.
+    pub(in crate::server) fn begin_a_piece(&self) {
+        self.set(PIECE);
+    }
+
+    /// Whether such a piece has not been sent yet.
+    pub(in crate::server) fn sends_a_piece(&self) -> bool {
+        self.state() == PIECE
     }
 
     /// The client has taken some of an answer.
@@ -112,7 +130,7 @@ impl Doing {
             BUSY if !self.0.waits.now() => return None,
             NEW if quiet_for < WELCOME => Rank::Welcome,
             _ if quiet_for < PATIENCE => Rank::Shortly,
-            BUSY | ANSWERED => Rank::Slow,
+            BUSY | ANSWERED | PIECE => Rank::Slow,
             _ => Rank::Idle,
         };
         Some((rank, moved_at))
@@ -146,7 +164,7 @@ impl Doing {
             End::IfIdle => self.is_idle(),
             End::ForRoom => match self.state() {
                 BUSY => self.0.waits.now(),
-                ANSWERED => self.quiet_for(now).is_some_and(|time| time >= PATIENCE),
+                ANSWERED | PIECE => self.quiet_for(now).is_some_and(|time| time >= PATIENCE),
                 _ => true,
             },
         }
@@ -166,6 +184,11 @@ impl Doing {
 }
 
 impl Busy {
+    /// The connection that the request came on.
+    pub(in crate::server) fn doing(&self) -> &Doing {
+        &self.0
+    }
+
     /// Whether the connection ends after this request.
     pub(in crate::server) fn is_last(&self) -> bool {
         let shared = &*self.0.0;

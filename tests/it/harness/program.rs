@@ -180,6 +180,11 @@ impl Service {
         Actor::new(http_client(), self.health_url.clone(), None).get("/health").await
     }
 
+    /// The id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal and waits for the end.
     pub(crate) fn end(mut self, signal: &str) -> Outcome {
         let kill = format!("kill -{signal} {}", self.child.id());
