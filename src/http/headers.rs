@@ -34,6 +34,8 @@ const USUALLY_OWN: [HeaderName; 2] = [header::CONTENT_TYPE, header::CONTENT_LENG
 pub(super) struct CommonHeaders {
     of_api: HeaderMap,
     of_others: HeaderMap,
+    /// Whether they have a `Vary`, which those of an answer are added to.
+    vary: bool,
 }
 
 impl CommonHeaders {
@@ -48,7 +50,8 @@ impl CommonHeaders {
         }
         let mut of_api = of_others.clone();
         of_api.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Self { of_api, of_others }
+        let vary = of_others.contains_key(header::VARY);
+        Self { of_api, of_others, vary }
     }
 
     /// Adds them to an answer, whose own count where both have one.
@@ -64,11 +67,16 @@ impl CommonHeaders {
         if let Some(origin) = allowed_origin {
             cors::allow(&mut headers, origin);
         }
-        let own = std::mem::take(response.headers_mut());
+        let mut own = std::mem::take(response.headers_mut());
         for name in USUALLY_OWN {
             if !own.contains_key(&name) {
                 headers.remove(name);
             }
+        }
+        if self.vary
+            && let Some(vary) = own.remove(header::VARY)
+        {
+            headers.append(header::VARY, vary);
         }
         headers.extend(own);
         *response.headers_mut() = headers;

@@ -147,4 +147,7 @@ async fn other_pages_may_not_read_a_narrowed_answer() {
     for path in ["/api/auth/me", "/nowhere", "/health"] {
         assert_eq!(cors_headers(&nobody.get(path).await), expected, "{path}");
     }
+    let file = nobody.get("/docs/swagger.js").await;
+    let vary: Vec<_> = file.headers.get_all("vary").iter().collect();
+    assert_eq!(vary, ["Origin", "Accept-Encoding"]);
 }

@@ -1,11 +1,14 @@
 //! The document of the API, and the two pages that show it.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 
 use discogsography_api::server::openapi_document;
 use reqwest::Method;
+use reqwest::header::HeaderMap;
 
 use super::started;
+use crate::harness::Actor;
 use crate::harness::actor::send;
 use crate::harness::document::document;
 
@@ -17,6 +20,51 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 /// health port alone.
 const NOT_DESCRIBED: [&str; 7] =
     ["/", "/docs", "/docs/{file}", "/metrics", "/openapi.json", "/redoc", "/web/{file}"];
+
+/// What both pages are made of, with its content type.
+const FILES: [(&str, &str); 9] = [
+    ("/docs", "text/html; charset=utf-8"),
+    ("/redoc", "text/html; charset=utf-8"),
+    ("/docs/favicon.svg", "image/svg+xml"),
+    ("/docs/redoc.css", "text/css; charset=utf-8"),
+    ("/docs/redoc.js", "text/javascript; charset=utf-8"),
+    ("/docs/redoc.standalone.js", "text/javascript; charset=utf-8"),
+    ("/docs/swagger.js", "text/javascript; charset=utf-8"),
+    ("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+    ("/docs/swagger-ui.css", "text/css; charset=utf-8"),
+];
+
+const GZIP: Option<&str> = Some("gzip");
+
+/// A file as it is sent.
+struct Fetched {
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Fetched {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+/// The test client neither asks for an encoding by itself nor decodes one.
+async fn fetch(actor: &Actor, path: &str, encoding: Option<&str>) -> Fetched {
+    let mut request = actor.request(Method::GET, path);
+    if let Some(encoding) = encoding {
+        request = request.header("accept-encoding", encoding);
+    }
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 200, "{path}");
+    let headers = response.headers().clone();
+    Fetched { headers, body: response.bytes().await.unwrap().to_vec() }
+}
+
+fn decompressed(gzip: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(gzip).read_to_end(&mut plain).unwrap();
+    plain
+}
 
 #[test]
 fn the_committed_document_is_the_one_that_the_program_prints() {
@@ -65,27 +113,21 @@ async fn the_document_and_its_pages_are_served() {
     let served = anonymous.get("/openapi.json").await;
     assert_eq!((served.status, served.body.as_str()), (200, openapi_document()));
     assert_eq!(served.header("content-type"), Some("application/json"));
-    for (path, content_type, is_compressed) in [
-        ("/docs", "text/html; charset=utf-8", false),
-        ("/redoc", "text/html; charset=utf-8", false),
-        ("/docs/favicon.svg", "image/svg+xml", false),
-        ("/docs/redoc.css", "text/css; charset=utf-8", false),
-        ("/docs/redoc.js", "text/javascript; charset=utf-8", false),
-        ("/docs/redoc.standalone.js", "text/javascript; charset=utf-8", true),
-        ("/docs/swagger.js", "text/javascript; charset=utf-8", false),
-        ("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8", true),
-        ("/docs/swagger-ui.css", "text/css; charset=utf-8", true),
-    ] {
-        // The client takes no encoding on its own, so what comes is what was sent.
-        let response = anonymous.request(Method::GET, path).send().await.unwrap();
-        assert_eq!(response.status(), 200, "{path}");
-        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
-        assert_eq!(header("content-type"), Some(content_type), "{path}");
-        assert_eq!(header("content-security-policy"), Some(POLICY), "{path}");
-        assert_eq!(header("content-encoding"), is_compressed.then_some("gzip"), "{path}");
-        assert_eq!(header("cache-control"), Some("no-cache"), "{path}");
-        let is_gzip = response.bytes().await.unwrap().starts_with(&[0x1f, 0x8b]);
-        assert_eq!(is_gzip, is_compressed, "{path}");
+    for (path, content_type) in FILES {
+        let (plain, gzip) =
+            (fetch(&anonymous, path, None).await, fetch(&anonymous, path, GZIP).await);
+        for (answer, encoding) in [(&plain, None), (&gzip, GZIP)] {
+            assert_eq!(answer.header("content-type"), Some(content_type), "{path}");
+            assert_eq!(answer.header("content-security-policy"), Some(POLICY), "{path}");
+            assert_eq!(answer.header("content-encoding"), encoding, "{path}");
+            assert_eq!(answer.header("cache-control"), Some("no-cache"), "{path}");
+            assert_eq!(answer.header("vary"), Some("Accept-Encoding"), "{path}");
+        }
+        assert_eq!(decompressed(&gzip.body), plain.body, "{path}");
+        assert_ne!(plain.header("etag"), gzip.header("etag"), "{path}");
+        let again = anonymous.request(Method::GET, path).header("accept-encoding", "gzip");
+        let again = send(again.header("if-none-match", gzip.header("etag").unwrap())).await;
+        assert_eq!((again.status, again.header("vary")), (304, Some("Accept-Encoding")), "{path}");
     }
     for path in ["/docs/", "/docs/nothing.js", "/redoc/redoc.js", "/docs/%ff"] {
         anonymous.get(path).await.assert_error(404, "not_found", "Not Found");
