@@ -12,6 +12,7 @@
 //! - [`printable`]: what text from elsewhere goes through before it is printed.
 //! - [`dial`]: TCP connections by name, whichever address answers.
 //! - [`tls`]: whom all of them believe to be who they say.
+//! - [`panics`] and [`threads`]: what a panic may end, and a process that gets no thread.
 //! - [`doctor`]: looks at all that the service stands on, and changes nothing.
 //! - [`cli`]: the commands.
 
@@ -27,6 +28,7 @@ pub mod limits;
 pub mod metrics;
 pub mod migrations;
 pub mod model;
+pub mod panics;
 pub mod password;
 pub mod printable;
 mod private_files;
@@ -38,6 +40,7 @@ pub mod sqlite;
 pub mod state;
 pub mod storage;
 pub mod telemetry;
+pub mod threads;
 pub mod tls;
 
 #[cfg(test)]

@@ -12,10 +12,12 @@ mod worker;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
+use tokio::sync::oneshot;
 
 use crate::config::Migrations;
 use crate::migrations::Migration;
@@ -101,8 +103,16 @@ impl Database {
     /// See [`SqliteError`]; may be tried again.
     pub async fn open(&self, migrations: Migrations) -> Result<Vec<Migration>, SqliteError> {
         let path = self.path.clone();
-        let opened = tokio::task::spawn_blocking(move || open::open(&path, migrations)).await;
-        let opened = opened.map_err(|_| SqliteError::NotOpen)??;
+        let (done, opened) = oneshot::channel();
+        let open = move || {
+            // Whoever waits for it may have gone.
+            let _ = done.send(open::open(&path, migrations));
+        };
+        // Where there are no threads, tokio's own for blocking work would panic.
+        let started = thread::Builder::new().name("sqlite-open".to_owned()).spawn(open);
+        let path = self.path.clone();
+        started.map_err(|source| SqliteError::CannotOpen { path, source })?;
+        let opened = opened.await.map_err(|_| SqliteError::NotOpen)??;
         let mut threads = self.lock();
         if threads.is_none() {
             *threads = Some(Arc::new(Threads {

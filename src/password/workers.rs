@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::PasswordError;
 use crate::metrics::Metrics;
+use crate::panics;
 
 /// Nobody is made to wait longer than this for a worker.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -154,10 +155,11 @@ impl Shared {
                 self.metrics.password_waits.observe(begun.duration_since(wanted.since));
             }
             let jobs: Vec<_> = taken.iter().map(Wanted::job).collect();
-            let keys = pbkdf2_lanes::derive(&jobs, self.iterations);
+            // After a panic nobody gets a key, and the thread goes on.
+            let keys = panics::catch(|| pbkdf2_lanes::derive(&jobs, self.iterations));
             let took = begun.elapsed();
             let count = count(&taken);
-            for (wanted, key) in taken.into_iter().zip(keys) {
+            for (wanted, key) in taken.into_iter().zip(keys.into_iter().flatten()) {
                 self.metrics.password_hashes.observe(took);
                 // Nobody may be waiting any more.
                 let _ = wanted.answer.send(key);

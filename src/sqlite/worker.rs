@@ -5,6 +5,7 @@ use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{LONGEST_WAIT, SqliteError};
+use crate::panics;
 
 /// The most jobs that may wait for one thread.
 const QUEUE_LENGTH: usize = 4096;
@@ -28,7 +29,8 @@ impl Worker {
     pub(super) fn writer(mut connection: Connection) -> Result<Self, SqliteError> {
         Self::start("sqlite-writer", move |mut waiting| {
             while let Some(job) = waiting.blocking_recv() {
-                job(&mut connection);
+                // After a panic its caller is told that the file is not open; the thread goes on.
+                let _ = panics::catch(|| job(&mut connection));
             }
         })
     }
@@ -44,7 +46,7 @@ impl Worker {
             while take(&mut waiting, &mut jobs) {
                 let shares = run(&connection, "begin");
                 for job in jobs.drain(..) {
-                    job(&mut connection);
+                    let _ = panics::catch(|| job(&mut connection));
                 }
                 // A snapshot that could not be ended would be read from for ever.
                 if shares && !run(&connection, "commit") {
@@ -121,4 +123,24 @@ fn take(waiting: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) -> bool {
 /// Whether a statement without a result succeeded; without it, reads lock the file one by one.
 fn run(connection: &Connection, statement: &str) -> bool {
     connection.prepare_cached(statement).and_then(|mut statement| statement.execute([])).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::{SqliteError, Worker};
+
+    #[tokio::test]
+    async fn a_job_that_panics_keeps_no_other_from_being_done() {
+        let open = || Connection::open_in_memory().unwrap();
+        for worker in [Worker::writer(open()).unwrap(), Worker::reader(open()).unwrap()] {
+            let panicked = worker.run::<()>(|_| panic!("as ordered")).await;
+            assert!(matches!(panicked, Err(SqliteError::NotOpen)), "{panicked:?}");
+            let read = |connection: &mut Connection| {
+                connection.query_row("select 7", [], |row| row.get::<_, i64>(0))
+            };
+            assert_eq!(worker.run(read).await.unwrap(), 7);
+        }
+    }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::StorageError;
 use super::to_its_end::ToItsEnd;
 use crate::model::User;
+use crate::panics;
 
 /// The next read waits for the one under way to end, but not for longer.
 const PATIENCE: Duration = Duration::from_millis(2);
@@ -89,7 +90,10 @@ impl Shared {
     }
 
     async fn read(self: Arc<Self>, asked: Vec<Asked>) {
-        let found = (self.read)(asked.iter().map(|asked| asked.id).collect()).await;
+        let reading = (self.read)(asked.iter().map(|asked| asked.id).collect());
+        // A panic must not keep those waiting who are asked for later.
+        let found = panics::catch_in(reading).await;
+        let found = found.unwrap_or_else(|panic| Err(StorageError::Unavailable(Arc::new(panic))));
         for Asked { id, answer } in asked {
             let user = match &found {
                 Ok(users) => Ok(users.iter().find(|user| user.id == id).cloned()),

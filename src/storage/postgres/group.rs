@@ -19,6 +19,7 @@ use super::server::Server;
 use super::session::{Call, Room, Session, Ticket};
 use crate::clock;
 use crate::metrics::{Label as _, Metrics, Purpose};
+use crate::panics;
 use crate::random::Random;
 use crate::storage::to_its_end::ToItsEnd;
 
@@ -275,7 +276,11 @@ impl Shared {
         while !self.lock().is_closed {
             clock::pause(pause).await;
             let begun = Instant::now();
-            let ended = self.hold_connection(place).await;
+            let ended = panics::catch_in(self.hold_connection(place)).await;
+            let ended = ended.unwrap_or_else(|_| {
+                self.put(place, None);
+                Held::Ended
+            });
             let is_young = begun.elapsed() < GOOD;
             pause = match &ended {
                 Held::NotOpened(_) => self.longer(pause),
