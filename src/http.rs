@@ -16,6 +16,7 @@ mod extract;
 mod forwarded;
 mod headers;
 mod health;
+mod host;
 mod input;
 mod json;
 mod metrics;

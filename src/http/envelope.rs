@@ -5,14 +5,12 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use tower_service::Service as _;
@@ -23,9 +21,11 @@ use super::cors::{self, Cors};
 use super::error::{ApiError, RETRY_SOON, Report};
 use super::extract::Caller;
 use super::headers::{CommonHeaders, REQUEST_ID};
+use super::host;
 use super::trace::Trace;
 use super::{AppState, Routes, body};
-use crate::metrics::Route;
+use crate::metrics::{Label as _, Method, Route};
+use crate::panics;
 
 /// The longest id that is taken over from a request.
 const REQUEST_ID_LENGTH: usize = 64;
@@ -105,14 +105,20 @@ impl Port {
         let line = Line::new(peer, begun, &request, parts);
         let origin = parts.cors.as_ref().and_then(|cors| cors.allowed_origin(request.headers()));
         let is_known = !line.route.template.is_empty();
-        let mut response = if is_known && parts.cors.is_some() && cors::is_preflight(&request) {
+        let is_clear = host::is_clear(&request);
+        let answers_pages = is_clear && is_known && parts.cors.is_some();
+        let mut response = if answers_pages && cors::is_preflight(&request) {
             cors::preflight()
         } else {
             let (mut request, rest) = body::lend(request, waits);
             if is_api {
                 request.extensions_mut().insert(line.caller.clone());
             }
-            let response = catch_panic(pin!(parts.router.clone().call(request))).await;
+            let response = if is_clear {
+                catch_panic(pin!(parts.router.clone().call(request))).await
+            } else {
+                ApiError::InvalidRequest.into_response()
+            };
             if let Some(rest) = rest {
                 // Seldom needed, and large: without the box, every answer would have room for it.
                 Box::pin(rest.drop_it()).await;
@@ -163,23 +169,19 @@ fn request_id(headers: &HeaderMap, app: &AppState) -> HeaderValue {
 }
 
 async fn catch_panic(
-    mut answer: Pin<&mut impl Future<Output = Result<Response, Infallible>>>,
+    answer: Pin<&mut impl Future<Output = Result<Response, Infallible>>>,
 ) -> Response {
-    std::future::poll_fn(|context| {
-        let poll = AssertUnwindSafe(|| answer.as_mut().poll(context));
-        match std::panic::catch_unwind(poll) {
-            Ok(poll) => poll.map(|Ok(response)| response),
-            Err(_) => Poll::Ready(ApiError::Internal("a panic".to_owned()).into_response()),
-        }
-    })
-    .await
+    match panics::catch_in(answer).await {
+        Ok(Ok(response)) => response,
+        Err(panicked) => ApiError::Internal(panicked.to_string()).into_response(),
+    }
 }
 
 /// Writes the request line at one level; the message must be a literal that begins with a mark.
 macro_rules! request_line {
     ($level:ident, $line:expr, $took:expr, $status:expr, $report:expr, $message:literal) => {
         $level!(
-            http.method = $line.method.as_str(),
+            http.method = method_for_log($line.method),
             http.route = $line.route.template,
             http.status = $status.map(|status| status.as_u16()),
             duration_ms = milliseconds($took),
@@ -197,7 +199,7 @@ macro_rules! request_line {
 impl<'a> Line<'a> {
     fn new<B>(peer: IpAddr, begun: Instant, request: &hyper::Request<B>, parts: &'a Parts) -> Self {
         Self {
-            method: request.method().clone(),
+            method: Method::of(request.method().as_str()),
             route: parts.route(request.uri().path()),
             request_id: request_id(request.headers(), &parts.app),
             trace: Trace::of(request.headers()),
@@ -232,7 +234,7 @@ impl<'a> Line<'a> {
     /// Counts the request, and says how long it took.
     fn count(&self, status: Option<StatusCode>) -> Duration {
         let took = self.begun.elapsed();
-        self.route.counts.count(self.method.as_str(), status.map(|status| status.as_u16()), took);
+        self.route.counts.count(self.method, status.map(|status| status.as_u16()), took);
         took
     }
 }
@@ -254,6 +256,11 @@ impl Drop for Line<'_> {
             );
         }
     }
+}
+
+/// A client may make up a method, as long as the head of a request: it is not logged as it came.
+fn method_for_log(method: Method) -> &'static str {
+    if method == Method::Other { "OTHER" } else { method.as_str() }
 }
 
 fn milliseconds(duration: Duration) -> f64 {

@@ -29,6 +29,8 @@ pub(super) const RETRY_SOON: Duration = Duration::from_secs(2);
 /// An answer that is an error. A `String` is the cause, for the log and never for the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ApiError {
+    /// 400: no HTTP request, as far as its head goes.
+    InvalidRequest,
     /// 400: a state that was never seen, has expired or was used.
     StateUnknown,
     /// 400: another finish is checking the same state.
@@ -116,6 +118,7 @@ impl ApiError {
             Self::MethodNotAllowed => &table::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => &table::BODY_TOO_LARGE,
             Self::NotJson => &table::NOT_JSON,
+            Self::InvalidRequest => &table::INVALID_REQUEST,
             Self::EmailTaken => &table::EMAIL_TAKEN,
             Self::InvalidInput(_) => &table::INVALID_INPUT,
             Self::RateLimited(_) => &table::RATE_LIMITED,
@@ -162,6 +165,7 @@ impl ApiError {
             | Self::MethodNotAllowed
             | Self::BodyTooLarge
             | Self::NotJson
+            | Self::InvalidRequest
             | Self::EmailTaken
             | Self::InvalidInput(_)
             | Self::DiscogsNotConfigured(_)

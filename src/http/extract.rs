@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -80,7 +81,8 @@ impl<T: Input> FromRequest<AppState> for JsonBody<T> {
         if body::is_too_large(request.body()) {
             return Err(ApiError::BodyTooLarge);
         }
-        if !is_json(request.headers()) {
+        let is_empty = request.body().is_end_stream();
+        if !is_json(request.headers(), is_empty) {
             return Err(ApiError::NotJson);
         }
         let body = body::read(request.into_body()).await?;
@@ -109,10 +111,13 @@ fn split_at_blank(value: &[u8]) -> (&[u8], &[u8]) {
     (scheme, rest.trim_ascii())
 }
 
-/// Whether the body is declared as JSON; one that is not declared at all is taken for JSON.
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether the body is declared as JSON.
+///
+/// One that is not declared at all is taken for JSON, but not from a web page, which `Origin` tells:
+/// browsers send such a body without a preflight, so any page could register and sign in.
+fn is_json(headers: &HeaderMap, is_empty: bool) -> bool {
     let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
-        return true;
+        return is_empty || !headers.contains_key(header::ORIGIN);
     };
     let essence = content_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();

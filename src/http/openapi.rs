@@ -20,7 +20,9 @@ use errors::Errors;
         title = "Discogsography API",
         description = "Accounts, access tokens and the Discogs connection for Discogsography.\n\n\
             Every error has a sentence for people in `detail` and a word for programs in `code`. \
-            Every answer has an `X-Request-Id`, which the service's log names too.",
+            Every answer has an `X-Request-Id`, which the service's log names too.\n\n\
+            A request without exactly one `Host` header is a 400 `invalid_request`. A request with a \
+            body and an `Origin` header, as browsers send it, needs a `Content-Type`.",
     ),
     paths(
         auth::register,

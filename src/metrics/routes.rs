@@ -67,8 +67,8 @@ impl Route {
     }
 
     /// Counts a request, by the status of its answer if it got one.
-    pub fn count(&self, method: &str, status: Option<u16>, took: Duration) {
-        self.answers.of(Method::of(method)).of(Status(status)).add_one();
+    pub fn count(&self, method: Method, status: Option<u16>, took: Duration) {
+        self.answers.of(method).of(Status(status)).add_one();
         self.durations.observe(took);
     }
 

@@ -262,6 +262,50 @@ async fn any_other_request_id_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_names_exactly_one_host() {
+    let app = started().await;
+    let close = "Connection: close\r\n";
+    let preflight = "Origin: https://a.example\r\nAccess-Control-Request-Method: GET\r\n";
+    let refused = [
+        format!("GET /health HTTP/1.1\r\n{close}\r\n"),
+        format!("GET http://test/health HTTP/1.1\r\n{close}\r\n"),
+        format!("GET /health HTTP/1.1\r\nHost: a\r\nHost: a\r\n{close}\r\n"),
+        "GET /health HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(),
+        format!("GET /health HTTP/1.1\r\nHost: a, b\r\n{close}\r\n"),
+        format!("GET /nowhere HTTP/1.1\r\n{close}\r\n"),
+        format!("OPTIONS /health HTTP/1.1\r\n{preflight}{close}\r\n"),
+        format!("POST /health HTTP/1.1\r\nContent-Length: 4\r\n{close}\r\nbody"),
+    ];
+    for url in [&app.url, &app.health_url] {
+        for request in &refused {
+            let answer = exchange(url, request.as_bytes()).await;
+            let said = "The request must have exactly one Host header.";
+            answer.assert_error(400, "invalid_request", said);
+            assert_envelope(&answer, false);
+        }
+        for head in ["GET /health HTTP/1.0\r\n", "GET /health HTTP/1.1\r\nHost:\r\n"] {
+            let request = format!("{head}{close}\r\n");
+            assert_eq!(exchange(url, request.as_bytes()).await.status, 200, "{head}");
+        }
+    }
+    let me = format!("GET /api/auth/me HTTP/1.1\r\n{close}\r\n");
+    assert_envelope(&exchange(&app.url, me.as_bytes()).await, true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_has_at_most_100_lines() {
+    let app = started().await;
+    let with_lines = |count: usize| {
+        let lines = "A: b\r\n".repeat(count - 2);
+        format!("GET /health HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{lines}\r\n")
+    };
+    for url in [&app.url, &app.health_url] {
+        assert_eq!(exchange(url, with_lines(100).as_bytes()).await.status, 200);
+        assert_eq!(exchange(url, with_lines(101).as_bytes()).await.status, 431);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_a_request_disturbs_nobody() {
     let app = started().await;
     let alice = app.user("alice").await;

@@ -16,6 +16,12 @@ const fn row(status: StatusCode, code: &'static str, detail: &'static str) -> Ro
     Row { status, code, detail }
 }
 
+pub(in crate::http) const INVALID_REQUEST: Row = row(
+    StatusCode::BAD_REQUEST,
+    "invalid_request",
+    "The request must have exactly one Host header.",
+);
+
 pub(in crate::http) const STATE_UNKNOWN: Row = row(
     StatusCode::BAD_REQUEST,
     "state_unknown",

@@ -72,7 +72,8 @@ pub(super) struct Errors;
 
 impl Modify for Errors {
     fn modify(&self, document: &mut Document) {
-        let mut codes = BTreeSet::from([table::NOT_FOUND.code, table::METHOD_NOT_ALLOWED.code]);
+        let any = [table::INVALID_REQUEST, table::NOT_FOUND, table::METHOD_NOT_ALLOWED];
+        let mut codes = BTreeSet::from(any.map(|row| row.code));
         for item in document.paths.paths.values_mut() {
             let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
             for operation in operations.into_iter().flatten() {

@@ -16,6 +16,7 @@ on_both_compositions!(
     what_is_wrong_with_the_head_is_said_before_the_body_comes,
     only_json_is_taken,
     json_goes_by_many_names,
+    a_web_page_has_to_say_that_its_body_is_json,
 );
 
 const MOST: usize = 64 * 1024;
@@ -161,4 +162,33 @@ async fn json_goes_by_many_names(app: TestApp) {
         let registered = register(&app, &format!("{number}@example.com"), content_type).await;
         assert_eq!(registered.status, 201, "{content_type:?}: {registered:?}");
     }
+}
+
+/// What `fetch` sends with `mode: "no-cors"`: no preflight asks whether it may.
+async fn a_web_page_has_to_say_that_its_body_is_json(app: TestApp) {
+    let body = padded("a@example.com", 100);
+    let whole = chunked(&body, 10);
+    let length = body.len().to_string();
+    let framed =
+        [(("Content-Length", length.as_str()), &body), (("Transfer-Encoding", "chunked"), &whole)];
+    for origin in ["https://evil.example", "http://127.0.0.1:8004", "null", ""] {
+        for (framing, body) in framed {
+            let mut request =
+                head("POST", "/api/auth/register", &[("Origin", origin), framing]).into_bytes();
+            request.extend(body);
+            let answer = exchange(&app.url, &request).await;
+            assert_eq!((answer.status, &answer.json()["code"]), (415, &json!("not_json")));
+        }
+    }
+    for form in forms(&app).await {
+        let request = form.caller.request(form.method.clone(), form.path);
+        let answer = send(request.header("origin", "https://a.example").body("{}")).await;
+        assert_eq!((answer.status, &answer.json()["code"]), (415, &json!("not_json")));
+        // What `fetch` sends without a body.
+        let request = form.caller.request(form.method.clone(), form.path);
+        let answer = send(request.header("origin", "https://a.example")).await;
+        let missing = json!({ "type": "missing", "loc": ["body"], "msg": "Field required" });
+        answer.assert(422, &json!({ "detail": [missing], "code": "invalid_input" }));
+    }
+    assert_eq!(app.anonymous().register("a@example.com", PASSWORD).await.status, 201);
 }
