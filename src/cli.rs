@@ -9,6 +9,7 @@ mod health;
 mod migrate;
 mod sandbox;
 mod serve;
+mod signals;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -28,7 +29,7 @@ use crate::printable;
 use crate::random::Random;
 use crate::server::{Surroundings, open_stores, openapi_document};
 use crate::storage::Storage;
-use crate::telemetry;
+use crate::{panics, telemetry, threads};
 
 /// A log that is read is written in less; one that is not must not keep the process.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
@@ -137,10 +138,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
 ///
 /// Says what failed; [`exit_code`] gives the code that belongs to it.
 pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
+    threads::try_out()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let store = if cli.sandbox { StoreKind::Sandbox } else { StoreKind::Real };
     let context = Context { environment, store };
-    let ended = runtime.block_on(async {
+    let command = async {
         match cli.command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
             Command::Serve(arguments) => serve::serve(&arguments, context).await,
             Command::Sandbox(arguments) => sandbox::sandbox(&arguments).await,
@@ -153,9 +155,10 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             Command::Health => health::health(environment).await,
             Command::Openapi => Ok(say(openapi_document().trim_end())?),
         }
-    });
+    };
+    let ended = panics::catch(|| runtime.block_on(command));
     telemetry::flush(FLUSH_TIME);
-    ended
+    ended?
 }
 
 /// The exit code of a failed command.
@@ -168,9 +171,13 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// Writes a result, with what a terminal would obey escaped.
+/// Writes a result, with what a terminal would obey escaped. Whoever reads it may stop in the
+/// middle, as `head` does: that is no error.
 fn say(text: &str) -> std::io::Result<()> {
-    writeln!(std::io::stdout(), "{}", printable::lines(text))
+    match writeln!(std::io::stdout(), "{}", printable::lines(text)) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 fn surroundings() -> anyhow::Result<Surroundings> {

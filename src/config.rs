@@ -14,6 +14,7 @@ mod stores;
 mod variables;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -59,6 +60,10 @@ pub struct Config {
     pub api_address: SocketAddr,
     /// `API_HOST` with `API_HEALTH_PORT`
     pub health_address: SocketAddr,
+    /// `KEEP_ALIVE_SECONDS`: how long a connection is kept that waits for its next request.
+    pub keep_alive: Duration,
+    /// `DRAIN_SECONDS`: for how long requests are still accepted after a signal to stop.
+    pub drain_time: Duration,
     /// `CORS_ORIGINS`
     pub cors_origins: CorsOrigins,
     /// `WEB_PAGE`
@@ -197,6 +202,12 @@ impl Config {
             discogs,
             api_address,
             health_address,
+            keep_alive: reader
+                .parsed("KEEP_ALIVE_SECONDS", "75", |value| parse_seconds(value, 1..=3600))
+                .unwrap_or(Duration::from_secs(75)),
+            drain_time: reader
+                .parsed("DRAIN_SECONDS", "10", |value| parse_seconds(value, 0..=600))
+                .unwrap_or(Duration::ZERO),
             cors_origins: reader
                 .parsed("CORS_ORIGINS", "https://explore.example.com", parse_origins)
                 .unwrap_or(CorsOrigins::Any),
@@ -263,6 +274,13 @@ fn parse_minutes(value: &str) -> Result<Duration, String> {
         Ok(minutes @ 1..=YEAR_IN_MINUTES) => Ok(Duration::from_secs(minutes * MINUTE)),
         _ => Err("is not a whole number of minutes from 1 to 525600".to_owned()),
     }
+}
+
+fn parse_seconds(value: &str, allowed: RangeInclusive<u64>) -> Result<Duration, String> {
+    let seconds = value.parse().ok().filter(|seconds| allowed.contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        format!("is not a whole number of seconds from {} to {}", allowed.start(), allowed.end())
+    })
 }
 
 fn parse_switch(value: &str) -> Result<bool, String> {

@@ -2,6 +2,8 @@
 //!
 //! `main` and the tests start it the same way: [`bind`], then [`run`]. Must not know the routes.
 
+mod announce;
+mod bind;
 mod connections;
 mod first_admin;
 mod first_steps;
@@ -12,8 +14,8 @@ mod serving;
 mod stores;
 mod stream;
 
-use std::net::{SocketAddr, TcpListener};
-use std::num::NonZeroUsize;
+use std::convert::Infallible;
+use std::net::TcpListener;
 use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,24 +24,27 @@ use discogsography_token::Key;
 use oauth1::Consumer;
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::clock::{self, Clock};
-use crate::config::{Config, Migrations, Stores, WebPage};
+use crate::clock::{self, Clock, Timestamp};
+use crate::config::{Config, Migrations};
 use crate::connect::Connect;
 use crate::discogs::Discogs;
-use crate::http::{self, App, AppState, Health, Phase};
+use crate::http::{self, App, AppState, Health, Phase, Stage};
 use crate::metrics::Metrics;
 use crate::password::Passwords;
 use crate::random::Random;
 use crate::storage::{Storage, StorageError};
 use crate::telemetry::chain;
+use crate::threads::{NoThreads, processors};
 
+use announce::Addresses;
 use listen::Limits;
 
 pub use crate::http::openapi_document;
+pub use bind::{BindError, Listeners, bind};
 pub use secret::SecretError;
 pub use stores::{LockError, OpenedStores, open_stores};
 
@@ -52,15 +57,6 @@ const DRAIN_TIME: Duration = Duration::from_secs(30);
 /// Between two tries to prepare the storage.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Both ports, bound and not yet served.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For the API.
-    pub api: TcpListener,
-    /// For health.
-    pub health: TcpListener,
-}
 
 /// What a service gets from outside besides its configuration.
 #[derive(Debug, Clone)]
@@ -76,18 +72,12 @@ pub struct Surroundings {
 /// Why the service did not start.
 #[derive(Debug, Error)]
 pub enum ServerError {
-    /// A port is taken, or not ours to bind.
-    #[error(
-        "can't listen on {address} ({variable}): is it in use? Stop what uses it, or set {variable}"
-    )]
-    Bind {
-        /// What was to be bound.
-        address: SocketAddr,
-        /// The variable that says so.
-        variable: &'static str,
-        /// What the operating system says.
-        source: std::io::Error,
-    },
+    /// A port can't be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The clock is so wrong that HTTP has no date for it.
+    #[error("the clock of this machine says {0}: set it, then start the service again")]
+    Clock(Timestamp),
     /// The secret for access tokens can't be read or made.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -102,27 +92,9 @@ pub enum ServerError {
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-}
-
-/// Binds both ports.
-///
-/// # Errors
-///
-/// Where one of them can't be bound.
-pub fn bind(config: &Config) -> Result<Listeners, ServerError> {
-    let listen = |address, variable| {
-        let listener = TcpListener::bind(address).and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            // The standard library asks for 128: in a crowd, others would try again a second later.
-            socket2::SockRef::from(&listener).listen(CONNECTIONS_TO_COME)?;
-            Ok(listener)
-        });
-        listener.map_err(|source| ServerError::Bind { address, variable, source })
-    };
-    Ok(Listeners {
-        api: listen(config.api_address, "API_PORT")?,
-        health: listen(config.health_address, "API_HEALTH_PORT")?,
-    })
+    /// Something that runs for as long as the service ended before it.
+    #[error("{0} has ended by itself; the log says why")]
+    Ended(&'static str),
 }
 
 /// Runs the service until `shutdown` comes, then until what is under way has ended.
@@ -136,36 +108,65 @@ pub async fn run(
     surroundings: Surroundings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    announce(&config, &listeners);
+    let addresses = Addresses::of(&listeners, config.web_page);
+    announce::announce(&config);
+    let now = surroundings.clock.now();
+    if now < Timestamp::from_microseconds(0) {
+        return Err(ServerError::Clock(now));
+    }
     let secret = secret::read_or_make(&config, &surroundings.random)?;
     let _lock = stores::lock(&config.stores)?;
     let metrics = Metrics::new();
     let stores = open_stores(&config.stores, &surroundings, &metrics)?;
     let has_sandbox = surroundings.sandbox_consumer.is_some();
     let app = assemble(&config, &stores, surroundings, &secret, &metrics)?;
-    let phase = app.health.phase().clone();
+    let (keep_alive, drain_time) = (config.keep_alive, config.drain_time);
 
     let (stop_health, health_stopped) = watch::channel(());
-    let health = serve_health(listeners.health, app.clone(), health_stopped)?;
+    let limits = Limits::of_health(Arc::clone(&metrics), keep_alive);
+    let mut health = serve_health(listeners.health, app.clone(), health_stopped, limits)?;
     let (stop_api, api_stopped) = watch::channel(());
-    let limits = Limits::of_api(metrics);
-    let api =
+    let limits = Limits::of_api(metrics, keep_alive);
+    let mut api =
         tokio::spawn(listen::serve(listeners.api, http::api(app.clone()), api_stopped, limits));
-    let get_ready = tokio::spawn(get_ready(config, app.clone(), phase, has_sandbox));
+    let mut get_ready = tokio::spawn(get_ready(config, app.clone(), has_sandbox, addresses));
 
-    shutdown.await;
+    let ended = tokio::select! {
+        () = shutdown => None,
+        _ = &mut api => Some("serving the API"),
+        _ = &mut health => Some("serving the health port"),
+        Err(_) = &mut get_ready => Some("preparing the database"),
+    };
+    get_ready.abort();
+    if ended.is_none() {
+        drain(app.health.phase(), drain_time).await;
+    }
+    app.health.phase().drain();
     info!("🔧 Stopping: requests under way may end, new ones are not taken");
     let until = Instant::now() + DRAIN_TIME;
-    app.health.phase().drain();
-    get_ready.abort();
     drop(stop_api);
-    let _ = api.await;
+    if !api.is_finished() {
+        let _ = api.await;
+    }
     drain_finishes(&app.connect.finishes, until).await;
     stores.storage.close().await;
     drop(stop_health);
-    let _ = tokio::task::spawn_blocking(move || health.join()).await;
+    if !health.is_terminated() {
+        let _ = health.await;
+    }
     info!("🔧 Stopped");
-    Ok(())
+    ended.map_or(Ok(()), |what| Err(ServerError::Ended(what)))
+}
+
+/// Says that no more requests should be sent here, and takes them for this long all the same: a
+/// balancer that polls readiness needs time to see it.
+async fn drain(phase: &Phase, time: Duration) {
+    let was_ready = phase.stage() == Stage::Ready;
+    phase.drain();
+    if was_ready && !time.is_zero() {
+        info!(seconds = time.as_secs(), "🔧 Draining: requests are still taken");
+        clock::pause(time).await;
+    }
 }
 
 fn assemble(
@@ -178,8 +179,8 @@ fn assemble(
     let Surroundings { clock, random, sandbox_consumer } = surroundings;
     let shared = || Arc::clone(metrics);
     let discogs = Discogs::new(config.discogs.clone(), clock.clone(), random.clone(), shared());
-    let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let passwords = Passwords::start(cores, random.clone(), shared());
+    let passwords = Passwords::start(processors(), random.clone(), shared());
+    let passwords = passwords.map_err(NoThreads::from);
     let OpenedStores { storage, states } = stores.clone();
     let checked = (Arc::clone(&storage), Arc::clone(&states));
     let secret = secret.expose_secret().as_bytes();
@@ -217,56 +218,36 @@ where
     move |error| ServerError::Setup { what, source: error.into() }
 }
 
-/// Says which stores are used, where the service listens, and what should worry the operator.
-fn announce(config: &Config, listeners: &Listeners) {
-    match &config.stores {
-        Stores::Embedded(embedded) => {
-            let file = embedded.database().display().to_string();
-            info!(file, "🚀 Starting on the embedded store, one SQLite file");
-        }
-        Stores::Servers { postgres, redis } => {
-            let postgres = format!("{}/{}", postgres.address(), postgres.database);
-            info!(postgres, redis = redis.address(), "🚀 Starting on PostgreSQL and Redis");
-        }
-    }
-    let address = |listener: &TcpListener| {
-        listener.local_addr().map(|address| format!("http://{address}")).unwrap_or_default()
-    };
-    let (api, health) = (address(&listeners.api), address(&listeners.health));
-    info!(api, health, "🚀 Listening");
-    if config.web_page == WebPage::On {
-        info!(page = format!("{api}/"), "🚀 The account page can be opened in a browser");
-    }
-    info!(page = format!("{api}/docs"), "🚀 The API can be read about and tried in a browser");
-    for warning in &config.warnings {
-        warning.log();
-    }
-}
-
 /// Serves the health port on a thread with a runtime of its own, so that it never waits behind
-/// API work.
+/// API work. What it gives is told when the thread has ended.
 fn serve_health(
     listener: TcpListener,
     app: AppState,
     stopped: watch::Receiver<()>,
-) -> Result<thread::JoinHandle<()>, ServerError> {
-    let setup = setup("the thread of the health port");
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(setup)?;
-    let limits = Limits::of_health(Arc::clone(&app.metrics));
+    limits: Limits,
+) -> Result<oneshot::Receiver<Infallible>, ServerError> {
     let port = http::health_only(app);
-    let serve = move || runtime.block_on(listen::serve(listener, port, stopped, limits));
-    thread::Builder::new().name("health".to_owned()).spawn(serve).map_err(setup)
+    let (ends, ended) = oneshot::channel();
+    let serve = move || {
+        let _ends: oneshot::Sender<Infallible> = ends;
+        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(listen::serve(listener, port, stopped, limits)),
+            Err(error) => error!(%error, "❌ A port can't be served"),
+        }
+    };
+    let started = thread::Builder::new().name("health".to_owned()).spawn(serve);
+    started.map_err(NoThreads::from).map_err(setup("the thread of the health port"))?;
+    Ok(ended)
 }
 
-async fn get_ready(config: Config, app: AppState, phase: Phase, has_sandbox: bool) {
+async fn get_ready(config: Config, app: AppState, has_sandbox: bool, addresses: Addresses) {
     prepare(&*app.storage, config.migrations).await;
     if let Some(admin) = &config.first_admin {
         first_admin::make_sure(admin, &app).await;
     }
-    phase.ready();
-    info!("🚀 Ready");
+    app.health.phase().ready();
     first_steps::tell(&*app.storage, has_sandbox).await;
+    addresses.tell();
 }
 
 /// Prepares the storage, trying again until it succeeds; says what changes, once each.

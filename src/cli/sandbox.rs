@@ -8,6 +8,7 @@ use clap::Args;
 use discogs_sandbox::{Options, Sandbox};
 use tokio::net::TcpListener;
 
+use super::signals::Signals;
 use super::{say, surroundings};
 use crate::server::Surroundings;
 
@@ -26,21 +27,26 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn sandbox(arguments: &Arguments) -> anyhow::Result<()> {
-    let sandbox = start(arguments.port, &surroundings()?).await?;
+    let sandbox = start(arguments.port, "--port", &surroundings()?).await?;
     say(&format!("A stand-in for Discogs listens on {}.", sandbox.url()))?;
     say(&format!(
         "Consumer key {CONSUMER_KEY}, consumer secret {CONSUMER_SECRET}. Ctrl-C ends it."
     ))?;
-    tokio::signal::ctrl_c().await?;
+    Signals::listen()?.next().await;
     Ok(())
 }
 
-/// Starts the stand-in; it ends when it is dropped.
-pub(super) async fn start(port: u16, surroundings: &Surroundings) -> anyhow::Result<Sandbox> {
+/// Starts the stand-in; it ends when it is dropped. `option` names its port on the command line.
+pub(super) async fn start(
+    port: u16,
+    option: &str,
+    surroundings: &Surroundings,
+) -> anyhow::Result<Sandbox> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let listener = listener.with_context(|| {
         format!(
-            "can't listen on 127.0.0.1:{port} for the sandbox: is it in use? Choose another port"
+            "can't listen on 127.0.0.1:{port} for the sandbox: stop the program that uses this \
+             port, or choose another one with {option}"
         )
     })?;
     let Surroundings { clock, random, .. } = surroundings.clone();

@@ -1,19 +1,22 @@
 //! `serve`: run the service until a signal comes, with a sandbox beside it where asked.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use oauth1::Consumer;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::sandbox::{CONSUMER_KEY, CONSUMER_SECRET, PORT};
+use super::signals::Signals;
 use super::{Context, sandbox, surroundings};
 use crate::config::StoreKind;
 use crate::{server, telemetry};
 
-/// So long a second signal waits for its own line to be written.
+/// How long a second signal waits for its own line to be written.
 const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// Signals that come within this time count as one: `timeout` and terminals send two.
+const ONE_SIGNAL: Duration = Duration::from_millis(100);
 
 #[derive(Default, Args)]
 pub(super) struct Arguments {
@@ -29,7 +32,7 @@ pub(super) async fn serve(arguments: &Arguments, context: Context<'_>) -> anyhow
     let mut surroundings = surroundings()?;
     let sandbox = if context.store == StoreKind::Sandbox {
         let port = arguments.sandbox_port.unwrap_or(PORT);
-        let sandbox = sandbox::start(port, &surroundings).await?;
+        let sandbox = sandbox::start(port, "--sandbox-port", &surroundings).await?;
         config.discogs.api_url = sandbox.url();
         config.discogs.web_url = sandbox.url();
         let (key, secret) = (CONSUMER_KEY.to_owned(), CONSUMER_SECRET.into());
@@ -39,28 +42,22 @@ pub(super) async fn serve(arguments: &Arguments, context: Context<'_>) -> anyhow
     } else {
         None
     };
-    let (terminate, interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let served =
-        server::run(config, listeners, surroundings, told_to_stop(terminate, interrupt)).await;
+    let stop = told_to_stop(Signals::listen()?);
+    let served = server::run(config, listeners, surroundings, stop).await;
     drop(sandbox);
     Ok(served?)
 }
 
 /// Waits for the first signal; a second one ends the process at once.
-async fn told_to_stop(mut terminate: Signal, mut interrupt: Signal) {
-    either(&mut terminate, &mut interrupt).await;
+async fn told_to_stop(mut signals: Signals) {
+    signals.next().await;
+    let first = Instant::now();
     tokio::spawn(async move {
-        either(&mut terminate, &mut interrupt).await;
+        while first.elapsed() < ONE_SIGNAL {
+            signals.next().await;
+        }
         warn!("⚠️ Told to stop a second time: ending at once");
         telemetry::flush(AT_ONCE);
         std::process::exit(1);
     });
-}
-
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }

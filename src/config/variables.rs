@@ -68,6 +68,8 @@ pub const VARIABLES: &[Variable] = &[
     plain("API_HOST", "127.0.0.1"),
     plain("API_PORT", "8004"),
     plain("API_HEALTH_PORT", "8005"),
+    plain("KEEP_ALIVE_SECONDS", "75"),
+    plain("DRAIN_SECONDS", "0"),
     plain("DATA_DIR", "./data"),
     plain("CORS_ORIGINS", "*"),
     plain("WEB_PAGE", "on"),

@@ -142,10 +142,13 @@ impl Connections {
         ranks.filter(|(rank, _)| *rank == Rank::Welcome).count()
     }
 
-    /// Has those end on which nothing has been under way for this long.
-    pub(super) fn close_overdue(&mut self, now: Instant, time: Duration) {
+    /// Has those end whose client has taken longer than `time` for a head or an answer, and those
+    /// that have waited for a next request for longer than `keep_alive`.
+    pub(super) fn close_overdue(&mut self, now: Instant, time: Duration, keep_alive: Duration) {
         for open in &mut self.open {
+            open.doing.date_head(now);
             let Some(quiet_for) = open.doing.quiet_for(now) else { continue };
+            let time = if open.doing.waits_for_a_request() { keep_alive } else { time };
             if open.has_had_its_time(now, quiet_for, time) {
                 open.task.abort();
             } else if quiet_for >= time {

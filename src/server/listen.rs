@@ -17,7 +17,7 @@ use crate::clock;
 use crate::http::Port;
 use crate::metrics::{self, Metrics};
 
-/// A client has so long to send the head of a request, also of the next one on its connection.
+/// How long a client may take to send the head of a request, from its first byte on.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 
 /// So often it is looked who has taken longer. One look at all instead of a timer for each request.
@@ -48,6 +48,8 @@ const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 pub(super) struct Limits {
     /// The most connections at once.
     connections: usize,
+    /// How long a connection is kept that waits for its next request.
+    keep_alive: Duration,
     /// How long what is under way may go on after the end was asked for.
     drain_time: Duration,
     /// What its connections count for.
@@ -177,8 +179,8 @@ impl Door {
 
     fn close_overdue(&mut self) {
         let now = Instant::now();
-        self.connections.close_overdue(now, HEAD_TIME);
-        self.crowd.close_overdue(now, TURNED_AWAY_HEAD_TIME);
+        self.connections.close_overdue(now, HEAD_TIME, self.limits.keep_alive);
+        self.crowd.close_overdue(now, TURNED_AWAY_HEAD_TIME, TURNED_AWAY_HEAD_TIME);
     }
 
     fn report(&mut self, room: Room) {
@@ -241,13 +243,13 @@ impl Warning {
 }
 
 impl Limits {
-    pub(super) fn of_api(metrics: Arc<Metrics>) -> Self {
+    pub(super) fn of_api(metrics: Arc<Metrics>, keep_alive: Duration) -> Self {
         let (connections, drain_time) = (connections::most(), DRAIN_TIME);
-        Self { connections, drain_time, port: metrics::Port::Api, metrics }
+        Self { connections, keep_alive, drain_time, port: metrics::Port::Api, metrics }
     }
 
-    pub(super) fn of_health(metrics: Arc<Metrics>) -> Self {
+    pub(super) fn of_health(metrics: Arc<Metrics>, keep_alive: Duration) -> Self {
         let (connections, drain_time) = (HEALTH_CONNECTIONS, Duration::ZERO);
-        Self { connections, drain_time, port: metrics::Port::Health, metrics }
+        Self { connections, keep_alive, drain_time, port: metrics::Port::Health, metrics }
     }
 }

@@ -36,7 +36,11 @@ impl Read for Stream {
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
-        if read.is_ready() || !self.doing.ends() {
+        if read.is_ready() {
+            self.doing.has_read();
+            return read;
+        }
+        if !self.doing.ends() {
             return read;
         }
         if self.has_arrived() {

@@ -1,8 +1,10 @@
 //! The program as operators call it: its commands, exit codes, and what goes to which stream.
 //!
-//! [`serving`]: the command that stays.
+//! [`serving`]: the command that stays. [`starting`] and [`stopping`]: its first and last moments.
 
 mod serving;
+mod starting;
+mod stopping;
 
 use discogsography_api::migrations;
 
@@ -283,4 +285,35 @@ async fn app_credentials_count_at_once_beside_a_running_service() {
     assert_eq!(program.run(&["discogs-setup", "--unset"]).code, Some(0));
     assert_eq!(alice.verify("state", "1234567890").await.status, 503);
     assert_eq!(alice.sign_in(&alice.email, PASSWORD).await.me().await.status, 200);
+}
+
+#[test]
+fn a_reader_that_stops_reading_is_no_error() {
+    let program = Program::new();
+    for arguments in [&["openapi"][..], &["admin", "list"], &["doctor", "--json"]] {
+        let (code, stderr) = program.run_unread(arguments);
+        let read = program.run(arguments);
+        assert_eq!((code, stderr), (read.code, read.stderr), "{arguments:?}");
+    }
+}
+
+/// Has a shell become the program as a user who may have this one process and no thread.
+fn without_threads() -> String {
+    let one = "exec prlimit --nproc=1";
+    if !rustix::process::getuid().is_root() {
+        return one.to_owned();
+    }
+    let nobody = 100_000 + std::process::id();
+    format!("{one} setpriv --reuid {nobody} --regid {nobody} --clear-groups")
+}
+
+#[test]
+fn a_machine_that_gives_no_threads_is_told_with_the_cure() {
+    let outcome = Program::new().prepared_by(&without_threads()).run(&["serve"]);
+    let error = "error: the operating system gives this program no more threads: a limit on \
+                 processes is reached; raise it (Docker: `--pids-limit`, Kubernetes: \
+                 `podPidsLimit`, systemd: `TasksMax`, a shell: `ulimit -u`) (Resource temporarily \
+                 unavailable (os error 11))\n";
+    let expected = Outcome { code: Some(1), stdout: String::new(), stderr: error.to_owned() };
+    assert_eq!(outcome, expected);
 }

@@ -70,6 +70,7 @@ fn nothing_has_to_be_set() {
     assert_eq!(config.health_address.to_string(), "127.0.0.1:8005");
     assert_eq!(config.cors_origins, CorsOrigins::Any);
     assert_eq!(config.web_page, WebPage::On);
+    assert_eq!((config.keep_alive, config.drain_time), (Duration::from_secs(75), Duration::ZERO));
     let budget = |most, seconds| Budget { most, window: Duration::from_secs(seconds) };
     let budgets = Budgets {
         register: budget(5, 60),
@@ -94,6 +95,20 @@ fn an_empty_variable_counts_as_not_set() {
     let mut empty: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
     empty.extend([("DATABASE_URL", ""), ("POSTGRES_HOST", ""), ("REDIS_HOST", "")]);
     assert_eq!(format!("{:?}", loaded(&empty)), format!("{:?}", loaded(&[])));
+}
+
+#[test]
+fn times_of_connections_are_whole_seconds() {
+    let config = loaded(&[("KEEP_ALIVE_SECONDS", "620"), ("DRAIN_SECONDS", "600")]);
+    let seconds = (config.keep_alive.as_secs(), config.drain_time.as_secs());
+    assert_eq!(seconds, (620, 600));
+    assert!(loaded(&[("DRAIN_SECONDS", "0")]).drain_time.is_zero());
+    for (name, most) in [("KEEP_ALIVE_SECONDS", 3600), ("DRAIN_SECONDS", 600)] {
+        for wrong in [&(most + 1).to_string(), "-1", "1.5", "1s", "soon"] {
+            assert_eq!(names_of_problems(&[(name, wrong)]), [name], "{wrong}");
+        }
+    }
+    assert_eq!(names_of_problems(&[("KEEP_ALIVE_SECONDS", "0")]), ["KEEP_ALIVE_SECONDS"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod stop;
 
 use reqwest::Method;
 use reqwest::header::HeaderMap;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::actor::send;
 use crate::harness::wire::{answer, connect, exchange, head};
@@ -302,6 +302,24 @@ async fn a_head_has_at_most_100_lines() {
     for url in [&app.url, &app.health_url] {
         assert_eq!(exchange(url, with_lines(100).as_bytes()).await.status, 200);
         assert_eq!(exchange(url, with_lines(101).as_bytes()).await.status, 431);
+    }
+}
+
+/// With the times the other way round, the one that waits for its next request would stay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_connection_is_kept_for_a_time_of_its_own() {
+    let app = Setup::new(Composition::Embedded).with("KEEP_ALIVE_SECONDS", "1").start().await;
+    let request = b"GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n";
+    for url in [&app.url, &app.health_url] {
+        let (mut idle, mut half) = (connect(url).await, connect(url).await);
+        idle.write_all(request).await.unwrap();
+        half.write_all(&request[..10]).await.unwrap();
+        let (mut from_idle, mut from_half) = (String::new(), String::new());
+        tokio::select! {
+            ended = idle.read_to_string(&mut from_idle) => ended.unwrap(),
+            _ = half.read_to_string(&mut from_half) => panic!("the half request ended first"),
+        };
+        assert!(from_idle.starts_with("HTTP/1.1 200 OK\r\n"), "{from_idle}");
     }
 }
 

@@ -23,6 +23,10 @@ const BUSY: u8 = 2;
 const ANSWERED: u8 = 3;
 /// A piece of its answer is being sent, and the next piece waits for that.
 const PIECE: u8 = 4;
+/// Something of its next request has come, as nobody has noted the time of yet.
+const HEAD: u8 = 5;
+/// The same, and the time was noted.
+const DATED_HEAD: u8 = 6;
 
 /// What one connection does, which takes one request after another; clones share it.
 #[derive(Clone)]
@@ -80,6 +84,28 @@ impl Doing {
         self.note_move_at(now);
         self.set(BUSY);
         Busy(self.clone())
+    }
+
+    /// Something has come from the client. Without a time, since this is on the way of every
+    /// request: [`Self::date_head`] notes it.
+    pub(in crate::server) fn has_read(&self) {
+        if self.state() == IDLE {
+            self.set(HEAD);
+        }
+    }
+
+    /// Notes the time of a head that has begun since this was called last.
+    pub(super) fn date_head(&self, now: Instant) {
+        let ordering = (Ordering::AcqRel, Ordering::Relaxed);
+        let dated = self.0.state.compare_exchange(HEAD, DATED_HEAD, ordering.0, ordering.1);
+        if dated.is_ok() {
+            self.note_move_at(now);
+        }
+    }
+
+    /// Whether it has had a request, and nothing of the next one has come.
+    pub(super) fn waits_for_a_request(&self) -> bool {
+        self.state() == IDLE
     }
 
     /// Everything that was handed over has been sent; whether the next piece may follow.
@@ -144,7 +170,7 @@ impl Doing {
 
     /// Whether neither a request nor its answer is under way.
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self.state(), NEW | IDLE)
+        matches!(self.state(), NEW | IDLE | HEAD | DATED_HEAD)
     }
 
     /// It has to end as soon as nothing is under way.

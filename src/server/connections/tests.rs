@@ -8,6 +8,7 @@ use super::doing::WELCOME;
 use super::{Connections, Doing, End, GRACE, LEAVING, Room};
 
 const SECOND: Duration = Duration::from_secs(1);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// A port's connections, each on a task that says how it was asked to end, and ends then where
 /// `ends`.
@@ -80,10 +81,10 @@ async fn an_answer_that_is_taken_slowly_is_not_cut_off_like_an_idle_connection()
     drop(opened.doing[0].begin(opened.now));
     opened.connections.end(opened.now);
     opened.now += 29 * SECOND;
-    opened.connections.close_overdue(opened.now, 30 * SECOND);
+    opened.connections.close_overdue(opened.now, 30 * SECOND, KEEP_ALIVE);
     assert_eq!(opened.ended().await, [false]);
     opened.now += SECOND;
-    opened.connections.close_overdue(opened.now, 30 * SECOND);
+    opened.connections.close_overdue(opened.now, 30 * SECOND, KEEP_ALIVE);
     assert_eq!(opened.ended().await, [true]);
 }
 
@@ -175,7 +176,7 @@ async fn who_has_said_nothing_for_too_long_is_closed() {
     for at in [0, 1, 3, 4] {
         opened.quiet_for(at, 3 * SECOND);
     }
-    opened.connections.close_overdue(opened.now, 2 * SECOND);
+    opened.connections.close_overdue(opened.now, 2 * SECOND, KEEP_ALIVE);
     assert_eq!(opened.asked().await, [(0, End::IfIdle), (1, End::IfIdle)]);
 }
 
@@ -191,11 +192,11 @@ async fn who_was_asked_to_end_and_does_not_is_cut_off_after_its_requests() {
     opened.quiet_for(1, GRACE);
     opened.connections.end(opened.now);
     assert_eq!(opened.asked().await, [0, 1, 2].map(|at| (at, End::Gently)));
-    opened.connections.close_overdue(opened.now, 30 * SECOND);
+    opened.connections.close_overdue(opened.now, 30 * SECOND, KEEP_ALIVE);
     opened.now += GRACE;
     opened.quiet_for(2, Duration::ZERO);
     assert_eq!(opened.ended().await, [false, false, false], "it was only just asked");
-    opened.connections.close_overdue(opened.now, 30 * SECOND);
+    opened.connections.close_overdue(opened.now, 30 * SECOND, KEEP_ALIVE);
     assert_eq!(opened.ended().await, [false, true, false]);
 }
 
@@ -208,7 +209,7 @@ async fn while_there_is_no_more_room_a_request_is_the_last_on_its_connection() {
     assert_eq!((opened.make_room(), request.is_last()), (Room::Soon, true));
     opened.connections.open[1].task.abort();
     opened.asked().await;
-    opened.connections.close_overdue(opened.now, 30 * SECOND);
+    opened.connections.close_overdue(opened.now, 30 * SECOND, KEEP_ALIVE);
     assert!(!request.is_last());
 }
 
@@ -227,4 +228,45 @@ async fn a_request_under_way_is_never_cut() {
     assert!(!lets(&opened, End::ForRoom) && !lets(&opened, End::IfIdle), "its answer is sent");
     opened.doing[0].flushed();
     assert!(lets(&opened, End::IfIdle) && !lets(&opened, End::Gently));
+}
+
+#[tokio::test]
+async fn a_connection_waits_longer_for_its_next_request_than_for_the_rest_of_a_head() {
+    let mut opened = Opened::new(3, 3);
+    for at in [1, 2] {
+        drop(opened.doing[at].begin(opened.now));
+        assert!(!opened.doing[at].flushed());
+    }
+    let mut asked_after = async |seconds: u32, expected: &[usize]| {
+        opened.now += seconds * SECOND;
+        opened.connections.close_overdue(opened.now, 30 * SECOND, KEEP_ALIVE);
+        let asked: Vec<_> = opened.asked().await.into_iter().map(|(at, _)| at).collect();
+        assert_eq!(asked, expected);
+        if seconds == 40 {
+            opened.doing[2].has_read();
+        }
+    };
+    asked_after(29, &[]).await;
+    asked_after(1, &[0]).await;
+    // The first byte of a head comes after 70 s, and is noticed a second later.
+    asked_after(40, &[]).await;
+    asked_after(1, &[]).await;
+    asked_after(4, &[1]).await;
+    asked_after(25, &[]).await;
+    asked_after(1, &[2]).await;
+}
+
+#[tokio::test]
+async fn a_connection_is_not_idle_between_the_pieces_of_an_answer() {
+    let opened = Opened::new(1, 1);
+    let doing = &opened.doing[0];
+    drop(doing.begin(opened.now));
+    for _ in 0..2 {
+        doing.begin_a_piece();
+        assert!(doing.sends_a_piece() && !doing.is_idle());
+        assert!(doing.flushed());
+        assert!(!doing.sends_a_piece() && !doing.is_idle());
+    }
+    assert!(!doing.flushed());
+    assert!(doing.is_idle());
 }

@@ -10,6 +10,7 @@ use discogsography_api::telemetry::MARKS;
 use serde_json::{Value, json};
 
 use super::{NOT_SET, SET, assert_failed, assert_said};
+use crate::harness::wire::exchange;
 use crate::harness::{PASSWORD, Program, free_port};
 
 #[test]
@@ -159,19 +160,18 @@ fn half_a_request_does_not_hold_up_the_end() {
     assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
 }
 
-#[test]
-fn a_port_in_use_is_named_by_its_variable() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    for name in ["API_PORT", "API_HEALTH_PORT"] {
-        let program = Program::new().with(name, &port);
-        let error = format!(
-            "error: can't listen on 127.0.0.1:{port} ({name}): is it in use? Stop what uses it, or \
-             set {name}: Address already in use (os error 98)"
-        );
-        assert_failed(&program.run(&["serve"]), 1, &error);
-        assert!(program.left_nothing());
+#[tokio::test]
+async fn a_method_that_a_client_made_up_is_not_logged() {
+    let service = Program::new().with("LOG_FORMAT", "json").serve(&["serve"]);
+    let made_up = "A".repeat(70_000);
+    for url in [&service.url, &service.health_url] {
+        let request =
+            format!("{made_up} /nope HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        assert_eq!(exchange(url, request.as_bytes()).await.status, 404);
     }
+    let said = service.end("TERM").stderr;
+    assert!(!said.contains("AAAA"), "{}", said.len());
+    assert_eq!(said.matches(r#""http.method":"OTHER""#).count(), 2, "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -228,16 +228,6 @@ fn what_is_no_service_is_not_healthy() {
     let error =
         format!("error: what answers at http://127.0.0.1:{port}/health is not this service");
     assert_failed(&outcome, 1, &error);
-}
-
-#[test]
-fn either_signal_ends_the_service_in_good_order() {
-    for signal in ["TERM", "INT"] {
-        let program = Program::new();
-        let ended = program.serve(&["serve"]).end(signal);
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{signal}");
-        assert!(ended.stderr.contains("🔧 Stopped"), "{signal}: {ended:?}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,14 @@
 //! The service stops while clients come.
 
 use std::io::Write as _;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
-use crate::harness::wire::{answer, head};
+use discogsography_api::clock::{Clock, Timestamp};
+use discogsography_api::config::{Config, Environment};
+use discogsography_api::random::Random;
+use discogsography_api::server::{self, Listeners, Surroundings};
+
+use crate::harness::wire::{answer, exchange, head};
 use crate::harness::{Composition, Setup};
 
 /// So many that they are not all let in by chance.
@@ -27,4 +32,47 @@ async fn who_has_connected_and_was_not_let_in_yet_is_answered() {
     for client in clients {
         assert_eq!(answer(client).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn while_it_drains_the_service_says_so_and_still_takes_requests() {
+    let setup = Setup::new(Composition::Embedded).with("DRAIN_SECONDS", "600");
+    let mut app = setup.start().await;
+    let alice = app.user("alice").await;
+    app.begin_to_stop();
+    app.wait_for_health(503, "unhealthy").await;
+    assert_eq!(app.health().await.json()["checks"]["service"], "draining");
+    for url in [&app.url, &app.health_url] {
+        let ready = exchange(url, head("GET", "/health/ready", &[]).as_bytes()).await;
+        assert_eq!(ready.status, 503);
+    }
+    assert_eq!(alice.me().await.status, 200);
+    // On a new connection.
+    let registered = app.user("bob").await.me().await;
+    assert_eq!(registered.status, 200);
+}
+
+#[tokio::test]
+async fn a_clock_before_1970_ends_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("DATA_DIR", folder.path().to_str().unwrap()), ("API_PORT", "0")];
+    let config = Config::load(&Environment::of(variables)).unwrap();
+    let bind = || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        listener
+    };
+    let listeners = Listeners { api: bind(), health: bind() };
+    let surroundings = Surroundings {
+        clock: Clock::manual(Timestamp::from_microseconds(-1)),
+        random: Random::from_system().unwrap(),
+        sandbox_consumer: None,
+    };
+    let ended = server::run(config, listeners, surroundings, std::future::pending()).await;
+    assert_eq!(
+        ended.unwrap_err().to_string(),
+        "the clock of this machine says 1969-12-31T23:59:59.999999+00:00: set it, then start the \
+         service again"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

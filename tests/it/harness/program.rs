@@ -26,7 +26,8 @@ pub(crate) struct Program {
     folder: TempDir,
     variables: Vec<(String, String)>,
     path: PathBuf,
-    most_descriptors: Option<u32>,
+    /// What a shell does before it becomes the program.
+    prepared_by: Option<String>,
 }
 
 /// What a run of the program ended with.
@@ -54,7 +55,7 @@ impl Program {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("data").to_str().unwrap().to_owned();
         let path = PathBuf::from(env!("CARGO_BIN_EXE_discogsography-api"));
-        let program = Self { folder, variables: Vec::new(), path, most_descriptors: None };
+        let program = Self { folder, variables: Vec::new(), path, prepared_by: None };
         let (api, health) = (free_port().to_string(), free_port().to_string());
         program.with("DATA_DIR", &data_dir).with("API_PORT", &api).with("API_HEALTH_PORT", &health)
     }
@@ -74,8 +75,13 @@ impl Program {
     }
 
     /// Gives the program so many file descriptors at the most.
-    pub(crate) fn with_descriptors(mut self, most: u32) -> Self {
-        self.most_descriptors = Some(most);
+    pub(crate) fn with_descriptors(self, most: u32) -> Self {
+        self.prepared_by(&format!("ulimit -n {most} && exec"))
+    }
+
+    /// Has a shell become the program by this command, as `exec` or `exec nice`.
+    pub(crate) fn prepared_by(mut self, command: &str) -> Self {
+        self.prepared_by = Some(command.to_owned());
         self
     }
 
@@ -103,6 +109,14 @@ impl Program {
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         self.run_with_input(arguments, "")
+    }
+
+    /// Runs a command whose output nobody reads, to its end: its exit code, and stderr.
+    pub(crate) fn run_unread(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = self.command(arguments).stdin(Stdio::null()).stdout(writer).output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
     }
 
     /// Runs a command to its end with this on stdin.
@@ -143,9 +157,9 @@ impl Program {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = if let Some(most) = self.most_descriptors {
+        let mut command = if let Some(prepared_by) = &self.prepared_by {
             let mut shell = Command::new("/bin/sh");
-            shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]).arg(&self.path);
+            shell.args(["-c", &format!("{prepared_by} \"$0\" \"$@\"")]).arg(&self.path);
             shell
         } else {
             Command::new(&self.path)
@@ -185,10 +199,25 @@ impl Service {
         self.child.id()
     }
 
-    /// Sends a signal and waits for the end.
-    pub(crate) fn end(mut self, signal: &str) -> Outcome {
+    /// Sends a signal.
+    pub(crate) fn send(&self, signal: &str) {
         let kill = format!("kill -{signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Sends a signal and waits for the end.
+    pub(crate) fn end(self, signal: &str) -> Outcome {
+        self.send(signal);
+        self.ended()
+    }
+
+    /// Waits for the end.
+    pub(crate) fn ended(mut self) -> Outcome {
         let stdout = self.stdout.recv_timeout(PATIENCE).expect("an end after the signal");
         for line in &self.log {
             self.seen += &(line + "\n");

@@ -1,0 +1,123 @@
+//! How `serve` ends: by a signal, whichever it is, and after what is under way.
+
+use std::sync::Arc;
+
+use discogs_sandbox::{Hold, Options, Sandbox, Step};
+use discogsography_api::clock::Clock;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::connect::{assert_connected, begin_to_verify};
+use crate::harness::{Actor, Answer, Program, Service};
+
+/// Each of them ends a program that does not handle it.
+const SIGNALS: [&str; 7] = ["TERM", "INT", "HUP", "QUIT", "ALRM", "USR1", "USR2"];
+
+const SECOND_TIME: &str = "Told to stop a second time";
+
+/// A service with a finish under way, which Discogs answers only when it is told to.
+struct Finishing {
+    program: Program,
+    service: Service,
+    alice: Actor,
+    finish: JoinHandle<Answer>,
+    hold: Hold,
+    _sandbox: Sandbox,
+}
+
+impl Finishing {
+    async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let clock = Arc::new(|| Clock::system().now().since_epoch());
+        let sandbox = Sandbox::start(listener, Options::new(clock, 7)).unwrap();
+        let program = Program::new().with("DISCOGS_API_URL", &sandbox.url());
+        let keys = ["--consumer-key", "sandbox-key", "--consumer-secret", "sandbox-secret"];
+        program.run(&[&["discogs-setup"], &keys[..]].concat());
+        let service = program.serve(&["serve"]);
+        let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
+        let state = alice.start().await;
+        let pin = sandbox.approve(&state).unwrap();
+        let mut hold = sandbox.hold(Step::AccessToken);
+        let finish = begin_to_verify(&alice, &state, &pin);
+        hold.reached().await.unwrap();
+        Self { program, service, alice, finish, hold, _sandbox: sandbox }
+    }
+}
+
+/// Waits until the service says that it stops.
+async fn stops(service: &Service) {
+    while service.health().await.status == 200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn any_signal_ends_the_service_in_good_order() {
+    for signal in SIGNALS {
+        let program = Program::new();
+        let ended = program.serve(&["serve"]).end(signal);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{signal}");
+        assert!(ended.stderr.contains("🔧 Stopped"), "{signal}: {ended:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_finish_under_way_is_stored_before_the_end() {
+    for signal in ["HUP", "QUIT"] {
+        let Finishing { program, service, alice, finish, hold, _sandbox } = Finishing::new().await;
+        service.send(signal);
+        stops(&service).await;
+        hold.release();
+        assert_connected(&finish.await.unwrap());
+        assert_eq!(service.ended().code, Some(0), "{signal}");
+        let service = program.serve(&["serve"]);
+        let status = alice.at(&service.url).status().await;
+        assert_eq!(status.json()["connected"], true, "{signal}");
+    }
+}
+
+#[test]
+fn signals_that_come_together_count_as_one() {
+    let service = Program::new().serve(&["serve"]);
+    for signal in ["STOP", "TERM", "INT", "HUP", "CONT"] {
+        service.send(signal);
+    }
+    let ended = service.ended();
+    assert_eq!(ended.code, Some(0));
+    assert!(!ended.stderr.contains(SECOND_TIME), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_the_service_at_once() {
+    let Finishing { mut service, hold, finish, _sandbox, .. } = Finishing::new().await;
+    service.send("TERM");
+    stops(&service).await;
+    // Until those that come together with the first one are over.
+    while service.is_running() {
+        service.send("TERM");
+    }
+    let ended = service.ended();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains(SECOND_TIME), "{}", ended.stderr);
+    drop((hold, finish));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hangup_that_nohup_has_ignored_stays_ignored() {
+    let program = Program::new().prepared_by("trap '' HUP && exec");
+    let service = program.serve(&["serve"]);
+    service.send("HUP");
+    assert_eq!(service.health().await.status, 200);
+    let ended = service.end("TERM");
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(ended.stderr.matches("🔧 Stopping").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_drains_ends_after_its_time() {
+    let program = Program::new().with("DRAIN_SECONDS", "1");
+    let ended = program.serve(&["serve"]).end("TERM");
+    assert_eq!(ended.code, Some(0));
+    let at = |text: &str| ended.stderr.find(text).unwrap_or_else(|| panic!("{}", ended.stderr));
+    assert!(at("🔧 Draining") < at("🔧 Stopping"));
+}
