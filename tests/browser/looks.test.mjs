@@ -121,6 +121,23 @@ story("what an admin sees", { ...looks, ...needsBinary }, async (page) => {
   await inspect(page, "admin-removing");
 });
 
+story("the pages of the sandbox", looks, async (page) => {
+  await register(page);
+  const tab = await openDiscogs(page);
+  await inspect(tab, "sandbox-question");
+  await tab.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  const code = await allow(tab);
+  await button(tab, "Copy code").click();
+  await says(tab, "Copied.").waitFor();
+  assert.equal(await tab.evaluate(() => navigator.clipboard.readText()), code);
+  await inspect(tab, "sandbox-code");
+
+  const denied = await openDiscogs(page, "Start again");
+  await button(denied, "Deny").click();
+  await heading(denied, "Access denied").waitFor();
+  await inspect(denied, "sandbox-denied");
+});
+
 story("a service that can't be reached", looks, async (page) => {
   await register(page);
   await page.route("**/api/auth/me", (route) => route.abort());
