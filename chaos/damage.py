@@ -71,6 +71,10 @@ def truncate_to_half(case):
     os.truncate(case.path, os.path.getsize(case.path) // 2)
 
 
+def remove(case):
+    os.remove(case.path)
+
+
 def leave_stale_side_file(case):
     """An older copy of the file under the side file of a younger one, as a hasty restore leaves."""
     case.service.start_and_wait()
@@ -92,7 +96,7 @@ def leave_stale_side_file(case):
 # What is done while the service is stopped.
 DAMAGES_BEFORE_A_START = {
     "corrupt-page": corrupt_page, "corrupt-header": corrupt_header, "empty-file": truncate_to_nothing,
-    "half-file": truncate_to_half, "stale-wal": leave_stale_side_file,
+    "half-file": truncate_to_half, "stale-wal": leave_stale_side_file, "removed-file": remove,
 }
 DAMAGES = [*DAMAGES_BEFORE_A_START, "removed", "replaced", "not-writable"]
 

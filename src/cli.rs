@@ -3,10 +3,12 @@
 //! Exit codes: 0 done, 1 failed, 2 usage or configuration. Must not know HTTP.
 
 mod admin;
+mod backup;
 mod discogs_setup;
 mod doctor;
 mod health;
 mod migrate;
+mod restore;
 mod sandbox;
 mod serve;
 mod signals;
@@ -23,7 +25,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use thiserror::Error;
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Environment, Migrations, StoreKind};
+use crate::config::{
+    Config, ConfigError, EmbeddedStores, Environment, Migrations, StoreKind, Stores,
+};
 use crate::metrics::Metrics;
 use crate::printable;
 use crate::random::Random;
@@ -51,7 +55,7 @@ const DISCOGS_SETUP: &str = "discogs-setup";
     after_help = "Example:\n  DATA_DIR=/var/lib/discogsography discogsography-api"
 )]
 pub struct Cli {
-    /// Use the sandbox's own store, the folder `sandbox` in `DATA_DIR`; with `serve`, also run a
+    /// Use the sandbox's own store, `DATA_DIR/sandbox`; with `serve`, also run a
     /// stand-in for Discogs, so that the whole flow works offline.
     #[arg(long, global = true)]
     sandbox: bool,
@@ -99,6 +103,21 @@ enum Command {
                       Examples:\n  discogsography-api doctor\n  discogsography-api doctor --json"
     )]
     Doctor(doctor::Arguments),
+    /// Copy the database of the embedded store into a file, also while a service runs on it.
+    ///
+    /// The copy is checked, readable by its owner alone, and there only once it is whole. It holds
+    /// the database alone: keep `DATA_DIR/jwt-secret` with it.
+    #[command(
+        after_help = "Examples:\n  discogsography-api backup copy.db\n  discogsography-api backup - > copy.db"
+    )]
+    Backup(backup::Arguments),
+    /// Put a backup in the place of the embedded store's database; no service may run on it.
+    ///
+    /// The database that was there is kept under another name.
+    #[command(
+        after_help = "Examples:\n  discogsography-api restore copy.db\n  discogsography-api restore - < copy.db"
+    )]
+    Restore(restore::Arguments),
     /// Ask the health port of a running service; exit code 0 while it is healthy or degraded.
     #[command(after_help = "Example:\n  discogsography-api health && echo fine")]
     Health,
@@ -152,6 +171,8 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
                 discogs_setup::discogs_setup(&arguments, context).await
             }
             Command::Doctor(arguments) => doctor::doctor(&arguments, context).await,
+            Command::Backup(arguments) => backup::backup(&arguments, context),
+            Command::Restore(arguments) => restore::restore(&arguments, context),
             Command::Health => health::health(environment).await,
             Command::Openapi => Ok(say(openapi_document().trim_end())?),
         }
@@ -214,6 +235,17 @@ impl Context<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The embedded store, for a command that is about its file.
+fn embedded(config: &Config, instead: &str) -> Result<EmbeddedStores, UsageError> {
+    match &config.stores {
+        Stores::Embedded(embedded) => Ok(embedded.clone()),
+        Stores::Servers { .. } => Err(UsageError(format!(
+            "this is for the embedded store alone: with PostgreSQL, use {instead} \
+             (docs/operations.md, Backup and restore)"
+        ))),
     }
 }
 

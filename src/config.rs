@@ -29,8 +29,8 @@ pub use first_admin::FirstAdmin;
 pub use limits::{Budget, Budgets, RateLimits};
 pub use problem::{ConfigError, Problem};
 pub use stores::{
-    EmbeddedStores, PostgresConfig, PostgresTls, RedisConfig, RootCertificates, StatementNames,
-    StoreKind, Stores,
+    EmbeddedStores, IfLost, PostgresConfig, PostgresTls, RedisConfig, RootCertificates,
+    StatementNames, StoreKind, Stores,
 };
 pub use variables::{VARIABLES, Variable};
 

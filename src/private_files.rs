@@ -1,17 +1,32 @@
 //! Folders and files that their owner alone can read: the one place that knows their modes.
+//!
+//! [`owner`]: whose files are ours to use. [`whole`]: files that are made whole or not at all.
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+mod owner;
+mod whole;
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use tracing::{info, warn};
+
+pub use owner::Unusable;
+pub(crate) use owner::{check, folder_of, give_to_owner_of_folder};
+pub(crate) use whole::Half;
 
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
+const NEVER_WAIT: i32 = OFlags::NONBLOCK.bits().cast_signed();
+
 /// The bits of a mode that let others in.
 const OTHERS: u32 = 0o077;
+
+/// The bits of a folder's mode that let others make and remove files in it.
+const CHANGED_BY_OTHERS: u32 = 0o022;
 
 /// The bits of a folder's mode that let others pass through it.
 const PASSING: u32 = 0o011;
@@ -42,16 +57,32 @@ pub(crate) fn exposure(path: &Path) -> io::Result<Exposure> {
     Ok(Exposure::Open(mode))
 }
 
-/// Makes a folder and those above it, mode 0700; one that is there is left as it is.
-pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)
+/// The mode of a folder in which others can make and remove files; `None` if they can't.
+pub(crate) fn changed_by_others(folder: &Path) -> io::Result<Option<u32>> {
+    let mode = fs::metadata(folder)?.permissions().mode() & 0o7777;
+    Ok((mode & CHANGED_BY_OTHERS != 0).then_some(mode))
 }
 
-/// Opens for writing, and gives a file that it makes the mode 0600.
+/// Makes a folder and those above it, mode 0700; an existing one is left as it is.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;
+    give_to_owner_of_folder(path)
+}
+
+/// Opens for writing, and gives a file that it makes the mode 0600. Never waits for the other end
+/// of a FIFO.
 pub(crate) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.write(true).mode(FILE_MODE);
+    options.write(true).mode(FILE_MODE).custom_flags(NEVER_WAIT);
     options
+}
+
+/// Opens for reading; never waits for the other end of a FIFO.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(NEVER_WAIT).open(path)
 }
 
 /// Takes a file that is there away from all but its owner, and says so where it was not private.

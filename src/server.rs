@@ -36,6 +36,7 @@ use crate::http::{self, App, AppState, Health, Phase, Stage};
 use crate::metrics::Metrics;
 use crate::password::Passwords;
 use crate::random::Random;
+use crate::sqlite::LockError;
 use crate::storage::{Storage, StorageError};
 use crate::telemetry::chain;
 use crate::threads::{NoThreads, processors};
@@ -46,7 +47,7 @@ use listen::Limits;
 pub use crate::http::openapi_document;
 pub use bind::{BindError, Listeners, bind};
 pub use secret::SecretError;
-pub use stores::{LockError, OpenedStores, open_stores};
+pub use stores::{OpenedStores, open_stores};
 
 /// So many clients may wait to be let in; the system may allow fewer.
 const CONNECTIONS_TO_COME: i32 = 4096;
@@ -114,8 +115,8 @@ pub async fn run(
     if now < Timestamp::from_microseconds(0) {
         return Err(ServerError::Clock(now));
     }
-    let secret = secret::read_or_make(&config, &surroundings.random)?;
     let _lock = stores::lock(&config.stores)?;
+    let secret = secret::read_or_make(&config, &surroundings.random)?;
     let metrics = Metrics::new();
     let stores = open_stores(&config.stores, &surroundings, &metrics)?;
     let has_sandbox = surroundings.sandbox_consumer.is_some();
@@ -283,7 +284,18 @@ fn report_not_prepared(error: &StorageError, problem: &str) {
         StorageError::NotOurs(_) => {
             error!(problem, "❌ This database can't be used, and was left as it is");
         }
-        _ => warn!(problem, "⚠️ The database is not ready; trying again until it is"),
+        StorageError::Lost(_) => {
+            error!(problem, "❌ The database is missing or empty, and no new one is made");
+        }
+        StorageError::EmailTaken
+        | StorageError::NoSuchUser
+        | StorageError::FlowEnded
+        | StorageError::Unavailable(_)
+        | StorageError::DiskFull(_)
+        | StorageError::Overloaded
+        | StorageError::Refused(_) => {
+            warn!(problem, "⚠️ The database is not ready; trying again until it is");
+        }
     }
 }
 

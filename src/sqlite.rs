@@ -3,32 +3,49 @@
 //! A slow disk holds up these threads and never the async ones; what waits for them is bounded.
 //! Knows neither the storage nor the OAuth state, which both live in the file.
 
+mod checkpoints;
+mod copy;
 mod counted;
+mod error;
+mod first_start;
 mod foreign;
+mod lock;
 mod look;
 mod open;
+mod restore;
+mod trouble;
 mod worker;
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use thiserror::Error;
 use tokio::sync::oneshot;
 
-use crate::config::Migrations;
+use crate::config::{EmbeddedStores, Migrations};
 use crate::migrations::Migration;
+use checkpoints::Checkpoints;
 use open::Identity;
+use trouble::Trouble;
 use worker::Worker;
 
+pub use crate::private_files::Unusable;
+pub use copy::{Copied, CopyError, Existing, back_up, write_backup};
 pub use counted::Counted;
+pub use error::SqliteError;
+pub use first_start::{Loss, begin, is_lost, start_afresh};
+pub use lock::{LockError, is_locked, lock};
 pub use look::{Checked, Glance, quick_check_within};
+pub use restore::{Restored, restore};
 
 /// Nobody waits longer than this for an answer.
 const LONGEST_WAIT: Duration = Duration::from_millis(4_500);
+
+/// How often what was committed is moved into the file itself, so that a plain copy of it is no
+/// older.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
 /// Says in the file whose it is: `DGRY`.
 const APPLICATION_ID: u32 = 0x4447_5259;
@@ -36,10 +53,14 @@ const APPLICATION_ID: u32 = 0x4447_5259;
 /// The file, which may be open or not yet.
 #[derive(Debug)]
 pub struct Database {
+    stores: EmbeddedStores,
     path: PathBuf,
+    checkpoint_every: Duration,
     threads: Mutex<Option<Arc<Threads>>>,
     /// What `quick_check` found, if it found something.
     damage: Arc<OnceLock<String>>,
+    /// What keeps it from being written to, if something does.
+    trouble: Trouble,
 }
 
 #[derive(Debug)]
@@ -47,53 +68,26 @@ struct Threads {
     writer: Worker,
     reader: Worker,
     identity: Identity,
-}
-
-/// Why the file did not do what it was asked.
-#[derive(Debug, Error)]
-pub enum SqliteError {
-    /// [`Database::open`] has not succeeded, or the service is closing.
-    #[error("the file is not open")]
-    NotOpen,
-    /// So many are waiting that this was not even tried.
-    #[error("too many are waiting for the file")]
-    Overloaded,
-    /// No answer came in time; what was asked may still happen.
-    #[error("the file did not answer within {} ms", LONGEST_WAIT.as_millis())]
-    TimedOut,
-    /// `quick_check` found the file damaged.
-    #[error("the file is damaged: {0}")]
-    Damaged(String),
-    /// The path leads to no file, or to another one: what is written to ours would be lost.
-    #[error("{} is not the file any more that was opened: put it back, or start the service again", .0.display())]
-    Gone(PathBuf),
-    /// The schema lacks migrations, and they are not ours to make now.
-    #[error("the schema is behind, missing {}", .0.join(", "))]
-    SchemaBehind(Vec<String>),
-    /// The file is another program's, and was left as it is.
-    #[error("the file is another program's: {0}. Set DATA_DIR to another folder")]
-    NotOurs(String),
-    /// The folder or file can't be made or opened.
-    #[error("{} can't be opened", .path.display())]
-    CannotOpen {
-        /// The folder or file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: std::io::Error,
-    },
-    /// A service was killed, and what it wrote last can't be read without writing.
-    #[error("{} has writes waiting that only the next start of the service takes in", .0.display())]
-    Unfinished(PathBuf),
-    /// SQLite says no.
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
+    /// Ends with the threads.
+    _checkpoints: Checkpoints,
 }
 
 impl Database {
     /// Names the file; nothing is opened.
     #[must_use]
-    pub fn new(path: PathBuf) -> Arc<Self> {
-        Arc::new(Self { path, threads: Mutex::default(), damage: Arc::default() })
+    pub fn new(stores: EmbeddedStores) -> Arc<Self> {
+        Self::with_checkpoints(stores, CHECKPOINT_EVERY)
+    }
+
+    fn with_checkpoints(stores: EmbeddedStores, checkpoint_every: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            path: stores.database(),
+            stores,
+            checkpoint_every,
+            threads: Mutex::default(),
+            damage: Arc::default(),
+            trouble: Trouble::default(),
+        })
     }
 
     /// Opens the file and brings its schema up to date, or only checks it.
@@ -102,11 +96,11 @@ impl Database {
     ///
     /// See [`SqliteError`]; may be tried again.
     pub async fn open(&self, migrations: Migrations) -> Result<Vec<Migration>, SqliteError> {
-        let path = self.path.clone();
+        let stores = self.stores.clone();
         let (done, opened) = oneshot::channel();
         let open = move || {
             // Whoever waits for it may have gone.
-            let _ = done.send(open::open(&path, migrations));
+            let _ = done.send(open::open(&stores, migrations));
         };
         // Where there are no threads, tokio's own for blocking work would panic.
         let started = thread::Builder::new().name("sqlite-open".to_owned()).spawn(open);
@@ -119,6 +113,7 @@ impl Database {
                 writer: Worker::writer(opened.writer)?,
                 reader: Worker::reader(opened.reader)?,
                 identity: opened.identity,
+                _checkpoints: Checkpoints::start(opened.checkpoints, self.checkpoint_every)?,
             }));
             drop(threads);
             open::check_beside(&self.path, Arc::clone(&self.damage))?;
@@ -156,6 +151,15 @@ impl Database {
     ///
     /// See [`SqliteError`]. After [`SqliteError::TimedOut`] the transaction may still happen.
     pub async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, SqliteError> {
+        let written = self.write_unseen(write).await;
+        self.trouble.see(&written);
+        written
+    }
+
+    async fn write_unseen<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, SqliteError> {
@@ -203,88 +207,4 @@ pub fn side_file(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
-}
-
-impl SqliteError {
-    /// Whether trying again later may succeed, with nothing mended in the service.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        use rusqlite::ErrorCode;
-        match self {
-            Self::NotOpen
-            | Self::Overloaded
-            | Self::TimedOut
-            | Self::Damaged(_)
-            | Self::Gone(_)
-            | Self::SchemaBehind(_)
-            | Self::NotOurs(_)
-            | Self::Unfinished(_)
-            | Self::CannotOpen { .. } => true,
-            Self::Sqlite(error) => matches!(
-                error.sqlite_error_code(),
-                Some(
-                    ErrorCode::DatabaseBusy
-                        | ErrorCode::DatabaseLocked
-                        | ErrorCode::DatabaseCorrupt
-                        | ErrorCode::DiskFull
-                        | ErrorCode::CannotOpen
-                        | ErrorCode::ReadOnly
-                        | ErrorCode::SystemIoFailure
-                        | ErrorCode::NotADatabase
-                        | ErrorCode::FileLockingProtocolFailed
-                        | ErrorCode::PermissionDenied
-                )
-            ),
-        }
-    }
-
-    /// Whether a row would have broken a rule of its table.
-    fn is_broken_constraint(&self) -> bool {
-        matches!(self, Self::Sqlite(error)
-            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation))
-    }
-
-    /// Whether the file is damaged, or is no database at all.
-    #[must_use]
-    pub fn is_damage(&self) -> bool {
-        use rusqlite::ErrorCode;
-        match self {
-            Self::Damaged(_) => true,
-            Self::Sqlite(error) => matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-            ),
-            Self::NotOpen
-            | Self::Overloaded
-            | Self::TimedOut
-            | Self::Gone(_)
-            | Self::SchemaBehind(_)
-            | Self::NotOurs(_)
-            | Self::Unfinished(_)
-            | Self::CannotOpen { .. } => false,
-        }
-    }
-
-    /// The extended code of SQLite, where it is SQLite that says no.
-    #[must_use]
-    pub fn extended_code(&self) -> Option<std::ffi::c_int> {
-        match self {
-            Self::Sqlite(error) => error.sqlite_error().map(|error| error.extended_code),
-            Self::NotOpen
-            | Self::Overloaded
-            | Self::TimedOut
-            | Self::Damaged(_)
-            | Self::Gone(_)
-            | Self::SchemaBehind(_)
-            | Self::NotOurs(_)
-            | Self::Unfinished(_)
-            | Self::CannotOpen { .. } => None,
-        }
-    }
-
-    /// This error as the cause of another.
-    #[must_use]
-    pub fn into_cause(self) -> Box<dyn Error + Send + Sync> {
-        Box::new(self)
-    }
 }

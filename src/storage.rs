@@ -153,6 +153,12 @@ pub enum StorageError {
     /// So much is under way that this was not even tried.
     #[error("the database has too much to do")]
     Overloaded,
+    /// The disk of the database is full, so nothing can be written.
+    #[error("the database's disk is full")]
+    DiskFull(#[source] Cause),
+    /// A service has run here, and its database is missing or empty.
+    #[error("the database is lost")]
+    Lost(#[source] Cause),
     /// The schema lacks something that `migrate` would add.
     #[error("the schema is behind, missing {}: run `discogsography-api migrate`", .missing.join(", "))]
     SchemaBehind {

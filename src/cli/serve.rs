@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::sandbox::{CONSUMER_KEY, CONSUMER_SECRET, PORT};
 use super::signals::Signals;
 use super::{Context, sandbox, surroundings};
-use crate::config::StoreKind;
+use crate::config::{IfLost, StoreKind, Stores};
 use crate::{server, telemetry};
 
 /// How long a second signal waits for its own line to be written.
@@ -23,10 +23,16 @@ pub(super) struct Arguments {
     /// With `--sandbox`: the port of the stand-in on 127.0.0.1 [default: 8014].
     #[arg(long, value_name = "PORT")]
     pub(super) sandbox_port: Option<u16>,
+    /// If the database is lost, start with a new and empty one instead of waiting for a backup.
+    #[arg(long)]
+    new_database: bool,
 }
 
 pub(super) async fn serve(arguments: &Arguments, context: Context<'_>) -> anyhow::Result<()> {
     let mut config = context.config()?;
+    if let (true, Stores::Embedded(embedded)) = (arguments.new_database, &mut config.stores) {
+        embedded.if_lost = IfLost::StartAfresh;
+    }
     telemetry::start(config.log_level, config.log_format)?;
     let listeners = server::bind(&config)?;
     let mut surroundings = surroundings()?;

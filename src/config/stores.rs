@@ -51,6 +51,17 @@ pub enum StoreKind {
 pub struct EmbeddedStores {
     /// `DATA_DIR`
     pub data_dir: PathBuf,
+    /// What a start does if the database is lost.
+    pub if_lost: IfLost,
+}
+
+/// What a start does if the folder says that a service has run, and the database is missing or empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfLost {
+    /// Nothing is made, and nothing works until a backup is restored.
+    Refuse,
+    /// `serve --new-database`: a new database is made.
+    StartAfresh,
 }
 
 /// How to reach PostgreSQL.
@@ -113,6 +124,12 @@ impl EmbeddedStores {
         self.data_dir.join("discogsography.lock")
     }
 
+    /// The file that is there until the first start has committed its database.
+    #[must_use]
+    pub fn first_start(&self) -> PathBuf {
+        self.data_dir.join("first-start")
+    }
+
     /// The file of the secret that was made for `JWT_SECRET_KEY`.
     #[must_use]
     pub fn jwt_secret(&self) -> PathBuf {
@@ -138,7 +155,7 @@ pub(super) fn asking_for_servers<'a>(reader: &Reader<'a>) -> Vec<&'a str> {
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
     let data_dir = reader.text("DATA_DIR").map_or_else(|| PathBuf::from("./data"), PathBuf::from);
-    let embedded = Stores::Embedded(EmbeddedStores { data_dir });
+    let embedded = Stores::Embedded(EmbeddedStores { data_dir, if_lost: IfLost::Refuse });
     let present = asking_for_servers(reader);
     if present.is_empty() {
         return embedded;

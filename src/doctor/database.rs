@@ -1,6 +1,6 @@
 //! The database, PostgreSQL or the SQLite file: there, ours, up to date, whole.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::tls;
 use crate::config::{EmbeddedStores, Migrations, PostgresConfig};
 use crate::migrations::Schema;
 use crate::model::ConfigEntry;
-use crate::sqlite::{Checked, quick_check_within};
+use crate::sqlite::{Checked, LockError, is_locked, is_lost, quick_check_within};
 use crate::storage::{
     Doubt, Lack, Look, LookError, MissingUnique, PostgresStorage, Remedy, SqliteStorage, Writes,
     rights,
@@ -233,20 +233,19 @@ pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
     })
 }
 
-/// An instant's lock, shared: a service that starts in just this instant would be refused.
+/// Whether a service runs on the file, as its lock tells.
 fn service(stores: &EmbeddedStores) -> Finding {
-    let not_seen = |error: &std::io::Error| {
-        let what = format!("Whether a service is running on the file could not be seen: {error}");
-        Finding::note(Check::Service, what, "Run this as the user of the service")
+    let error = match is_locked(stores) {
+        Ok(true) => return Finding::ok(Check::Service, "A service is running on the file"),
+        Ok(false) => return Finding::ok(Check::Service, "No service is running on the file"),
+        Err(error) => error,
     };
-    match File::open(stores.lock()).map(|lock| lock.try_lock_shared()) {
-        Ok(Err(TryLockError::WouldBlock)) => {
-            Finding::ok(Check::Service, "A service is running on the file")
-        }
-        Err(error) if error.kind() != ErrorKind::NotFound => not_seen(&error),
-        Ok(Err(TryLockError::Error(error))) => not_seen(&error),
-        Ok(Ok(())) | Err(_) => Finding::ok(Check::Service, "No service is running on the file"),
+    if let LockError::NotSupported(_) = error {
+        let what = "The file system of DATA_DIR has no locks, which the embedded store needs";
+        return Finding::error(Check::Service, what, "Set DATA_DIR to a folder on a local disk");
     }
+    let what = format!("Whether a service is running on the file is unknown: {}", chain(&error));
+    Finding::note(Check::Service, what, "Run this as the user of the service")
 }
 
 /// What another user may see is no reason to say that there is nothing.
@@ -263,19 +262,20 @@ fn empty(path: &Path) -> Finding {
     Finding::error(
         Check::Database,
         format!("{} is empty, and the service does not start on it", path.display()),
-        "Restore it from a backup, as docs/operations.md says",
+        "Restore a backup: `discogsography-api restore FILE`. To start with an empty database \
+         instead: `serve --new-database`",
     )
 }
 
 fn missing(stores: &EmbeddedStores, migrations: Migrations) -> Finding {
     let file = stores.database();
     let file = file.display();
-    let has_served = stores.lock().exists() || stores.jwt_secret().exists();
-    if has_served {
+    if is_lost(stores) {
         return Finding::error(
             Check::Database,
             format!("{file} is missing, though a service has run in this folder"),
-            "Put the file back, or a backup of it: the next start would begin with an empty one",
+            "Put the file back, or a backup of it: `discogsography-api restore FILE`. To start with \
+             an empty database instead: `serve --new-database`",
         );
     }
     let what = format!("{file} is not there yet");

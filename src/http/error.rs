@@ -261,6 +261,8 @@ impl From<StorageError> for ApiError {
             StorageError::FlowEnded => Self::StateUnknown,
             StorageError::Overloaded => Self::Overloaded(chain(&error), RETRY_SOON),
             StorageError::Unavailable(_)
+            | StorageError::DiskFull(_)
+            | StorageError::Lost(_)
             | StorageError::SchemaBehind { .. }
             | StorageError::NotOurs(_) => Self::DatabaseUnavailable(chain(&error)),
             StorageError::Refused(_) => Self::Internal(chain(&error)),

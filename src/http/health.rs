@@ -17,7 +17,7 @@ use super::json::Json;
 use crate::clock::{Clock, Timestamp};
 use crate::metrics::{Metrics, Store};
 use crate::state::OAuthStates;
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageError};
 
 /// A check that takes longer has failed.
 const CHECK_TIME: Duration = Duration::from_secs(1);
@@ -66,10 +66,11 @@ struct Checked {
 /// Whether a store answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = StoreStatus)]
-enum Up {
+enum StoreStatus {
     Up,
     Down,
+    /// It answers, and has no room to write anything.
+    DiskFull,
 }
 
 /// How the service is.
@@ -104,8 +105,8 @@ pub(super) struct HealthAnswer {
 #[schema(as = HealthChecks)]
 struct Checks {
     service: Stage,
-    database: Up,
-    state_store: Up,
+    database: StoreStatus,
+    state_store: StoreStatus,
 }
 
 impl Phase {
@@ -174,9 +175,19 @@ impl Health {
             tokio::time::timeout(CHECK_TIME, self.storage.ping()),
             tokio::time::timeout(CHECK_TIME, self.states.ping()),
         );
-        let outcome = Checks { service, database: up(&database), state_store: up(&states) };
-        self.metrics.stores_up.of(Store::Database).see((outcome.database == Up::Up).into());
-        self.metrics.stores_up.of(Store::StateStore).see((outcome.state_store == Up::Up).into());
+        let database = match database {
+            Ok(Err(StorageError::DiskFull(_))) => StoreStatus::DiskFull,
+            checked => up(&checked),
+        };
+        let outcome = Checks { service, database, state_store: up(&states) };
+        self.metrics
+            .stores_up
+            .of(Store::Database)
+            .see((outcome.database == StoreStatus::Up).into());
+        self.metrics
+            .stores_up
+            .of(Store::StateStore)
+            .see((outcome.state_store == StoreStatus::Up).into());
         *last = Some(Checked { at: Instant::now(), outcome });
         outcome
     }
@@ -204,8 +215,10 @@ impl Health {
 pub(super) async fn health(health: Arc<Health>) -> HealthResponse {
     let checks = health.checks().await;
     let status = match (checks.service, checks.database, checks.state_store) {
-        (Stage::Ready, Up::Up, Up::Up) => Status::Healthy,
-        (Stage::Ready, Up::Up, Up::Down) => Status::Degraded,
+        (Stage::Ready, StoreStatus::Up, StoreStatus::Up) => Status::Healthy,
+        (Stage::Ready, StoreStatus::Up, StoreStatus::Down | StoreStatus::DiskFull) => {
+            Status::Degraded
+        }
         _ => Status::Unhealthy,
     };
     HealthResponse(health.answer(status, Some(checks)))
@@ -256,6 +269,6 @@ impl IntoResponse for HealthResponse {
     }
 }
 
-fn up<E, T>(checked: &Result<Result<(), E>, T>) -> Up {
-    if matches!(checked, Ok(Ok(()))) { Up::Up } else { Up::Down }
+fn up<E, T>(checked: &Result<Result<(), E>, T>) -> StoreStatus {
+    if matches!(checked, Ok(Ok(()))) { StoreStatus::Up } else { StoreStatus::Down }
 }

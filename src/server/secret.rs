@@ -1,6 +1,5 @@
 //! The secret that signs access tokens: given, or made once beside the embedded store.
 
-use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +8,7 @@ use thiserror::Error;
 use tracing::info;
 
 use crate::config::{Config, Stores, Warning};
-use crate::private_files;
+use crate::private_files::{self, Half, Unusable};
 use crate::random::Random;
 use crate::small_file;
 
@@ -29,6 +28,9 @@ pub enum SecretError {
     /// It is there and says nothing.
     #[error("{} is empty: restore it, or remove it to have a new one made, which ends every session", .0.display())]
     Empty(PathBuf),
+    /// It is somebody else's, or not a file.
+    #[error(transparent)]
+    Refused(#[from] Unusable),
     /// Neither given nor to be made.
     #[error("JWT_SECRET_KEY is missing")]
     Missing,
@@ -49,7 +51,9 @@ pub(super) fn read_or_make(config: &Config, random: &Random) -> Result<SecretStr
     }
 }
 
+/// Only the service that holds the lock makes the file, so it does not come up meanwhile.
 fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
+    private_files::check(path)?;
     match small_file::read_text(path) {
         Ok(text) if text.trim().is_empty() => Err(SecretError::Empty(path.to_owned())),
         Ok(text) => {
@@ -65,32 +69,17 @@ fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
     }
 }
 
-/// Writes the whole file under another name first: there is never half a secret.
+/// The file is made whole or not at all: there is never half a secret.
 fn make(path: &Path, random: &Random) -> Result<SecretString, SecretError> {
     let unusable = |source| SecretError::Unusable { verb: "make", path: path.to_owned(), source };
-    if let Some(folder) = path.parent() {
-        private_files::make_folder(folder).map_err(unusable)?;
-    }
     let secret = SecretString::from(format!("{}{}", random.hex(), random.hex()));
-    let half = path.with_extension(random.hex());
-    let write = || {
-        let mut file = private_files::options().create_new(true).open(&half)?;
-        writeln!(file, "{}", secret.expose_secret())?;
-        file.sync_all()?;
-        // Fails where another process was faster, whose secret then counts.
-        fs::hard_link(&half, path)
+    let publish = || {
+        let mut half = Half::beside(path)?;
+        writeln!(half.file(), "{}", secret.expose_secret())?;
+        half.give_to_owner_of_folder()?;
+        half.publish(path)
     };
-    let written = write();
-    // It has served its purpose, or is of no use.
-    let _ = fs::remove_file(&half);
-    match written {
-        Ok(()) => {
-            info!(file = %path.display(), "🔧 Made a secret for access tokens");
-            Ok(secret)
-        }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            read(path)?.ok_or_else(|| unusable(error))
-        }
-        Err(error) => Err(unusable(error)),
-    }
+    publish().map_err(unusable)?;
+    info!(file = %path.display(), "🔧 Made a secret for access tokens");
+    Ok(secret)
 }

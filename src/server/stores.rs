@@ -1,18 +1,17 @@
 //! Choosing the stores: the only place that knows which ones there are.
 
-use std::fs::{File, TryLockError};
-use std::path::PathBuf;
+use std::fs::File;
 use std::sync::Arc;
 
-use thiserror::Error;
+use tracing::warn;
 
 use super::{ServerError, Surroundings};
 use crate::clock::Clock;
-use crate::config::{Config, Stores};
+use crate::config::{Config, IfLost, Stores};
 use crate::limits::Limits;
 use crate::metrics::{Counter, Metrics};
 use crate::private_files;
-use crate::sqlite::{Counted, Database};
+use crate::sqlite::{self, Counted, Database, LockError};
 use crate::state::{OAuthStates, RedisStates, SqliteStates};
 use crate::storage::{PostgresStorage, SqliteStorage, Storage};
 use crate::tls;
@@ -24,22 +23,6 @@ pub struct OpenedStores {
     pub storage: Arc<dyn Storage>,
     /// Flows under way.
     pub states: Arc<dyn OAuthStates>,
-}
-
-/// The SQLite file is not free.
-#[derive(Debug, Error)]
-pub enum LockError {
-    /// Another service runs on it.
-    #[error("another discogsography-api serves from {}: stop it, or set DATA_DIR to another folder", .0.display())]
-    Taken(PathBuf),
-    /// Nobody knows.
-    #[error("can't lock {}", .path.display())]
-    Unusable {
-        /// The lock's file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: std::io::Error,
-    },
 }
 
 /// Names the stores; nothing is connected or opened before they are prepared or asked.
@@ -56,7 +39,7 @@ pub fn open_stores(
     let Surroundings { clock, random, .. } = surroundings;
     match stores {
         Stores::Embedded(embedded) => {
-            let database = Database::new(embedded.database());
+            let database = Database::new(embedded.clone());
             let counted = |errors: fn(&Metrics) -> &Counter| {
                 Counted::new(Arc::clone(&database), Arc::clone(metrics), errors)
             };
@@ -95,23 +78,22 @@ pub(super) fn limits(
     })
 }
 
-/// Keeps a second service off the SQLite file for as long as the lock is held.
-///
-/// A file of its own: SQLite's locks on the database would be lost when another handle on it is
-/// closed.
+/// Keeps a second service off the SQLite file for as long as the lock is held, and begins a first
+/// start.
 pub(super) fn lock(stores: &Stores) -> Result<Option<File>, LockError> {
     let Stores::Embedded(embedded) = stores else {
         return Ok(None);
     };
-    let path = embedded.lock();
-    let unusable = |source| LockError::Unusable { path: path.clone(), source };
-    private_files::make_folder(&embedded.data_dir).map_err(unusable)?;
-    let file = private_files::options().create(true).truncate(false).open(&path);
-    // A disk that is read-only for now is no reason to end: health says it, and it may pass.
-    let file = file.or_else(|error| File::open(&path).map_err(|_| error)).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(LockError::Taken(embedded.database())),
-        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    let folder = &embedded.data_dir;
+    let failed = |source| LockError::Failed { path: folder.clone(), source };
+    sqlite::begin(embedded).map_err(failed)?;
+    let lock = sqlite::lock(embedded)?;
+    if embedded.if_lost == IfLost::StartAfresh {
+        sqlite::start_afresh(embedded).map_err(failed)?;
     }
+    if let Ok(Some(mode)) = private_files::changed_by_others(folder) {
+        let (folder, mode) = (folder.display().to_string(), format!("{mode:04o}"));
+        warn!(folder, mode, "⚠️ Others can make and remove files in DATA_DIR");
+    }
+    Ok(Some(lock))
 }

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
+use super::first_start::{self, Found};
 use super::{SqliteError, foreign};
-use crate::config::Migrations;
+use crate::config::{EmbeddedStores, Migrations};
 use crate::migrations::{Migration, SQLITE};
-use crate::private_files;
+use crate::private_files::{self, Half};
 
 /// How long SQLite waits for another process, such as a command beside the service.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -24,6 +25,7 @@ const STATEMENTS_KEPT: usize = 32;
 pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) reader: Connection,
+    pub(super) checkpoints: Connection,
     pub(super) applied: Vec<Migration>,
     pub(super) identity: Identity,
 }
@@ -32,27 +34,36 @@ pub(super) struct Opened {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity(u64, u64);
 
-/// Opens the file twice, once for each thread, with its schema in place.
-pub(super) fn open(path: &Path, migrations: Migrations) -> Result<Opened, SqliteError> {
-    let made = make_file(path, migrations)?;
+/// Opens the file once for each thread, with its schema in place.
+pub(super) fn open(stores: &EmbeddedStores, migrations: Migrations) -> Result<Opened, SqliteError> {
+    open_all(stores, migrations).map_err(|error| {
+        if error.is_lack_of_shared_memory() {
+            SqliteError::FileSystem(stores.data_dir.clone())
+        } else {
+            error
+        }
+    })
+}
+
+fn open_all(stores: &EmbeddedStores, migrations: Migrations) -> Result<Opened, SqliteError> {
+    let path = &stores.database();
+    private_files::check(path)?;
+    let made = make_file(stores, migrations)?;
     foreign::check_file(path)?;
     private_files::close_to_others(path);
     let identity = Identity::of(path)?;
     let mut writer = connect(path)?;
     writer.pragma_update(None, "journal_mode", "wal")?;
     let applied = [made, migrate(&mut writer, migrations)?].concat();
+    let checkpoints = connect(path)?;
     let reader = connect(path)?;
     reader.pragma_update(None, "query_only", true)?;
-    Ok(Opened { writer, reader, applied, identity })
+    Ok(Opened { writer, reader, checkpoints, applied, identity })
 }
 
 impl Identity {
     fn of(path: &Path) -> Result<Self, SqliteError> {
         let file = fs::metadata(path).map_err(cannot_open(path))?;
-        if file.len() == 0 {
-            let what = "it is empty; restore it from a backup, or remove it to begin anew";
-            return Err(SqliteError::Damaged(what.to_owned()));
-        }
         Ok(Self(file.dev(), file.ino()))
     }
 
@@ -91,47 +102,51 @@ pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<Option<St
     Ok(if found == "ok" { None } else { Some(flaw.to_owned()) })
 }
 
-/// Makes the folder and the file where there is none, readable by their owner alone.
+/// Makes the folder and the file if this is a first start, readable by their owner alone.
 ///
 /// The file is made whole under another name, so an empty one is never taken for a new one: it is
 /// what is left of one with users in it. SQLite gives its side files the mode of the file itself.
-fn make_file(path: &Path, migrations: Migrations) -> Result<Vec<Migration>, SqliteError> {
-    if let Some(folder) = path.parent() {
-        private_files::make_folder(folder).map_err(cannot_open(folder))?;
-    }
-    if path.exists() {
-        return Ok(Vec::new());
-    }
-    if migrations == Migrations::Manual {
-        return Err(SqliteError::SchemaBehind(SQLITE.iter().map(Migration::to_string).collect()));
-    }
-    // Another process may be at it, too; what was left when one was killed is made anew.
-    let half = path.with_extension(format!("{}.half", std::process::id()));
-    let _ = fs::remove_file(&half);
-    let made = make_half(&half).and_then(|applied| match fs::hard_link(&half, path) {
-        Ok(()) => Ok(applied),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Vec::new()),
-        Err(error) => Err(cannot_open(path)(error)),
-    });
-    // It has served its purpose, or is of no use.
-    let _ = fs::remove_file(&half);
-    made
-}
-
-fn make_half(half: &Path) -> Result<Vec<Migration>, SqliteError> {
-    private_files::options().create_new(true).open(half).map_err(cannot_open(half))?;
-    let mut connection = connect(half)?;
-    let applied = migrate(&mut connection, Migrations::Automatic)?;
-    connection.close().map_err(|(_, error)| error)?;
+fn make_file(
+    stores: &EmbeddedStores,
+    migrations: Migrations,
+) -> Result<Vec<Migration>, SqliteError> {
+    let path = stores.database();
+    private_files::make_folder(&stores.data_dir).map_err(cannot_open(&stores.data_dir))?;
+    let applied = match first_start::found(stores) {
+        Found::Database => Vec::new(),
+        Found::Lost(loss) => return Err(loss.into()),
+        Found::Nothing if migrations == Migrations::Manual => {
+            return Err(SqliteError::SchemaBehind(
+                SQLITE.iter().map(Migration::to_string).collect(),
+            ));
+        }
+        Found::Nothing => make_whole(&path)?,
+    };
+    let mark = stores.first_start();
+    first_start::finish(stores).map_err(cannot_open(&mark))?;
     Ok(applied)
 }
 
-fn cannot_open(path: &Path) -> impl FnOnce(io::Error) -> SqliteError {
+/// Gives no migrations if another process was faster.
+fn make_whole(path: &Path) -> Result<Vec<Migration>, SqliteError> {
+    let half = Half::beside(path).map_err(cannot_open(path))?;
+    let mut connection = connect(half.path())?;
+    let applied = migrate(&mut connection, Migrations::Automatic)?;
+    connection.close().map_err(|(_, error)| error)?;
+    half.give_to_owner_of_folder().map_err(cannot_open(path))?;
+    match half.publish(path) {
+        Ok(()) => Ok(applied),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Vec::new()),
+        Err(error) => Err(cannot_open(path)(error)),
+    }
+}
+
+pub(super) fn cannot_open(path: &Path) -> impl FnOnce(io::Error) -> SqliteError {
     let path = path.to_owned();
     move |source| SqliteError::CannotOpen { path, source }
 }
 
-fn connect(path: &Path) -> Result<Connection, SqliteError> {
+pub(super) fn connect(path: &Path) -> Result<Connection, SqliteError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

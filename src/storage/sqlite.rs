@@ -383,6 +383,8 @@ impl From<SqliteError> for StorageError {
             SqliteError::Overloaded => Self::Overloaded,
             SqliteError::SchemaBehind(missing) => Self::SchemaBehind { missing },
             SqliteError::NotOurs(_) => Self::NotOurs(error.to_string()),
+            error @ SqliteError::Lost(_) => Self::Lost(error.into_cause().into()),
+            error if error.is_full_disk() => Self::DiskFull(error.into_cause().into()),
             error if error.is_passing() => Self::Unavailable(error.into_cause().into()),
             error => Self::Refused(error.into_cause().into()),
         }

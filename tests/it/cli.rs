@@ -1,7 +1,11 @@
 //! The program as operators call it: its commands, exit codes, and what goes to which stream.
 //!
 //! [`serving`]: the command that stays. [`starting`] and [`stopping`]: its first and last moments.
+//! [`backup`], [`lost`], [`owners`]: the embedded store's files.
 
+mod backup;
+mod lost;
+mod owners;
 mod serving;
 mod starting;
 mod stopping;
@@ -25,7 +29,7 @@ fn assert_failed(outcome: &Outcome, code: i32, error: &str) {
 }
 
 /// Every command that reads the configuration.
-const CONFIGURED: [&[&str]; 8] = [
+const CONFIGURED: [&[&str]; 10] = [
     &[],
     &["serve"],
     &["serve", "--sandbox"],
@@ -33,6 +37,8 @@ const CONFIGURED: [&[&str]; 8] = [
     &["admin", "list"],
     &["discogs-setup", "--show"],
     &["discogs-setup", "--consumer-key", "k", "--consumer-secret", "s"],
+    &["backup", "copy.db"],
+    &["restore", "-"],
     &["health"],
 ];
 
@@ -73,7 +79,7 @@ fn a_half_given_database_opens_nothing() {
 #[test]
 fn a_command_that_can_not_be_meant_so_is_a_usage_error() {
     let program = Program::new();
-    let usage_errors: [&[&str]; 15] = [
+    let usage_errors: [&[&str]; 17] = [
         &["frobnicate"],
         &["--sandbox", "admin"],
         &["serve", "--port", "80"],
@@ -88,6 +94,8 @@ fn a_command_that_can_not_be_meant_so_is_a_usage_error() {
         &["discogs-setup", "--consumer-key", "k"],
         &["discogs-setup", "--show", "--unset"],
         &["doctor", "--fix"],
+        &["backup"],
+        &["restore", "a.db", "b.db"],
         &["health", "--port"],
     ];
     for arguments in usage_errors {
@@ -127,9 +135,16 @@ fn the_help_of_every_command_has_an_example() {
         );
         seen.push(command.join(" "));
     }
-    for command in
-        ["serve", "sandbox", "migrate", "admin grant", "discogs-setup", "doctor", "health"]
-    {
+    for command in [
+        "serve",
+        "migrate",
+        "admin grant",
+        "discogs-setup",
+        "doctor",
+        "backup",
+        "restore",
+        "health",
+    ] {
         assert!(seen.iter().any(|seen| seen == command), "{command}: {seen:?}");
     }
     assert!(program.left_nothing());

@@ -119,6 +119,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "printable",
             "random",
             "server",
+            "sqlite",
             "storage",
             "telemetry",
             "threads",

@@ -135,6 +135,41 @@ impl Program {
         Outcome { code: child.wait().unwrap().code(), stdout, stderr }
     }
 
+    /// Runs a command to its end with its stdout, which need not be text, going into a file.
+    pub(crate) fn run_into(&self, arguments: &[&str], path: &Path) -> Outcome {
+        let file = std::fs::File::create(path).unwrap();
+        let mut child = self.command(arguments).stdin(Stdio::null()).stdout(file).spawn().unwrap();
+        let stderr = read_all(child.stderr.take().unwrap());
+        let Ok(stderr) = stderr.recv_timeout(PATIENCE) else {
+            child.kill().unwrap();
+            panic!("{arguments:?} did not end");
+        };
+        Outcome { code: child.wait().unwrap().code(), stdout: String::new(), stderr }
+    }
+
+    /// Runs a command to its end with the content of a file on stdin.
+    pub(crate) fn run_from(&self, arguments: &[&str], path: &Path) -> Outcome {
+        let file = std::fs::File::open(path).unwrap();
+        let child = self.command(arguments).stdin(file).spawn().unwrap();
+        let ended = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Outcome {
+            code: ended.status.code(),
+            stdout: text(ended.stdout),
+            stderr: text(ended.stderr),
+        }
+    }
+
+    /// The names of the files of the embedded store, sorted, but those that SQLite keeps beside it.
+    pub(crate) fn data_names(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.data("")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let is_side_file = |name: &String| name.ends_with("-wal") || name.ends_with("-shm");
+        let mut names: Vec<_> = names.filter(|name| !is_side_file(name)).collect();
+        names.sort();
+        names
+    }
+
     /// Starts a service and waits until it says that it is ready.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Service {
         self.start(arguments, "🚀 Ready")

@@ -1,0 +1,134 @@
+//! Whose files are ours to use: a file of somebody else may hold what they want us to believe.
+
+use std::ffi::OsStr;
+use std::fs::{self, FileType};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+const ROOT: u32 = 0;
+
+/// A file that is there, and must not be used.
+#[derive(Debug, Error)]
+pub enum Unusable {
+    /// It is a folder, a FIFO, a device or a socket.
+    #[error("{} is {kind}, not a file: move it away", .path.display())]
+    NotAFile {
+        /// The file.
+        path: PathBuf,
+        /// `a FIFO`
+        kind: &'static str,
+    },
+    /// Somebody else owns it.
+    #[error(
+        "{} belongs to {}, but this program runs as {}: run it as the owner, or `chown {user} {}`",
+        .path.display(), name(*.owner), name(*.user), .path.display()
+    )]
+    OfAnotherUser {
+        /// The file.
+        path: PathBuf,
+        /// The id of its owner.
+        owner: u32,
+        /// The id that we run as.
+        user: u32,
+    },
+    /// Nothing can be said about it.
+    #[error("{} can't be read", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+}
+
+/// Fails if the file is none, or belongs to somebody else; a missing one is no failure.
+pub(crate) fn check(path: &Path) -> Result<(), Unusable> {
+    let found = match fs::metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(Unusable::Unreadable { path: path.to_owned(), source }),
+    };
+    if let Some(kind) = other_kind(found.file_type()) {
+        return Err(Unusable::NotAFile { path: path.to_owned(), kind });
+    }
+    let (owner, user) = (found.uid(), rustix::process::geteuid().as_raw());
+    if may_own(owner, user, owner_of_folder(path)) {
+        return Ok(());
+    }
+    Err(Unusable::OfAnotherUser { path: path.to_owned(), owner, user })
+}
+
+/// If root makes a file in the folder of somebody else, gives it to them: a command that root runs
+/// must not make files that the service can't use.
+pub(crate) fn give_to_owner_of_folder(path: &Path) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let folder = fs::metadata(folder_of(path))?;
+    if folder.uid() == ROOT { Ok(()) } else { chown(path, Some(folder.uid()), Some(folder.gid())) }
+}
+
+/// Besides our own files, root may use those of the folder's owner; and where root owns the folder
+/// and everything in it, a mount decides about owners.
+fn may_own(owner: u32, user: u32, folder_owner: Option<u32>) -> bool {
+    owner == user || (folder_owner == Some(owner) && (user == ROOT || folder_owner == Some(ROOT)))
+}
+
+fn owner_of_folder(path: &Path) -> Option<u32> {
+    fs::metadata(folder_of(path)).ok().map(|folder| folder.uid())
+}
+
+/// The folder that a path is in, which is the current one for a mere name.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| folder.as_os_str() != OsStr::new(""));
+    folder.unwrap_or(Path::new("."))
+}
+
+/// What a file is if it is no plain one.
+fn other_kind(found: FileType) -> Option<&'static str> {
+    if found.is_file() {
+        None
+    } else if found.is_dir() {
+        Some("a folder")
+    } else if found.is_fifo() {
+        Some("a FIFO")
+    } else if found.is_socket() {
+        Some("a socket")
+    } else {
+        Some("a device")
+    }
+}
+
+fn name(user: u32) -> String {
+    if user == ROOT { "root".to_owned() } else { format!("the user with the id {user}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_own;
+
+    #[test]
+    fn a_file_of_another_user_is_used_only_where_the_folder_says_so() {
+        let (root, we, another) = (0, 1000, 1001);
+        for (owner, user, folder, expected) in [
+            (we, we, we, true),
+            (we, we, another, true),
+            (another, we, we, false),
+            (another, we, another, false),
+            (another, we, root, false),
+            (root, we, we, false),
+            (root, we, root, true),
+            (root, root, root, true),
+            (we, root, we, true),
+            (we, root, root, false),
+            (another, root, we, false),
+        ] {
+            let may = may_own(owner, user, Some(folder));
+            assert_eq!(may, expected, "{owner}'s file for {user} in the folder of {folder}");
+        }
+        assert!(!may_own(another, we, None));
+    }
+}

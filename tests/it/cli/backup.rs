@@ -1,0 +1,348 @@
+//! `backup` and `restore` of the embedded store.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{assert_failed, assert_said};
+use crate::harness::{PASSWORD, Program, Service};
+
+/// The addresses of all users in a copy, which is one file that can be read alone.
+fn users(copy: &Path) -> Vec<String> {
+    let uri = format!("file:{}?immutable=1", copy.display());
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri, flags).unwrap();
+    let said = connection.query_row("pragma integrity_check", [], |row| row.get::<_, String>(0));
+    assert_eq!(said.unwrap(), "ok");
+    let mut emails = connection.prepare("select email from users order by email").unwrap();
+    emails.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+async fn register(service: &Service, name: &str) {
+    let registered = service.anonymous().register(&format!("{name}@example.com"), PASSWORD).await;
+    assert_eq!(registered.status, 201, "{registered:?}");
+}
+
+async fn sign_in(service: &Service, name: &str) -> u16 {
+    service.anonymous().login(&format!("{name}@example.com"), PASSWORD).await.status
+}
+
+/// A folder in which a service has registered these users and was stopped.
+async fn with_users(names: &[&str]) -> Program {
+    let program = Program::new();
+    let service = program.serve(&["serve"]);
+    for name in names {
+        register(&service, name).await;
+    }
+    assert_eq!(service.end("TERM").code, Some(0));
+    program
+}
+
+fn backed_up(program: &Program, copy: &str, users: &str) -> String {
+    let path = program.folder().join(copy);
+    format!(
+        "Copied the database to {copy} and checked the copy: {users}, {} bytes.\n\
+         It holds the database alone. Keep {} with it: without that, everybody has to sign in \
+         again.\n",
+        fs::metadata(path).unwrap().len(),
+        program.data("jwt-secret").display()
+    )
+}
+
+fn restored(program: &Program, users: &str, kept: Option<&str>) -> String {
+    let kept = kept.map(|name| {
+        format!("The database that was there is kept as {}.\n", program.data(name).display())
+    });
+    format!(
+        "Restored {}: {users}.\n{}Tokens stay good if {} is the one of the backup.\n",
+        program.data("discogsography.db").display(),
+        kept.unwrap_or_default(),
+        program.data("jwt-secret").display()
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_holds_all_that_was_acknowledged_beside_a_running_service() {
+    let program = Program::new();
+    let service = program.serve(&["serve"]);
+    register(&service, "alice").await;
+    let copied = program.run(&["backup", "copy.db"]);
+    assert_said(&copied, &backed_up(&program, "copy.db", "1 user"));
+    let copy = program.folder().join("copy.db");
+    assert_eq!(users(&copy), ["alice@example.com"]);
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o7777, 0o600);
+
+    register(&service, "bob").await;
+    let refused = "error: copy.db exists: choose another name, or give --force to replace it";
+    assert_failed(&program.run(&["backup", "copy.db"]), 1, refused);
+    assert_eq!(users(&copy), ["alice@example.com"]);
+    let copied = program.run(&["backup", "--force", "copy.db"]);
+    assert_said(&copied, &backed_up(&program, "copy.db", "2 users"));
+    assert_eq!(users(&copy), ["alice@example.com", "bob@example.com"]);
+    let names: Vec<_> = fs::read_dir(program.folder()).unwrap().collect();
+    assert_eq!(names.len(), 2, "nothing is left beside the copy and the data: {names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_is_whole_while_others_write() {
+    let program = Program::new().with("RATE_LIMITS", "off");
+    let service = program.serve(&["serve"]);
+    let (first, copies) = (service.anonymous(), 5);
+    let writes = tokio::spawn(async move {
+        for number in 0..30 {
+            let email = format!("user-{number:02}@example.com");
+            assert_eq!(first.register(&email, PASSWORD).await.status, 201);
+        }
+    });
+    for number in 0..copies {
+        let name = format!("copy-{number}.db");
+        assert_eq!(program.run(&["backup", &name]).code, Some(0));
+    }
+    writes.await.unwrap();
+    for number in 0..copies {
+        let copy = users(&program.folder().join(format!("copy-{number}.db")));
+        let expected = (0..copy.len()).map(|number| format!("user-{number:02}@example.com"));
+        assert_eq!(copy, expected.collect::<Vec<_>>(), "one moment, not a mixture");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_goes_to_stdout_and_comes_from_stdin() {
+    let program = with_users(&["alice"]).await;
+    let copy = program.folder().join("copy.db");
+    let copied = program.run_into(&["backup", "-"], &copy);
+    assert_eq!(copied.code, Some(0), "{copied:?}");
+    assert_eq!(
+        copied.stderr,
+        backed_up(&program, "copy.db", "1 user").replace("to copy.db", "to stdout")
+    );
+    assert_eq!(users(&copy), ["alice@example.com"]);
+
+    let new = Program::new();
+    let taken = new.run_from(&["restore", "-"], &copy);
+    let said = format!(
+        "Restored {}: 1 user.\n{} is missing: put the one of the backup there, or everybody has to \
+         sign in again.\n",
+        new.data("discogsography.db").display(),
+        new.data("jwt-secret").display()
+    );
+    assert_said(&taken, &said);
+    let service = new.serve(&["serve"]);
+    assert_eq!(sign_in(&service, "alice").await, 200);
+}
+
+#[test]
+fn where_nothing_is_to_be_copied_nothing_is_made() {
+    let program = Program::new();
+    let path = program.data("discogsography.db");
+    let error = format!("error: there is no database at {}: is DATA_DIR right?", path.display());
+    for target in ["copy.db", "-"] {
+        assert_failed(&program.run(&["backup", target]), 1, &error);
+        assert!(program.left_nothing(), "{target}");
+    }
+    drop(program.serve(&["serve"]));
+    fs::remove_file(&path).unwrap();
+    let before = program.data_names();
+    for target in ["copy.db", "-"] {
+        let outcome = program.run(&["backup", target]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome:?}");
+        assert!(outcome.stderr.contains("is missing, though"), "{outcome:?}");
+        assert_eq!(program.data_names(), before, "{target}");
+    }
+    let nowhere = program.run(&["backup", "nowhere/copy.db"]);
+    assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_never_takes_the_place_of_a_file_of_the_service() {
+    let program = with_users(&["alice"]).await;
+    fs::hard_link(program.data("discogsography.db"), program.folder().join("link.db")).unwrap();
+    let before = fs::read(program.data("discogsography.db")).unwrap();
+    let names = [
+        "data/discogsography.db",
+        "data/../data/discogsography.db-wal",
+        "data/discogsography.db-shm",
+        "data/discogsography.lock",
+        "data/jwt-secret",
+        "data/first-start",
+        "link.db",
+    ];
+    for name in names {
+        let error = format!("error: {name} is a file of the service itself: choose another name");
+        assert_failed(&program.run(&["backup", "--force", name]), 1, &error);
+    }
+    assert_eq!(fs::read(program.data("discogsography.db")).unwrap(), before);
+    let folder = program.run(&["backup", "--force", "data"]);
+    assert_failed(&folder, 1, "error: data is a folder, not a file: move it away");
+    assert_eq!(program.run(&["backup", "--force", "/dev/null"]).code, Some(1));
+}
+
+#[test]
+fn a_backup_of_postgresql_is_left_to_its_own_programs() {
+    let program = Program::new()
+        .with("POSTGRES_ADDRESS", "db.example.com")
+        .with("POSTGRES_USERNAME", "digger")
+        .with("POSTGRES_PASSWORD", "p4ssword-of-digger")
+        .with("POSTGRES_DATABASE", "discogsography")
+        .with("REDIS_URL", "redis://cache.example.com")
+        .with("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
+    for (arguments, instead) in [
+        (["backup", "copy.db"], "`pg_dump`"),
+        (["backup", "-"], "`pg_dump`"),
+        (["restore", "copy.db"], "`pg_restore` or `psql`"),
+    ] {
+        let error = format!(
+            "error: this is for the embedded store alone: with PostgreSQL, use {instead} \
+             (docs/operations.md, Backup and restore)"
+        );
+        assert_failed(&program.run(&arguments), 2, &error);
+        assert!(program.left_nothing());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_takes_the_place_of_the_database_and_keeps_it() {
+    let program = with_users(&["alice"]).await;
+    assert_eq!(program.run(&["backup", "copy.db"]).code, Some(0));
+    let service = program.serve(&["serve"]);
+    register(&service, "bob").await;
+    let error = format!(
+        "error: another discogsography-api serves from {}: stop it, or set DATA_DIR to another \
+         folder",
+        program.data("discogsography.db").display()
+    );
+    assert_failed(&program.run(&["restore", "copy.db"]), 1, &error);
+    assert_eq!(sign_in(&service, "bob").await, 200);
+    // What it wrote last waits beside the file.
+    assert_eq!(service.end("KILL").code, None);
+
+    let taken = program.run(&["restore", "copy.db"]);
+    assert_said(&taken, &restored(&program, "1 user", Some("discogsography.db.old-1")));
+    let mode = fs::metadata(program.data("discogsography.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    let names =
+        ["discogsography.db", "discogsography.db.old-1", "discogsography.lock", "jwt-secret"];
+    assert_eq!(program.data_names(), names);
+    let service = program.serve(&["serve"]);
+    assert_eq!((sign_in(&service, "alice").await, sign_in(&service, "bob").await), (200, 401));
+    assert_eq!(service.end("TERM").code, Some(0));
+
+    let back = program.run(&["restore", "data/discogsography.db.old-1"]);
+    assert_said(&back, &restored(&program, "2 users", Some("discogsography.db.old-2")));
+    let service = program.serve(&["serve"]);
+    assert_eq!((sign_in(&service, "alice").await, sign_in(&service, "bob").await), (200, 200));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_copy_is_restored_with_what_waits_beside_it() {
+    let program = Program::new();
+    let service = program.serve(&["serve"]);
+    register(&service, "alice").await;
+    assert_eq!(service.end("KILL").code, None);
+    for ending in ["", "-wal"] {
+        let from = program.data(&format!("discogsography.db{ending}"));
+        fs::copy(from, program.folder().join(format!("copy.db{ending}"))).unwrap();
+    }
+    let new = Program::new();
+    let copy = program.folder().join("copy.db");
+    let taken = new.run(&["restore", copy.to_str().unwrap()]);
+    assert_eq!(taken.code, Some(0), "{taken:?}");
+    assert_eq!(new.data_names(), ["discogsography.db", "discogsography.lock"]);
+    assert_eq!(sign_in(&new.serve(&["serve"]), "alice").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_good_backup_is_refused_and_changes_nothing() {
+    let program = with_users(&["alice"]).await;
+    assert_eq!(program.run(&["backup", "good.db"]).code, Some(0));
+    let folder = program.folder();
+    let good = fs::read(folder.join("good.db")).unwrap();
+    fs::write(folder.join("text.db"), "no database at all, but a text that is longer").unwrap();
+    fs::write(folder.join("empty.db"), "").unwrap();
+    let (mut torn, half) = (good.clone(), good.len() / 2);
+    torn[half..].fill(0xA5);
+    fs::write(folder.join("torn.db"), torn).unwrap();
+    fs::write(folder.join("short.db"), &good[..half]).unwrap();
+    let other = Connection::open(folder.join("other.db")).unwrap();
+    other.execute_batch("create table users (id integer, name text)").unwrap();
+    other.close().unwrap();
+
+    let before = (program.data_names(), fs::read(program.data("discogsography.db")).unwrap());
+    let not_ours = |name: &str| format!("error: {name} is not a database of this service");
+    for name in ["text.db", "empty.db", "other.db"] {
+        assert_failed(&program.run(&["restore", name]), 1, &not_ours(name));
+    }
+    for name in ["torn.db", "short.db"] {
+        let refused = program.run(&["restore", name]);
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
+        assert!(refused.stderr.contains(&format!("{name} is damaged: ")), "{refused:?}");
+    }
+    let stdin = program.run_with_input(&["restore", "-"], "no database at all, but a text");
+    assert_failed(&stdin, 1, &not_ours("the input"));
+    let itself = program.run(&["restore", "data/discogsography.db"]);
+    let error =
+        "error: data/discogsography.db is a file of the service itself: choose another name";
+    assert_failed(&itself, 1, error);
+    assert_eq!(program.run(&["restore", "nowhere.db"]).code, Some(1));
+    assert_eq!(program.run(&["restore", "data"]).code, Some(1));
+    let after = (program.data_names(), fs::read(program.data("discogsography.db")).unwrap());
+    assert_eq!(before, after);
+
+    // Nor does a new folder look as if a service had run in it.
+    let new = Program::new();
+    let text = folder.join("text.db");
+    assert_eq!(new.run(&["restore", text.to_str().unwrap()]).code, Some(1));
+    assert_eq!(new.serve(&["serve"]).end("TERM").code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_or_damaged_database_is_restored() {
+    let damages: [fn(&Path); 3] = [
+        |path| fs::remove_file(path).unwrap(),
+        |path| fs::write(path, "").unwrap(),
+        |path| fs::write(path, "no database at all, but a text that is longer").unwrap(),
+    ];
+    for damage in damages {
+        let program = with_users(&["alice"]).await;
+        assert_eq!(program.run(&["backup", "copy.db"]).code, Some(0));
+        damage(&program.data("discogsography.db"));
+        let taken = program.run(&["restore", "copy.db"]);
+        assert_eq!(taken.code, Some(0), "{taken:?}");
+        let service = program.serve(&["serve"]);
+        assert_eq!(sign_in(&service, "alice").await, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_an_older_or_newer_schema_is_taken() {
+    let program = with_users(&["alice"]).await;
+    for (change, applied) in [
+        ("drop table known_addresses; delete from api_migrations where number = 4", true),
+        ("insert into api_migrations (number, name) values (9999, 'sleeves')", false),
+    ] {
+        assert_eq!(program.run(&["backup", "--force", "copy.db"]).code, Some(0));
+        let copy = Connection::open(program.folder().join("copy.db")).unwrap();
+        copy.execute_batch(change).unwrap();
+        copy.close().unwrap();
+        assert_eq!(program.run(&["restore", "copy.db"]).code, Some(0));
+        let service = program.serve(&["serve"]);
+        assert_eq!(sign_in(&service, "alice").await, 200);
+        let said = service.end("TERM").stderr;
+        assert_eq!(said.contains("💾 Applied a migration"), applied, "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sandbox_is_backed_up_apart() {
+    let program = Program::new();
+    let port = crate::harness::free_port().to_string();
+    let service = program.serve(&["serve", "--sandbox", "--sandbox-port", &port]);
+    register(&service, "alice").await;
+    assert_eq!(program.run(&["backup", "--sandbox", "copy.db"]).code, Some(0));
+    assert_eq!(users(&program.folder().join("copy.db")), ["alice@example.com"]);
+    assert_eq!(program.run(&["backup", "real.db"]).code, Some(1));
+    assert_eq!(program.run(&["restore", "--sandbox", "copy.db"]).code, Some(1));
+    assert_eq!(program.run(&["restore", "copy.db"]).code, Some(0), "the real store is free");
+}

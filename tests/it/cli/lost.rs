@@ -1,0 +1,168 @@
+//! A database that is lost: nothing is made in its place unless the operator says so.
+
+use std::fs;
+use std::path::Path;
+
+use super::{assert_failed, assert_said};
+use crate::harness::{PASSWORD, Program, Service};
+use crate::outages::NO_DATABASE;
+
+const REFUSED: &str = "❌ The database is missing or empty, and no new one is made";
+
+/// What everything says of a missing database.
+fn missing(program: &Program) -> String {
+    format!(
+        "{} is missing, though a service has run in this folder: put it back, or a backup of it \
+         (`discogsography-api restore FILE`), or start with an empty one: `serve --new-database`",
+        program.data("discogsography.db").display()
+    )
+}
+
+/// A folder in which a service has run that has registered alice.
+async fn with_alice(program: &Program) {
+    let service = program.serve(&["serve"]);
+    assert_eq!(register(&service, "alice").await, 201);
+    assert_eq!(service.end("TERM").code, Some(0));
+}
+
+async fn register(service: &Service, name: &str) -> u16 {
+    service.anonymous().register(&format!("{name}@example.com"), PASSWORD).await.status
+}
+
+async fn sign_in(service: &Service, name: &str) -> u16 {
+    service.anonymous().login(&format!("{name}@example.com"), PASSWORD).await.status
+}
+
+async fn wait_until_healthy(service: &Service) {
+    while service.health().await.status != 200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_database_is_told_until_it_is_put_back() {
+    let program = Program::new();
+    with_alice(&program).await;
+    let (path, away) = (program.data("discogsography.db"), program.folder().join("away.db"));
+    fs::rename(&path, &away).unwrap();
+    let left = ["discogsography.lock", "jwt-secret"];
+    assert_eq!(program.data_names(), left);
+
+    for arguments in [&["migrate"][..], &["admin", "list"], &["discogs-setup", "--show"]] {
+        let error = format!("error: the database is lost: {}", missing(&program));
+        assert_failed(&program.run(arguments), 1, &error);
+    }
+    let service = program.start(&["serve"], REFUSED);
+    let health = service.health().await;
+    assert_eq!((health.status, &health.json()["status"]), (503, &"unhealthy".into()));
+    let refused = service.anonymous().register("bob@example.com", PASSWORD).await;
+    refused.assert_error(503, "database_unavailable", NO_DATABASE);
+    assert_eq!(program.data_names(), left);
+
+    fs::copy(&away, &path).unwrap();
+    wait_until_healthy(&service).await;
+    assert_eq!(sign_in(&service, "alice").await, 200);
+    let said = service.end("TERM").stderr;
+    assert_eq!(said.matches(REFUSED).count(), 1, "{said}");
+    assert!(said.contains(&missing(&program)), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_database_takes_the_place_of_a_lost_one_on_purpose() {
+    let empty: fn(&Path) = |path| fs::write(path, "").unwrap();
+    for (lose, kept) in [(empty, true), (|path: &Path| fs::remove_file(path).unwrap(), false)] {
+        let program = Program::new();
+        with_alice(&program).await;
+        lose(&program.data("discogsography.db"));
+        drop(program.start(&["serve"], REFUSED));
+        let service = program.serve(&["serve", "--new-database"]);
+        assert_eq!(sign_in(&service, "alice").await, 401);
+        assert_eq!(register(&service, "bob").await, 201);
+        assert_eq!(service.end("TERM").code, Some(0));
+        let service = program.serve(&["serve"]);
+        assert_eq!(sign_in(&service, "bob").await, 200);
+        assert_eq!(program.data("discogsography.db.old-1").exists(), kept);
+        assert!(!program.data("first-start").exists());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_database_never_takes_the_place_of_one_that_is_there() {
+    let program = Program::new();
+    with_alice(&program).await;
+    let service = program.serve(&["serve", "--new-database"]);
+    assert_eq!(sign_in(&service, "alice").await, 200);
+    let said = service.end("TERM").stderr;
+    assert!(said.contains("⚠️ --new-database changes nothing"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_beside_a_lost_database_does_not_get_into_a_new_one() {
+    let program = Program::new();
+    let service = program.serve(&["serve"]);
+    assert_eq!(register(&service, "alice").await, 201);
+    assert_eq!(service.end("KILL").code, None);
+    let wal = fs::read(program.data("discogsography.db-wal")).unwrap();
+    assert!(!wal.is_empty());
+    // The side file alone says that there was a database.
+    for name in ["discogsography.db", "discogsography.lock", "jwt-secret"] {
+        fs::remove_file(program.data(name)).unwrap();
+    }
+    drop(program.start(&["serve"], REFUSED));
+    let service = program.serve(&["serve", "--new-database"]);
+    assert_eq!(sign_in(&service, "alice").await, 401);
+    assert_eq!(fs::read(program.data("discogsography.db.old-1-wal")).unwrap(), wal);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_start_that_was_killed_is_simply_repeated() {
+    // What there is in the order in which it is made; the last one has committed.
+    let made = ["first-start", "discogsography.lock", "jwt-secret", "discogsography.db.x.half"];
+    for count in 0..=made.len() {
+        let program = Program::new();
+        fs::create_dir(program.data("")).unwrap();
+        for name in &made[..count] {
+            let content =
+                if *name == "jwt-secret" { "0123456789abcdef0123456789abcdef" } else { "" };
+            fs::write(program.data(name), content).unwrap();
+        }
+        let service = program.serve(&["serve"]);
+        assert_eq!(register(&service, "alice").await, 201, "after {count} files");
+        assert_eq!(service.end("KILL").code, None);
+        let service = program.serve(&["serve"]);
+        assert_eq!(sign_in(&service, "alice").await, 200, "after {count} files");
+        assert_eq!(service.end("TERM").code, Some(0));
+        let names = ["discogsography.db", "discogsography.lock", "jwt-secret"];
+        assert_eq!(program.data_names(), names, "after {count} files");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_between_the_commit_and_the_removal_of_the_mark_changes_nothing() {
+    let program = Program::new();
+    with_alice(&program).await;
+    fs::write(program.data("first-start"), "").unwrap();
+    let service = program.serve(&["serve"]);
+    assert_eq!(sign_in(&service, "alice").await, 200);
+    assert!(!program.data("first-start").exists());
+}
+
+#[test]
+fn a_command_may_come_before_the_first_start() {
+    let program = Program::new();
+    assert_said(&program.run(&["admin", "list"]), "");
+    assert_eq!(program.data_names(), ["discogsography.db"]);
+    assert_eq!(program.serve(&["serve"]).end("TERM").code, Some(0));
+}
+
+#[test]
+fn a_first_start_waits_for_migrate_where_it_may_not_migrate() {
+    let program = Program::new().with("AUTO_MIGRATE", "off");
+    let behind = "❌ The schema is behind and AUTO_MIGRATE is off";
+    for _ in 0..2 {
+        drop(program.start(&["serve"], behind));
+    }
+    assert_eq!(program.run(&["migrate"]).code, Some(0));
+    assert_eq!(program.serve(&["serve"]).end("TERM").code, Some(0));
+    assert!(!program.data("first-start").exists());
+}

@@ -1,0 +1,122 @@
+//! Files that are somebody else's, or no files.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::path::Path;
+use std::process::Command;
+
+use super::{assert_failed, assert_said};
+use crate::harness::Program;
+
+/// Some user that we are not.
+const ANOTHER: u32 = 65_534;
+
+type Make = fn(&Path);
+
+/// What may stand in the place of a file, and what it is called.
+const NO_FILES: [(Make, &str); 2] = [(make_fifo, "a FIFO"), (make_folder, "a folder")];
+
+fn make_fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+fn make_folder(path: &Path) {
+    fs::create_dir(path).unwrap();
+}
+
+#[test]
+fn what_is_no_file_is_refused_at_once() {
+    for (make, kind) in NO_FILES {
+        for name in ["jwt-secret", "discogsography.lock"] {
+            let program = Program::new();
+            drop(program.serve(&["serve"]));
+            let path = program.data(name);
+            fs::remove_file(&path).unwrap();
+            make(&path);
+            let error = format!("error: {} is {kind}, not a file: move it away", path.display());
+            assert_failed(&program.run(&["serve"]), 1, &error);
+        }
+    }
+}
+
+#[test]
+fn a_database_that_is_no_file_is_named_and_left_alone() {
+    for (make, kind) in NO_FILES {
+        let program = Program::new();
+        drop(program.serve(&["serve"]));
+        let path = program.data("discogsography.db");
+        fs::remove_file(&path).unwrap();
+        make(&path);
+        let told = format!("{} is {kind}, not a file: move it away", path.display());
+        let error = format!("error: the database is unavailable: {told}");
+        assert_failed(&program.run(&["migrate"]), 1, &error);
+        let service = program.start(&["serve"], &told);
+        assert_eq!(service.end("TERM").code, Some(0));
+    }
+}
+
+#[test]
+fn files_of_another_user_are_refused() {
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else may give files away; `private_files` has the rule in a table.
+        return;
+    }
+    let told = |path: &Path| {
+        format!(
+            "{path} belongs to the user with the id {ANOTHER}, but this program runs as root: run \
+             it as the owner, or `chown 0 {path}`",
+            path = path.display()
+        )
+    };
+    let program = Program::new();
+    drop(program.serve(&["serve"]));
+    for name in ["jwt-secret", "discogsography.lock"] {
+        let path = program.data(name);
+        chown(&path, Some(ANOTHER), None).unwrap();
+        assert_failed(&program.run(&["serve"]), 1, &format!("error: {}", told(&path)));
+        chown(&path, Some(0), None).unwrap();
+    }
+    let path = program.data("discogsography.db");
+    chown(&path, Some(ANOTHER), None).unwrap();
+    let error = format!("error: the database is unavailable: {}", told(&path));
+    assert_failed(&program.run(&["admin", "list"]), 1, &error);
+    let service = program.start(&["serve"], &told(&path));
+    assert_eq!(service.end("TERM").code, Some(0));
+}
+
+#[test]
+fn what_root_makes_in_the_folder_of_another_user_is_theirs() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let program = Program::new();
+    fs::create_dir(program.data("")).unwrap();
+    chown(program.data(""), Some(ANOTHER), Some(ANOTHER)).unwrap();
+    assert_said(&program.run(&["admin", "list"]), "");
+    drop(program.serve(&["serve"]));
+    let port = crate::harness::free_port().to_string();
+    drop(program.serve(&["serve", "--sandbox", "--sandbox-port", &port]));
+    let copy = program.folder().join("copy.db");
+    assert_eq!(program.run(&["backup", copy.to_str().unwrap()]).code, Some(0));
+    assert_eq!(program.run(&["restore", copy.to_str().unwrap()]).code, Some(0));
+    for folder in [program.data(""), program.data("sandbox")] {
+        assert_eq!(fs::metadata(&folder).unwrap().uid(), ANOTHER);
+        for entry in fs::read_dir(&folder).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().uid(), ANOTHER, "{entry:?}");
+        }
+    }
+    assert_eq!(fs::metadata(copy).unwrap().uid(), 0, "a backup is the one's who asked for it");
+}
+
+#[test]
+fn a_folder_that_others_can_write_to_is_warned_about_once() {
+    let warning = "⚠️ Others can make and remove files in DATA_DIR";
+    for (mode, count) in [(0o700, 0), (0o755, 0), (0o777, 1), (0o770, 1), (0o1777, 1)] {
+        let program = Program::new();
+        fs::create_dir(program.data("")).unwrap();
+        fs::set_permissions(program.data(""), fs::Permissions::from_mode(mode)).unwrap();
+        let said = program.serve(&["serve"]).end("TERM").stderr;
+        assert_eq!(said.matches(warning).count(), count, "{mode:o}: {said}");
+    }
+}
