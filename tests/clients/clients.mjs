@@ -1,7 +1,7 @@
 // Connects to the sandbox with clients from npm, in every way that each of them offers.
 //
-// `SANDBOX_URL` names the sandbox. Clients that know only the address of Discogs meet it there:
-// this program, and no file of theirs, sends what is for HTTPS to the sandbox.
+// `SANDBOX_URL` names the sandbox. Some clients know only the address of Discogs, so this program
+// replaces `https.request` to send their requests to the sandbox. Their own files stay as they are.
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
@@ -48,7 +48,7 @@ async function authorize(token) {
 /** Calls a function that ends with a callback, and gives what the callback is given after the error. */
 const called = (call) =>
   new Promise((resolve, reject) => {
-    call((error, ...results) => (error ? reject(Object.assign(new Error("refused"), error)) : resolve(results)));
+    call((error, ...results) => (error ? reject(new Error("refused", { cause: error })) : resolve(results)));
   });
 
 async function withDisconnect(secret) {

@@ -7,8 +7,8 @@
 //! memory, within bounds, and must not know the service that talks to it.
 //!
 //! To read on: [`Sandbox`] is what a test holds; `server` accepts connections and breaks them;
-//! `routes` has the five addresses; `desk` is Discogs itself, without any I/O; `script` keeps
-//! what a test has ordered and what was called.
+//! `routes` has the addresses, `page` what a person sees; `desk` is Discogs itself, without any
+//! I/O; `script` keeps what a test has ordered and what was called.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -49,6 +49,7 @@ pub(crate) fn answer(
     match (step, method) {
         (Step::Authorize, "GET") => question(received, options, desk, now),
         (Step::Authorize, "POST") => reply(received, options, desk, now),
+        // Discogs documents POST at `access_token`; published clients send GET, too.
         (Step::RequestToken | Step::AccessToken, "GET" | "POST") | (Step::Identity, "GET") => {
             api(step, received, options, desk, now)
         }
