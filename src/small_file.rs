@@ -1,34 +1,83 @@
-//! Files that a setting names, and the secret: small, so that a wrong name can't take all memory.
+//! Reads the small files that settings name. No path can make the service hang or fill its memory:
+//! only regular files are opened, and at most 1 MiB is read.
 
-use std::fs::File;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-/// The most that such a file has, in bytes. The roots of a system are a fifth of it.
+use rustix::fs::OFlags;
+
+/// The largest file that is read, in bytes. The root certificates of a system need a fifth of it.
 const LENGTH: u64 = 1024 * 1024;
 
-/// Reads a file as a whole.
+/// What some editors put at the start of a text file.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Reads a file as a whole, without a byte order mark at its start.
+///
+/// # Errors
+///
+/// Also when it is not a regular file, or is larger than 1 MiB. The error never shows what the file
+/// holds.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a device can already have an effect, so the path is checked first.
+    check_kind(&fs::metadata(path)?)?;
+    let file = open(path)?;
+    // By now the path may name another file.
+    check_kind(&file.metadata()?)?;
     let mut content = Vec::new();
-    let length = File::open(path)?.take(LENGTH + 1).read_to_end(&mut content)?;
+    let length = file.take(LENGTH + 1).read_to_end(&mut content)?;
     if length as u64 > LENGTH {
         return Err(io::Error::new(ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+    }
+    if content.starts_with(BYTE_ORDER_MARK) {
+        content.drain(..BYTE_ORDER_MARK.len());
     }
     Ok(content)
 }
 
 /// Reads a file as a whole, as text.
+///
+/// # Errors
+///
+/// Also when it is not UTF-8.
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path)?)
-        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is no text in UTF-8"))
+        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+/// Opens without waiting for a writer, as a plain `open` of a FIFO does.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+fn check_kind(metadata: &Metadata) -> io::Result<()> {
+    let kind = metadata.file_type();
+    let what = if kind.is_file() {
+        return Ok(());
+    } else if kind.is_dir() {
+        "it is a directory"
+    } else if kind.is_fifo() {
+        "it is a FIFO, not a regular file"
+    } else if kind.is_char_device() || kind.is_block_device() {
+        "it is a device, not a regular file"
+    } else {
+        "it is not a regular file"
+    };
+    Err(io::Error::new(ErrorKind::InvalidInput, what))
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::net::UnixListener;
     use std::path::Path;
 
-    use super::{LENGTH, read, read_text};
+    use rustix::fs::{CWD, Mode, mkfifoat};
+
+    use super::{LENGTH, open, read, read_text};
 
     #[test]
     fn a_file_is_read_up_to_a_mebibyte() {
@@ -39,14 +88,43 @@ mod tests {
         assert_eq!(read(&path).unwrap(), most);
         fs::write(&path, [&most[..], b"x"].concat()).unwrap();
         assert_eq!(read(&path).unwrap_err().to_string(), "it is larger than 1 MiB");
-        assert!(read(Path::new("/dev/zero")).is_err());
     }
 
     #[test]
-    fn what_is_no_text_is_refused() {
+    fn what_is_not_utf_8_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, b"\xff").unwrap();
-        assert_eq!(read_text(&path).unwrap_err().to_string(), "it is no text in UTF-8");
+        assert_eq!(read_text(&path).unwrap_err().to_string(), "it is not UTF-8 text");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "\u{feff}s3cret").unwrap();
+        assert_eq!(read_text(&path).unwrap(), "s3cret");
+    }
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (fifo, socket) = (folder.path().join("fifo"), folder.path().join("socket"));
+        mkfifoat(CWD, &fifo, Mode::RUSR).unwrap();
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&fifo, &link).unwrap();
+        for (path, what) in [
+            (&*fifo, "it is a FIFO, not a regular file"),
+            (&link, "it is a FIFO, not a regular file"),
+            (&socket, "it is not a regular file"),
+            (folder.path(), "it is a directory"),
+            (Path::new("/dev/zero"), "it is a device, not a regular file"),
+            (Path::new("/dev/tty"), "it is a device, not a regular file"),
+        ] {
+            assert_eq!(read(path).unwrap_err().to_string(), what, "{path:?}");
+        }
+        // A path that becomes a FIFO after it was checked must not make the open wait.
+        assert!(open(&fifo).is_ok());
     }
 }
