@@ -10,18 +10,23 @@ mod first_admin;
 mod limits;
 mod misspelt;
 mod problem;
+mod reader;
+mod shown;
 mod stores;
+mod system_roots;
 mod variables;
+mod warning;
+mod wrapped;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use url::Url;
 
-use environment::Reader;
+use reader::Reader;
 
 pub use discogs::{DiscogsConfig, DiscogsProxy};
 pub use environment::Environment;
@@ -29,19 +34,15 @@ pub use first_admin::FirstAdmin;
 pub use limits::{Budget, Budgets, RateLimits};
 pub use problem::{ConfigError, Problem};
 pub use stores::{
-    EmbeddedStores, IfLost, PostgresConfig, PostgresTls, RedisConfig, RootCertificates,
-    StatementNames, StoreKind, Stores,
+    ChannelBinding, EmbeddedStores, IfLost, PostgresConfig, PostgresTls, RedisConfig,
+    RootCertificates, StatementNames, StoreKind, Stores,
 };
+pub use system_roots::system_roots_are_readable;
 pub use variables::{VARIABLES, Variable};
+pub use warning::Warning;
 
 const MINUTE: u64 = 60;
 const YEAR_IN_MINUTES: u64 = 525_600;
-
-/// Secrets shorter than this are warned about: RFC 7518 section 3.2 wants 256 bits for HS256.
-const LEAST_SECRET_BYTES: usize = 32;
-
-/// The secret in the Python service's example, which anybody can read.
-const EXAMPLE_SECRET: &str = "your-secret-key-here";
 
 /// Everything that an operator can set, checked.
 #[derive(Debug, Clone)]
@@ -135,41 +136,6 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// Something at start that is no error.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Warning {
-    /// Degraded or insecure; a ⚠️ line.
-    Careful(String),
-    /// Someone should look; a ❌ line.
-    Alarming(String),
-}
-
-impl Warning {
-    /// What is wrong with a secret that signs access tokens; `name` says where it stands.
-    pub(crate) fn of_weak_secret(name: &str, secret: &SecretString) -> Option<Self> {
-        if secret.expose_secret() == EXAMPLE_SECRET {
-            return Some(Self::Alarming(format!(
-                "{name} is the example from the documentation: anybody can make access tokens \
-                 for any user; set a random one, the same in every service that checks them"
-            )));
-        }
-        let is_short = secret.expose_secret().len() < LEAST_SECRET_BYTES;
-        is_short.then(|| {
-            Self::Careful(format!(
-                "{name} is shorter than {LEAST_SECRET_BYTES} bytes and could be guessed"
-            ))
-        })
-    }
-
-    /// Writes the warning to the log.
-    pub(crate) fn log(&self) {
-        match self {
-            Self::Careful(what) => tracing::warn!("⚠️ {what}"),
-            Self::Alarming(what) => tracing::error!("❌ {what}"),
-        }
-    }
-}
-
 impl Config {
     /// Reads the whole configuration.
     ///
@@ -227,6 +193,7 @@ impl Config {
                 .unwrap_or(LogFormat::Auto),
             warnings: Vec::new(),
         };
+        system_roots::check(&mut reader, environment);
         Ok(Self { warnings: reader.finish()?, ..config })
     }
 
@@ -248,9 +215,9 @@ fn read_jwt_secret_key(reader: &mut Reader<'_>) -> Option<SecretString> {
                 reader.warn(warning);
             }
         }
-        None if !stores::asking_for_servers(reader).is_empty() => reader.missing(
+        None if !reader.asking_for_servers().is_empty() => reader.missing(
             "JWT_SECRET_KEY",
-            "is needed with PostgreSQL: every replica and Curator check tokens with it",
+            "is needed with PostgreSQL, since every replica and Curator check tokens with it",
             "the output of `openssl rand -hex 32`",
         ),
         None => {}
@@ -266,7 +233,7 @@ fn parse_host(value: &str) -> Result<IpAddr, String> {
 }
 
 fn parse_port(value: &str) -> Result<u16, String> {
-    value.parse().map_err(|_| "is not a port, 0 to 65535".to_owned())
+    value.parse().map_err(|_| "is not a port number from 1 to 65535".to_owned())
 }
 
 fn parse_minutes(value: &str) -> Result<Duration, String> {
@@ -300,21 +267,30 @@ fn parse_origins(value: &str) -> Result<CorsOrigins, String> {
         return Err("names no origin".to_owned());
     }
     if origins.contains(&"*") {
-        return Err("`*` means any origin and stands alone".to_owned());
+        return Err("has `*`, which means any origin, beside another one".to_owned());
     }
-    let as_browsers_write_it = |(place, origin): (usize, &&str)| {
-        let place = place + 1;
-        let url = Url::parse(origin).map_err(|error| format!("origin {place}: {error}"))?;
-        let serialized = url.origin().ascii_serialization();
-        let is_one = url.origin().is_tuple() && !origin.contains('*');
-        if is_one && serialized == origin.trim_end_matches('/').to_lowercase() {
-            Ok(serialized)
-        } else {
-            Err(format!("origin {place} is more or less than scheme, host and port"))
-        }
-    };
-    let origins = origins.iter().enumerate().map(as_browsers_write_it);
-    origins.collect::<Result<_, _>>().map(CorsOrigins::Only)
+    let parsed = origins.iter().enumerate().map(|(place, origin)| {
+        // Which one it is, where there are several: it may hold a password, so it is not shown.
+        let of_which =
+            if origins.len() > 1 { format!(" (origin {})", place + 1) } else { String::new() };
+        parse_origin(origin).map_err(|what| format!("{what}{of_which}"))
+    });
+    parsed.collect::<Result<_, _>>().map(CorsOrigins::Only)
+}
+
+/// Reads one origin, and gives it as browsers write it.
+fn parse_origin(origin: &str) -> Result<String, &'static str> {
+    if !["http://", "https://"].iter().any(|scheme| origin.to_lowercase().starts_with(scheme)) {
+        return Err("needs https:// in front");
+    }
+    let url = Url::parse(origin).map_err(|_| "names no valid host and port")?;
+    let serialized = url.origin().ascii_serialization();
+    let is_one = url.origin().is_tuple() && !origin.contains('*');
+    if is_one && serialized == origin.trim_end_matches('/').to_lowercase() {
+        Ok(serialized)
+    } else {
+        Err("must be a scheme, a host and perhaps a port, and nothing else")
+    }
 }
 
 fn parse_level(value: &str) -> Result<LogLevel, String> {

@@ -30,6 +30,7 @@ pub mod migrations;
 pub mod model;
 pub mod panics;
 pub mod password;
+mod pem;
 pub mod printable;
 mod private_files;
 pub mod random;

@@ -7,10 +7,10 @@ pub mod fault;
 
 use std::sync::{Arc, LazyLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
+
+use crate::config::{Environment, system_roots_are_readable};
+use crate::pem;
 
 /// Read once: a system has hundreds of them.
 static PUBLIC_ROOTS: LazyLock<PublicRoots> = LazyLock::new(find_public_roots);
@@ -47,7 +47,11 @@ pub fn client(roots: Arc<RootCertStore>) -> ClientConfig {
 }
 
 fn find_public_roots() -> PublicRoots {
-    let mut found = rustls_native_certs::load_native_certs().certs;
+    let mut found = if system_roots_are_readable(&Environment::of_process()) {
+        rustls_native_certs::load_native_certs().certs
+    } else {
+        Vec::new()
+    };
     let mut store = RootCertStore::empty();
     // What one library can't read, another would stumble over.
     found.retain(|certificate| store.add(certificate.clone()).is_ok());
@@ -57,24 +61,14 @@ fn find_public_roots() -> PublicRoots {
             count,
             "🔧 Servers are checked against the root certificates of this system"
         );
-        return PublicRoots { store: Arc::new(store), pem: Some(as_pem(&found)) };
+        return PublicRoots { store: Arc::new(store), pem: Some(pem::encode(&found)) };
     }
     store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let count = store.len();
     tracing::info!(
         count,
-        "🔧 This system has no root certificates: servers are checked against those that came \
-         with the program"
+        "🔧 Found no root certificates of the system: servers are checked against those that \
+         come with the program"
     );
     PublicRoots { store: Arc::new(store), pem: None }
-}
-
-fn as_pem(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
-    let mut pem = String::new();
-    for certificate in certificates {
-        pem += "-----BEGIN CERTIFICATE-----\n";
-        pem += &STANDARD.encode(certificate);
-        pem += "\n-----END CERTIFICATE-----\n";
-    }
-    pem.into_bytes()
 }

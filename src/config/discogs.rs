@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use url::Url;
 
-use super::environment::Reader;
+use super::reader::Reader;
 use super::{Warning, parse_switch};
 
 /// Where Discogs is and how we introduce ourselves.
@@ -45,7 +45,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> DiscogsConfig {
                 reader.problem(
                     name,
                     "is plain http to another machine; use https, or set DISCOGS_ALLOW_HTTP=on",
-                    default,
+                    Some(default),
                 );
             }
         }
@@ -63,14 +63,14 @@ pub(super) fn read(reader: &mut Reader<'_>) -> DiscogsConfig {
 
 /// Both names are common in lower case, too.
 fn read_proxy(reader: &mut Reader<'_>) -> Option<DiscogsProxy> {
-    let (name, url) = match reader.secret_text("HTTPS_PROXY") {
+    let (name, url) = match reader.text_or_file("HTTPS_PROXY") {
         Some(url) => (reader.name_in_use("HTTPS_PROXY"), url),
         None => ("https_proxy".to_owned(), reader.text("https_proxy")?.to_owned()),
     };
     let except = reader.text("NO_PROXY").or_else(|| reader.text("no_proxy")).unwrap_or_default();
-    let url = parse_proxy(url.trim()).map_err(|what| {
+    let url = parse_proxy(&url).map_err(|what| {
         // It may carry a password, so it is not shown.
-        reader.problem(&name, what, "http://proxy.example.com:3128");
+        reader.problem(&name, what, Some("http://proxy.example.com:3128"));
     });
     Some(DiscogsProxy { url: url.ok()?.as_str().into(), except: except.to_owned() })
 }
@@ -98,10 +98,10 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 fn parse_http_url(value: &str) -> Result<Url, String> {
-    let url = Url::parse(value).map_err(|error| error.to_string())?;
-    if !matches!(url.scheme(), "http" | "https") {
+    if !["http://", "https://"].iter().any(|scheme| value.to_lowercase().starts_with(scheme)) {
         return Err("must begin with https://".to_owned());
     }
+    let url = Url::parse(value).map_err(|_| "names no valid host and port".to_owned())?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not carry a user name or password".to_owned());
     }

@@ -1,6 +1,6 @@
 //! The admin that a service makes at its first start, so that nobody has to be registered first.
 
-use super::environment::Reader;
+use super::reader::Reader;
 use crate::model::{Email, NewPassword, NewPasswordError};
 
 const EMAIL: &str = "ADMIN_EMAIL";
@@ -19,15 +19,11 @@ pub struct FirstAdmin {
 
 /// Reads both or neither, by the rules of registration; nothing of them is shown.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<FirstAdmin> {
-    let is_given = |name: &str| {
-        let names = reader.names_beginning_with(&[name]);
-        names.iter().any(|given| *given == name || given.strip_prefix(name) == Some("_FILE"))
-    };
-    if !is_given(EMAIL) && !is_given(PASSWORD) {
+    if !reader.is_set(EMAIL) && !reader.is_set(PASSWORD) {
         return None;
     }
-    let email = reader.secret_text(EMAIL);
-    let password = reader.secret_text(PASSWORD);
+    let email = reader.text_or_file(EMAIL);
+    let password = reader.text_or_file(PASSWORD);
     if email.is_none() {
         reader.missing(EMAIL, "belongs to ADMIN_PASSWORD, which is set", EMAIL_EXAMPLE);
     }
@@ -36,11 +32,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<FirstAdmin> {
     }
     let email = Email::parse(&email?).map_err(|_| {
         let name = reader.name_in_use(EMAIL);
-        reader.problem(&name, "is not an email address that could register", EMAIL_EXAMPLE);
+        reader.problem(&name, "is not an email address that could register", Some(EMAIL_EXAMPLE));
     });
     let password = NewPassword::parse(&password?).map_err(|error| {
         let name = reader.name_in_use(PASSWORD);
-        reader.problem(&name, why_refused(error), PASSWORD_EXAMPLE);
+        reader.problem(&name, why_refused(error), Some(PASSWORD_EXAMPLE));
     });
     Some(FirstAdmin { email: email.ok()?, password: password.ok()? })
 }

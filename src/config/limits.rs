@@ -6,8 +6,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::Warning;
-use super::environment::Reader;
 use super::parse_switch;
+use super::reader::Reader;
 
 /// More in one window would be no limit, and takes memory for each.
 const MOST: u32 = 1_000;

@@ -1,15 +1,15 @@
-//! What is wrong with a configuration, told so that it can be mended in one go.
+//! What is wrong with a configuration, told so that it can be fixed in one go.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// One thing that is wrong: which variable, what about it, and one that would do.
+/// One thing that is wrong: which variable, what about it, and perhaps a value that would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     name: String,
     what: String,
-    example: String,
+    example: Option<String>,
 }
 
 /// Everything that is wrong with a configuration.
@@ -20,8 +20,8 @@ pub struct ConfigError {
 
 impl Problem {
     /// `what` follows the name in a sentence: "is not a port".
-    pub(super) fn new(name: &str, what: impl Into<String>, example: &str) -> Self {
-        Self { name: name.to_owned(), what: what.into(), example: example.to_owned() }
+    pub(super) fn new(name: &str, what: impl Into<String>, example: Option<&str>) -> Self {
+        Self { name: name.to_owned(), what: what.into(), example: example.map(str::to_owned) }
     }
 
     /// The variable that is wrong.
@@ -36,7 +36,8 @@ impl ConfigError {
         Self { problems }
     }
 
-    /// Every problem, in the order in which the variables are documented.
+    /// Every problem: first the names that are not read, then the variables in the order in which
+    /// they are documented.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -45,7 +46,11 @@ impl ConfigError {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} (for example: {})", self.name, self.what, self.example)
+        write!(f, "{} {}", self.name, self.what)?;
+        match &self.example {
+            Some(example) => write!(f, " (for example: {example})"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -10,18 +10,16 @@ mod given;
 mod postgres;
 mod redis;
 mod tls;
+mod url_parameters;
 
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::environment::Reader;
+use super::reader::Reader;
 
 pub use tls::{PostgresTls, RootCertificates};
-
-/// Any variable with such a name says that somebody wants servers.
-const SERVER_PREFIXES: [&str; 3] = ["POSTGRES_", "REDIS_", "DATABASE_URL"];
 
 /// Where users, tokens and the OAuth state are kept.
 #[derive(Debug, Clone)]
@@ -81,6 +79,10 @@ pub struct PostgresConfig {
     pub tls: PostgresTls,
     /// `POSTGRES_STATEMENTS`
     pub statements: StatementNames,
+    /// `application_name` of `DATABASE_URL`
+    pub application_name: Box<str>,
+    /// `channel_binding` of `DATABASE_URL`
+    pub channel_binding: ChannelBinding,
 }
 
 impl PostgresConfig {
@@ -96,8 +98,19 @@ impl PostgresConfig {
 pub enum StatementNames {
     /// Once for each connection.
     Named,
-    /// Anew each time, for poolers that give each transaction another connection.
+    /// Each time, for poolers that give each transaction another connection.
     Unnamed,
+}
+
+/// Whether the sign-in proves that nobody sits between us and the server (RFC 5802 section 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChannelBinding {
+    /// Never.
+    Disable,
+    /// Where the server can.
+    Prefer,
+    /// Always; a server that can't is refused.
+    Require,
 }
 
 /// How to reach Redis.
@@ -148,16 +161,16 @@ impl RedisConfig {
     }
 }
 
-/// The variables that say that somebody wants servers, whether they are enough or not.
-pub(super) fn asking_for_servers<'a>(reader: &Reader<'a>) -> Vec<&'a str> {
-    reader.names_beginning_with(&SERVER_PREFIXES)
-}
-
 pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
     let data_dir = reader.text("DATA_DIR").map_or_else(|| PathBuf::from("./data"), PathBuf::from);
     let embedded = Stores::Embedded(EmbeddedStores { data_dir, if_lost: IfLost::Refuse });
-    let present = asking_for_servers(reader);
+    let present = reader.asking_for_servers();
     if present.is_empty() {
+        // An environment that lost its values must not start on an empty file either.
+        for name in reader.empty_of_stores() {
+            let what = "is set but empty: give it a value, or remove it to use the embedded store";
+            reader.problem(name, what, None);
+        }
         return embedded;
     }
     if let Some(first) = present.first().filter(|_| are_of_kubernetes(reader, &present)) {
@@ -165,17 +178,26 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
             first,
             "and its like say that Kubernetes has a Service of that name, not where the database \
              is: set `enableServiceLinks: false` in the pod",
-            "POSTGRES_ADDRESS=postgres:5432",
+            Some("POSTGRES_ADDRESS=postgres:5432"),
         );
         return embedded;
     }
-    let asked_for_by = present.join(", ");
-    let postgres = postgres::read(reader, &asked_for_by);
-    let redis = redis::read(reader, &asked_for_by);
+    let because = because_set(&present);
+    let postgres = postgres::read(reader, &because);
+    let redis = redis::read(reader, &because);
     match (postgres, redis) {
         (Some(postgres), Some(redis)) => Stores::Servers { postgres, redis },
         // The problems that were noted end the start.
         _ => embedded,
+    }
+}
+
+/// Says why something is needed: "because A and B are set".
+fn because_set(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [name] => format!("because {name} is set"),
+        [names @ .., last] => format!("because {} and {last} are set", names.join(", ")),
     }
 }
 

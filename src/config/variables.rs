@@ -9,6 +9,19 @@ pub struct Variable {
     pub default: Option<&'static str>,
     /// Whether `NAME_FILE` may name a file that holds the value.
     pub may_be_a_file: bool,
+    /// What surrounds its value by mistake, and what becomes of that.
+    pub(super) kind: Kind,
+}
+
+/// How a value is read that has quotes, white space or a byte order mark around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Trimmed; refused if it is quoted.
+    Plain,
+    /// Trimmed; refused if it is quoted, or is no path that a program would understand.
+    Path,
+    /// Used byte for byte, since any of them may belong to it; with a warning.
+    Secret,
 }
 
 impl Variable {
@@ -23,16 +36,32 @@ impl Variable {
     }
 }
 
+/// How the value of a variable is read, by its name; that of `NAME_FILE` is a path. `None` for a
+/// variable that is not ours.
+pub(super) fn kind_of(name: &str) -> Option<Kind> {
+    let variable = VARIABLES.iter().find(|variable| variable.is_named(name))?;
+    let is_path_of_file = variable.may_be_a_file && name.ends_with("_FILE");
+    Some(if is_path_of_file { Kind::Path } else { variable.kind })
+}
+
 const fn plain(name: &'static str, default: &'static str) -> Variable {
-    Variable { name, default: Some(default), may_be_a_file: false }
+    Variable { name, default: Some(default), may_be_a_file: false, kind: Kind::Plain }
 }
 
 const fn without_default(name: &'static str) -> Variable {
-    Variable { name, default: None, may_be_a_file: false }
+    Variable { name, default: None, may_be_a_file: false, kind: Kind::Plain }
 }
 
 const fn or_file(name: &'static str) -> Variable {
-    Variable { name, default: None, may_be_a_file: true }
+    Variable { name, default: None, may_be_a_file: true, kind: Kind::Plain }
+}
+
+const fn path(name: &'static str, default: Option<&'static str>) -> Variable {
+    Variable { name, default, may_be_a_file: false, kind: Kind::Path }
+}
+
+const fn secret(name: &'static str) -> Variable {
+    Variable { name, default: None, may_be_a_file: true, kind: Kind::Secret }
 }
 
 /// Every variable, in the order of `docs/configuration.md`.
@@ -41,21 +70,21 @@ pub const VARIABLES: &[Variable] = &[
     without_default("POSTGRES_HOST"),
     without_default("POSTGRES_PORT"),
     or_file("POSTGRES_USERNAME"),
-    or_file("POSTGRES_PASSWORD"),
+    secret("POSTGRES_PASSWORD"),
     without_default("POSTGRES_DATABASE"),
     or_file("DATABASE_URL"),
     without_default("POSTGRES_SSLMODE"),
-    without_default("POSTGRES_SSLROOTCERT"),
+    path("POSTGRES_SSLROOTCERT", None),
     without_default("POSTGRES_STATEMENTS"),
     or_file("REDIS_URL"),
     without_default("REDIS_HOST"),
     without_default("REDIS_PORT"),
-    or_file("REDIS_PASSWORD"),
-    without_default("REDIS_SSLROOTCERT"),
-    or_file("JWT_SECRET_KEY"),
+    secret("REDIS_PASSWORD"),
+    path("REDIS_SSLROOTCERT", None),
+    secret("JWT_SECRET_KEY"),
     plain("JWT_EXPIRE_MINUTES", "1440"),
     or_file("ADMIN_EMAIL"),
-    or_file("ADMIN_PASSWORD"),
+    secret("ADMIN_PASSWORD"),
     plain(
         "DISCOGS_USER_AGENT",
         "Discogsography/1.0 +https://github.com/SimplicityGuy/discogsography",
@@ -70,7 +99,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("API_HEALTH_PORT", "8005"),
     plain("KEEP_ALIVE_SECONDS", "75"),
     plain("DRAIN_SECONDS", "0"),
-    plain("DATA_DIR", "./data"),
+    path("DATA_DIR", Some("./data")),
     plain("CORS_ORIGINS", "*"),
     plain("WEB_PAGE", "on"),
     plain("RATE_LIMITS", "on"),

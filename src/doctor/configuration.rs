@@ -44,12 +44,27 @@ pub(super) fn warning(warning: &Warning) -> Finding {
     // A warning begins with the name of its variable, or the file that stands for it.
     let name = what.split_whitespace().next().unwrap_or_default();
     let (check, mend) = match name {
+        _ if what.contains(" is used exactly like that") => (
+            Check::Variables,
+            format!(
+                "Remove it where {name} is set; if it belongs to the secret, leave it, the same in \
+                 every service"
+            ),
+        ),
         _ if what.contains(" is not read") => {
             (Check::Variables, "Correct its name, or leave it out".to_owned())
         }
         "TRUSTED_PROXIES" => (
             Check::TrustedProxies,
             "Name only your own proxies, as in `TRUSTED_PROXIES=10.0.0.0/8`".to_owned(),
+        ),
+        "DATABASE_URL" | "DATABASE_URL_FILE" | "REDIS_URL" | "REDIS_URL_FILE" => (
+            Check::Variables,
+            format!("Remove them from {name}, unless another program needs them there"),
+        ),
+        "SSL_CERT_FILE" | "SSL_CERT_DIR" => (
+            Check::Variables,
+            format!("Set {name} to root certificates in PEM form, or leave it out"),
         ),
         "RATE_LIMITS" => (Check::Variables, "Unset RATE_LIMITS, or set it to `on`".to_owned()),
         name if name.starts_with("DISCOGS_") => {

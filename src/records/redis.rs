@@ -85,7 +85,7 @@ enum Cause {
     Server(String),
     #[error("Redis refuses the database number in REDIS_URL")]
     DatabaseNumber,
-    #[error("the connection to Redis failed: {0}")]
+    #[error("the connection to Redis failed: {}", without_values(.0))]
     Connection(RedisError),
     #[error("the connection to Redis failed: {0}")]
     Tls(#[source] TlsFault),
@@ -285,6 +285,12 @@ fn is_lost_connection(error: &RedisError) -> bool {
 /// another password than when this one signed in.
 fn is_refused_here(error: &RedisError) -> bool {
     matches!(error.code(), Some("READONLY" | "NOAUTH" | "WRONGPASS" | "NOPERM"))
+}
+
+/// What the library says, unless it may repeat what came over the connection: a record holds
+/// secrets.
+fn without_values(error: &RedisError) -> String {
+    if error.is_io_error() { error.to_string() } else { format!("{:?}", error.kind()) }
 }
 
 /// Milliseconds, as Redis counts lives; none is shorter than one.

@@ -49,10 +49,10 @@ fn a_wrong_configuration_is_told_as_a_whole_and_opens_nothing() {
         .with("LOG_LEVEL", "LOUD")
         .with("JWT_SECRET_KEY_FILE", "/nowhere/secret");
     let told = "error: 3 problems with the configuration:\n  \
-                - JWT_SECRET_KEY_FILE `/nowhere/secret` can't be read: No such file or directory \
-                (os error 2) (for example: /run/secrets/jwt_secret_key)\n  \
-                - API_PORT `eighty`: is not a port, 0 to 65535 (for example: 8004)\n  \
-                - LOG_LEVEL `LOUD`: is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL, TRACE \
+                - JWT_SECRET_KEY_FILE (not shown) can't be read: No such file or directory (os \
+                error 2) (for example: /run/secrets/jwt_secret_key)\n  \
+                - API_PORT `eighty` is not a port number from 1 to 65535 (for example: 8004)\n  \
+                - LOG_LEVEL `LOUD` is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL, TRACE \
                 (for example: INFO)\n\
                 Every variable is described in docs/configuration.md.\n";
     for arguments in CONFIGURED {

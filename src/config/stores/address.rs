@@ -2,6 +2,10 @@
 
 use std::net::Ipv6Addr;
 
+/// Why a path is refused where a host belongs.
+pub(super) const NO_SOCKETS: &str =
+    "names a Unix socket, which can't be used: give a host and port";
+
 /// Where a server is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Address {
@@ -11,31 +15,56 @@ pub(super) struct Address {
     pub(super) port: Option<u16>,
 }
 
+/// Reads the same, or an IPv6 address without brackets and without a port.
+pub(super) fn parse_host(value: &str) -> Result<Address, String> {
+    match value.parse::<Ipv6Addr>() {
+        Ok(address) => Ok(Address { host: address.to_string(), port: None }),
+        Err(_) => parse(value),
+    }
+}
+
 /// Reads `host:port`, `host`, `[IPv6]:port` or `[IPv6]`.
 pub(super) fn parse(value: &str) -> Result<Address, String> {
+    if is_socket(value) {
+        return Err(NO_SOCKETS.to_owned());
+    }
     let (host, port) = match value.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host, None),
         Some((host, port)) => (host, Some(port.strip_prefix(':').ok_or("has no `:` after `]`")?)),
         None => match value.split_once(':') {
             Some((_, port)) if port.contains(':') => {
-                return Err("an IPv6 address needs brackets".to_owned());
+                return Err("needs brackets around an IPv6 address".to_owned());
             }
             Some((host, port)) => (host, Some(port)),
             None => (value, None),
         },
     };
-    let port = port.map(parse_port).transpose()?;
+    let port =
+        port.map(|port| number(port).ok_or("has a port that is not a number from 1 to 65535"));
+    let port = port.transpose()?;
     if !is_host(host) {
-        return Err("host is missing or malformed".to_owned());
+        return Err("has no valid host".to_owned());
     }
-    Ok(Address { host: host.to_ascii_lowercase(), port })
+    Ok(Address { host: canonical(host), port })
 }
 
 pub(super) fn parse_port(value: &str) -> Result<u16, String> {
-    match value.parse() {
-        Ok(port) if port > 0 => Ok(port),
-        _ => Err("port is not a number from 1 to 65535".to_owned()),
-    }
+    number(value).ok_or_else(|| "is not a port number from 1 to 65535".to_owned())
+}
+
+fn number(port: &str) -> Option<u16> {
+    port.parse().ok().filter(|port| *port > 0)
+}
+
+/// A host in the one form in which it is compared: lower case, an IPv6 address as short as can be.
+pub(super) fn canonical(host: &str) -> String {
+    let address = host.parse::<Ipv6Addr>();
+    address.map_or_else(|_| host.to_ascii_lowercase(), |address| address.to_string())
+}
+
+/// Whether a host is the path of a Unix socket, as other programs take one.
+pub(super) fn is_socket(host: &str) -> bool {
+    host.starts_with(['/', '@'])
 }
 
 /// A host as a URL has it: an address of IPv6 in brackets.

@@ -1,11 +1,17 @@
 //! `DATABASE_URL`: a whole PostgreSQL in one variable, as libpq's connection URIs are written
-//! (PostgreSQL's documentation, section "Connection URIs"). Nothing of it is ever shown.
+//! (PostgreSQL's documentation, section "Connection URIs"). Nothing of it is ever shown but the
+//! names of parameters.
+
+mod parameters;
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::super::environment::Reader;
-use super::address::is_host;
+use super::super::reader::Reader;
+use super::address::{NO_SOCKETS, canonical, is_host, is_socket};
+use super::url_parameters::warn_of_ignored;
+use super::{ChannelBinding, StatementNames};
+use parameters::Parameters;
 
 pub(super) const NAME: &str = "DATABASE_URL";
 const EXAMPLE: &str = "postgresql://discogsography:PASSWORD@db.example.com:5432/discogsography";
@@ -20,17 +26,29 @@ pub(super) struct DatabaseUrl {
     pub(super) database: Option<String>,
     pub(super) sslmode: Option<String>,
     pub(super) sslrootcert: Option<String>,
+    pub(super) statements: Option<StatementNames>,
+    pub(super) application_name: Option<String>,
+    pub(super) channel_binding: Option<ChannelBinding>,
+    /// The names of parameters that have no effect.
+    ignored: Vec<String>,
 }
 
 /// Reads the variable; with nothing in it where it is not set, or not to be understood.
 pub(super) fn read(reader: &mut Reader<'_>) -> DatabaseUrl {
-    let Some(text) = reader.secret_text(NAME) else {
+    let Some(text) = reader.text_or_file(NAME) else {
         return DatabaseUrl::default();
     };
-    parse(text.trim()).unwrap_or_else(|what| {
-        reader.problem(&reader.name_in_use(NAME), what, EXAMPLE);
-        DatabaseUrl::default()
-    })
+    let name = reader.name_in_use(NAME);
+    match parse(&text) {
+        Ok(url) => {
+            warn_of_ignored(reader, &name, &url.ignored);
+            url
+        }
+        Err(what) => {
+            reader.problem(&name, what, Some(EXAMPLE));
+            DatabaseUrl::default()
+        }
+    }
 }
 
 fn parse(text: &str) -> Result<DatabaseUrl, String> {
@@ -41,40 +59,37 @@ fn parse(text: &str) -> Result<DatabaseUrl, String> {
         "is not a URL that begins with postgres:// or postgresql://; in its password, anything but \
          letters and digits is written as %XX",
     )?;
-    if url.fragment().is_some() || url.query().is_some_and(|query| query.contains('@')) {
+    let query = url.query().unwrap_or_default();
+    if url.fragment().is_some() || query.contains('@') {
         return Err("has a `#` or `?` before its host: write them as %23 and %3F".to_owned());
     }
-    let (mut sslmode, mut sslrootcert) = (None, None);
-    for (name, value) in url.query_pairs() {
-        match &*name {
-            "sslmode" => sslmode = Some(value.into_owned()),
-            "sslrootcert" => sslrootcert = Some(value.into_owned()),
-            // Which one is not told: it may be a piece of a password with a `?` in it.
-            _ => {
-                return Err(
-                    "has a parameter that is neither sslmode nor sslrootcert: leave it out"
-                        .to_owned(),
-                );
-            }
-        }
-    }
+    let parameters = Parameters::parse(query)?;
     let host = url.host_str().map(|host| host.trim_matches(['[', ']'])).and_then(not_empty);
-    let host = host.map(decoded).transpose()?.map(|host| host.to_ascii_lowercase());
+    let host = parameters.host.or(host.map(decoded).transpose()?);
+    if host.as_deref().is_some_and(is_socket) {
+        return Err(NO_SOCKETS.to_owned());
+    }
     if host.as_deref().is_some_and(|host| !is_host(host)) {
         return Err("names no host, or more than one".to_owned());
     }
     if url.port() == Some(0) {
         return Err("has a port that is not a number from 1 to 65535".to_owned());
     }
-    let database = url.path().strip_prefix('/').and_then(not_empty);
+    let username = not_empty(url.username()).map(decoded).transpose()?;
+    let password = url.password().and_then(not_empty).map(decoded).transpose()?;
+    let database = url.path().strip_prefix('/').and_then(not_empty).map(decoded).transpose()?;
     Ok(DatabaseUrl {
-        host,
-        port: url.port(),
-        username: not_empty(url.username()).map(decoded).transpose()?,
-        password: url.password().and_then(not_empty).map(decoded).transpose()?,
-        database: database.map(decoded).transpose()?,
-        sslmode,
-        sslrootcert,
+        host: host.map(|host| canonical(&host)),
+        port: parameters.port.or(url.port()),
+        username: parameters.username.or(username),
+        password: parameters.password.or(password),
+        database: parameters.database.or(database),
+        sslmode: parameters.sslmode,
+        sslrootcert: parameters.sslrootcert,
+        statements: parameters.statements,
+        application_name: parameters.application_name,
+        channel_binding: parameters.channel_binding,
+        ignored: parameters.ignored,
     })
 }
 
@@ -84,5 +99,5 @@ fn not_empty(text: &str) -> Option<&str> {
 
 fn decoded(text: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(Into::into).map_err(|_| "has a %XX that is no UTF-8".to_owned())
+    decoded.map(Into::into).map_err(|_| "has a %XX that is not UTF-8".to_owned())
 }

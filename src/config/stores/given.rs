@@ -1,6 +1,6 @@
 //! A value that several variables may give, which must then agree.
 
-use super::super::environment::Reader;
+use super::super::reader::Reader;
 
 /// What one variable says. Its `Debug` is left out on purpose: it may be a password.
 pub(super) struct Given<T> {
@@ -26,7 +26,7 @@ pub(super) fn agreed<T: PartialEq>(
     for other in given.filter(|other| other.value != first.value) {
         let problem =
             format!("gives another {what} than {}: make them agree, or keep one", first.name);
-        reader.problem(&other.name, problem, "one of them");
+        reader.problem(&other.name, problem, None);
     }
     Some(first.value)
 }

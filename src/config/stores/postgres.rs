@@ -1,19 +1,22 @@
 //! Where PostgreSQL is: in variables of its own, in `DATABASE_URL`, or in both.
 
-use super::super::environment::Reader;
+use super::super::reader::Reader;
 use super::given::{Given, agreed};
-use super::{PostgresConfig, StatementNames, address, database_url, tls};
+use super::{
+    ChannelBinding, PostgresConfig, PostgresTls, StatementNames, address, database_url, tls,
+};
 
 const DEFAULT_PORT: u16 = 5432;
+const APPLICATION_NAME: &str = "discogsography-api";
 const ADDRESS_EXAMPLE: &str = "db.example.com:5432";
 
-pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<PostgresConfig> {
+pub(super) fn read(reader: &mut Reader<'_>, because: &str) -> Option<PostgresConfig> {
     let url = database_url::read(reader);
     let is_url_malformed = reader.has_problem_with(database_url::NAME);
     let by_url = reader.name_in_use(database_url::NAME);
     let (host, port) = read_place(reader, &by_url, url.host, url.port);
     let mut secret_or_url = |name, what, in_url| {
-        let own = reader.secret_text(name);
+        let own = reader.text_or_file(name);
         let own = Given::by(reader.name_in_use(name), own);
         agreed(reader, what, [own, Given::by(&*by_url, in_url)])
     };
@@ -24,7 +27,15 @@ pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<Postgr
     let database = agreed(reader, "database", [database, Given::by(&*by_url, url.database)]);
     let tls = tls::read_postgres(reader, &by_url, [url.sslmode, url.sslrootcert]);
     let statements = reader.parsed("POSTGRES_STATEMENTS", "unnamed", parse_statements);
-    let why = format!("belongs to PostgreSQL, which {asked_for_by} asks for");
+    let statements = Given::by("POSTGRES_STATEMENTS", statements);
+    let given = [statements, Given::by(&*by_url, url.statements)];
+    let statements = agreed(reader, "kind of statements", given);
+    let channel_binding = url.channel_binding.unwrap_or(ChannelBinding::Prefer);
+    if channel_binding == ChannelBinding::Require && matches!(tls, PostgresTls::Disable) {
+        let what = "has channel_binding=require, which needs encryption: set its sslmode, too";
+        reader.problem(&by_url, what, Some("sslmode=verify-full"));
+    }
+    let why = format!("is needed {because}");
     for (name, is_missing, example) in [
         ("POSTGRES_ADDRESS", host.is_none(), ADDRESS_EXAMPLE),
         ("POSTGRES_USERNAME", username.is_none(), "discogsography"),
@@ -46,6 +57,8 @@ pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<Postgr
         database: database?,
         tls,
         statements: statements.unwrap_or(StatementNames::Named),
+        application_name: url.application_name.as_deref().unwrap_or(APPLICATION_NAME).into(),
+        channel_binding,
     })
 }
 
@@ -57,8 +70,10 @@ fn read_place(
 ) -> (Option<String>, Option<u16>) {
     let mut hosts = Vec::new();
     let mut ports = Vec::new();
-    for name in ["POSTGRES_ADDRESS", "POSTGRES_HOST"] {
-        if let Some(address) = reader.parsed(name, ADDRESS_EXAMPLE, address::parse) {
+    let own: [(_, fn(&str) -> _); 2] =
+        [("POSTGRES_ADDRESS", address::parse), ("POSTGRES_HOST", address::parse_host)];
+    for (name, parse) in own {
+        if let Some(address) = reader.parsed(name, ADDRESS_EXAMPLE, parse) {
             hosts.push(Given::by(name, Some(address.host)));
             ports.push(Given::by(name, address.port));
         }

@@ -1,25 +1,29 @@
 //! Where Redis is: in `REDIS_URL`, in variables of its own, or in both.
 
+mod parameters;
+
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use redis::IntoConnectionInfo as _;
 use url::Url;
 
-use super::super::environment::Reader;
+use super::super::reader::Reader;
 use super::given::{Given, agreed};
+use super::url_parameters::warn_of_ignored;
 use super::{RedisConfig, RootCertificates, address, tls};
+use parameters::Parameters;
 
 const ROOTS: &str = "REDIS_SSLROOTCERT";
 const URL_EXAMPLE: &str = "redis://cache.example.com:6379/0";
 
-pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisConfig> {
+pub(super) fn read(reader: &mut Reader<'_>, because: &str) -> Option<RedisConfig> {
     let in_url = read_url(reader);
     let by_url = reader.name_in_use("REDIS_URL");
     let by_url_as =
         |part: fn(&Url) -> Option<String>| Given::by(&*by_url, in_url.as_ref().and_then(part));
-    let own = reader.parsed("REDIS_HOST", "cache.example.com", address::parse);
+    let own = reader.parsed("REDIS_HOST", "cache.example.com", address::parse_host);
     let (own_host, port_of_host) = own.map_or((None, None), |own| (Some(own.host), own.port));
     let own_port = reader.parsed("REDIS_PORT", "6379", address::parse_port);
-    let own_password = reader.secret_text("REDIS_PASSWORD");
+    let own_password = reader.text_or_file("REDIS_PASSWORD");
     let by_password = reader.name_in_use("REDIS_PASSWORD");
     let host = agreed(reader, "host", [by_url_as(host), Given::by("REDIS_HOST", own_host)]);
     let ports = [
@@ -32,17 +36,16 @@ pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisC
         agreed(reader, "password", [by_url_as(password), Given::by(by_password, own_password)]);
     let Some(host) = host else {
         if !reader.has_problem_with("REDIS_HOST") {
-            let why = format!(
-                "is needed with PostgreSQL, which {asked_for_by} asks for: replicas share the \
-                 OAuth state through it"
-            );
+            let why =
+                format!("is needed {because}, since replicas share the OAuth state through Redis");
             reader.missing("REDIS_URL", &why, URL_EXAMPLE);
         }
         return None;
     };
     let url = in_url.or_else(|| of_host(&host)).and_then(|url| completed(url, port, password));
     let Some(url) = url else {
-        reader.problem("REDIS_HOST", "is not the name or address of a host", "cache.example.com");
+        let what = "is not the name or address of a host";
+        reader.problem("REDIS_HOST", what, Some("cache.example.com"));
         return None;
     };
     let roots = read_roots(reader, &url);
@@ -50,47 +53,75 @@ pub(super) fn read(reader: &mut Reader<'_>, asked_for_by: &str) -> Option<RedisC
 }
 
 fn read_url(reader: &mut Reader<'_>) -> Option<Url> {
-    let text = reader.secret_text("REDIS_URL")?;
+    let text = reader.text_or_file("REDIS_URL")?;
+    let name = reader.name_in_use("REDIS_URL");
     // The URL may carry a password, so the value is not shown.
-    let url = parse_url(text.trim());
-    url.map_err(|what| reader.problem("REDIS_URL", what, URL_EXAMPLE)).ok()
+    match parse_url(&text) {
+        Ok((url, ignored)) => {
+            warn_of_ignored(reader, &name, &ignored);
+            Some(url)
+        }
+        Err(what) => {
+            reader.problem(&name, what, Some(URL_EXAMPLE));
+            None
+        }
+    }
 }
 
-/// Refuses what the library would refuse, or send to the server as it is.
-fn parse_url(text: &str) -> Result<Url, &'static str> {
+/// Refuses what the library would refuse, or send to the server as it is. Gives the URL without
+/// parameters, and the names of those that have no effect.
+fn parse_url(text: &str) -> Result<(Url, Vec<String>), String> {
+    if ["unix:", "redis+unix:", "redis+socket:"].iter().any(|begin| text.starts_with(begin)) {
+        return Err(address::NO_SOCKETS.to_owned());
+    }
     let is_redis = |url: &Url| {
         matches!(url.scheme(), "redis" | "rediss")
-            && url.fragment().is_none()
             && url.host_str().is_some_and(|host| !host.is_empty())
     };
-    let url = Url::parse(text)
-        .ok()
-        .filter(is_redis)
-        .ok_or("is not a URL that begins with redis:// or rediss:// and names a host")?;
-    let info = text.into_connection_info().map_err(|_| {
+    let url = Url::parse(text).ok().filter(is_redis);
+    let mut url = url.ok_or(
+        "is not a URL that begins with redis:// or rediss:// and names a host; in its password, \
+         anything but letters and digits is written as %XX",
+    )?;
+    if url.fragment() == Some("insecure") {
+        return Err("ends with #insecure, but certificates are always checked: remove it, and \
+                    name the server's root certificate in REDIS_SSLROOTCERT"
+            .to_owned());
+    }
+    let query = url.query().unwrap_or_default();
+    if url.fragment().is_some() || query.contains('@') {
+        return Err("has a `#` or `?` before its host: write them as %23 and %3F".to_owned());
+    }
+    let is_encrypted = url.scheme() == "rediss";
+    let Parameters { database, ignored } = Parameters::parse(url.query_pairs(), is_encrypted)?;
+    url.set_query(None);
+    if let Some(number) = database {
+        url.set_path(&format!("/{number}"));
+    }
+    let info = url.as_str().into_connection_info().map_err(|_| {
         "is not a URL that Redis clients know: a host and port, a user and password, the number \
          of a database, and nothing else"
     })?;
     if i32::try_from(info.redis_settings().db()).is_ok_and(|number| number >= 0) {
-        Ok(url)
+        Ok((url, ignored))
     } else {
-        Err("names a database that is no number from 0 on")
+        Err("names a database that is not a number from 0 on".to_owned())
     }
 }
 
 fn read_roots(reader: &mut Reader<'_>, url: &Url) -> Option<RootCertificates> {
-    let path = reader.text(ROOTS)?.trim();
+    let path = reader.text(ROOTS)?;
     if url.scheme() == "rediss" {
         return tls::read_roots(reader, ROOTS, path);
     }
     let what = "names a root certificate that nothing is checked against: give a REDIS_URL that \
                 begins with rediss://, or leave it out";
-    reader.problem(ROOTS, what, "/etc/discogsography-api/root.crt");
+    reader.problem(ROOTS, what, Some("/etc/discogsography-api/root.crt"));
     None
 }
 
 fn host(url: &Url) -> Option<String> {
-    url.host_str().map(|host| host.trim_matches(['[', ']']).to_ascii_lowercase())
+    url.host_str().map(|host| address::canonical(host.trim_matches(['[', ']'])))
 }
 
 fn password(url: &Url) -> Option<String> {

@@ -6,13 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 
-use super::super::environment::Reader;
+use super::super::reader::{Reader, why_unread};
+use super::super::shown::path_shown;
 use super::database_url;
 use super::given::{Given, agreed};
-use crate::small_file;
+use crate::{pem, small_file};
 
 const MODE: &str = "POSTGRES_SSLMODE";
 const ROOTS: &str = "POSTGRES_SSLROOTCERT";
@@ -39,7 +38,7 @@ pub enum PostgresTls {
 /// Certificates of authorities that are trusted, from a PEM file.
 #[derive(Clone)]
 pub struct RootCertificates {
-    /// The file as it is.
+    /// The certificates alone, whatever else was in the file.
     pub pem: Vec<u8>,
     /// The same, parsed.
     pub store: Arc<RootCertStore>,
@@ -69,10 +68,13 @@ pub(super) fn read_postgres(
     let own = reader.parsed(MODE, "verify-full", parse_mode);
     let in_url = mode_in_url.and_then(|word| {
         let mode = parse_mode(&word);
-        mode.map_err(|what| reader.problem(by_url, format!("sslmode {what}"), "verify-full")).ok()
+        mode.map_err(|what| {
+            reader.problem(by_url, format!("has an sslmode that {what}"), Some("verify-full"));
+        })
+        .ok()
     });
     let mode = agreed(reader, "sslmode", [Given::by(MODE, own), Given::by(by_url, in_url)]);
-    let own = reader.text(ROOTS).map(|path| path.trim().to_owned());
+    let own = reader.text(ROOTS).map(str::to_owned);
     let named_by = if own.is_some() { ROOTS } else { by_url };
     let given = [Given::by(ROOTS, own), Given::by(by_url, roots_in_url)];
     let roots = agreed(reader, "sslrootcert", given);
@@ -86,7 +88,7 @@ fn combine(
     roots: Option<&str>,
     named_by: &str,
 ) -> PostgresTls {
-    let mut useless = |what: &str| reader.problem(named_by, what, ROOTS_EXAMPLE);
+    let mut useless = |what: &str| reader.problem(named_by, what, Some(ROOTS_EXAMPLE));
     match (mode, roots) {
         (Mode::Disable | Mode::Prefer, Some(_)) => useless(
             "names a root certificate that nothing is checked against: set \
@@ -124,25 +126,20 @@ pub(super) fn read_roots(
 ) -> Option<RootCertificates> {
     // Nothing of a URL with a password is shown.
     let is_of_url = name.starts_with(database_url::NAME);
-    let shown = if is_of_url { "its sslrootcert".to_owned() } else { format!("`{path}`") };
+    let shown = if is_of_url { "has an sslrootcert that".to_owned() } else { path_shown(path) };
     let roots = small_file::read(Path::new(path))
-        .map_err(|error| format!("{shown} can't be read: {error}"))
-        .and_then(|pem| parse_roots(pem).map_err(|what| format!("{shown}: {what}")));
-    roots.map_err(|what| reader.problem(name, what, ROOTS_EXAMPLE)).ok()
+        .map_err(|error| format!("{shown} {}", why_unread(&error)))
+        .and_then(|content| {
+            parse_roots(&content).map_err(|flaw| format!("{shown} can't be used: {flaw}"))
+        });
+    roots.map_err(|what| reader.problem(name, what, Some(ROOTS_EXAMPLE))).ok()
 }
 
-fn parse_roots(pem: Vec<u8>) -> Result<RootCertificates, String> {
+fn parse_roots(content: &[u8]) -> Result<RootCertificates, pem::Flaw> {
+    let certificates = pem::certificates(content)?;
     let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let added = certificate
-            .map_err(|error| error.to_string())
-            .and_then(|certificate| store.add(certificate).map_err(|error| error.to_string()));
-        added.map_err(|error| format!("a certificate in the file is malformed: {error}"))?;
-    }
-    if store.is_empty() {
-        return Err("the file holds no certificate in PEM form".to_owned());
-    }
-    Ok(RootCertificates { pem, store: Arc::new(store) })
+    store.add_parsable_certificates(certificates.iter().cloned());
+    Ok(RootCertificates { pem: pem::encode(&certificates), store: Arc::new(store) })
 }
 
 fn parse_mode(word: &str) -> Result<Mode, String> {
@@ -152,7 +149,7 @@ fn parse_mode(word: &str) -> Result<Mode, String> {
         "require" => Ok(Mode::Require),
         "verify-ca" => Ok(Mode::VerifyCa),
         "verify-full" => Ok(Mode::VerifyFull),
-        "allow" => Err("`allow` is not offered: take `prefer` or `require`".to_owned()),
-        _ => Err("is none of disable, prefer, require, verify-ca, verify-full".to_owned()),
+        "allow" => Err("is not offered: take `prefer` or `require`".to_owned()),
+        _ => Err("is not one of disable, prefer, require, verify-ca, verify-full".to_owned()),
     }
 }

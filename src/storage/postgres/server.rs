@@ -13,14 +13,14 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 use secrecy::ExposeSecret as _;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{self, SslMode};
 use tokio_postgres::{CancelToken, Client, Config, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::PostgresError;
 use super::making::{Progress, Step, make};
 use super::watched::{Watched, WatchedTls, WatchedTlsStream};
-use crate::config::{PostgresConfig, PostgresTls, StatementNames};
+use crate::config::{ChannelBinding, PostgresConfig, PostgresTls, StatementNames};
 use crate::dial::{self, Unreached};
 use crate::tls;
 
@@ -71,7 +71,8 @@ impl Server {
             .user(&config.username)
             .password(config.password.expose_secret())
             .dbname(&config.database)
-            .application_name("discogsography-api");
+            .application_name(&*config.application_name)
+            .channel_binding(channel_binding(config.channel_binding));
         if config.statements == StatementNames::Named {
             // A pooler of transactions knows no settings of a connection.
             settings.options(SETTINGS);
@@ -138,6 +139,14 @@ impl Server {
 
     fn watched_tls(&self, progress: &Progress) -> WatchedTls {
         WatchedTls::new(self.tls.clone(), &self.host, progress.clone())
+    }
+}
+
+fn channel_binding(wanted: ChannelBinding) -> config::ChannelBinding {
+    match wanted {
+        ChannelBinding::Disable => config::ChannelBinding::Disable,
+        ChannelBinding::Prefer => config::ChannelBinding::Prefer,
+        ChannelBinding::Require => config::ChannelBinding::Require,
     }
 }
 
@@ -221,7 +230,7 @@ mod tests {
 
     use super::super::making::{Progress, Step};
     use super::Server;
-    use crate::config::{PostgresConfig, PostgresTls, StatementNames};
+    use crate::config::{ChannelBinding, PostgresConfig, PostgresTls, StatementNames};
 
     /// Which step is reached with a server that says this much and nothing more.
     async fn step_reached(tls: PostgresTls, says: &'static [u8], expected: Step) {
@@ -234,6 +243,8 @@ mod tests {
             database: "tests".to_owned(),
             tls,
             statements: StatementNames::Named,
+            application_name: "discogsography-api".into(),
+            channel_binding: ChannelBinding::Prefer,
         });
         let progress = Progress::default();
         let silent = async {

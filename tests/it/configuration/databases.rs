@@ -1,16 +1,18 @@
 //! Which stores are taken: a database that is half given never starts the service on an empty
-//! file. [`names`]: the same database by other names. [`tls`]: how the way to it is encrypted.
+//! file. [`names`]: the same database by other names. [`parameters`]: what follows the `?` of a URL.
+//! [`tls`]: how the way to it is encrypted.
 
 mod names;
+mod parameters;
 mod tls;
 
-use discogsography_api::config::{Config, PostgresConfig, RedisConfig, Stores};
+use discogsography_api::config::{Config, PostgresConfig, RedisConfig, Stores, VARIABLES};
 use secrecy::ExposeSecret as _;
 
-use super::{loaded, names_of_problems, problems};
+use super::{assert_problem, loaded, names_of_problems, problems};
 
 /// All that is needed for a service on servers.
-const WHOLE: [(&str, &str); 6] = [
+pub(super) const WHOLE: [(&str, &str); 6] = [
     ("POSTGRES_ADDRESS", "db.example.com:5433"),
     ("POSTGRES_USERNAME", "digger"),
     ("POSTGRES_PASSWORD", "p4ssword"),
@@ -19,11 +21,22 @@ const WHOLE: [(&str, &str); 6] = [
     ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef"),
 ];
 
-fn servers(config: &Config) -> (&PostgresConfig, &RedisConfig) {
+pub(super) fn servers(config: &Config) -> (&PostgresConfig, &RedisConfig) {
     let Stores::Servers { postgres, redis } = &config.stores else {
         panic!("{:?}", config.stores);
     };
     (postgres, redis)
+}
+
+/// The names of all variables, and of those that name their files.
+pub(super) fn all_names() -> Vec<String> {
+    let files = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
+    let files = files.map(|variable| format!("{}_FILE", variable.name));
+    VARIABLES.iter().map(|variable| variable.name.to_owned()).chain(files).collect()
+}
+
+pub(super) fn is_of_the_stores(name: &str) -> bool {
+    ["POSTGRES_", "REDIS_", "DATABASE_URL"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn address(address: &str) -> (String, u16) {
@@ -82,28 +95,52 @@ fn a_half_given_database_names_what_is_there_and_what_is_missing() {
 }
 
 #[test]
-fn a_misspelt_database_never_starts_on_an_empty_file() {
-    let missing = WHOLE.map(|(name, _)| name);
-    for misspelt in [
-        ("POSTGRES_HOSTNAME", "db.example.com"),
-        ("POSTGRES_USER", "digger"),
-        ("POSTGRES_ADDRESS_FILE", "/run/secrets/address"),
-        ("POSTGRES_", "x"),
-        ("REDIS_ADDRESS", "cache.example.com"),
-        ("REDIS_PORT", "6379"),
-    ] {
-        let problems = problems(&[misspelt]);
-        let names: Vec<_> = problems.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, missing, "{misspelt:?}");
-        assert_eq!(
-            problems[0].1,
-            format!(
-                "POSTGRES_ADDRESS is missing: it belongs to PostgreSQL, which {} asks for (for \
-                 example: db.example.com:5432)",
-                misspelt.0
-            )
+fn an_environment_that_lost_its_values_never_starts_on_an_empty_file() {
+    let names = all_names();
+    let of_the_stores: Vec<_> = names.iter().filter(|name| is_of_the_stores(name)).collect();
+    assert!(of_the_stores.len() > 15);
+    for name in &of_the_stores {
+        assert_problem(
+            &[(name, "")],
+            &format!(
+                "{name} is set but empty: give it a value, or remove it to use the embedded store"
+            ),
         );
     }
+    let empty: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let told = names_of_problems(&empty);
+    assert_eq!(told.len(), of_the_stores.len());
+    assert!(of_the_stores.iter().all(|name| told.contains(name)), "{told:?}");
+}
+
+#[test]
+fn one_variable_of_a_store_asks_for_all() {
+    let missing = WHOLE.map(|(name, _)| name);
+    for (name, because) in [
+        ("POSTGRES_", "because POSTGRES_ is set"),
+        ("POSTGRES_STATEMENTS", "because POSTGRES_STATEMENTS is set"),
+        ("REDIS_PORT", "because REDIS_PORT is set"),
+    ] {
+        let value = if name == "REDIS_PORT" { "6379" } else { "named" };
+        let problems = problems(&[(name, value)]);
+        let names: Vec<_> = problems.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, missing, "{name:?}");
+        let sentence = format!(
+            "POSTGRES_ADDRESS is missing: it is needed {because} (for example: db.example.com:5432)"
+        );
+        assert_eq!(problems[0].1, sentence);
+    }
+}
+
+#[test]
+fn what_is_set_and_empty_is_told_as_empty() {
+    let mut variables = WHOLE;
+    variables[2].1 = "";
+    assert_problem(
+        &variables,
+        "POSTGRES_PASSWORD is empty: it is needed because POSTGRES_ADDRESS, POSTGRES_DATABASE, \
+         POSTGRES_USERNAME and REDIS_URL are set (for example: a long random one)",
+    );
 }
 
 #[test]
@@ -114,9 +151,9 @@ fn why_redis_is_needed_is_told() {
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_eq!(
         problems[0].1,
-        "REDIS_URL is missing: it is needed with PostgreSQL, which POSTGRES_ADDRESS, \
-         POSTGRES_DATABASE, POSTGRES_PASSWORD, POSTGRES_USERNAME asks for: replicas share the \
-         OAuth state through it (for example: redis://cache.example.com:6379/0)"
+        "REDIS_URL is missing: it is needed because POSTGRES_ADDRESS, POSTGRES_DATABASE, \
+         POSTGRES_PASSWORD and POSTGRES_USERNAME are set, since replicas share the OAuth state \
+         through Redis (for example: redis://cache.example.com:6379/0)"
     );
 }
 

@@ -78,8 +78,7 @@ fn a_secret_given_twice_is_refused() {
     let path = path.to_str().unwrap();
     assert_problem(
         &[("JWT_SECRET_KEY", SECRET), ("JWT_SECRET_KEY_FILE", path)],
-        "JWT_SECRET_KEY_FILE is set together with JWT_SECRET_KEY; keep one (for example: one of \
-         them)",
+        "JWT_SECRET_KEY_FILE is set together with JWT_SECRET_KEY: keep only one of them",
     );
     for (name, file_name) in of_files() {
         let names = names_of_problems(&[(name, "redis://cache"), (&file_name, path)]);
@@ -96,7 +95,7 @@ fn a_file_that_says_nothing_is_refused() {
         assert_problem(
             &[("JWT_SECRET_KEY_FILE", path)],
             &format!(
-                "JWT_SECRET_KEY_FILE `{path}`: the file is empty (for example: \
+                "JWT_SECRET_KEY_FILE `{path}` names a file that is empty (for example: \
                  /run/secrets/jwt_secret_key)"
             ),
         );
@@ -116,14 +115,14 @@ fn a_file_that_can_not_be_read_is_refused() {
     }
     assert_problem(
         &[("JWT_SECRET_KEY_FILE", "/nowhere/secret")],
-        "JWT_SECRET_KEY_FILE `/nowhere/secret` can't be read: No such file or directory (os error \
-         2) (for example: /run/secrets/jwt_secret_key)",
+        "JWT_SECRET_KEY_FILE (not shown) can't be read: No such file or directory (os error 2) \
+         (for example: /run/secrets/jwt_secret_key)",
     );
 }
 
 #[test]
 fn a_blank_variable_is_refused() {
-    let problem = " is blank: give it a value, or leave it out (for example: plain text)";
+    let problem = " is blank: give it a value, or leave it out";
     for variable in VARIABLES {
         let problems = super::problems(&[(variable.name, " \t")]);
         let sentence = format!("{}{problem}", variable.name);
@@ -137,8 +136,18 @@ fn a_weak_secret_is_warned_about() {
     let warnings = |secret: &str| loaded(&[("JWT_SECRET_KEY", secret)]).warnings;
     let short = "JWT_SECRET_KEY is shorter than 32 bytes and could be guessed".to_owned();
     assert_eq!(warnings(&"x".repeat(31)), [Warning::Careful(short)]);
-    assert_eq!(warnings(&"x".repeat(32)), []);
-    assert_eq!(warnings(&"ü".repeat(16)), []);
+    assert_eq!(warnings("7f3a9c1e5b2d8064f1a7c3e9b5d20846"), []);
+    for (secret, what) in [
+        ("a".repeat(40), "is long, but has only 1 different characters"),
+        ("changeme-changeme-changeme-changeme".to_owned(), "repeats a short text"),
+        (
+            "your-secret-key-here-please-change-me-now".to_owned(),
+            "is made of the words of an example",
+        ),
+    ] {
+        let sentence = format!("JWT_SECRET_KEY {what} and could be guessed");
+        assert_eq!(warnings(&secret), [Warning::Careful(sentence)]);
+    }
     let example = "JWT_SECRET_KEY is the example from the documentation: anybody can make access \
                    tokens for any user; set a random one, the same in every service that checks \
                    them";
@@ -165,7 +174,7 @@ fn debug_shows_no_secret() {
 fn no_problem_shows_a_secret() {
     let (_folder, path) = file("http://:s3cret@cache");
     let path = path.to_str().unwrap();
-    let wrong: [&[(&str, &str)]; 26] = [
+    let wrong: [&[(&str, &str)]; 35] = [
         &[("POSTGRES_PASSWORD", "s3cret"), ("JWT_SECRET_KEY", "s3cret")],
         &[("REDIS_URL", "http://:s3cret@cache")],
         &[("REDIS_URL_FILE", path)],
@@ -193,6 +202,15 @@ fn no_problem_shows_a_secret() {
         &[("POSTGRES_HOST", "postgres://digger:s3cret@db")],
         &[("REDIS_HOST", "redis://:s3cret@cache")],
         &[("REDIS_URL", "redis://:s3cret@cache"), ("REDIS_PASSWORD", "s3cret-too")],
+        &[("JWT_SECRET_KEY_FILE", "/s3cret")],
+        &[("JWT_SECRET_KEY_FILE", "/s3cret/with+more/Base64==")],
+        &[("JWT_SECRET_KEY_FILE", "~s3cret")],
+        &[("JWT_SECRET_KEY_FILE", "\"s3cret\"")],
+        &[("POSTGRES_SSLROOTCERT", "s3cret"), ("POSTGRES_SSLMODE", "verify-full")],
+        &[("REDIS_URL", "redis://:#s3cret@cache")],
+        &[("REDIS_URL", "redis://:5?s3cret=1@cache")],
+        &[("REDIS_URL", "redis://cache?password=x&s3cret=1")],
+        &[("DATABASE_URL", "postgres://db/d?user=u&password=x&s3cret&sslkey=s3cret")],
     ];
     for variables in wrong {
         let error = load(variables).unwrap_err();
@@ -224,5 +242,52 @@ fn the_first_admin_has_an_address_and_a_password_that_could_register() {
     ] {
         let names = names_of_problems(&[("ADMIN_EMAIL", email), ("ADMIN_PASSWORD", password)]);
         assert_eq!(names, [expected]);
+    }
+}
+
+/// A start must never wait for a file, nor read a device to its end.
+#[test]
+fn what_is_not_a_regular_file_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+    let fifo = fifo.to_str().unwrap();
+    for (name, file_name) in of_files() {
+        for path in [fifo, "/dev/zero", folder.path().to_str().unwrap()] {
+            let names = names_of_problems(&[(&file_name, path)]);
+            assert!(names.contains(&file_name), "{name} {path}: {names:?}");
+        }
+    }
+    assert_problem(
+        &[("JWT_SECRET_KEY_FILE", fifo)],
+        &format!(
+            "JWT_SECRET_KEY_FILE `{fifo}` can't be read: it is a FIFO, not a regular file (for \
+             example: /run/secrets/jwt_secret_key)"
+        ),
+    );
+    let warnings = loaded(&[("SSL_CERT_FILE", fifo)]).warnings;
+    let sentence = format!(
+        "SSL_CERT_FILE `{fifo}` can't be read: it is a FIFO, not a regular file; the root \
+         certificates that come with the program are used instead"
+    );
+    assert_eq!(warnings, [Warning::Careful(sentence)]);
+}
+
+#[test]
+fn root_certificates_that_can_not_be_used_are_told_by_the_name_of_their_variable() {
+    let (_folder, path) = file("not a certificate: s3cret");
+    let path = path.to_str().unwrap();
+    for (name, value, what) in [
+        (
+            "SSL_CERT_FILE",
+            path,
+            format!("SSL_CERT_FILE `{path}` can't be used: it holds no certificate in PEM form"),
+        ),
+        ("SSL_CERT_FILE", "", "SSL_CERT_FILE is empty".to_owned()),
+        ("SSL_CERT_DIR", "/nowhere:", "SSL_CERT_DIR names no folder that exists".to_owned()),
+    ] {
+        let instead = "the root certificates that come with the program are used instead";
+        let expected = Warning::Careful(format!("{what}; {instead}"));
+        assert_eq!(loaded(&[(name, value)]).warnings, [expected]);
     }
 }

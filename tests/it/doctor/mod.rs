@@ -90,7 +90,7 @@ fn a_configuration_that_can_not_be_used_is_told_as_a_whole() {
     let said = program.run(&["doctor"]);
     assert_eq!(said.code, Some(2));
     assert!(
-        said.stdout.contains("\n  ERROR    API_PORT `eighty`: is not a port"),
+        said.stdout.contains("\n  ERROR    API_PORT `eighty` is not a port"),
         "{}",
         said.stdout
     );

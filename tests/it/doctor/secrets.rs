@@ -26,7 +26,7 @@ async fn a_weak_secret_is_found(setup: Setup) {
     assert_eq!(finding["what"], "JWT_SECRET_KEY is shorter than 32 bytes and could be guessed");
     assert!(finding["mend"].as_str().unwrap().contains("`openssl rand -hex 32`"));
     let scene = scene.with("JWT_SECRET_KEY", &"canary".repeat(8));
-    let what = "JWT_SECRET_KEY is long, but has only 5 different characters";
+    let what = "JWT_SECRET_KEY is long, but has only 5 different characters and could be guessed";
     assert_eq!(scene.finding("jwt_secret", "warning")["what"], what);
     let scene = scene.with("JWT_SECRET_KEY", "your-secret-key-here");
     scene.finding("jwt_secret", "error");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use discogsography_api::config::PostgresTls;
 use tempfile::TempDir;
 
-use super::super::{assert_problem, loaded, names_of_problems};
+use super::super::{assert_problem, load, loaded, names_of_problems};
 use super::{WHOLE, servers};
 
 /// A root certificate of nobody, good until 2126.
@@ -76,8 +76,8 @@ fn a_root_certificate_is_looked_at_before_anything_is_opened() {
     let mode = ("POSTGRES_SSLMODE", "verify-full");
     assert_problem(
         &with(&[mode, ("POSTGRES_SSLROOTCERT", "/nowhere/root.crt")]),
-        "POSTGRES_SSLROOTCERT `/nowhere/root.crt` can't be read: No such file or directory (os \
-         error 2) (for example: /etc/discogsography-api/root.crt)",
+        "POSTGRES_SSLROOTCERT (not shown) can't be read: No such file or directory (os error 2) \
+         (for example: /etc/discogsography-api/root.crt)",
     );
     let broken = ROOT.replacen("MII", "QQQ", 1);
     for content in ["", "no certificate", &broken, &ROOT.replace("CERTIFICATE", "PUBLIC KEY")] {
@@ -85,6 +85,73 @@ fn a_root_certificate_is_looked_at_before_anything_is_opened() {
         let root = ("POSTGRES_SSLROOTCERT", path.to_str().unwrap());
         assert_eq!(names_of_problems(&with(&[mode, root])), [root.0], "{content}");
     }
+}
+
+/// Two lines of a private key, as PEM files hold them.
+const KEY_LINES: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgczNjcmV0a2V5";
+
+#[test]
+fn nothing_of_a_certificate_file_is_told() {
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{KEY_LINES}\n-----END PRIVATE KEY-----\n");
+    let second = ROOT.lines().count() + 1;
+    for (content, what) in [
+        (key.clone(), "it holds no certificate in PEM form".to_owned()),
+        (
+            key.replace('\n', "\\n"),
+            "line 1 holds more than `-----BEGIN …-----`; are the line breaks lost, or written as \
+             `\\n`?"
+                .to_owned(),
+        ),
+        (
+            format!("{ROOT}{}", key.replace('\n', "")),
+            format!(
+                "line {second} holds more than `-----BEGIN …-----`; are the line breaks lost, or \
+                 written as `\\n`?"
+            ),
+        ),
+        (
+            format!("{ROOT}{}", key.replace("MIGH", "MI*H")),
+            format!("the section that begins in line {second} is malformed"),
+        ),
+        (
+            format!("{ROOT}-----BEGIN PRIVATE KEY-----\n{KEY_LINES}"),
+            format!("the section that begins in line {second} has no END line"),
+        ),
+    ] {
+        let (_folder, path) = file(&content);
+        let path = path.to_str().unwrap();
+        let mode = ("POSTGRES_SSLMODE", "verify-full");
+        let example = "(for example: /etc/discogsography-api/root.crt)";
+        assert_problem(
+            &with(&[mode, ("POSTGRES_SSLROOTCERT", path)]),
+            &format!("POSTGRES_SSLROOTCERT `{path}` can't be used: {what} {example}"),
+        );
+        let url = format!("postgres://db.example.com?sslmode=verify-full&sslrootcert={path}");
+        let sentence =
+            format!("DATABASE_URL has an sslrootcert that can't be used: {what} {example}");
+        assert_problem(&with(&[("DATABASE_URL", &url)]), &sentence);
+        let mut variables = with(&[("REDIS_SSLROOTCERT", path)]);
+        variables[4].1 = "rediss://cache.example.com";
+        let sentence = format!("REDIS_SSLROOTCERT `{path}` can't be used: {what} {example}");
+        assert_problem(&variables, &sentence);
+    }
+    // The content where the path belongs.
+    let pasted = with(&[("POSTGRES_SSLMODE", "verify-full"), ("POSTGRES_SSLROOTCERT", &key)]);
+    let told = load(&pasted).unwrap_err().to_string();
+    assert!(!told.contains("MIGH") && !told.contains("PRIVATE"), "{told}");
+}
+
+#[test]
+fn only_the_certificates_of_a_file_are_kept() {
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{KEY_LINES}\n-----END PRIVATE KEY-----\n");
+    let (_folder, path) = file(&format!("{key}{ROOT}"));
+    let mut variables = with(&[("REDIS_SSLROOTCERT", path.to_str().unwrap())]);
+    variables[4].1 = "rediss://cache.example.com";
+    let config = loaded(&variables);
+    let pem = &servers(&config).1.roots.as_ref().unwrap().pem;
+    let pem = String::from_utf8(pem.clone()).unwrap();
+    assert_eq!(pem.matches("-----BEGIN").count(), 1, "{pem}");
+    assert!(!pem.contains("PRIVATE"), "{pem}");
 }
 
 #[test]

@@ -1,0 +1,120 @@
+//! What follows the `?` of a `DATABASE_URL` (PostgreSQL's documentation, section "Parameter Key
+//! Words"). Providers add parameters for other clients: those without effect here are named in a
+//! warning, and those that ask for security that can't be had are an error.
+
+use super::super::address::parse_port;
+use super::super::url_parameters::{Fulfilled, is_fulfilled, is_of_security, shown_name};
+use super::super::{ChannelBinding, StatementNames};
+use super::{decoded, not_empty};
+
+/// Parameters that ask for nothing that is not so already, with the values for which that holds.
+const FULFILLED: &Fulfilled = &[
+    ("gssencmode", &["disable", "prefer"]),
+    ("sslcompression", &["0"]),
+    ("sslsni", &["1"]),
+    ("sslnegotiation", &["postgres"]),
+    ("ssl_min_protocol_version", &["TLSv1", "TLSv1.1", "TLSv1.2"]),
+    ("target_session_attrs", &["any"]),
+    ("pgbouncer", &["false"]),
+];
+
+/// Parameters that choose the server, or say who we are, in ways that are not offered.
+const NOT_OFFERED: [&str; 4] = ["hostaddr", "service", "servicefile", "passfile"];
+
+/// What the parameters say; a part of the URL's authority counts less.
+#[derive(Default)]
+pub(super) struct Parameters {
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) database: Option<String>,
+    pub(super) sslmode: Option<String>,
+    pub(super) sslrootcert: Option<String>,
+    pub(super) statements: Option<StatementNames>,
+    pub(super) application_name: Option<String>,
+    pub(super) channel_binding: Option<ChannelBinding>,
+    /// The names of the others.
+    pub(super) ignored: Vec<String>,
+}
+
+impl Parameters {
+    /// Reads `name=value&…`, percent-encoded; unlike in a form, `+` means itself.
+    pub(super) fn parse(query: &str) -> Result<Self, String> {
+        let mut parameters = Self::default();
+        // With a password among them, a `&` in it would make the rest of it look like a name.
+        let may_be_named = !query.split('&').any(|pair| pair.starts_with("password"));
+        let mut by_ssl = None;
+        for pair in query.split('&').filter_map(not_empty) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decoded(name)?, decoded(value)?);
+            if name == "ssl" {
+                by_ssl = sslmode_of(&value);
+            } else if !parameters.take(&name, &value)? && !is_fulfilled(FULFILLED, &name, &value) {
+                let shown = if may_be_named { shown_name(&name) } else { "(not shown)" };
+                refuse(&name, shown)?;
+                parameters.ignored.push(shown.to_owned());
+            }
+        }
+        parameters.sslmode = parameters.sslmode.or(by_ssl);
+        Ok(parameters)
+    }
+
+    /// Takes a parameter, if it has an effect here.
+    fn take(&mut self, name: &str, value: &str) -> Result<bool, String> {
+        let text = || not_empty(value).map(str::to_owned);
+        match name {
+            "host" => self.host = text(),
+            "port" => {
+                let port = parse_port(value).map_err(|what| format!("has a port that {what}"))?;
+                self.port = Some(port);
+            }
+            "user" => self.username = text(),
+            "password" => self.password = text(),
+            "dbname" => self.database = text(),
+            "sslmode" => self.sslmode = text(),
+            "sslrootcert" => self.sslrootcert = text(),
+            "application_name" => self.application_name = text().filter(|it| !it.contains('\0')),
+            "channel_binding" => self.channel_binding = Some(parse_channel_binding(value)?),
+            // A pooler that gives each transaction another connection, as Prisma calls it.
+            "pgbouncer" if value == "true" => self.statements = Some(StatementNames::Unnamed),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// What `ssl=…` means to other clients, in the words of `sslmode`; libpq knows `true` alone.
+fn sslmode_of(value: &str) -> Option<String> {
+    match value {
+        "false" | "0" => None,
+        "true" | "1" | "no-verify" => Some("require".to_owned()),
+        other => Some(other.to_owned()),
+    }
+}
+
+fn parse_channel_binding(value: &str) -> Result<ChannelBinding, String> {
+    match value {
+        "disable" => Ok(ChannelBinding::Disable),
+        "prefer" => Ok(ChannelBinding::Prefer),
+        "require" => Ok(ChannelBinding::Require),
+        _ => Err("has a channel_binding that is not one of disable, prefer, require".to_owned()),
+    }
+}
+
+/// Refuses what can't be ignored without harm.
+fn refuse(name: &str, shown: &str) -> Result<(), String> {
+    if is_of_security(name) {
+        return Err(format!(
+            "has the parameter {shown}, which asks for security that is not offered: take sslmode, sslrootcert \
+             and channel_binding, or remove it"
+        ));
+    }
+    if NOT_OFFERED.contains(&name) {
+        return Err(format!(
+            "has the parameter {shown}, which can't be used: give host, user and password in the \
+             URL itself"
+        ));
+    }
+    Ok(())
+}
