@@ -30,6 +30,9 @@ pub use look::{Doubt, Lack, Look, LookError, MissingUnique, Remedy, Writes, righ
 pub use postgres::PostgresStorage;
 pub use sqlite::SqliteStorage;
 
+/// The most addresses that are known to one account.
+pub const MOST_KNOWN_ADDRESSES: i64 = 50;
+
 /// Users, their connections, and the app's configuration.
 #[async_trait]
 pub trait Storage: Debug + Send + Sync {
@@ -102,8 +105,9 @@ pub trait Storage: Debug + Send + Sync {
         address: &KnownAddress,
     ) -> Result<Option<Timestamp>, StorageError>;
 
-    /// Writes down that an account was signed in to well from an address, now; forgets some of the
-    /// ones that are older than `kept_for`.
+    /// Records that an account was signed in to successfully from an address, now. Removes some of
+    /// the rows that are older than `kept_for`, and all but the newest
+    /// [`MOST_KNOWN_ADDRESSES`] of this account.
     async fn put_known_address(
         &self,
         address: &KnownAddress,

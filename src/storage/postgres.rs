@@ -24,7 +24,7 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::lookups::Lookups;
-use super::{Admin, Look, LookError, Storage, StorageError, not_stored};
+use super::{Admin, Look, LookError, MOST_KNOWN_ADDRESSES, Storage, StorageError, not_stored};
 use crate::clock::Timestamp;
 use crate::config::{Migrations, PostgresConfig};
 use crate::metrics::{Metrics, Purpose};
@@ -280,6 +280,7 @@ impl Storage for PostgresStorage {
                 Box::new(address.account.to_vec()),
                 Box::new(address.address.to_vec()),
                 Box::new(kept_for.as_secs_f64()),
+                Box::new(MOST_KNOWN_ADDRESSES - 1),
             ],
         );
         Ok(self.writes.call(call).await.map(drop)?)

@@ -17,7 +17,7 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::lookups::Lookups;
-use super::{Admin, Look, LookError, Storage, StorageError, not_stored};
+use super::{Admin, Look, LookError, MOST_KNOWN_ADDRESSES, Storage, StorageError, not_stored};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Migrations;
 use crate::migrations::Migration;
@@ -114,6 +114,17 @@ const FORGET_KNOWN_ADDRESSES: &str = "
         where seen_at < :before
         order by seen_at
         limit 10
+    )";
+
+/// All but the newest, so that one account can't fill the table.
+const FORGET_SURPLUS_ADDRESSES: &str = "
+    delete from known_addresses
+    where rowid in (
+        select rowid
+        from known_addresses
+        where account = :account and address <> :address
+        order by seen_at desc, rowid desc
+        limit -1 offset :others
     )";
 
 const PUT_KNOWN_ADDRESS: &str = "
@@ -366,6 +377,12 @@ impl Storage for SqliteStorage {
         let write = move |transaction: &rusqlite::Transaction<'_>| {
             let forget = named_params! { ":before": before };
             transaction.prepare_cached(FORGET_KNOWN_ADDRESSES)?.execute(forget)?;
+            let surplus = named_params! {
+                ":account": account,
+                ":address": address,
+                ":others": MOST_KNOWN_ADDRESSES - 1,
+            };
+            transaction.prepare_cached(FORGET_SURPLUS_ADDRESSES)?.execute(surplus)?;
             let put = named_params! { ":account": account, ":address": address, ":now": now };
             transaction.prepare_cached(PUT_KNOWN_ADDRESS)?.execute(put).map(drop)
         };

@@ -31,6 +31,7 @@ on_both_stores!(
     removing_a_connection_ends_flows_whether_there_was_one_or_not,
     of_a_finish_and_a_removal_at_once_the_removal_counts,
     an_address_is_known_until_it_is_forgotten,
+    an_account_knows_its_newest_fifty_addresses,
     config_values_are_written_together_and_removed,
     any_text_comes_back_as_it_was,
     preparing_again_applies_nothing,
@@ -232,6 +233,29 @@ async fn an_address_is_known_until_it_is_forgotten(opened: Opened) {
     storage.put_known_address(&work, Duration::ZERO).await.unwrap();
     assert_eq!(storage.known_address(&home).await.unwrap(), None);
     assert!(storage.known_address(&work).await.unwrap().is_some());
+}
+
+async fn an_account_knows_its_newest_fifty_addresses(opened: Opened) {
+    let storage = &opened.storage;
+    let known = |account, address| KnownAddress { account: [account; 16], address: [address; 16] };
+    storage.put_known_address(&known(2, 0), DAY).await.unwrap();
+    for address in 0..60 {
+        opened.advance(Duration::from_micros(1)).await;
+        storage.put_known_address(&known(1, address), DAY).await.unwrap();
+    }
+    // One that is seen again is the newest.
+    opened.advance(Duration::from_micros(1)).await;
+    storage.put_known_address(&known(1, 10), DAY).await.unwrap();
+    opened.advance(Duration::from_micros(1)).await;
+    storage.put_known_address(&known(1, 60), DAY).await.unwrap();
+    let mut kept = Vec::new();
+    for address in 0..=60 {
+        if storage.known_address(&known(1, address)).await.unwrap().is_some() {
+            kept.push(address);
+        }
+    }
+    assert_eq!(kept, [vec![10], (12..=60).collect()].concat());
+    assert!(storage.known_address(&known(2, 0)).await.unwrap().is_some());
 }
 
 async fn config_values_are_written_together_and_removed(opened: Opened) {

@@ -148,10 +148,11 @@ static KNOWN_ADDRESS: Sql = Sql {
     where account = $1 and address = $2",
 };
 
-/// The oldest few each time, so that they are all gone in the end. Rows that somebody else is about to
-/// write are passed over: two sign-ins that waited for each other's would wait for ever.
+/// Forgets the oldest few rows of all accounts each time, and all but the newest of this one. Rows that
+/// another statement is writing are skipped: two sign-ins that waited for each other's row would
+/// deadlock.
 static PUT_KNOWN_ADDRESS: Sql = Sql {
-    types: &[Type::BYTEA, Type::BYTEA, Type::FLOAT8],
+    types: &[Type::BYTEA, Type::BYTEA, Type::FLOAT8, Type::INT8],
     text: "
     with forgotten as (
         delete from known_addresses
@@ -161,6 +162,13 @@ static PUT_KNOWN_ADDRESS: Sql = Sql {
             where seen_at < now() - make_interval(secs => $3) and (account, address) <> ($1, $2)
             order by seen_at
             limit 10
+            for update skip locked
+        ) || array(
+            select ctid
+            from known_addresses
+            where account = $1 and address <> $2
+            order by seen_at desc
+            offset $4
             for update skip locked
         ))
     )
