@@ -4,7 +4,8 @@
 //! the same: two short scripts. The server's clock counts, so replicas need not agree on theirs.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -22,8 +23,11 @@ use crate::printable;
 use crate::tls;
 use crate::tls::fault::{self, TlsFault};
 
-/// Connecting, and one answer, may take this long.
+/// One answer may take this long, and a connection that a step waits for.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// A connection that no step waits for may take this long, for slow name servers and networks.
+const MAKING: Duration = Duration::from_secs(15);
 
 /// One step with all its round trips and second tries may take this long.
 const STEP_TIMEOUT: Duration = Duration::from_secs(4);
@@ -71,7 +75,9 @@ const PING: &str = "
 pub struct RedisRecords {
     client: Client,
     prefix: String,
-    connection: Mutex<(ConnectionManager, Instant)>,
+    connection: Arc<Mutex<(ConnectionManager, Instant)>>,
+    /// Whether a connection is being made that no step waits for.
+    is_making: Arc<AtomicBool>,
     read: Script,
     replace: Script,
     ping: Script,
@@ -104,9 +110,9 @@ impl RedisRecords {
     pub fn new(config: &RedisConfig, prefix: &str) -> Result<Self, RecordsError> {
         let client = client(config).map_err(Cause::from)?;
         let manager = manager(&client).map_err(Cause::from)?;
-        let connection = Mutex::new((manager, Instant::now()));
         Ok(Self {
-            connection,
+            connection: Arc::new(Mutex::new((manager, Instant::now()))),
+            is_making: Arc::default(),
             client,
             prefix: format!("{}{prefix}", config.namespace),
             read: Script::new(READ),
@@ -180,6 +186,7 @@ impl RedisRecords {
         let ended = tokio::time::timeout(STEP_TIMEOUT, step).await.unwrap_or(Err(Cause::TimedOut));
         if ended.as_ref().is_err_and(Cause::is_silence) {
             self.reconnect();
+            self.connect_patiently();
         }
         Ok(ended?)
     }
@@ -249,6 +256,26 @@ impl RedisRecords {
     }
 }
 
+impl RedisRecords {
+    /// Makes a connection beside those that are given up for the next step's sake, and puts it in
+    /// their place; one at a time.
+    fn connect_patiently(&self) {
+        if self.is_making.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (connection, is_making) = (Arc::clone(&self.connection), Arc::clone(&self.is_making));
+        let settings = settings().set_connection_timeout(Some(MAKING)).set_number_of_retries(0);
+        let making = ConnectionManager::new_with_config(self.client.clone(), settings);
+        tokio::spawn(async move {
+            if let Ok(made) = making.await {
+                let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                *connection = (made, Instant::now());
+            }
+            is_making.store(false, Ordering::Release);
+        });
+    }
+}
+
 impl fmt::Debug for RedisRecords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisRecords").field("prefix", &self.prefix).finish_non_exhaustive()
@@ -268,13 +295,16 @@ fn client(config: &RedisConfig) -> Result<Client, RedisError> {
 }
 
 fn manager(client: &Client) -> Result<ConnectionManager, RedisError> {
-    let config = ConnectionManagerConfig::new()
+    ConnectionManager::new_lazy_with_config(client.clone(), settings())
+}
+
+fn settings() -> ConnectionManagerConfig {
+    ConnectionManagerConfig::new()
         .set_connection_timeout(Some(ANSWER_TIMEOUT))
         .set_response_timeout(Some(ANSWER_TIMEOUT))
         .set_number_of_retries(1)
         .set_min_delay(Duration::from_millis(20))
-        .set_max_delay(Duration::from_millis(100));
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
+        .set_max_delay(Duration::from_millis(100))
 }
 
 fn is_lost_connection(error: &RedisError) -> bool {

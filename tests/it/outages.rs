@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use discogs_sandbox::Step;
 use serde_json::json;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use crate::harness::{Actor, Answer, Composition, PASSWORD, Proxy, Setup, TestApp, TestStores};
 
@@ -315,6 +318,37 @@ async fn a_redis_that_was_failed_over_is_found_again_at_its_address() {
     connecting_works_again(&app).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_redis_that_is_slow_to_connect_to_is_used() {
+    let redis = crate::harness::PrivateRedis::start().await;
+    let url = format!("redis://{}/0", answering_late(redis.address()).await);
+    let app = Setup::new(Composition::Servers).with("REDIS_URL", &url).start().await;
+    flow_under_way(&app).await;
+}
+
+/// A way to a server on which a connection gets its first answer when three more have been tried:
+/// later than a step waits.
+async fn answering_late(server: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let (count, counted) = watch::channel(0);
+        while let Ok((mut client, _)) = listener.accept().await {
+            count.send_modify(|count| *count += 1);
+            let (number, mut counted, server) =
+                (*counted.borrow(), counted.clone(), server.clone());
+            tokio::spawn(async move {
+                counted.wait_for(|count| *count >= number + 3).await.unwrap();
+                let mut server = TcpStream::connect(server).await.unwrap();
+                // Either side may end it in its own way.
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    address
+}
+
 async fn flow_under_way(app: &TestApp) -> (Actor, String) {
     let alice = app.user("alice").await;
     let state = alice.start().await;
@@ -328,7 +362,6 @@ async fn everything_but_connecting_works(app: &TestApp, alice: &Actor, state: &s
     let alice = app.anonymous().sign_in(&alice.email, PASSWORD).await;
     assert_eq!(alice.me().await.status, 200);
     assert_eq!(alice.status().await.status, 200);
-    assert_eq!(alice.revoke().await.status, 200);
     let verifier = app.sandbox.approve(state).unwrap();
     let (authorize, verify) =
         tokio::join!(in_time(alice.authorize()), in_time(alice.verify(state, &verifier)));
@@ -336,6 +369,8 @@ async fn everything_but_connecting_works(app: &TestApp, alice: &Actor, state: &s
     verify.assert_error(503, "state_store_unavailable", NO_STATE_STORE);
     assert_eq!(app.sandbox.calls(Step::RequestToken).len(), 1);
     assert_eq!(app.sandbox.calls(Step::AccessToken), []);
+    // Last, since it ends flows under way.
+    assert_eq!(alice.revoke().await.status, 200);
 }
 
 async fn connecting_works_again(app: &TestApp) {
