@@ -174,3 +174,28 @@ fn is_our_group(group: u32) -> bool {
 fn is_mounted_secret(path: &Path) -> bool {
     path.starts_with("/run/secrets") || path.starts_with("/var/run/secrets")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Owner, closed, is_mounted_secret};
+
+    #[test]
+    fn what_keeps_others_out_leaves_the_service_in() {
+        assert_eq!(closed("/etc/jwt", Owner::Us), "`chmod 600 /etc/jwt`");
+        let another = closed("/etc/jwt", Owner::Another);
+        assert!(another.contains("`chown "), "{another}");
+        assert!(another.contains(" /etc/jwt && chmod 400 /etc/jwt`"), "{another}");
+    }
+
+    #[test]
+    fn a_secret_that_a_container_mounts_is_known_by_its_folder() {
+        for path in ["/run/secrets/jwt_secret_key", "/var/run/secrets/discogsography/jwt"] {
+            assert!(is_mounted_secret(Path::new(path)));
+        }
+        for path in ["/etc/jwt", "/run/secrets-of-others/jwt", "/srv/run/secrets/jwt"] {
+            assert!(!is_mounted_secret(Path::new(path)));
+        }
+    }
+}

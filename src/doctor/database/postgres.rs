@@ -1,0 +1,157 @@
+//! PostgreSQL: reached, signed in to, fit for the service, and keeping its promises.
+
+use super::super::reach::Server;
+use super::super::report::{Check, Finding};
+use super::super::tls;
+use super::{Credentials, Looked, answered, credentials, remedy, schema};
+use crate::config::{Migrations, PostgresConfig};
+use crate::migrations::Schema;
+use crate::storage::{Doubt, LookError, MissingUnique, PostgresStorage, Writes};
+use crate::telemetry::chain;
+
+/// The oldest with every function that the schema needs.
+const OLDEST_USABLE: u32 = 13;
+
+/// The oldest that is tried with every change of the service.
+const OLDEST_POSTGRES: u32 = 15;
+
+const WAY: tls::Store =
+    tls::Store { address: "POSTGRES_ADDRESS (or DATABASE_URL)", roots: "POSTGRES_SSLROOTCERT" };
+
+pub(in crate::doctor) async fn postgres(config: &PostgresConfig, migrations: Migrations) -> Looked {
+    let address = config.address();
+    let server = Server {
+        address: &address,
+        name: "PostgreSQL",
+        variable: "POSTGRES_ADDRESS (or POSTGRES_HOST, or DATABASE_URL)",
+        check: Check::Database,
+    };
+    let look = match PostgresStorage::look(config).await {
+        Ok(look) => look,
+        Err(LookError::Unreached(unreached)) => {
+            return (vec![server.unreached(&unreached)], Credentials::Unknown);
+        }
+        Err(error) => return (vec![refused(&error, config)], Credentials::Unknown),
+    };
+    let mut findings =
+        vec![answered(&format!("PostgreSQL {} at {address} answers", look.version), look.latency)];
+    findings.extend(too_old(&look.version));
+    if look.writes == Writes::Refused {
+        findings.push(Finding::error(
+            Check::Database,
+            "PostgreSQL takes no writes: it is a standby, or was made read-only",
+            "Point POSTGRES_ADDRESS, or what stands for it, to the primary; or promote this one",
+        ));
+    }
+    findings.extend(look.doubts.iter().map(|doubt| doubted(*doubt, config)));
+    findings.extend(look.missing_unique.iter().map(not_unique));
+    if look.missing_unique.is_empty() || look.schema != Schema::UpToDate {
+        findings.push(schema(&look, migrations));
+    }
+    (findings, credentials(&look))
+}
+
+fn too_old(version: &str) -> Option<Finding> {
+    let major: u32 = version.split('.').next()?.parse().ok()?;
+    let mend = format!("Upgrade it to {OLDEST_POSTGRES} or newer");
+    if major < OLDEST_USABLE {
+        let what = format!(
+            "PostgreSQL {version} is too old: versions before {OLDEST_USABLE} lack a function that \
+             the schema needs"
+        );
+        return Some(Finding::error(Check::Database, what, mend));
+    }
+    (major < OLDEST_POSTGRES).then(|| {
+        let what = format!("PostgreSQL {version} is older than {OLDEST_POSTGRES}, and not tested");
+        Finding::warning(Check::Database, what, mend)
+    })
+}
+
+/// A promise that the server's settings break, and what restores it.
+fn doubted(doubt: Doubt, config: &PostgresConfig) -> Finding {
+    let lost = |setting: &str, when: &str| {
+        let what = format!("{setting} is off: after {when}, users and connections may be lost");
+        let mend = format!("As a superuser: `alter system set {setting} = on`, then reload");
+        (what, mend)
+    };
+    let (what, mend) = match doubt {
+        Doubt::Fsync => lost("fsync", "a power failure or a crash of the machine"),
+        Doubt::FullPageWrites => lost("full_page_writes", "a power failure"),
+        Doubt::SynchronousCommit => {
+            let (what, _) = lost("synchronous_commit", "a crash of PostgreSQL");
+            let role = &config.username;
+            (what, format!("`alter role \"{role}\" set synchronous_commit = on`"))
+        }
+        Doubt::NoStatementTimeout => (
+            "With POSTGRES_STATEMENTS=unnamed the role has to limit its statements, and does not: \
+             one that hangs keeps its connection"
+                .to_owned(),
+            format!("`alter role \"{}\" set statement_timeout = '2s'`", config.username),
+        ),
+    };
+    Finding::warning(Check::Database, what, mend)
+}
+
+fn not_unique(missing: &MissingUnique) -> Finding {
+    let MissingUnique { table, columns } = missing;
+    Finding::error(
+        Check::Schema,
+        format!("The schema was changed: `{table}` has no unique constraint on ({columns})"),
+        format!(
+            "Remove rows that have the same ({columns}), then, as the owner of the table: \
+             `alter table {table} add unique ({columns})`"
+        ),
+    )
+}
+
+/// Why nothing could be seen, and what helps.
+fn refused(error: &LookError, config: &PostgresConfig) -> Finding {
+    let mend = match error {
+        LookError::SignIn(_) => {
+            "Correct POSTGRES_USERNAME or POSTGRES_PASSWORD (or DATABASE_URL); or pg_hba.conf, which \
+             says who may come from where"
+                .to_owned()
+        }
+        LookError::NoDatabase(_) => format!(
+            "Correct POSTGRES_DATABASE, or make it: `createdb --owner {} {}`",
+            config.username, config.database
+        ),
+        LookError::Lacks(lacks) => remedy(lacks),
+        LookError::NotPermitted(_) => format!(
+            "As the database's owner, or a superuser: `grant connect on database \"{}\" to \"{}\"`",
+            config.database, config.username
+        ),
+        LookError::Crowded(_) => "Raise max_connections, or put PgBouncer before PostgreSQL and \
+                                  set POSTGRES_STATEMENTS=unnamed"
+            .to_owned(),
+        LookError::NotOurs(_) => "Create a database for this service alone, with the encoding \
+                                  UTF8, and name it in POSTGRES_DATABASE"
+            .to_owned(),
+        LookError::NotMade(_) => "Check what that step needs: the name server, the network and \
+                                  firewalls on the way, and the load of PostgreSQL"
+            .to_owned(),
+        LookError::Blocked(_) => "Find what holds the lock: `select pid, state, query from \
+                                  pg_stat_activity where xact_start < now() - interval '2s'`"
+            .to_owned(),
+        LookError::Pooler(_) => {
+            format!(
+                "Set POSTGRES_STATEMENTS=unnamed, and `alter role \"{}\" set statement_timeout = \
+                 '2s'`",
+                config.username
+            )
+        }
+        LookError::Unreached(_)
+        | LookError::Damaged(_)
+        | LookError::Unfinished(_)
+        | LookError::Storage(_) => tls::mend_store(error, &WAY).unwrap_or_else(|| {
+            let said = chain(error);
+            if ["encrypt", "SSL", "TLS"].iter().any(|word| said.contains(word)) {
+                "See POSTGRES_SSLMODE in docs/configuration.md".to_owned()
+            } else {
+                "Check the log of PostgreSQL; if it is starting or being restored, wait for it"
+                    .to_owned()
+            }
+        }),
+    };
+    Finding::error(Check::Database, format!("PostgreSQL can't be used: {}", chain(error)), mend)
+}
