@@ -178,6 +178,8 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
         }
     };
     let ended = panics::catch(|| runtime.block_on(command));
+    // A look-up at a name server that does not answer must not hold up the end.
+    runtime.shutdown_background();
     telemetry::flush(FLUSH_TIME);
     ended?
 }
