@@ -120,7 +120,7 @@ async fn schema(transaction: &Transaction<'_>) -> Result<Schema, PostgresError> 
 /// Whether the tables are still what the migrations made of them: the server itself says whether
 /// every statement of the service fits them. None is executed.
 async fn prepared(client: &Client) -> Result<Schema, PostgresError> {
-    let Err(error) = Statements::prepare(Some(client)).await else {
+    let Err(error) = Box::pin(Statements::prepare(Some(client))).await else {
         return Ok(Schema::UpToDate);
     };
     match PostgresError::from(error) {

@@ -102,8 +102,7 @@ impl Session {
     pub(super) async fn open(server: &Server) -> Result<(Self, Driver), PostgresError> {
         make(|progress| {
             let server = server.clone();
-            // Boxed, since preparing so many statements at once takes much room.
-            Box::pin(async move { Self::open_and_prepare(server, &progress).await })
+            async move { Self::open_and_prepare(server, &progress).await }
         })
         .await
     }
@@ -115,8 +114,10 @@ impl Session {
         let Made { client, mut driver, address } = server.connect_once(progress).await?;
         progress.begin(Step::Preparing);
         let is_named = server.statements == StatementNames::Named;
+        // Boxed, since preparing so many statements at once takes much room.
+        let statements = Box::pin(Statements::prepare(is_named.then_some(&client)));
         let statements = tokio::select! {
-            statements = Statements::prepare(is_named.then_some(&client)) => statements?,
+            statements = statements => statements?,
             ended = &mut driver => {
                 return Err(ended.err().map_or(PostgresError::Closed, PostgresError::from));
             }
