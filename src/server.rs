@@ -25,6 +25,7 @@ use oauth1::Consumer;
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
@@ -132,12 +133,7 @@ pub async fn run(
         tokio::spawn(listen::serve(listeners.api, http::api(app.clone()), api_stopped, limits));
     let mut get_ready = tokio::spawn(get_ready(config, app.clone(), has_sandbox, addresses));
 
-    let ended = tokio::select! {
-        () = shutdown => None,
-        _ = &mut api => Some("serving the API"),
-        _ = &mut health => Some("serving the health port"),
-        Err(_) = &mut get_ready => Some("preparing the database"),
-    };
+    let ended = first_to_end(shutdown, &mut api, &mut health, &mut get_ready).await;
     get_ready.abort();
     if ended.is_none() {
         drain(app.health.phase(), drain_time).await;
@@ -157,6 +153,21 @@ pub async fn run(
     }
     info!("🔧 Stopped");
     ended.map_or(Ok(()), |what| Err(ServerError::Ended(what)))
+}
+
+/// Waits for the end that was asked for; gives what ended without, if that comes first.
+async fn first_to_end(
+    shutdown: impl Future<Output = ()>,
+    api: &mut JoinHandle<()>,
+    health: &mut oneshot::Receiver<Infallible>,
+    get_ready: &mut JoinHandle<()>,
+) -> Option<&'static str> {
+    tokio::select! {
+        () = shutdown => None,
+        _ = api => Some("serving the API"),
+        _ = health => Some("serving the health port"),
+        Err(_) = get_ready => Some("preparing the database"),
+    }
 }
 
 /// Says that no more requests should be sent here, and takes them for this long all the same: a
@@ -303,5 +314,46 @@ async fn drain_finishes(finishes: &TaskTracker, until: Instant) {
     finishes.close();
     if tokio::time::timeout_at(until.into(), finishes.wait()).await.is_err() {
         warn!("⚠️ A Discogs connection that was being finished was cut off");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use tokio::sync::oneshot;
+    use tokio::task::JoinHandle;
+
+    use super::first_to_end;
+
+    fn runs() -> JoinHandle<()> {
+        tokio::spawn(pending())
+    }
+
+    fn panics() -> JoinHandle<()> {
+        tokio::spawn(async { panic!("as ordered") })
+    }
+
+    #[tokio::test]
+    async fn a_service_ends_when_it_is_told_to() {
+        let (_ends, mut health) = oneshot::channel();
+        let told = async {
+            tokio::task::yield_now().await;
+        };
+        let ended =
+            first_to_end(told, &mut runs(), &mut health, &mut tokio::spawn(ready(()))).await;
+        assert_eq!(ended, None);
+    }
+
+    #[tokio::test]
+    async fn a_service_ends_when_what_it_needs_has_ended() {
+        let (ends, mut health) = oneshot::channel();
+        let ended = first_to_end(pending(), &mut panics(), &mut health, &mut runs()).await;
+        assert_eq!(ended, Some("serving the API"));
+        let ended = first_to_end(pending(), &mut runs(), &mut health, &mut panics()).await;
+        assert_eq!(ended, Some("preparing the database"));
+        drop(ends);
+        let ended = first_to_end(pending(), &mut runs(), &mut health, &mut runs()).await;
+        assert_eq!(ended, Some("serving the health port"));
     }
 }

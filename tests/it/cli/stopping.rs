@@ -1,5 +1,7 @@
 //! How `serve` ends: by a signal, whichever it is, and after what is under way.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use discogs_sandbox::{Hold, Options, Sandbox, Step};
@@ -120,4 +122,22 @@ async fn a_service_that_drains_ends_after_its_time() {
     assert_eq!(ended.code, Some(0));
     let at = |text: &str| ended.stderr.find(text).unwrap_or_else(|| panic!("{}", ended.stderr));
     assert!(at("🔧 Draining") < at("🔧 Stopping"));
+}
+
+#[test]
+fn half_a_request_does_not_hold_up_the_end() {
+    let service = Program::new().serve(&["serve"]);
+    let mut peer = TcpStream::connect(service.url.trim_start_matches("http://")).unwrap();
+    peer.write_all(b"GET /api/auth/me HTTP/1.1\r\nHost: te").unwrap();
+    let ended = service.end("TERM");
+    assert_eq!(ended.code, Some(0));
+    assert!(!ended.stderr.contains("took too long"), "{}", ended.stderr);
+}
+
+/// A write beyond that limit is answered by a signal that would end the program.
+#[test]
+fn a_limit_on_the_size_of_files_does_not_end_the_service() {
+    let program = Program::new().prepared_by("ulimit -f 1 && exec");
+    let service = program.start(&["serve"], "The database is not ready");
+    assert_eq!(service.end("TERM").code, Some(0));
 }
