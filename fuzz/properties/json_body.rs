@@ -16,9 +16,9 @@ const MESSAGES: [&str; 12] = [
     "String should have at least 8 characters",
     "String should have at most 1024 characters",
     "Value error, Invalid email address",
-    "Value error, PIN must have at most 128 characters",
-    "Value error, PIN must not be empty",
-    "Value error, PIN must not contain blanks or line breaks",
+    "Value error, Code (PIN) must have at most 128 characters",
+    "Value error, Code (PIN) must not be empty",
+    "Value error, Code (PIN) must not contain white space",
     "Value error, Password must not contain NUL",
     "Value error, Value must be 1 to 256 visible ASCII characters",
 ];

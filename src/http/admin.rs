@@ -12,6 +12,7 @@ use super::error::ApiError;
 use super::extract::{AdminUser, JsonBody};
 use super::input::{Fields, Input};
 use super::json::Json;
+use super::openapi;
 use crate::clock::Timestamp;
 use crate::model::{ConfigKey, ConfigValue, mask};
 
@@ -34,8 +35,7 @@ pub(super) struct PutRequest {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ConfigEntry)]
 pub(super) struct ConfigAnswer {
-    /// Which one.
-    #[schema(example = "discogs_consumer_key")]
+    #[schema(schema_with = openapi::config_key)]
     key: &'static str,
     /// The first and last two characters, and `*` between.
     #[schema(example = "uL****************sY")]
@@ -56,8 +56,7 @@ pub(super) struct ConfigListAnswer {
 #[derive(Serialize, ToSchema)]
 #[schema(as = KnownConfigKey)]
 pub(super) struct ConfigListEntry {
-    /// Which one.
-    #[schema(example = "discogs_consumer_key")]
+    #[schema(schema_with = openapi::config_key)]
     key: &'static str,
     /// An empty value counts as not set.
     #[schema(example = true)]
@@ -114,7 +113,7 @@ pub(super) async fn list(
     security(("access_token" = [])),
     params(("key" = String, Path, description = "Which one.", example = "discogs_consumer_key")),
     request_body = PutRequest,
-    responses((status = 200, description = "As it is kept, masked.", body = ConfigAnswer))
+    responses((status = 200, description = "The stored value, masked.", body = ConfigAnswer))
 )]
 pub(super) async fn put(
     AdminUser: AdminUser,
@@ -137,7 +136,7 @@ pub(super) async fn put(
     tag = "Admin",
     security(("access_token" = [])),
     params(("key" = String, Path, description = "Which one.", example = "discogs_consumer_key")),
-    responses((status = 204, description = "Not set any more."))
+    responses((status = 204, description = "No longer set."))
 )]
 pub(super) async fn delete(
     AdminUser: AdminUser,

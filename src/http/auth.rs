@@ -16,6 +16,7 @@ use super::error::ApiError;
 use super::extract::{CurrentUser, JsonBody};
 use super::input::{Fields, Input, Refusal};
 use super::json::Json;
+use super::openapi;
 use crate::clock::Timestamp;
 use crate::limits::{Action, SignInEnd};
 use crate::metrics::SignIn;
@@ -82,8 +83,7 @@ pub(super) struct AccessTokenAnswer {
     /// To be sent as `Authorization: Bearer <access_token>`.
     #[schema(example = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0ZjU5….…")]
     access_token: String,
-    /// Always `bearer`.
-    #[schema(example = "bearer")]
+    #[schema(schema_with = openapi::bearer)]
     token_type: &'static str,
     /// Its life in seconds.
     #[schema(example = 86_400)]
@@ -92,7 +92,7 @@ pub(super) struct AccessTokenAnswer {
 
 /// Register
 ///
-/// Makes an account. Of many registrations of one address at once exactly one succeeds.
+/// Creates an account. Of simultaneous registrations of one address, exactly one succeeds.
 #[utoipa::path(
     post,
     path = "/api/auth/register",
@@ -116,9 +116,9 @@ pub(super) async fn register(
 
 /// Sign in
 ///
-/// Gives an access token. An unknown address, a wrong password and a deactivated user get the same
+/// Returns an access token. An unknown address, a wrong password and a deactivated user get the same
 /// answer after the same time. A user with two-factor sign-in, which a later Python version may have
-/// switched on, gets `second_factor_unavailable` after the right password.
+/// enabled, gets `second_factor_unavailable` after the right password.
 #[utoipa::path(
     post,
     path = "/api/auth/login",
@@ -185,7 +185,7 @@ async fn sign_in_user(
     if found.has_second_factor { Err(ApiError::SecondFactorUnavailable) } else { Ok(found.user) }
 }
 
-/// Who am I
+/// Get current user
 ///
 /// The user to whom the access token belongs.
 #[utoipa::path(

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::input::FieldError;
 use super::json::Json;
+use super::openapi;
 use crate::connect::ConnectError;
 use crate::discogs::DiscogsError;
 use crate::limits::LimitError;
@@ -215,8 +216,7 @@ impl ErrorAnswer {
 pub(super) struct InvalidInputAnswer {
     /// Everything that is wrong; nothing of the input is repeated.
     detail: Vec<FieldError>,
-    /// Always `invalid_input`.
-    #[schema(example = "invalid_input")]
+    #[schema(schema_with = openapi::invalid_input)]
     code: &'static str,
 }
 

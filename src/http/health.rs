@@ -197,10 +197,10 @@ impl Health {
     }
 }
 
-/// How is the service
+/// Health
 ///
-/// `degraded`: the state store is away and nobody can connect, everything else works. `unhealthy`: the
-/// database is away, or the service is starting or draining.
+/// `degraded`: the state store is unavailable, so connecting does not work; everything else does.
+/// `unhealthy`: the database is unavailable, or the service is starting or draining.
 #[utoipa::path(
     get,
     path = "/health",
@@ -224,27 +224,27 @@ pub(super) async fn health(health: Arc<Health>) -> HealthResponse {
     HealthResponse(health.answer(status, Some(checks)))
 }
 
-/// Is the process alive
+/// Liveness
 #[utoipa::path(
     get,
     path = "/health/live",
     operation_id = "getLiveness",
     tag = "Health",
-    responses((status = 200, description = "It is.", body = HealthAnswer))
+    responses((status = 200, description = "The process is alive.", body = HealthAnswer))
 )]
 pub(super) async fn live(health: Arc<Health>) -> HealthResponse {
     HealthResponse(health.answer(Status::Healthy, None))
 }
 
-/// Should requests be sent here
+/// Readiness
 #[utoipa::path(
     get,
     path = "/health/ready",
     operation_id = "getReadiness",
     tag = "Health",
     responses(
-        (status = 200, description = "Yes.", body = HealthAnswer),
-        (status = 503, description = "No: it is starting or draining.", body = HealthAnswer,
+        (status = 200, description = "Ready for requests.", body = HealthAnswer),
+        (status = 503, description = "Starting or draining.", body = HealthAnswer,
          headers(("Retry-After" = u32, description = "Seconds to wait.")))
     )
 )]

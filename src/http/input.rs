@@ -150,9 +150,9 @@ impl From<NewPasswordError> for Refusal {
 impl From<VerifierError> for Refusal {
     fn from(error: VerifierError) -> Self {
         let msg = match error {
-            VerifierError::Empty => "Value error, PIN must not be empty",
-            VerifierError::TooLong => "Value error, PIN must have at most 128 characters",
-            VerifierError::Invisible => "Value error, PIN must not contain blanks or line breaks",
+            VerifierError::Empty => "Value error, Code (PIN) must not be empty",
+            VerifierError::TooLong => "Value error, Code (PIN) must have at most 128 characters",
+            VerifierError::Invisible => "Value error, Code (PIN) must not contain white space",
         };
         Self { kind: "value_error", msg }
     }

@@ -15,14 +15,14 @@ use crate::limits::Action;
 use crate::model::{Provider, Verifier};
 use crate::state::STATE_LIFE;
 
-/// The PIN that Discogs showed.
+/// The code (PIN) that Discogs showed.
 #[derive(ToSchema)]
 #[schema(as = VerifyRequest)]
 pub(super) struct VerifyRequest {
-    /// What the start gave; one that is unknown or has expired is answered with 400.
+    /// The `state` that the start returned. An unknown or expired one is answered with 400.
     #[schema(min_length = 1, example = "hKyGDJhNkqRbWzTXYuVc")]
     state: String,
-    /// The PIN, as it was pasted: blanks and quotes around it are dropped.
+    /// The code (PIN) as it was pasted. White space and quotes around it are removed.
     #[schema(
         rename = "oauth_verifier",
         value_type = String,
@@ -34,14 +34,14 @@ pub(super) struct VerifyRequest {
     verifier: Verifier,
 }
 
-/// A connection that was begun.
+/// A connection that was started.
 #[derive(Serialize, ToSchema)]
 #[schema(as = StartedConnection)]
 pub(super) struct AuthorizeAnswer {
-    /// The page at Discogs on which the person approves and gets a PIN.
+    /// The page at Discogs on which the user presses Authorize and gets the code (PIN).
     #[schema(example = "https://www.discogs.com/oauth/authorize?oauth_token=hKyGDJhNkqRbWzTXYuVc")]
     authorize_url: String,
-    /// What the finish must name; the request token.
+    /// To be sent with the code; the request token.
     #[schema(example = "hKyGDJhNkqRbWzTXYuVc")]
     state: String,
     /// The life of the state in seconds.
@@ -73,10 +73,10 @@ pub(super) enum StatusAnswer {
     Connected {
         #[schema(schema_with = openapi::always_true)]
         connected: bool,
-        /// As Discogs gave it; null where it was never kept.
+        /// As Discogs gave it; null if it was never stored.
         #[schema(required = true, example = "digger")]
         discogs_username: Option<String>,
-        /// A number as text; null where it was never kept.
+        /// A number as text; null if it was never stored.
         #[schema(required = true, example = "1234567")]
         discogs_user_id: Option<String>,
         /// When it was last made.
@@ -91,7 +91,7 @@ pub(super) enum StatusAnswer {
     },
 }
 
-/// A connection that is no more.
+/// A connection that was deleted.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RevokedConnection)]
 pub(super) struct RevokeAnswer {
@@ -99,16 +99,17 @@ pub(super) struct RevokeAnswer {
     revoked: bool,
 }
 
-/// Start to connect
+/// Start connection
 ///
-/// Asks Discogs for a request token. The person then opens `authorize_url`, approves, and gets a PIN.
+/// Asks Discogs for a request token. The user then opens `authorize_url`, presses Authorize, and
+/// gets a code (PIN).
 #[utoipa::path(
     get,
     path = "/api/oauth/authorize/discogs",
     operation_id = "startConnection",
     tag = "Discogs",
     security(("access_token" = [])),
-    responses((status = 200, description = "Where to approve.", body = AuthorizeAnswer))
+    responses((status = 200, description = "Where to authorize.", body = AuthorizeAnswer))
 )]
 pub(super) async fn authorize(
     CurrentUser(user): CurrentUser,
@@ -124,10 +125,10 @@ pub(super) async fn authorize(
     }))
 }
 
-/// Finish with the PIN
+/// Finish connection
 ///
-/// Exchanges the PIN for permanent tokens, which stay on the server. A finish that fails can be
-/// tried again with the same `state`, but for a third PIN that Discogs refuses.
+/// Exchanges the code (PIN) for permanent tokens, which stay on the server. A finish that fails can be
+/// retried with the same `state`, except after the third code that Discogs rejects.
 #[utoipa::path(
     post,
     path = "/api/oauth/verify/discogs",
@@ -152,9 +153,9 @@ pub(super) async fn verify(
     }))
 }
 
-/// Am I connected
+/// Get connection
 ///
-/// Asks nothing of Discogs.
+/// Reads the stored connection. Discogs is not called.
 #[utoipa::path(
     get,
     path = "/api/oauth/status/discogs",
@@ -181,15 +182,15 @@ pub(super) async fn status(
 
 /// Disconnect
 ///
-/// Forgets the tokens, also when there were none, and ends flows under way: a finish that has begun
-/// stores nothing any more. The grant at Discogs stays until the person removes it there.
+/// Deletes the stored tokens, succeeds also if there were none, and ends flows under way: a finish that
+/// has started stores nothing. The permission at Discogs remains until the user removes it there.
 #[utoipa::path(
     delete,
     path = "/api/oauth/revoke/discogs",
     operation_id = "disconnect",
     tag = "Discogs",
     security(("access_token" = [])),
-    responses((status = 200, description = "Not connected any more.", body = RevokeAnswer))
+    responses((status = 200, description = "No longer connected.", body = RevokeAnswer))
 )]
 pub(super) async fn revoke(
     CurrentUser(user): CurrentUser,

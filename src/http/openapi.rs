@@ -5,13 +5,16 @@ mod errors;
 
 use std::sync::LazyLock;
 
-use utoipa::openapi::OpenApi as Document;
+use serde_json::Value;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi as Document, RefOr};
 use utoipa::{Modify, OpenApi};
 
-use super::error::{ErrorAnswer, InvalidInputAnswer};
+use super::error::{ErrorAnswer, InvalidInputAnswer, table};
 use super::{admin, auth, health, oauth};
+use crate::model::ConfigKey;
 use errors::Errors;
 
 #[derive(OpenApi)]
@@ -19,11 +22,21 @@ use errors::Errors;
     info(
         title = "Discogsography API",
         description = "Accounts, access tokens and the Discogs connection for Discogsography.\n\n\
-            Every error has a sentence for people in `detail` and a word for programs in `code`. \
-            Every answer has an `X-Request-Id`, which the service's log names too.\n\n\
-            A request without exactly one `Host` header is a 400 `invalid_request`. A request with a \
-            body and an `Origin` header, as browsers send it, needs a `Content-Type`.",
+            **First steps**\n\n\
+            1. `POST /api/auth/register` with an email address and a password.\n\
+            2. `POST /api/auth/login` with the same.\n\
+            3. Copy the `access_token` from the answer.\n\
+            4. Send it as `Authorization: Bearer <access_token>`. On the page that tries requests, \
+            press **Authorize** and paste it.\n\
+            5. `GET /api/oauth/authorize/discogs`, then open `authorize_url` in a browser, press \
+            Authorize at Discogs, and send the code (PIN) that it shows to \
+            `POST /api/oauth/verify/discogs`.\n\n\
+            **Errors** have a sentence for people in `detail` and a word for programs in `code`. \
+            Every answer has an `X-Request-Id`, which is also in the service's log. A \
+            request without exactly one `Host` header is a 400 `invalid_request`. A request with a body \
+            and an `Origin` header, as browsers send it, needs a `Content-Type`.",
     ),
+    servers((url = ".", description = "The service that serves this document.")),
     paths(
         auth::register,
         auth::login,
@@ -41,12 +54,12 @@ use errors::Errors;
     ),
     components(schemas(ErrorAnswer, InvalidInputAnswer)),
     tags(
-        (name = "Accounts", description = "Register, sign in, who am I."),
-        (name = "Discogs", description = "Connect a Discogs account with a PIN."),
+        (name = "Accounts", description = "Register, sign in, and get the current user."),
+        (name = "Discogs", description = "Connect a Discogs account with a code (PIN)."),
         (name = "Admin", description = "The app's Discogs credentials."),
-        (name = "Health", description = "For balancers, containers and people; on both ports."),
+        (name = "Health", description = "For load balancers, containers and people; on both ports."),
     ),
-    modifiers(&AccessToken, &Errors),
+    modifiers(&AccessToken, &OpenOperations, &ConfigKeys, &Errors),
 )]
 struct Described;
 
@@ -58,11 +71,45 @@ impl Modify for AccessToken {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("The `access_token` that signing in gives."))
+            .description(Some("The `access_token` that `POST /api/auth/login` returns."))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("access_token", SecurityScheme::Http(scheme));
     }
+}
+
+/// Says of operations without a security requirement that they need none.
+struct OpenOperations;
+
+impl Modify for OpenOperations {
+    fn modify(&self, document: &mut Document) {
+        for operation in operations_mut(document) {
+            operation.security.get_or_insert_default();
+        }
+    }
+}
+
+/// Names the known keys wherever one is in a path.
+struct ConfigKeys;
+
+impl Modify for ConfigKeys {
+    fn modify(&self, document: &mut Document) {
+        let parameters = operations_mut(document).flat_map(|operation| &mut operation.parameters);
+        for parameter in parameters.flatten() {
+            if let RefOr::T(parameter) = parameter
+                && parameter.name == "key"
+            {
+                parameter.schema = Some(config_key().into());
+            }
+        }
+    }
+}
+
+fn operations_mut(document: &mut Document) -> impl Iterator<Item = &mut Operation> {
+    let items = document.paths.paths.values_mut();
+    items
+        .flat_map(|item| [&mut item.get, &mut item.post, &mut item.put, &mut item.delete])
+        .flatten()
 }
 
 /// The document as JSON.
@@ -77,16 +124,31 @@ pub fn document() -> &'static str {
 
 /// The schema of a field that is always `true`.
 pub(super) fn always_true() -> Object {
-    always(true)
+    one_of(Type::Boolean, [true])
 }
 
 /// The schema of a field that is always `false`.
 pub(super) fn always_false() -> Object {
-    always(false)
+    one_of(Type::Boolean, [false])
 }
 
-fn always(value: bool) -> Object {
-    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([value])).build()
+/// The schema of the `code` that stands with a list of what is wrong.
+pub(super) fn invalid_input() -> Object {
+    one_of(Type::String, [table::INVALID_INPUT.code])
+}
+
+/// The schema of the type of an access token.
+pub(super) fn bearer() -> Object {
+    one_of(Type::String, ["bearer"])
+}
+
+/// The schema of a config key.
+pub(super) fn config_key() -> Object {
+    one_of(Type::String, ConfigKey::ALL.map(ConfigKey::as_str))
+}
+
+fn one_of<V: Into<Value>, const N: usize>(kind: Type, values: [V; N]) -> Object {
+    ObjectBuilder::new().schema_type(kind).enum_values(Some(values)).build()
 }
 
 #[cfg(test)]

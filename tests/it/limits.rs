@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::actor::send;
 use crate::harness::{Actor, Answer, Composition, PASSWORD, Setup, TestApp, on_both_setups};
 
-const DETAIL: &str = "Too many requests. Please wait a moment and try again.";
+const DETAIL: &str = "Too many requests. Please try again later.";
 
 on_both_setups!(
     an_address_may_register_five_times_a_minute,

@@ -31,7 +31,7 @@ pub(in crate::http) const STATE_UNKNOWN: Row = row(
 pub(in crate::http) const STATE_BUSY: Row = row(
     StatusCode::BAD_REQUEST,
     "state_busy",
-    "This PIN is already being checked. Please wait a moment.",
+    "This code (PIN) is already being checked. Please wait a moment.",
 );
 
 pub(in crate::http) const VERIFIER_REJECTED: Row =
@@ -84,7 +84,7 @@ pub(in crate::http) const INVALID_INPUT: Row =
 pub(in crate::http) const RATE_LIMITED: Row = row(
     StatusCode::TOO_MANY_REQUESTS,
     "rate_limited",
-    "Too many requests. Please wait a moment and try again.",
+    "Too many requests. Please try again later.",
 );
 
 pub(in crate::http) const INTERNAL: Row = row(

@@ -14,7 +14,16 @@ use utoipa::openapi::{
 use crate::http::error::ErrorAnswer;
 use crate::http::error::table::{self, Row};
 
-/// Whoever asks has to be somebody.
+/// The 503s that no waiting helps against.
+const WITHOUT_RETRY_AFTER: [&str; 5] = [
+    "discogs_not_configured",
+    "encryption_not_configured",
+    "mail_not_configured",
+    "second_factor_unavailable",
+    "secret_unreadable",
+];
+
+/// The errors of operations that need an access token.
 const SIGNED_IN: &[&Row] =
     &[&table::NOT_AUTHENTICATED, &table::INVALID_TOKEN, &table::DATABASE_UNAVAILABLE];
 const ADMIN: &[&Row] = &[&table::ADMIN_REQUIRED];
@@ -114,9 +123,9 @@ fn by_status(rows: &[&'static Row]) -> BTreeMap<StatusCode, Vec<&'static Row>> {
 }
 
 fn response(status: StatusCode, rows: &[&Row]) -> Response {
-    let codes = rows.iter().map(|row| format!("`{}`", row.code)).collect::<Vec<_>>().join(", ");
+    let reasons: Vec<_> = rows.iter().map(|row| reason(row)).collect();
     let mut response = ResponseBuilder::new()
-        .description(format!("{codes}."))
+        .description(reasons.join("\n\n"))
         .content("application/json", content(rows));
     if status == StatusCode::UNAUTHORIZED {
         response = response.header("WWW-Authenticate", header("Always `Bearer`.", Type::String));
@@ -125,11 +134,21 @@ fn response(status: StatusCode, rows: &[&Row]) -> Response {
         response = response.header("Retry-After", header("Seconds to wait.", Type::Integer));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        let seconds = "Seconds to wait; not with `discogs_not_configured` and \
-                       `second_factor_unavailable`.";
-        response = response.header("Retry-After", header(seconds, Type::Integer));
+        let without = rows.iter().filter(|row| WITHOUT_RETRY_AFTER.contains(&row.code));
+        let without: Vec<_> = without.map(|row| format!("`{}`", row.code)).collect();
+        let description = match without.as_slice() {
+            [] => "Seconds to wait.".to_owned(),
+            codes => format!("Seconds to wait. Not sent with {}.", codes.join(" and ")),
+        };
+        response = response.header("Retry-After", header(&description, Type::Integer));
     }
     response.build()
+}
+
+/// The code of an error, and what it says.
+fn reason(row: &Row) -> String {
+    let detail = if row.detail.is_empty() { "The body has invalid fields" } else { row.detail };
+    format!("`{}`: {}.", row.code, detail.trim_end_matches('.'))
 }
 
 fn content(rows: &[&Row]) -> Content {

@@ -50,7 +50,11 @@ async fn what_the_caller_did_wrong_is_said_first(setup: Setup) {
     assert_refusal(&app.anonymous().authorize().await, not_authenticated);
     assert_refusal(&app.anonymous().verify("any", "AbCdEfGhIj").await, not_authenticated);
     let answer = app.user("alice").await.verify("any", "").await;
-    answer.assert_refused("oauth_verifier", "value_error", "Value error, PIN must not be empty");
+    answer.assert_refused(
+        "oauth_verifier",
+        "value_error",
+        "Value error, Code (PIN) must not be empty",
+    );
 }
 
 async fn one_of_two_is_not_enough(setup: Setup) {

@@ -32,7 +32,7 @@ pub(crate) type Refusal = (u16, &'static str, &'static str);
 pub(crate) const STATE_UNKNOWN: Refusal =
     (400, "state_unknown", "OAuth state not found or expired. Please restart the OAuth flow.");
 pub(crate) const STATE_BUSY: Refusal =
-    (400, "state_busy", "This PIN is already being checked. Please wait a moment.");
+    (400, "state_busy", "This code (PIN) is already being checked. Please wait a moment.");
 pub(crate) const STATE_NOT_YOURS: Refusal =
     (403, "state_not_yours", "This connection was started by another user. Please start your own.");
 pub(crate) const VERIFIER_REJECTED: Refusal =

@@ -67,9 +67,9 @@ async fn what_is_pasted_around_a_pin_is_trimmed(app: TestApp) {
 async fn what_can_not_be_a_pin_is_refused_before_discogs_is_asked(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
-    let empty = "Value error, PIN must not be empty";
-    let too_long = "Value error, PIN must have at most 128 characters";
-    let invisible = "Value error, PIN must not contain blanks or line breaks";
+    let empty = "Value error, Code (PIN) must not be empty";
+    let too_long = "Value error, Code (PIN) must have at most 128 characters";
+    let invisible = "Value error, Code (PIN) must not contain white space";
     let refused = [
         (String::new(), empty),
         (" \r\n\"“«»”' ".to_owned(), empty),

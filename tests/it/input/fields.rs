@@ -24,7 +24,7 @@ on_both_compositions!(
 );
 
 const EMAIL: (&str, &str, &str) = ("email", "value_error", "Value error, Invalid email address");
-const PIN_BLANKS: &str = "Value error, PIN must not contain blanks or line breaks";
+const PIN_BLANKS: &str = "Value error, Code (PIN) must not contain white space";
 const VALUE: &str = "Value error, Value must be 1 to 256 visible ASCII characters";
 
 /// The error of one field.
@@ -161,8 +161,8 @@ async fn a_password_has_8_to_1024_characters(app: TestApp) {
 
 async fn a_pin_is_1_to_128_visible_characters(app: TestApp) {
     let alice = app.user("alice").await;
-    let empty = "Value error, PIN must not be empty";
-    let too_long = "Value error, PIN must have at most 128 characters";
+    let empty = "Value error, Code (PIN) must not be empty";
+    let too_long = "Value error, Code (PIN) must have at most 128 characters";
     let refused = [
         ("", empty),
         (" \t\r\n", empty),

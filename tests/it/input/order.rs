@@ -95,7 +95,7 @@ async fn the_input_is_looked_at_before_the_set_up(setup: Setup) {
     let large = send_the_worst(&alice, Method::POST, VERIFY).await;
     large.assert_error(413, "body_too_large", "The request body is larger than 64 KiB.");
     let bad = alice.verify("state", "").await;
-    let msg = "Value error, PIN must not be empty";
+    let msg = "Value error, Code (PIN) must not be empty";
     bad.assert_refused("oauth_verifier", "value_error", msg);
     let not_set_up = alice.verify("state", "1234567890").await;
     let detail = "Discogs app credentials not configured";
