@@ -1,9 +1,9 @@
 //! `RATE_LIMITS` with its budgets, and `TRUSTED_PROXIES`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::Warning;
 use super::parse_switch;
@@ -13,6 +13,16 @@ use super::reader::Reader;
 const MOST: u32 = 1_000;
 
 const LONGEST_WINDOW: u64 = 24 * 60 * 60;
+
+/// All IPv4 addresses as IPv6 has them.
+const MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
+
+/// Trusting more IPv4 addresses than four networks of /8 have is a mistake: the private ones are
+/// little more than one.
+const MOST_V4: u64 = 1 << 26;
+
+/// Trusting more public IPv6 addresses than a network of /16 has is a mistake.
+const MOST_V6: u128 = 1 << 112;
 
 /// Whether, and how often, somebody may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,12 +98,34 @@ fn parse_budget(value: &str) -> Result<Budget, String> {
 pub(super) fn read_proxies(reader: &mut Reader<'_>) -> Vec<IpNet> {
     let proxies = reader.parsed("TRUSTED_PROXIES", "10.0.0.0/8,192.168.1.7", parse_networks);
     let proxies = proxies.unwrap_or_default();
-    if proxies.iter().any(|network| network.prefix_len() == 0) {
-        reader.warn(Warning::Careful(
-            "TRUSTED_PROXIES trusts everybody: a request comes from wherever it says".into(),
-        ));
+    if let Some(danger) = danger(&proxies) {
+        reader.warn(Warning::Careful(format!("TRUSTED_PROXIES {danger}")));
     }
     proxies
+}
+
+/// What is careless about trusting these networks together.
+fn danger(networks: &Vec<IpNet>) -> Option<&'static str> {
+    let merged = IpNet::aggregate(networks);
+    if merged.iter().any(|network| network.prefix_len() == 0) {
+        return Some("trusts everybody: a request comes from wherever it says");
+    }
+    let (mut v4, mut v6) = (0_u64, 0_u128);
+    for network in merged {
+        match network {
+            IpNet::V4(network) => v4 += 1 << (32 - network.prefix_len()),
+            IpNet::V6(network) if is_public(&network) => v6 += 1 << (128 - network.prefix_len()),
+            IpNet::V6(_) => {}
+        }
+    }
+    (v4 > MOST_V4 || v6 > MOST_V6)
+        .then_some("trusts a large part of the internet: anyone there can claim any address")
+}
+
+/// Whether a network has public IPv6 addresses, which are in 2000::/3.
+fn is_public(network: &Ipv6Net) -> bool {
+    let first = network.network().segments()[0] >> 13;
+    network.prefix_len() < 3 && first == 0 || first == 1
 }
 
 /// Reads networks and addresses, comma-separated.
@@ -101,9 +133,25 @@ fn parse_networks(value: &str) -> Result<Vec<IpNet>, String> {
     let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
     let parsed = parts.enumerate().map(|(place, part)| {
         let network = part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
-        network.map_err(|_| {
+        network.map(canonical).map_err(|_| {
             format!("part {} is neither an address nor a network like 10.0.0.0/8", place + 1)
         })
     });
-    parsed.collect()
+    let parsed: Vec<_> = parsed.collect::<Result<_, _>>()?;
+    Ok(parsed.into_iter().flatten().collect())
+}
+
+/// The same network in the form in which peers are compared: IPv4 addresses that are mapped into IPv6
+/// (`::ffff:0:0/96`) as IPv4 addresses.
+fn canonical(network: IpNet) -> Vec<IpNet> {
+    let IpNet::V6(v6) = network else {
+        return vec![network];
+    };
+    if v6.contains(&MAPPED) {
+        let everybody = Ipv4Net::default();
+        return vec![network, everybody.into()];
+    }
+    let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    let v4 = mapped.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok());
+    vec![v4.map_or(network, IpNet::V4)]
 }
