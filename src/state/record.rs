@@ -143,7 +143,7 @@ fn apply_claim(
 fn apply_release(mut record: Record, why: Release) -> Write {
     record.claim = None;
     if why == Release::VerifierRefused {
-        record.refusals += 1;
+        record.refusals = record.refusals.saturating_add(1);
     }
     if record.refusals >= REFUSALS_ALLOWED {
         Write::Delete
@@ -225,5 +225,24 @@ impl Record {
                 && held.until != now.as_microseconds()
                 && now_or_later.contains(&held.until)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClaimId, Release, Step, apply};
+    use crate::clock::Timestamp;
+    use crate::records::Write;
+
+    #[test]
+    fn refusals_of_a_record_made_by_hand_do_not_start_again_from_zero() {
+        let record = r#"{"version":1,"user_id":"00000000-0000-0000-0000-000000000000",
+            "request_token_secret":"secret","refusals":4294967295,
+            "claim":{"id":"claim","until":9223372036854775807},"granted":null}"#;
+        let step =
+            Step::Release { claim: ClaimId("claim".to_owned()), why: Release::VerifierRefused };
+        let now = Timestamp::from_microseconds(1_790_000_000_000_000);
+        let (write, _) = apply("state", Some(record.as_bytes()), now, &step);
+        assert!(matches!(write, Write::Delete), "{write:?}");
     }
 }
