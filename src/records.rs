@@ -14,6 +14,9 @@ use thiserror::Error;
 pub use self::info::ServerInfo;
 pub use self::redis::RedisRecords;
 
+/// A record as it is stored; `None` where there is none.
+pub type Stored = Option<Vec<u8>>;
+
 /// What is to be done with a record.
 #[derive(Debug)]
 pub enum Write {

@@ -16,7 +16,7 @@ use redis::{
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
 
-use super::{RecordsError, ServerInfo, Write};
+use super::{RecordsError, ServerInfo, Stored, Write};
 use crate::clock::Timestamp;
 use crate::config::RedisConfig;
 use crate::printable;
@@ -45,21 +45,32 @@ const BETWEEN_CONNECTIONS: Duration = Duration::from_millis(200);
 /// further, so this many are never needed.
 const MOST_ATTEMPTS: usize = 200;
 
-/// A key of another type is no record of ours, and counts as none.
+/// A key of another type is not a record of ours, and counts as none.
 const READ: &str = "
-    local stored = redis.pcall('GET', KEYS[1])
-    if type(stored) == 'table' then stored = false end
+    local records = {}
+    for i, key in ipairs(KEYS) do
+        local stored = redis.pcall('GET', key)
+        if type(stored) == 'table' then stored = false end
+        records[i] = stored
+    end
     local now = redis.call('TIME')
-    return {stored, now[1], now[2]}";
+    return {now[1], now[2], records}";
 
-/// An empty text stands for \"no record\"; a life of `0` for \"as long as it has\".
+/// Three arguments for each key: what is stored, the new record, its life. An empty text stands for
+/// \"no record\"; a life of `0` for \"as long as it has\", an empty life for \"leave it as it is\".
 const REPLACE: &str = "
-    local stored = redis.pcall('GET', KEYS[1])
-    if type(stored) == 'table' or stored == false then stored = '' end
-    if stored ~= ARGV[1] then return 0 end
-    if ARGV[2] == '' then redis.call('DEL', KEYS[1])
-    elseif ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
-    else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+    for i, key in ipairs(KEYS) do
+        local stored = redis.pcall('GET', key)
+        if type(stored) == 'table' or stored == false then stored = '' end
+        if stored ~= ARGV[3 * i - 2] then return 0 end
+    end
+    for i, key in ipairs(KEYS) do
+        local record, life = ARGV[3 * i - 1], ARGV[3 * i]
+        if life == '' then
+        elseif record == '' then redis.call('DEL', key)
+        elseif life == '0' then redis.call('SET', key, record, 'KEEPTTL')
+        else redis.call('SET', key, record, 'PX', life) end
+    end
     return 1";
 
 /// What a step does to a record, with one of ours that nobody reads: it reads, writes and deletes.
@@ -171,7 +182,25 @@ impl RedisRecords {
         name: &str,
         decide: impl Fn(Option<&[u8]>, Timestamp) -> (Write, T),
     ) -> Result<T, RecordsError> {
-        self.in_time(self.read_and_replace(name, decide)).await
+        let decide = |stored: &[Stored], now| {
+            let (write, outcome) = decide(stored.first().and_then(Option::as_deref), now);
+            (vec![write], outcome)
+        };
+        self.update_all(&[name.to_owned()], decide).await
+    }
+
+    /// Decides what becomes of several records, atomically: all of them are written, or none.
+    /// `decide` gets them in the order of their names and gives a write for each.
+    ///
+    /// # Errors
+    ///
+    /// When the server did not say what became of them.
+    pub async fn update_all<T>(
+        &self,
+        names: &[String],
+        decide: impl Fn(&[Stored], Timestamp) -> (Vec<Write>, T),
+    ) -> Result<T, RecordsError> {
+        self.in_time(self.read_and_replace(names, decide)).await
     }
 
     fn key(&self, name: &str) -> String {
@@ -208,31 +237,44 @@ impl RedisRecords {
         Ok(answer?)
     }
 
-    async fn replace(&self, name: &str, stored: &[u8], write: &Write) -> Result<bool, Cause> {
-        let (record, life) = match write {
-            Write::Nothing => return Ok(true),
-            Write::Replace(record) => (record.as_str(), 0),
-            Write::Renew(record, life) => (record.as_str(), milliseconds(*life)),
-            Write::Delete => ("", 0),
-        };
+    async fn replace(
+        &self,
+        names: &[String],
+        stored: &[Stored],
+        writes: &[Write],
+    ) -> Result<bool, Cause> {
+        if writes.iter().all(|write| matches!(write, Write::Nothing)) {
+            return Ok(true);
+        }
         let mut invocation = self.replace.prepare_invoke();
-        invocation.key(self.key(name)).arg(stored).arg(record).arg(life.to_string());
+        for ((name, stored), write) in names.iter().zip(stored).zip(writes) {
+            let (record, life) = match write {
+                Write::Nothing => ("", String::new()),
+                Write::Replace(record) => (record.as_str(), "0".to_owned()),
+                Write::Renew(record, life) => (record.as_str(), milliseconds(*life).to_string()),
+                Write::Delete => ("", "0".to_owned()),
+            };
+            let stored = stored.as_deref().unwrap_or_default();
+            invocation.key(self.key(name)).arg(stored).arg(record).arg(life);
+        }
         self.ask(async |mut connection| invocation.invoke_async(&mut connection).await).await
     }
 
     async fn read_and_replace<T>(
         &self,
-        name: &str,
-        decide: impl Fn(Option<&[u8]>, Timestamp) -> (Write, T),
+        names: &[String],
+        decide: impl Fn(&[Stored], Timestamp) -> (Vec<Write>, T),
     ) -> Result<T, Cause> {
         let mut read = self.read.prepare_invoke();
-        read.key(self.key(name));
+        for name in names {
+            read.key(self.key(name));
+        }
         for _ in 0..MOST_ATTEMPTS {
-            let (stored, seconds, microseconds): (Option<Vec<u8>>, i64, i64) =
+            let (seconds, microseconds, stored): (i64, i64, Vec<Stored>) =
                 self.ask(async |mut connection| read.invoke_async(&mut connection).await).await?;
             let now = Timestamp::from_microseconds(seconds * 1_000_000 + microseconds);
-            let (write, outcome) = decide(stored.as_deref(), now);
-            if self.replace(name, stored.as_deref().unwrap_or_default(), &write).await? {
+            let (writes, outcome) = decide(&stored, now);
+            if self.replace(names, &stored, &writes).await? {
                 return Ok(outcome);
             }
         }
