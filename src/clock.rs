@@ -65,7 +65,7 @@ impl Clock {
 impl Timestamp {
     /// Takes microseconds since the Unix epoch.
     #[must_use]
-    pub fn from_microseconds(microseconds: i64) -> Self {
+    pub const fn from_microseconds(microseconds: i64) -> Self {
         Self(microseconds)
     }
 

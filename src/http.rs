@@ -26,7 +26,7 @@ mod page;
 mod trace;
 
 use std::ops::Deref;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -49,6 +49,7 @@ use error::ApiError;
 use health::HealthResponse;
 
 pub use body::WaitsForClient;
+pub use client::ForwardingWarnings;
 pub use envelope::Port;
 pub use health::{Health, Phase, Stage};
 pub use openapi::document as openapi_document;
@@ -86,8 +87,8 @@ pub struct App {
     pub limits: Limits,
     /// Whose word on where a request comes from counts.
     pub trusted_proxies: Vec<IpNet>,
-    /// Others' word is ignored, which is said once.
-    pub untrusted_forwarding: Once,
+    /// What was already said about forwarding headers.
+    pub forwarding_warnings: ForwardingWarnings,
 }
 
 impl App {

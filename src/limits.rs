@@ -1,15 +1,16 @@
 //! Request limits: how often an address, an account or a user may ask.
 //!
-//! Counts live for minutes, in Redis for all replicas, else in this process. Which address a user
-//! has signed in from well is kept in the storage, so that a stranger's wrong passwords keep nobody
-//! out. Everybody is kept under a keyed hash. Must not know HTTP.
+//! Counts live for minutes, in Redis for all replicas, else in this process. The addresses from which a
+//! user has signed in successfully are kept in the storage, so that a stranger's wrong passwords lock
+//! nobody out. All names are keyed hashes. Must not know HTTP.
 
+mod batch;
 mod budget;
 mod local;
 mod names;
+mod record;
 mod shared;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,19 +18,28 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Budgets, RateLimits, RedisConfig};
+use crate::config::{Budget, Budgets, RateLimits, RedisConfig};
 use crate::metrics::{Label as _, Limit, Metrics};
-use crate::model::KnownAddress;
+use crate::model::{Client, KnownAddress, Network, Standing};
 use crate::records::{RecordsError, RedisRecords};
 use crate::storage::{Storage, StorageError};
-use budget::{Kind, Outcome, Rule, Step};
+use budget::{Counted, Kind, Outcome, Rule, Step};
 use local::Local;
-use names::{Names, Whom};
+use names::{Hasher, Names, Whom};
 use shared::Shared;
 
 pub use shared::PREFIX as REDIS_PREFIX;
 
-/// An address from which an account was signed in to well is known for this long.
+/// What a provider gives one customer, of which the customer can take any address: one budget.
+const OWN_PREFIX: u8 = 64;
+
+/// What customers can get as well, with how many budgets such a network has.
+const WIDE_PREFIXES: [(u8, u32); 2] = [(56, 4), (48, 16)];
+
+/// The networks that share the queue of passwords.
+const QUEUE_PREFIXES: (u8, u8) = (24, 48);
+
+/// How long an address is known after a successful sign-in from it.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A known address is written down again after this long.
@@ -41,7 +51,7 @@ pub struct Limits(Option<Inner>);
 
 struct Inner {
     budgets: Budgets,
-    names: Names,
+    hasher: Hasher,
     counts: Counts,
     storage: Arc<dyn Storage>,
     clock: Clock,
@@ -54,25 +64,26 @@ enum Counts {
     Shared(Shared),
 }
 
-/// What an address or a user asks for.
+/// What a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// A registration, by this address.
-    Register(IpAddr),
-    /// A sign-in, by this address.
-    SignIn(IpAddr),
+    /// A registration.
+    Register(Client),
+    /// A sign-in.
+    SignIn(Client),
     /// The start of a connection to Discogs, by this user.
-    Authorize(Uuid),
+    Authorize(Uuid, Client),
     /// The finish of one, by this user.
-    Verify(Uuid),
+    Verify(Uuid, Client),
 }
 
-/// A sign-in that has begun: what it took, and from where it comes.
+/// A sign-in that has begun: what it took, and where it comes from.
 #[derive(Debug)]
 #[must_use]
 pub struct SignIn {
-    taken: Option<(String, Timestamp)>,
-    /// The address to write down, should this go well; `None` where it is known.
+    taken: Option<(Counted, Timestamp)>,
+    standing: Standing,
+    /// The address to record if this succeeds; `None` if it is known or can't be.
     new_address: Option<KnownAddress>,
 }
 
@@ -123,11 +134,11 @@ impl Limits {
             }
             None => Counts::Local(local),
         };
-        let names = Names::new(secret);
-        Ok(Self(Some(Inner { budgets, names, counts, storage, clock, metrics })))
+        let hasher = Hasher::new(secret);
+        Ok(Self(Some(Inner { budgets, hasher, counts, storage, clock, metrics })))
     }
 
-    /// Counts one more request.
+    /// Counts one more request, in every count that it belongs to or in none.
     ///
     /// # Errors
     ///
@@ -136,24 +147,25 @@ impl Limits {
         let Some(inner) = &self.0 else {
             return Ok(());
         };
-        let (limit, whom, budget) = match action {
-            Action::Register(address) => {
-                (Limit::Register, Whom::Address(address), inner.budgets.register)
+        let budgets = &inner.budgets;
+        let counted = match action {
+            Action::Register(client) => inner.of_client(Limit::Register, budgets.register, client),
+            Action::SignIn(client) => inner.of_client(Limit::SignIn, budgets.sign_in, client),
+            Action::Authorize(user, client) => {
+                let own = inner.of_user(Limit::Authorize, budgets.authorize, user);
+                let limit = Limit::AuthorizeAddress;
+                let mut all = inner.of_client(limit, budgets.authorize_address, client);
+                all.insert(0, own);
+                all
             }
-            Action::SignIn(address) => {
-                (Limit::SignIn, Whom::Address(address), inner.budgets.sign_in)
+            Action::Verify(user, client) => {
+                let own = inner.of_user(Limit::Verify, budgets.verify, user);
+                let mut all = inner.of_client(Limit::VerifyAddress, budgets.verify_address, client);
+                all.insert(0, own);
+                all
             }
-            Action::Authorize(user) => {
-                (Limit::Authorize, Whom::User(user), inner.budgets.authorize)
-            }
-            Action::Verify(user) => (Limit::Verify, Whom::User(user), inner.budgets.verify),
         };
-        let rule = Rule { budget, kind: Kind::Sliding };
-        let name = names::name(inner.names.hash(whom), limit.as_str());
-        match inner.counts.step(&name, rule, Step::Take).await {
-            Outcome::Granted(_) => Ok(()),
-            Outcome::Wait(wait) => Err(inner.reached(limit, wait)),
-        }
+        inner.take(&counted).await.map(drop)
     }
 
     /// Begins a sign-in to the account of an email, which may not exist: it counts as a failure
@@ -163,27 +175,31 @@ impl Limits {
     ///
     /// [`LimitError::Reached`] where too many failed, unless the address is known to the account;
     /// [`LimitError::Storage`] where that can't be looked up.
-    pub async fn begin_sign_in(&self, email: &str, from: IpAddr) -> Result<SignIn, LimitError> {
+    pub async fn begin_sign_in(&self, email: &str, client: Client) -> Result<SignIn, LimitError> {
+        let stranger = SignIn { taken: None, standing: Standing::Stranger, new_address: None };
         let Some(inner) = &self.0 else {
-            return Ok(SignIn { taken: None, new_address: None });
+            return Ok(stranger);
         };
-        let address = KnownAddress {
-            account: inner.names.hash(Whom::Email(email)),
-            address: inner.names.hash(Whom::Address(from)),
-        };
-        let now = inner.clock.now();
-        let seen = inner.storage.known_address(&address).await?;
-        if seen.is_some_and(|seen| seen.plus(KNOWN_FOR) > now) {
-            let is_fresh = seen.is_some_and(|seen| seen.plus(FRESH_FOR) > now);
-            return Ok(SignIn { taken: None, new_address: (!is_fresh).then_some(address) });
-        }
-        let name = names::name(address.account, Limit::FailedSignIn.as_str());
-        match inner.counts.step(&name, inner.failed_sign_in(), Step::Take).await {
-            Outcome::Granted(at) => {
-                Ok(SignIn { taken: Some((name, at)), new_address: Some(address) })
+        let account = inner.hasher.hash(Whom::Email(email));
+        let mut new_address = None;
+        if let Client::Device(device) = client {
+            let network = Network::around(device, 32, OWN_PREFIX);
+            let address = inner.hasher.hash(Whom::Network(network));
+            let address = KnownAddress { account, address };
+            let now = inner.clock.now();
+            let seen = inner.storage.known_address(&address).await?;
+            let is_within = |life| seen.is_some_and(|seen| seen.plus(life) > now);
+            new_address = (!is_within(FRESH_FOR)).then_some(address);
+            if is_within(KNOWN_FOR) {
+                return Ok(SignIn { standing: Standing::Known, new_address, ..stranger });
             }
-            Outcome::Wait(wait) => Err(inner.reached(Limit::FailedSignIn, wait)),
         }
+        let limit = Limit::FailedSignIn;
+        let name = names::name(account, limit.as_str(), Names::Many);
+        let rule = Rule { budget: inner.budgets.failed_sign_in, kind: Kind::Growing };
+        let counted = Counted { name, limit, rule };
+        let at = inner.take(std::slice::from_ref(&counted)).await?;
+        Ok(SignIn { taken: Some((counted, at)), new_address, ..stranger })
     }
 
     /// Ends a sign-in.
@@ -194,32 +210,81 @@ impl Limits {
         if end == SignInEnd::Refused {
             return;
         }
-        if let Some((name, at)) = sign_in.taken {
-            inner.counts.step(&name, inner.failed_sign_in(), Step::GiveBack(at)).await;
+        if let Some((counted, at)) = sign_in.taken {
+            inner.counts.give_back(std::slice::from_ref(&counted), at);
         }
         if let (SignInEnd::Good, Some(address)) = (end, sign_in.new_address) {
             // Should it fail, the next good sign-in writes it.
             let _ = inner.storage.put_known_address(&address, KNOWN_FOR).await;
         }
     }
+
+    /// The network whose passwords share a part of the queue; `None` where limits are off.
+    #[must_use]
+    pub fn queue_network(&self, client: Client) -> Option<Network> {
+        let (v4, v6) = QUEUE_PREFIXES;
+        self.0.as_ref().map(|_| Network::around(client.address(), v4, v6))
+    }
+}
+
+impl SignIn {
+    /// Whether it comes from an address that is known to the account.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
 }
 
 impl Inner {
-    fn failed_sign_in(&self) -> Rule {
-        Rule { budget: self.budgets.failed_sign_in, kind: Kind::Growing }
+    fn of_user(&self, limit: Limit, budget: Budget, user: Uuid) -> Counted {
+        let name = names::name(self.hasher.hash(Whom::User(user)), limit.as_str(), Names::Few);
+        Counted { name, limit, rule: Rule { budget, kind: Kind::Sliding } }
     }
 
-    fn reached(&self, limit: Limit, wait: Duration) -> LimitError {
-        self.metrics.rate_limited.of(limit).add_one();
-        LimitError::Reached(wait)
+    /// The count of a client's address, and for IPv6 those of the networks around it.
+    fn of_client(&self, limit: Limit, budget: Budget, client: Client) -> Vec<Counted> {
+        let counted = |network, kind: &str, rule| {
+            let hash = self.hasher.hash(Whom::Network(network));
+            Counted { name: names::name(hash, kind, Names::Few), limit, rule }
+        };
+        let (address, kind) = (client.address(), limit.as_str());
+        let own = Network::around(address, 32, OWN_PREFIX);
+        let mut all = vec![counted(own, kind, Rule { budget, kind: Kind::Sliding })];
+        if own.address().is_ipv6() {
+            all.extend(WIDE_PREFIXES.map(|(prefix, budgets)| {
+                let budget = Budget { most: budget.most.saturating_mul(budgets), ..budget };
+                let rule = Rule { budget, kind: Kind::Coarse };
+                counted(Network::around(address, 32, prefix), &format!("{kind}_{prefix}"), rule)
+            }));
+        }
+        all
+    }
+
+    async fn take(&self, counted: &[Counted]) -> Result<Timestamp, LimitError> {
+        match self.counts.take(counted).await {
+            Outcome::Granted(at) => Ok(at),
+            Outcome::Refused(limit, wait) => {
+                self.metrics.rate_limited.of(limit).add_one();
+                Err(LimitError::Reached(wait))
+            }
+        }
     }
 }
 
 impl Counts {
-    async fn step(&self, name: &str, rule: Rule, step: Step) -> Outcome {
+    async fn take(&self, counted: &[Counted]) -> Outcome {
         match self {
-            Self::Local(local) => local.step(name, rule, step),
-            Self::Shared(shared) => shared.step(name, rule, step).await,
+            Self::Local(local) => local.step(counted, Step::Take),
+            Self::Shared(shared) => shared.take(counted).await,
+        }
+    }
+
+    fn give_back(&self, counted: &[Counted], at: Timestamp) {
+        match self {
+            Self::Local(local) => {
+                local.step(counted, Step::GiveBack(at));
+            }
+            Self::Shared(shared) => shared.give_back(counted, at),
         }
     }
 }

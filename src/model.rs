@@ -4,6 +4,7 @@
 //! Rows that another program wrote are taken as they stand. Imports nothing of ours but the
 //! clock's timestamp; everyone imports this.
 
+mod client;
 mod config_key;
 mod email;
 mod password_text;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 
+pub use client::{Client, Network, Standing};
 pub use config_key::{ConfigEntry, ConfigKey, ConfigValue, ConfigValueError, mask};
 pub use email::{Email, EmailError, normalize_email};
 pub use password_text::{NewPassword, NewPasswordError};

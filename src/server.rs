@@ -16,7 +16,7 @@ mod stream;
 
 use std::convert::Infallible;
 use std::net::TcpListener;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ use crate::clock::{self, Clock, Timestamp};
 use crate::config::{Config, Migrations};
 use crate::connect::Connect;
 use crate::discogs::Discogs;
-use crate::http::{self, App, AppState, Health, Phase, Stage};
+use crate::http::{self, App, AppState, ForwardingWarnings, Health, Phase, Stage};
 use crate::metrics::Metrics;
 use crate::password::Passwords;
 use crate::random::Random;
@@ -218,7 +218,7 @@ fn assemble(
         web_page: config.web_page,
         limits,
         trusted_proxies: config.trusted_proxies.clone(),
-        untrusted_forwarding: Once::new(),
+        forwarding_warnings: ForwardingWarnings::default(),
     }))
 }
 

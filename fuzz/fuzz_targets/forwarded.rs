@@ -7,6 +7,6 @@ mod forwarded;
 #[path = "../properties/forwarded.rs"]
 mod property;
 
-use forwarded::{client, is_forwarded};
+use forwarded::{Doubt, client};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| property::holds(input));

@@ -44,8 +44,12 @@ pub struct Budgets {
     pub failed_sign_in: Budget,
     /// Starts of a connection by one user.
     pub authorize: Budget,
+    /// Starts of a connection by one address.
+    pub authorize_address: Budget,
     /// Finishes of a connection by one user.
     pub verify: Budget,
+    /// Finishes of a connection by one address.
+    pub verify_address: Budget,
 }
 
 /// The most there may be in any stretch of time of this length.
@@ -69,7 +73,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RateLimits {
         sign_in: budget("RATE_LIMIT_SIGN_IN", 10, 60),
         failed_sign_in: budget("RATE_LIMIT_FAILED_SIGN_IN", 10, 900),
         authorize: budget("RATE_LIMIT_AUTHORIZE", 10, 60),
+        authorize_address: budget("RATE_LIMIT_AUTHORIZE_ADDRESS", 20, 60),
         verify: budget("RATE_LIMIT_VERIFY", 10, 60),
+        verify_address: budget("RATE_LIMIT_VERIFY_ADDRESS", 20, 60),
     };
     if is_on {
         return RateLimits::On(budgets);

@@ -1,7 +1,5 @@
 //! Accounts: register, sign in, who am I. (The seed's "Authentication".)
 
-use std::net::IpAddr;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use discogsography_token::Claims;
@@ -11,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::AppState;
-use super::client::ClientAddress;
+use super::client::RequestClient;
 use super::error::ApiError;
 use super::extract::{CurrentUser, JsonBody};
 use super::input::{Fields, Input, Refusal};
@@ -20,7 +18,7 @@ use super::openapi;
 use crate::clock::Timestamp;
 use crate::limits::{Action, SignInEnd};
 use crate::metrics::SignIn;
-use crate::model::{Email, NewPassword, NewUser, User, normalize_email};
+use crate::model::{Client, Email, NewPassword, NewUser, User, normalize_email};
 use crate::storage::Storage;
 
 /// Somebody who wants an account.
@@ -103,7 +101,7 @@ pub(super) struct AccessTokenAnswer {
 )]
 pub(super) async fn register(
     State(app): State<AppState>,
-    ClientAddress(client): ClientAddress,
+    RequestClient(client): RequestClient,
     JsonBody(request): JsonBody<RegisterRequest>,
 ) -> Result<(StatusCode, Json<UserAnswer>), ApiError> {
     let storage = app.storage()?;
@@ -129,7 +127,7 @@ pub(super) async fn register(
 )]
 pub(super) async fn login(
     State(app): State<AppState>,
-    ClientAddress(client): ClientAddress,
+    RequestClient(client): RequestClient,
     JsonBody(request): JsonBody<LoginRequest>,
 ) -> Result<Json<AccessTokenAnswer>, ApiError> {
     let answer = sign_in(&app, client, request).await;
@@ -147,7 +145,7 @@ pub(super) async fn login(
 
 async fn sign_in(
     app: &AppState,
-    client: IpAddr,
+    client: Client,
     request: LoginRequest,
 ) -> Result<AccessTokenAnswer, ApiError> {
     let storage = app.storage()?;

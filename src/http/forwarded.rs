@@ -8,30 +8,59 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Whether somebody says so, trusted or not.
-pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.contains_key(FORWARDED) || headers.contains_key(X_FORWARDED_FOR)
+/// Headers in which proxies name their client and that are not read: they hold one address, and nothing
+/// shows whether a proxy wrote it or the client.
+const UNREAD: [HeaderName; 9] = [
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("cf-connecting-ip"),
+    HeaderName::from_static("true-client-ip"),
+    HeaderName::from_static("x-client-ip"),
+    HeaderName::from_static("x-cluster-client-ip"),
+    HeaderName::from_static("fastly-client-ip"),
+    HeaderName::from_static("fly-client-ip"),
+    HeaderName::from_static("x-azure-clientip"),
+    HeaderName::from_static("x-envoy-external-address"),
+];
+
+/// Why a request counts for its peer although the peer seems to ask for somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// A forwarding header from a peer that is not trusted.
+    Untrusted,
+    /// Only a header that is not read.
+    Unread(HeaderName),
+    /// No header at all from a proxy that is trusted.
+    Missing,
+    /// A header that can't be understood, or two that contradict each other.
+    Unusable,
 }
 
 pub(super) fn is_one_of(networks: &[IpNet], address: IpAddr) -> bool {
     networks.iter().any(|network| network.contains(&address))
 }
 
-/// The right-most hop that no trusted proxy is; the peer where it does not say, or not clearly.
+/// The client's own address: the right-most hop that is not a trusted proxy, or the peer where nothing
+/// was forwarded.
 ///
-/// A proxy writes one of the two headers and may let its client's other one through: where both
-/// are there they have to agree.
-pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    if !is_one_of(trusted, peer) {
-        return peer;
-    }
+/// A proxy writes one of the two headers and may let its client's other one through: where both are
+/// there they have to agree.
+pub(super) fn client(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    trusted: &[IpNet],
+) -> Result<IpAddr, Doubt> {
     let hop = |name: HeaderName, parse: fn(&str) -> Option<IpAddr>| {
         headers.contains_key(&name).then(|| right_most(headers, &name, trusted, parse))
     };
-    match (hop(FORWARDED, forwarded_hop), hop(X_FORWARDED_FOR, parse_hop)) {
-        (Some(Some(one)), Some(Some(other))) if one == other => one,
-        (Some(Some(one)), None) | (None, Some(Some(one))) => one,
-        (Some(_), Some(_)) | (Some(None) | None, None) | (None, Some(None)) => peer,
+    let hops = (hop(FORWARDED, forwarded_hop), hop(X_FORWARDED_FOR, parse_hop));
+    let unread = || UNREAD.into_iter().find(|name| headers.contains_key(name)).map(Doubt::Unread);
+    match (is_one_of(trusted, peer), hops) {
+        (false, (None, None)) => unread().map_or(Ok(peer), Err),
+        (false, _) => Err(Doubt::Untrusted),
+        (true, (None, None)) => Err(unread().unwrap_or(Doubt::Missing)),
+        (true, (Some(Some(one)), Some(Some(other)))) if one == other => Ok(one),
+        (true, (Some(Some(one)), None) | (None, Some(Some(one)))) => Ok(one),
+        (true, _) => Err(Doubt::Unusable),
     }
 }
 
@@ -102,16 +131,14 @@ mod fuzzed;
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use axum::http::{HeaderMap, HeaderName, HeaderValue};
     use ipnet::IpNet;
 
-    use super::client;
+    use super::{Doubt, client};
 
     const PROXY: &str = "10.0.0.1";
 
-    fn asked(peer: &str, headers: &[(&'static str, &'static str)]) -> IpAddr {
+    fn asked(peer: &str, headers: &[(&'static str, &'static str)]) -> Result<String, Doubt> {
         let trusted: Vec<IpNet> =
             ["10.0.0.0/8", "2001:db8:1::/48"].map(|n| n.parse().unwrap()).into();
         let pairs = headers
@@ -121,17 +148,48 @@ mod tests {
         pairs.for_each(|(name, value)| {
             headers.append(name, value);
         });
-        client(peer.parse().unwrap(), &headers, &trusted)
+        client(peer.parse().unwrap(), &headers, &trusted).map(|address| address.to_string())
     }
 
     fn assert_asked(headers: &[(&'static str, &'static str)], client: &str) {
-        assert_eq!(asked(PROXY, headers).to_string(), client, "{headers:?}");
+        assert_eq!(asked(PROXY, headers), Ok(client.to_owned()), "{headers:?}");
+    }
+
+    fn assert_unusable(headers: &[(&'static str, &'static str)]) {
+        assert_eq!(asked(PROXY, headers), Err(Doubt::Unusable), "{headers:?}");
     }
 
     #[test]
     fn a_peer_that_is_not_trusted_speaks_for_itself() {
-        let headers = [("x-forwarded-for", "192.0.2.9"), ("forwarded", "for=192.0.2.9")];
-        assert_eq!(asked("198.51.100.7", &headers).to_string(), "198.51.100.7");
+        assert_eq!(asked("198.51.100.7", &[]), Ok("198.51.100.7".to_owned()));
+        for headers in [
+            &[("x-forwarded-for", "192.0.2.9")][..],
+            &[("forwarded", "for=192.0.2.9")],
+            &[("x-forwarded-for", "nonsense")],
+            &[("x-forwarded-for", "192.0.2.9"), ("x-real-ip", "192.0.2.9")],
+        ] {
+            assert_eq!(asked("198.51.100.7", headers), Err(Doubt::Untrusted), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_with_one_address_is_not_read() {
+        for name in super::UNREAD {
+            let mut headers = HeaderMap::new();
+            headers.insert(&name, HeaderValue::from_static("192.0.2.9"));
+            for (peer, trusted) in [(PROXY, &["10.0.0.0/8".parse().unwrap()][..]), (PROXY, &[])] {
+                let asked = client(peer.parse().unwrap(), &headers, trusted);
+                assert_eq!(asked, Err(Doubt::Unread(name.clone())));
+            }
+        }
+        let both = [("x-real-ip", "203.0.113.5"), ("x-forwarded-for", "192.0.2.9")];
+        assert_asked(&both, "192.0.2.9");
+    }
+
+    #[test]
+    fn a_trusted_proxy_has_to_say_whom_it_asks_for() {
+        assert_eq!(asked(PROXY, &[]), Err(Doubt::Missing));
+        assert_eq!(asked(PROXY, &[("x-forwarded-proto", "https")]), Err(Doubt::Missing));
     }
 
     #[test]
@@ -161,21 +219,25 @@ mod tests {
             ("for=192.0.2.9", "192.0.2.9"),
             ("For=\"192.0.2.9:80\";proto=https;by=10.0.0.1", "192.0.2.9"),
             ("for=203.0.113.5, for=\"[2001:db8::1]:4711\", for=10.1.1.1", "2001:db8::1"),
-            ("for=_hidden", PROXY),
-            ("for=unknown", PROXY),
-            ("proto=https", PROXY),
             ("for=192.0.2.9;host=\"shop.example:80\"", "192.0.2.9"),
-            ("for=203.0.113.5;for=192.0.2.9", PROXY),
-            ("proto=http;host=\"x,for=203.0.113.5;y\";for=192.0.2.9", PROXY),
-            ("proto=http;host=\"x;for=203.0.113.5;y\"", PROXY),
-            ("host=\"x\\\";for=203.0.113.5\";for=192.0.2.9", PROXY),
         ] {
             assert_asked(&[("forwarded", hops)], client);
+        }
+        for hops in [
+            "for=_hidden",
+            "for=unknown",
+            "proto=https",
+            "for=203.0.113.5;for=192.0.2.9",
+            "proto=http;host=\"x,for=203.0.113.5;y\";for=192.0.2.9",
+            "proto=http;host=\"x;for=203.0.113.5;y\"",
+            "host=\"x\\\";for=203.0.113.5\";for=192.0.2.9",
+        ] {
+            assert_unusable(&[("forwarded", hops)]);
         }
     }
 
     #[test]
-    fn what_is_malformed_or_contradicts_itself_counts_for_the_proxy() {
+    fn what_is_malformed_or_contradicts_itself_is_unusable() {
         for headers in [
             &[("x-forwarded-for", "")][..],
             &[("x-forwarded-for", "192.0.2.9, nonsense")],
@@ -184,9 +246,9 @@ mod tests {
             &[("x-forwarded-for", "[2001:db8::1]443")],
             &[("forwarded", "for=203.0.113.5"), ("x-forwarded-for", "192.0.2.9")],
             &[("forwarded", "nonsense"), ("x-forwarded-for", "192.0.2.9")],
-            &[],
+            &[("x-forwarded-for", "nonsense"), ("x-real-ip", "192.0.2.9")],
         ] {
-            assert_asked(headers, PROXY);
+            assert_unusable(headers);
         }
         let both = [("forwarded", "for=192.0.2.9"), ("x-forwarded-for", "192.0.2.9")];
         assert_asked(&both, "192.0.2.9");

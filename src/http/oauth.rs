@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AppState;
+use super::client::RequestClient;
 use super::error::{ApiError, FlowStep};
 use super::extract::{CurrentUser, JsonBody};
 use super::input::{Fields, Input, Refusal};
@@ -113,9 +114,10 @@ pub(super) struct RevokeAnswer {
 )]
 pub(super) async fn authorize(
     CurrentUser(user): CurrentUser,
+    RequestClient(client): RequestClient,
     State(app): State<AppState>,
 ) -> Result<Json<AuthorizeAnswer>, ApiError> {
-    app.limits.take(Action::Authorize(user.id)).await?;
+    app.limits.take(Action::Authorize(user.id, client)).await?;
     let started = app.connect.start(user.flow_owner()).await;
     let started = started.map_err(|error| ApiError::of_flow(error, FlowStep::Authorize))?;
     Ok(Json(AuthorizeAnswer {
@@ -140,10 +142,11 @@ pub(super) async fn authorize(
 )]
 pub(super) async fn verify(
     CurrentUser(user): CurrentUser,
+    RequestClient(client): RequestClient,
     State(app): State<AppState>,
     JsonBody(request): JsonBody<VerifyRequest>,
 ) -> Result<Json<VerifyAnswer>, ApiError> {
-    app.limits.take(Action::Verify(user.id)).await?;
+    app.limits.take(Action::Verify(user.id, client)).await?;
     let identity = app.connect.finish(user.flow_owner(), request.state, request.verifier).await;
     let identity = identity.map_err(|error| ApiError::of_flow(error, FlowStep::Verify))?;
     Ok(Json(VerifyAnswer {

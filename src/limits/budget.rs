@@ -1,12 +1,12 @@
-//! What is counted under one name, and what asking for one more makes of it: pure functions, the
-//! same for every store.
+//! What asking for one more makes of the counts that it is counted in: pure functions, the same for
+//! every store.
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+use super::record::Record;
 use crate::clock::Timestamp;
 use crate::config::Budget;
+use crate::metrics::Limit;
 use crate::records::Write;
 
 /// A hold grows no longer than this.
@@ -14,6 +14,17 @@ const LONGEST_HOLD: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// Holds are forgotten after this long without a try.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many moments a count of a wide network tells apart in its window.
+const MOMENTS: i64 = 64;
+
+/// One of the counts that a request is counted in.
+#[derive(Debug, Clone)]
+pub(super) struct Counted {
+    pub(super) name: String,
+    pub(super) limit: Limit,
+    pub(super) rule: Rule,
+}
 
 /// How a budget is kept.
 #[derive(Debug, Clone, Copy)]
@@ -27,11 +38,14 @@ pub(super) struct Rule {
 pub(super) enum Kind {
     /// The next one waits until the window has room.
     Sliding,
+    /// The same with moments rounded down to a part of the window, so that a large budget takes little
+    /// room.
+    Coarse,
     /// Nobody gets through for a window, the next time for two, then four.
     Growing,
 }
 
-/// Something that happens to a count.
+/// Something that happens to counts.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
     /// One more is asked for.
@@ -45,96 +59,113 @@ pub(super) enum Step {
 pub(super) enum Outcome {
     /// It is granted, as of this moment.
     Granted(Timestamp),
-    /// It is not, for so long.
-    Wait(Duration),
+    /// It is not: this limit lets the next one through after so long.
+    Refused(Limit, Duration),
 }
 
-/// What is kept under a name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
-    /// When each one was granted, in microseconds since the epoch, oldest first.
-    granted: Vec<i64>,
-    /// How often the budget was used up of late.
-    holds: u32,
+/// Does one step with the records of all its counts.
+///
+/// It is granted only if every count has room; else the longest wait decides, and nothing is counted.
+pub(super) fn step<'a>(
+    counts: impl Iterator<Item = (&'a Counted, &'a mut Record)>,
+    now: Timestamp,
+    step: Step,
+) -> Outcome {
+    let microseconds = now.as_microseconds();
+    let mut counts: Vec<_> = counts.collect();
+    for (_, record) in &mut counts {
+        record.settle(microseconds);
+    }
+    if let Step::GiveBack(at) = step {
+        for (counted, record) in counts {
+            record.remove(counted.rule.moment(at.as_microseconds()));
+        }
+        return Outcome::Granted(at);
+    }
+    let waits = counts.iter_mut().filter_map(|(counted, record)| {
+        Some((counted.limit, counted.rule.wait(record, microseconds)?))
+    });
+    if let Some((limit, wait)) =
+        waits.reduce(|one, other| if other.1 > one.1 { other } else { one })
+    {
+        return Outcome::Refused(limit, wait);
+    }
+    for (counted, record) in counts {
+        counted.rule.add(record, microseconds);
+    }
+    Outcome::Granted(now)
 }
 
 impl Rule {
-    /// Does one step with what is kept; something that is not ours counts as nothing.
-    pub(super) fn apply(
-        &self,
-        stored: Option<&[u8]>,
-        now: Timestamp,
-        step: Step,
-    ) -> (Write, Outcome) {
-        let record = stored.and_then(|stored| serde_json::from_slice(stored).ok());
-        let mut record: Record = record.unwrap_or_default();
-        let outcome = self.step(&mut record, now, step);
-        let write = match outcome {
-            // Two kinds of numbers can always be written.
-            Outcome::Granted(_) => {
-                Write::Renew(serde_json::to_string(&record).unwrap_or_default(), self.life())
-            }
-            Outcome::Wait(_) => Write::Nothing,
-        };
-        (write, outcome)
+    /// What is to be written once this record has changed.
+    pub(super) fn write(&self, record: &Record) -> Write {
+        if record.is_empty() {
+            return Write::Delete;
+        }
+        Write::Renew(record.to_text(), self.life(record))
     }
 
     /// How long a record is of use.
-    pub(super) fn life(&self) -> Duration {
+    pub(super) fn life(&self, record: &Record) -> Duration {
+        let window = self.budget.window;
         match self.kind {
-            Kind::Sliding => self.budget.window,
-            Kind::Growing => self.budget.window.max(FORGOTTEN_AFTER),
+            Kind::Growing if record.holds() > 0 || self.is_used_up(record) => {
+                window.max(FORGOTTEN_AFTER)
+            }
+            Kind::Sliding | Kind::Coarse | Kind::Growing => window,
         }
     }
 
-    pub(super) fn step(&self, record: &mut Record, now: Timestamp, step: Step) -> Outcome {
-        let now = now.as_microseconds();
-        // A clock that was set back must not make anybody wait for what lies in its future.
-        record.granted.iter_mut().for_each(|at| *at = (*at).min(now));
-        if let Step::GiveBack(at) = step {
-            let found = record.granted.iter().position(|granted| *granted == at.as_microseconds());
-            found.map(|found| record.granted.remove(found));
-            return Outcome::Granted(at);
-        }
-        let wait = match self.kind {
-            Kind::Sliding => self.wait_for_room(record, now),
+    /// How long one more would have to wait, if it has to.
+    fn wait(&self, record: &mut Record, now: i64) -> Option<Duration> {
+        match self.kind {
+            Kind::Sliding | Kind::Coarse => self.wait_for_room(record, now),
             Kind::Growing => self.wait_for_end_of_hold(record, now),
-        };
-        if let Some(wait) = wait {
-            return Outcome::Wait(wait);
         }
-        record.granted.push(now);
-        Outcome::Granted(Timestamp::from_microseconds(now))
+    }
+
+    /// Adds one that was granted at this moment.
+    pub(super) fn add(&self, record: &mut Record, at: i64) {
+        match self.kind {
+            Kind::Coarse => record.add_to_moment(self.moment(at)),
+            Kind::Sliding | Kind::Growing => record.add(at),
+        }
+    }
+
+    fn moment(&self, at: i64) -> i64 {
+        match self.kind {
+            Kind::Coarse => at - at.rem_euclid((microseconds(self.budget.window) / MOMENTS).max(1)),
+            Kind::Sliding | Kind::Growing => at,
+        }
     }
 
     fn wait_for_room(&self, record: &mut Record, now: i64) -> Option<Duration> {
         let window = microseconds(self.budget.window);
-        record.granted.retain(|at| now - at < window);
+        record.forget_before(now, window);
         if !self.is_used_up(record) {
             return None;
         }
-        record.granted.first().map(|oldest| duration(oldest + window - now))
+        record.oldest().map(|oldest| duration(oldest + window - now))
     }
 
     fn wait_for_end_of_hold(&self, record: &mut Record, now: i64) -> Option<Duration> {
-        let last = record.granted.last().copied().unwrap_or(now);
-        if now - last >= microseconds(FORGOTTEN_AFTER) {
+        let last = record.newest().unwrap_or(now);
+        if now.saturating_sub(last) >= microseconds(FORGOTTEN_AFTER) {
             *record = Record::default();
         }
         if !self.is_used_up(record) {
             return self.wait_for_room(record, now);
         }
-        let end = last + microseconds(self.hold(record.holds));
+        let end = last + microseconds(self.hold(record.holds()));
         if end > now {
             return Some(duration(end - now));
         }
-        record.granted.clear();
-        record.holds = record.holds.saturating_add(1);
+        record.end_hold();
         None
     }
 
     fn is_used_up(&self, record: &Record) -> bool {
-        record.granted.len() >= self.budget.most as usize
+        record.number() >= u64::from(self.budget.most)
     }
 
     fn hold(&self, holds: u32) -> Duration {
@@ -158,9 +189,10 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    use super::{Kind, Outcome, Record, Rule, Step};
+    use super::{Counted, Kind, Outcome, Record, Rule, Step};
     use crate::clock::Timestamp;
     use crate::config::Budget;
+    use crate::metrics::Limit;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -172,10 +204,15 @@ mod tests {
         Timestamp::from_microseconds(1_790_000_000_000_000 + seconds * 1_000_000)
     }
 
+    fn step(rule: Rule, record: &mut Record, seconds: i64, step: Step) -> Outcome {
+        let counted = Counted { name: String::new(), limit: Limit::SignIn, rule };
+        super::step([(&counted, record)].into_iter(), at(seconds), step)
+    }
+
     fn take(rule: Rule, record: &mut Record, seconds: i64) -> Result<(), u64> {
-        match rule.step(record, at(seconds), Step::Take) {
+        match step(rule, record, seconds, Step::Take) {
             Outcome::Granted(_) => Ok(()),
-            Outcome::Wait(wait) => Err(wait.as_secs()),
+            Outcome::Refused(_, wait) => Err(wait.as_secs()),
         }
     }
 
@@ -213,13 +250,13 @@ mod tests {
 
     #[test]
     fn what_is_given_back_can_be_taken_again() {
-        for kind in [Kind::Sliding, Kind::Growing] {
+        for kind in [Kind::Sliding, Kind::Coarse, Kind::Growing] {
             let (rule, mut record) = (rule(kind, 1), Record::default());
-            let Outcome::Granted(taken) = rule.step(&mut record, at(0), Step::Take) else {
-                panic!("nothing was taken yet");
-            };
-            assert_eq!(take(rule, &mut record, 1), Err(59));
-            rule.step(&mut record, at(2), Step::GiveBack(taken));
+            let taken = step(rule, &mut record, 0, Step::Take);
+            assert_eq!(taken, Outcome::Granted(at(0)));
+            assert!(take(rule, &mut record, 1).is_err());
+            step(rule, &mut record, 2, Step::GiveBack(at(0)));
+            assert!(record.is_empty());
             assert_eq!(take(rule, &mut record, 3), Ok(()));
         }
     }
@@ -233,11 +270,59 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_not_ours_counts_as_none() {
-        let rule = rule(Kind::Sliding, 1);
-        for stored in [&b""[..], b"[]", b"{\"granted\":\"x\"}", b"\xff"] {
-            let (_, outcome) = rule.apply(Some(stored), at(0), Step::Take);
-            assert_eq!(outcome, Outcome::Granted(at(0)), "{stored:?}");
+    fn a_coarse_budget_is_as_large_and_takes_little_room() {
+        let (rule, mut record) = (rule(Kind::Coarse, 16_000), Record::default());
+        for number in 0..16_000 {
+            assert_eq!(take(rule, &mut record, number / 300), Ok(()));
+        }
+        assert!(take(rule, &mut record, 54).is_err_and(|wait| wait <= 60));
+        assert_eq!(take(rule, &mut record, 60), Ok(()));
+        assert!(record.to_text().len() < 2_000, "{}", record.to_text());
+    }
+
+    #[test]
+    fn of_several_counts_all_have_to_have_room() {
+        let counted =
+            |limit, most| Counted { name: String::new(), limit, rule: rule(Kind::Sliding, most) };
+        let counts = [counted(Limit::Verify, 1), counted(Limit::VerifyAddress, 2)];
+        let (mut alice, mut bob, mut carol) = Default::default();
+        let mut address = Record::default();
+        let mut take = |user: &mut Record, seconds| {
+            let records = [user, &mut address];
+            super::step(counts.iter().zip(records), at(seconds), Step::Take)
+        };
+        let seconds = Duration::from_secs;
+        assert_eq!(take(&mut alice, 0), Outcome::Granted(at(0)));
+        assert_eq!(take(&mut alice, 10), Outcome::Refused(Limit::Verify, seconds(50)));
+        assert_eq!(take(&mut bob, 20), Outcome::Granted(at(20)));
+        assert_eq!(take(&mut carol, 30), Outcome::Refused(Limit::VerifyAddress, seconds(30)));
+        // The longest wait counts.
+        assert_eq!(take(&mut bob, 30), Outcome::Refused(Limit::Verify, seconds(50)));
+        assert!(carol.is_empty());
+    }
+
+    #[test]
+    fn a_record_made_by_hand_makes_nobody_wait_for_longer_than_a_hold() {
+        let now = at(0).as_microseconds();
+        let numbers = ["-9223372036854775808", "9223372036854775807", "0", &now.to_string()]
+            .map(str::to_owned);
+        let runs = numbers.iter().map(|number| format!("[{number},4294967295]"));
+        let all: Vec<_> = numbers.iter().cloned().chain(runs).collect();
+        for kind in [Kind::Sliding, Kind::Coarse, Kind::Growing] {
+            for granted in all
+                .iter()
+                .flat_map(|one| all.iter().map(move |other| format!("{one},{one},{other}")))
+            {
+                for holds in [0, 40, u32::MAX] {
+                    let text = format!(r#"{{"granted":[{granted}],"holds":{holds}}}"#);
+                    let mut record = Record::parse(Some(text.as_bytes()));
+                    assert!(!record.is_empty(), "{text}");
+                    let longest = if kind == Kind::Growing { 4 * 60 * 60 } else { 60 };
+                    if let Err(wait) = take(rule(kind, 2), &mut record, 0) {
+                        assert!(wait <= longest, "{wait} {text}");
+                    }
+                }
+            }
         }
     }
 

@@ -1,17 +1,18 @@
-//! The counts of this process: all there are on the embedded store, and what is left while the
-//! shared ones are away.
+//! The counts of this process: all there are on the embedded store, and a copy of the shared ones for
+//! while those are unavailable.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::budget::{Outcome, Record, Rule, Step};
+use super::budget::{Counted, Outcome, Step, step};
+use super::record::Record;
 use crate::clock::{Clock, Timestamp};
 
-/// The most counts; then any one goes for the next.
+/// The most counts; beyond it any one is dropped for the next.
 const MOST: usize = 100_000;
 
-/// So often counts that have ended are removed.
+/// How often counts that have ended are removed.
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(60);
 
 /// Counts by name.
@@ -39,29 +40,48 @@ impl Local {
         Self { clock, counts: Mutex::new(counts) }
     }
 
-    pub(super) fn step(&self, name: &str, rule: Rule, step: Step) -> Outcome {
+    /// Does a step with all of these counts. One that is refused takes no memory.
+    pub(super) fn step(&self, counted: &[Counted], what: Step) -> Outcome {
         let now = self.clock.now();
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.count(name, now);
-        if count.ends_at <= now {
-            count.record = Record::default();
-        }
-        let outcome = rule.step(&mut count.record, now, step);
+        let mut counts = self.lock();
+        let mut records: Vec<_> =
+            counted.iter().map(|counted| counts.record(&counted.name, now)).collect();
+        let outcome = step(counted.iter().zip(&mut records), now, what);
         if matches!(outcome, Outcome::Granted(_)) {
-            count.ends_at = now.plus(rule.life());
+            for (counted, record) in counted.iter().zip(records) {
+                counts.put(counted, record, now);
+            }
         }
         outcome
+    }
+
+    /// Replaces a count by what is known of it.
+    pub(super) fn put(&self, counted: &Counted, record: Record) {
+        let now = self.clock.now();
+        self.lock().put(counted, record, now);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Counts {
-    /// The count of this name, which may have ended; a new one, if there is none.
-    fn count(&mut self, name: &str, now: Timestamp) -> &mut Count {
-        if !self.by_name.contains_key(name) {
+    fn record(&self, name: &str, now: Timestamp) -> Record {
+        let count = self.by_name.get(name).filter(|count| count.ends_at > now);
+        count.map(|count| count.record.clone()).unwrap_or_default()
+    }
+
+    fn put(&mut self, counted: &Counted, record: Record, now: Timestamp) {
+        if record.is_empty() {
+            self.by_name.remove(&counted.name);
+            return;
+        }
+        if !self.by_name.contains_key(&counted.name) {
             self.make_room(now);
         }
-        let new = || Count { record: Record::default(), ends_at: now };
-        self.by_name.entry(name.to_owned()).or_insert_with(new)
+        let ends_at = now.plus(counted.rule.life(&record));
+        self.by_name.insert(counted.name.clone(), Count { record, ends_at });
     }
 
     fn make_room(&mut self, now: Timestamp) {
@@ -84,7 +104,8 @@ mod tests {
     use super::{Local, MOST};
     use crate::clock::{Clock, Timestamp};
     use crate::config::Budget;
-    use crate::limits::budget::{Kind, Outcome, Rule, Step};
+    use crate::limits::budget::{Counted, Kind, Outcome, Rule, Step};
+    use crate::metrics::Limit;
 
     const MINUTE: Duration = Duration::from_secs(60);
     const ONCE: Rule = Rule { budget: Budget { most: 1, window: MINUTE }, kind: Kind::Sliding };
@@ -94,8 +115,12 @@ mod tests {
         (Local::new(clock.clone()), clock)
     }
 
+    fn counted(name: &str) -> Counted {
+        Counted { name: name.to_owned(), limit: Limit::SignIn, rule: ONCE }
+    }
+
     fn is_granted(local: &Local, name: &str) -> bool {
-        matches!(local.step(name, ONCE, Step::Take), Outcome::Granted(_))
+        matches!(local.step(&[counted(name)], Step::Take), Outcome::Granted(_))
     }
 
     #[test]
@@ -114,6 +139,19 @@ mod tests {
         clock.advance(MINUTE);
         assert!(is_granted(&local, "one more"));
         assert_eq!(local.counts.lock().unwrap().by_name.len(), 1);
+    }
+
+    #[test]
+    fn what_is_refused_is_counted_nowhere() {
+        let (local, _) = local();
+        assert!(is_granted(&local, "network"));
+        for number in 0..10 {
+            let both = [counted(&number.to_string()), counted("network")];
+            let refused = local.step(&both, Step::Take);
+            assert_eq!(refused, Outcome::Refused(Limit::SignIn, MINUTE));
+        }
+        assert_eq!(local.counts.lock().unwrap().by_name.len(), 1);
+        assert!(is_granted(&local, "0"));
     }
 
     #[test]

@@ -7,8 +7,17 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use uuid::Uuid;
 
-/// So many names there are for each limit: more addresses than that share them.
-const NAMES: u32 = 1 << 18;
+use crate::model::Network;
+
+/// How many names the counts of a kind have; beyond that several clients share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    /// For counts that last for a window.
+    Few = 1 << 18,
+    /// For failed sign-ins, which can hold an account for hours: somebody who fills all of these names
+    /// would hold every account.
+    Many = 1 << 22,
+}
 
 /// Sets these hashes apart from everything else that is made with the same secret.
 const PURPOSE: &[u8] = b"discogsography request limits";
@@ -19,18 +28,18 @@ pub(super) type Hash = [u8; 16];
 /// Whom a count is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Whom<'a> {
-    /// Where a request comes from.
-    Address(IpAddr),
+    /// A network of clients.
+    Network(Network),
     /// An account that may or may not exist.
     Email(&'a str),
     /// Who is signed in.
     User(Uuid),
 }
 
-/// Makes names. Its `Debug` shows no key.
-pub(super) struct Names(Hmac<Sha256>);
+/// Makes hashes. Its `Debug` shows no key.
+pub(super) struct Hasher(Hmac<Sha256>);
 
-impl Names {
+impl Hasher {
     pub(super) fn new(secret: &[u8]) -> Self {
         let purpose = keyed(secret).chain_update(PURPOSE).finalize().into_bytes();
         Self(keyed(&purpose))
@@ -40,13 +49,18 @@ impl Names {
     pub(super) fn hash(&self, whom: Whom<'_>) -> Hash {
         let mac = self.0.clone();
         let mac = match whom {
-            Whom::Address(IpAddr::V4(address)) => {
-                mac.chain_update(b"4").chain_update(address.octets())
-            }
-            // A customer gets a network of this size, and can take any address in it.
-            Whom::Address(IpAddr::V6(address)) => {
-                mac.chain_update(b"6").chain_update(&address.octets()[..8])
-            }
+            Whom::Network(network) => match (network.address(), network.prefix()) {
+                (IpAddr::V4(address), 32) => mac.chain_update(b"4").chain_update(address.octets()),
+                (IpAddr::V6(address), 64) => {
+                    mac.chain_update(b"6").chain_update(&address.octets()[..8])
+                }
+                (IpAddr::V4(address), prefix) => {
+                    mac.chain_update(b"v4").chain_update([prefix]).chain_update(address.octets())
+                }
+                (IpAddr::V6(address), prefix) => {
+                    mac.chain_update(b"v6").chain_update([prefix]).chain_update(address.octets())
+                }
+            },
             Whom::Email(email) => mac.chain_update(b"@").chain_update(email),
             Whom::User(id) => mac.chain_update(b"u").chain_update(id.as_bytes()),
         };
@@ -55,9 +69,13 @@ impl Names {
     }
 }
 
-/// The name of a limit's count of whoever has this hash.
-pub(super) fn name([a, b, c, d, ..]: Hash, limit: &str) -> String {
-    format!("{limit}:{:05x}", u32::from_be_bytes([a, b, c, d]) % NAMES)
+/// The name of the count of a kind for the client with this hash.
+pub(super) fn name([a, b, c, d, ..]: Hash, kind: &str, names: Names) -> String {
+    let number = u32::from_be_bytes([a, b, c, d]) % names as u32;
+    match names {
+        Names::Few => format!("{kind}:{number:05x}"),
+        Names::Many => format!("{kind}:{number:06x}"),
+    }
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
@@ -69,35 +87,47 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
+    use super::{Hasher, Names, Whom};
+    use crate::model::Network;
 
-    use super::{Names, Whom};
-
-    fn name(secret: &str, address: &str) -> String {
-        let address: IpAddr = address.parse().unwrap();
-        super::name(Names::new(secret.as_bytes()).hash(Whom::Address(address)), "sign_in")
+    fn name(secret: &str, address: &str, prefix: u8) -> String {
+        let network = Network::around(address.parse().unwrap(), 32, prefix);
+        let hash = Hasher::new(secret.as_bytes()).hash(Whom::Network(network));
+        super::name(hash, "sign_in", Names::Few)
     }
 
     #[test]
     fn a_name_depends_on_the_secret_and_tells_nothing() {
-        assert_eq!(name("one", "192.0.2.1"), name("one", "192.0.2.1"));
-        assert_ne!(name("one", "192.0.2.1"), name("two", "192.0.2.1"));
-        assert_ne!(name("one", "192.0.2.1"), name("one", "192.0.2.2"));
-        assert!(!name("one", "192.0.2.1").contains("192"));
+        assert_eq!(name("one", "192.0.2.1", 64), name("one", "192.0.2.1", 64));
+        assert_ne!(name("one", "192.0.2.1", 64), name("two", "192.0.2.1", 64));
+        assert_ne!(name("one", "192.0.2.1", 64), name("one", "192.0.2.2", 64));
+        assert!(!name("one", "192.0.2.1", 64).contains("192"));
+    }
+
+    /// Replicas of the version before this one have the same names.
+    #[test]
+    fn names_stay_what_they_are() {
+        assert_eq!(name("one", "192.0.2.1", 64), "sign_in:12923");
+        assert_eq!(name("one", "2001:db8::1", 64), "sign_in:357f0");
     }
 
     #[test]
-    fn addresses_of_one_network_of_64_bits_count_together() {
-        assert_eq!(name("one", "2001:db8::1"), name("one", "2001:db8::ffff:1"));
-        assert_ne!(name("one", "2001:db8::1"), name("one", "2001:db8:0:1::1"));
+    fn addresses_of_one_network_count_together() {
+        assert_eq!(name("one", "2001:db8::1", 64), name("one", "2001:db8::ffff:1", 64));
+        assert_ne!(name("one", "2001:db8::1", 64), name("one", "2001:db8:0:1::1", 64));
+        assert_eq!(name("one", "2001:db8::1", 56), name("one", "2001:db8:0:ff::1", 56));
+        assert_ne!(name("one", "2001:db8::1", 56), name("one", "2001:db8::1", 48));
     }
 
     #[test]
     fn there_are_so_many_names_and_no_more() {
-        for last in 0..=255 {
-            let name = name("one", &format!("192.0.2.{last}"));
-            let (_, digits) = name.split_once(':').unwrap();
-            assert!(u32::from_str_radix(digits, 16).unwrap() < super::NAMES, "{name}");
+        for names in [Names::Few, Names::Many] {
+            let largest = (0..=255).map(|byte| {
+                let name = super::name([byte; 16], "sign_in", names);
+                u32::from_str_radix(name.split_once(':').unwrap().1, 16).unwrap()
+            });
+            let largest = largest.max().unwrap();
+            assert!(largest < names as u32 && largest > names as u32 / 2, "{largest}");
         }
     }
 }

@@ -1,12 +1,22 @@
-//! The counts that all replicas share, in Redis. While it is away each process counts by itself.
+//! The counts that all replicas share, in Redis. While it is unavailable each process counts by itself,
+//! from what it last saw there.
+//!
+//! Every step is counted once: one that Redis did not answer in time is counted here and, should Redis
+//! have counted it after all, taken back there. What was counted here is added to the shared counts
+//! once Redis is back.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::budget::{Outcome, Rule, Step};
+use super::batch::{Ask, Batch, Decided};
+use super::budget::{Counted, Outcome, Step};
 use super::local::Local;
+use crate::clock::Timestamp;
 use crate::metrics::Metrics;
 use crate::records::{RecordsError, RedisRecords};
 use crate::telemetry::chain;
@@ -14,82 +24,287 @@ use crate::telemetry::chain;
 /// Before the name of each count.
 pub const PREFIX: &str = "discogs:limits:";
 
-/// A request waits no longer than this for the shared counts.
-const PATIENCE: Duration = Duration::from_millis(40);
+/// Redis has so many ticks to answer: 100 ms. They are waited for one by one, since a process that is
+/// busy comes late to each of them, as it does to an answer: what is its own fault counts for little.
+const TICKS: u32 = 50;
+const TICK: Duration = Duration::from_millis(2);
 
-/// So long they are left alone once they did not answer.
+/// How long Redis is left alone after it failed to answer.
 const LEFT_ALONE: Duration = Duration::from_secs(1);
 
+/// The most steps that are taken together.
+const MOST_TOGETHER: usize = 64;
+
+/// The most steps that are kept for when Redis is back.
+const MOST_KEPT: usize = 10_000;
+
 /// Counts in Redis, with the ones of this process to fall back on.
+#[derive(Debug, Clone)]
+pub(super) struct Shared(Arc<Inner>);
+
 #[derive(Debug)]
-pub(super) struct Shared {
-    records: Arc<RedisRecords>,
+struct Inner {
+    records: RedisRecords,
     local: Local,
     metrics: Arc<Metrics>,
-    /// Until when they are left alone; `None` while they are there.
-    left_alone_until: Mutex<Option<Instant>>,
+    queue: Mutex<Queue>,
 }
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<(Ask, Option<oneshot::Sender<Outcome>>)>,
+    reach: Reach,
+    /// What each count was granted here and not in Redis.
+    unshared: HashMap<String, Vec<i64>>,
+}
+
+#[derive(Debug, Default)]
+enum Reach {
+    #[default]
+    Idle,
+    /// A batch is under way.
+    Busy,
+    /// Redis did not answer; it is tried again then.
+    Lost { retry_at: Instant },
+}
+
+type Answers = Vec<Option<oneshot::Sender<Outcome>>>;
 
 impl Shared {
     pub(super) fn new(records: RedisRecords, local: Local, metrics: Arc<Metrics>) -> Self {
-        Self { records: Arc::new(records), local, metrics, left_alone_until: Mutex::default() }
+        Self(Arc::new(Inner { records, local, metrics, queue: Mutex::default() }))
     }
 
-    pub(super) async fn step(&self, name: &str, rule: Rule, step: Step) -> Outcome {
-        if self.is_left_alone() {
-            return self.local.step(name, rule, step);
+    /// Asks for one more.
+    pub(super) async fn take(&self, counted: &[Counted]) -> Outcome {
+        let ask = Ask { counted: counted.to_vec(), step: Step::Take };
+        if self.0.is_lost() {
+            return self.0.step_apart(&ask);
         }
-        // A task, since the connection is given up only by a step that runs to its end.
-        let (records, owned_name) = (Arc::clone(&self.records), name.to_owned());
-        let asked = tokio::spawn(async move {
-            records.update(&owned_name, |stored, now| rule.apply(stored, now, step)).await
-        });
-        match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(Ok(Ok(outcome))) => {
-                self.came_back();
-                outcome
+        let (answer, answered) = oneshot::channel();
+        self.0.enqueue(ask, Some(answer));
+        // Nobody answers where the runtime ends.
+        answered.await.unwrap_or_else(|_| self.0.local.step(counted, Step::Take))
+    }
+
+    /// Gives back what was taken, in the background.
+    pub(super) fn give_back(&self, counted: &[Counted], at: Timestamp) {
+        let ask = Ask { counted: counted.to_vec(), step: Step::GiveBack(at) };
+        if self.0.is_lost() {
+            self.0.step_apart(&ask);
+        } else {
+            self.0.enqueue(ask, None);
+        }
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether Redis is unavailable; tries it now and then, which keeps nobody waiting.
+    fn is_lost(self: &Arc<Self>) -> bool {
+        let mut queue = self.lock();
+        let Reach::Lost { retry_at } = &mut queue.reach else {
+            return false;
+        };
+        if *retry_at <= Instant::now() {
+            *retry_at = Instant::now() + LEFT_ALONE;
+            tokio::spawn(Arc::clone(self).probe());
+        }
+        true
+    }
+
+    fn enqueue(self: &Arc<Self>, ask: Ask, answer: Option<oneshot::Sender<Outcome>>) {
+        let mut queue = self.lock();
+        queue.waiting.push_back((ask, answer));
+        if matches!(queue.reach, Reach::Idle) {
+            queue.reach = Reach::Busy;
+            tokio::spawn(Arc::clone(self).run());
+        }
+    }
+
+    /// Takes batches until nothing waits.
+    async fn run(self: Arc<Self>) {
+        while let Some((batch, answers)) = self.next_batch() {
+            let batch = Arc::new(batch);
+            // A task, since the connection is given up only by a step that runs to its end.
+            let mut asked = tokio::spawn(Arc::clone(&self).ask(Arc::clone(&batch)));
+            match in_time(&mut asked).await {
+                Some(Ok(decided)) => self.done(&batch, decided, answers),
+                Some(Err(error)) => return self.lose(Some(&error), &batch, answers),
+                None => {
+                    self.lose(None, &batch, answers);
+                    if let Ok(Ok(decided)) = asked.await {
+                        self.take_back(&batch, decided);
+                    }
+                    return;
+                }
             }
-            Ok(Ok(Err(error))) => self.went_away(Some(&error), name, rule, step),
-            Ok(Err(_)) | Err(_) => self.went_away(None, name, rule, step),
         }
     }
 
-    /// Whether nobody should ask now; where the time is over, whoever asks first tries it.
-    fn is_left_alone(&self) -> bool {
-        let mut until = self.left_alone_until();
-        match *until {
-            None => false,
-            Some(end) if end > Instant::now() => true,
-            Some(_) => {
-                *until = Some(Instant::now() + LEFT_ALONE);
-                false
+    fn next_batch(&self) -> Option<(Batch, Answers)> {
+        let mut queue = self.lock();
+        if matches!(queue.reach, Reach::Lost { .. }) {
+            return None;
+        }
+        if queue.waiting.is_empty() {
+            queue.reach = Reach::Idle;
+            return None;
+        }
+        let together = queue.waiting.len().min(MOST_TOGETHER);
+        let (asks, answers) = queue.waiting.drain(..together).unzip();
+        Some((Batch::new(asks, &queue.unshared), answers))
+    }
+
+    async fn ask(self: Arc<Self>, batch: Arc<Batch>) -> Result<Decided, RecordsError> {
+        let decide = |stored: &[_], now| batch.decide(stored, now);
+        self.records.update_all(&batch.names(), decide).await
+    }
+
+    fn done(&self, batch: &Batch, decided: Decided, answers: Answers) {
+        self.forget_unshared(batch);
+        for (counted, record) in batch.counts.iter().zip(decided.records) {
+            self.local.put(counted, record);
+        }
+        for (answer, outcome) in answers.into_iter().zip(decided.outcomes) {
+            // The client may have gone.
+            let _ = answer.map(|answer| answer.send(outcome));
+        }
+    }
+
+    /// Counts here what Redis did not answer, and whatever waits behind it.
+    fn lose(&self, error: Option<&RecordsError>, batch: &Batch, answers: Answers) {
+        self.metrics.state_store_errors.add_one();
+        let mut queue = self.lock();
+        let was_lost = matches!(queue.reach, Reach::Lost { .. });
+        queue.reach = Reach::Lost { retry_at: Instant::now() + LEFT_ALONE };
+        let waiting = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        if !was_lost {
+            let error = error.map_or("no answer in time".to_owned(), |error| chain(error));
+            warn!(error, "⚠️ Redis is unavailable: each replica counts request limits by itself");
+        }
+        for (ask, answer) in batch.asks.iter().cloned().zip(answers).chain(waiting) {
+            let outcome = self.step_apart(&ask);
+            let _ = answer.map(|answer| answer.send(outcome));
+        }
+    }
+
+    /// Does a step without Redis, and remembers it for when it is back.
+    fn step_apart(&self, ask: &Ask) -> Outcome {
+        let outcome = self.local.step(&ask.counted, ask.step);
+        let mut queue = self.lock();
+        match (ask.step, outcome) {
+            (Step::Take, Outcome::Granted(at)) => {
+                ask.counted.iter().for_each(|counted| queue.add_unshared(&counted.name, at));
+            }
+            (Step::Take, Outcome::Refused(..)) => {}
+            (Step::GiveBack(at), _) => {
+                let is_unshared =
+                    ask.counted.iter().all(|counted| queue.remove_unshared(&counted.name, at));
+                if !is_unshared && queue.waiting.len() < MOST_KEPT {
+                    queue.waiting.push_back((ask.clone(), None));
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Redis counted what is counted here by now: gives it back there.
+    fn take_back(self: &Arc<Self>, batch: &Batch, decided: Decided) {
+        self.forget_unshared(batch);
+        for (ask, outcome) in batch.asks.iter().zip(decided.outcomes) {
+            if let (Step::Take, Outcome::Granted(at)) = (ask.step, outcome) {
+                self.enqueue(Ask { step: Step::GiveBack(at), ..ask.clone() }, None);
             }
         }
     }
 
-    fn came_back(&self) {
-        if self.left_alone_until().take().is_some() {
+    fn forget_unshared(&self, batch: &Batch) {
+        let mut queue = self.lock();
+        for (counted, unshared) in batch.counts.iter().zip(&batch.unshared) {
+            for at in unshared {
+                queue.remove_unshared(&counted.name, Timestamp::from_microseconds(*at));
+            }
+        }
+    }
+
+    /// Asks whether Redis is back.
+    async fn probe(self: Arc<Self>) {
+        if self.records.ping().await.is_err() {
+            return;
+        }
+        let mut queue = self.lock();
+        if matches!(queue.reach, Reach::Lost { .. }) {
+            queue.reach = Reach::Busy;
+            tokio::spawn(Arc::clone(&self).run());
             info!("🔴 Request limits are shared by all replicas again");
         }
     }
+}
 
-    fn went_away(
-        &self,
-        error: Option<&RecordsError>,
-        name: &str,
-        rule: Rule,
-        step: Step,
-    ) -> Outcome {
-        self.metrics.state_store_errors.add_one();
-        let until = Instant::now() + LEFT_ALONE;
-        if self.left_alone_until().replace(until).is_none() {
-            let error = error.map_or("no answer in time".to_owned(), |error| chain(error));
-            warn!(error, "⚠️ Redis is away: each replica counts request limits by itself");
+impl Queue {
+    fn add_unshared(&mut self, name: &str, at: Timestamp) {
+        if self.unshared.len() < MOST_KEPT || self.unshared.contains_key(name) {
+            self.unshared.entry(name.to_owned()).or_default().push(at.as_microseconds());
         }
-        self.local.step(name, rule, step)
     }
 
-    fn left_alone_until(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.left_alone_until.lock().unwrap_or_else(PoisonError::into_inner)
+    fn remove_unshared(&mut self, name: &str, at: Timestamp) -> bool {
+        let Some(unshared) = self.unshared.get_mut(name) else {
+            return false;
+        };
+        let place = unshared.iter().position(|granted| *granted == at.as_microseconds());
+        place.map(|place| unshared.remove(place));
+        if unshared.is_empty() {
+            self.unshared.remove(name);
+        }
+        place.is_some()
+    }
+}
+
+/// What Redis answered; `None` once its ticks are over.
+async fn in_time(
+    asked: &mut JoinHandle<Result<Decided, RecordsError>>,
+) -> Option<Result<Decided, RecordsError>> {
+    for _ in 0..TICKS {
+        match tokio::time::timeout(TICK, &mut *asked).await {
+            Ok(Ok(answer)) => return Some(answer),
+            Ok(Err(panicked)) => return Some(Err(RecordsError(panicked.into()))),
+            Err(_) => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::sync::oneshot;
+
+    use super::{Decided, TICK, TICKS, in_time};
+
+    #[tokio::test]
+    async fn an_answer_that_a_busy_process_reads_late_is_an_answer() {
+        let (answer, answered) = oneshot::channel();
+        let mut asked = tokio::spawn(async { Ok(answered.await.unwrap()) });
+        // Keeps the only thread busy for longer than Redis has to answer.
+        tokio::spawn(async {
+            let begun = Instant::now();
+            while begun.elapsed() < TICK * TICKS * 3 {}
+            answer.send(Decided { outcomes: Vec::new(), records: Vec::new() }).unwrap();
+        });
+        assert!(in_time(&mut asked).await.is_some_and(|answer| answer.is_ok()));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_silent_is_given_up() {
+        let (_answer, answered) = oneshot::channel();
+        let mut asked = tokio::spawn(async { Ok(answered.await.unwrap()) });
+        assert!(in_time(&mut asked).await.is_none());
     }
 }

@@ -172,7 +172,9 @@ mod tests {
             ("sign_in", 0),
             ("failed_sign_in", 0),
             ("authorize", 0),
+            ("authorize_address", 0),
             ("verify", 2),
+            ("verify_address", 0),
         ];
         assert_eq!(values, expected);
         assert_eq!(Port::Health.as_str(), "health");

@@ -104,8 +104,12 @@ label! {
         FailedSignIn "failed_sign_in"
         /// Flows that a user starts.
         Authorize "authorize"
+        /// Flows that an address starts.
+        AuthorizeAddress "authorize_address"
         /// Flows that a user finishes.
         Verify "verify"
+        /// Flows that an address finishes.
+        VerifyAddress "verify_address"
     }
 }
 

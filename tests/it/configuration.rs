@@ -81,7 +81,9 @@ fn nothing_has_to_be_set() {
         sign_in: budget(10, 60),
         failed_sign_in: budget(10, 900),
         authorize: budget(10, 60),
+        authorize_address: budget(20, 60),
         verify: budget(10, 60),
+        verify_address: budget(20, 60),
     };
     assert_eq!(config.rate_limits, RateLimits::On(budgets));
     assert_eq!(config.trusted_proxies, []);

@@ -1,6 +1,8 @@
 //! Request limits: who is counted, what comes after too many, and whom that leaves alone.
 
-use std::time::Duration;
+mod devices;
+mod networks;
+mod outages;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
@@ -225,32 +227,4 @@ async fn replicas_count_together() {
     let strings = app.stores.redis_strings().await;
     let counts = strings.iter().filter(|(key, _)| key.contains("discogs:limits:register:"));
     assert_eq!(counts.count(), 1, "{strings:?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn while_redis_is_away_each_replica_counts_by_itself() {
-    let app = start(Setup::new(Composition::Servers)).await;
-    let anonymous = app.anonymous();
-    for away in [true, false] {
-        if away {
-            app.stores.redis().close();
-        } else {
-            app.stores.redis().hang();
-        }
-        let address = if away { "192.0.2.1" } else { "192.0.2.2" };
-        for number in 0..5 {
-            let email = format!("{number}-{away}@example.com");
-            assert_eq!(register(&anonymous, address, &email).await.status, 201);
-        }
-        assert_limited(&register(&anonymous, address, "5@example.com").await, 60);
-    }
-    app.stores.redis().open();
-    let back = async {
-        while app.stores.redis_strings().await.is_empty() {
-            register(&anonymous, "192.0.2.3", "0-true@example.com").await;
-        }
-    };
-    let back = tokio::time::timeout(Duration::from_secs(5), back).await;
-    assert!(back.is_ok(), "limits are shared again");
 }

@@ -1,0 +1,160 @@
+//! What is kept under one name: when requests were granted.
+
+use serde::{Deserialize, Serialize};
+
+/// When requests were granted, and how often the budget was used up.
+///
+/// Replicas of other versions read it too: `granted` is a list of moments in microseconds since the
+/// epoch; `[moment, number]` stands for several at once, which only counts of wide networks have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// Oldest first.
+    granted: Vec<Run>,
+    /// How often the budget was used up of late.
+    holds: u32,
+}
+
+/// Some that were granted at the same moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredRun", into = "StoredRun")]
+struct Run {
+    at: i64,
+    number: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum StoredRun {
+    One(i64),
+    Several(i64, u32),
+}
+
+impl Record {
+    /// Reads what is stored; something that is not ours counts as nothing.
+    pub(super) fn parse(stored: Option<&[u8]>) -> Self {
+        let record = stored.and_then(|stored| serde_json::from_slice(stored).ok());
+        let mut record: Self = record.unwrap_or_default();
+        record.granted.sort_by_key(|run| run.at);
+        record
+    }
+
+    pub(super) fn to_text(&self) -> String {
+        // Numbers can always be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(super) fn holds(&self) -> u32 {
+        self.holds
+    }
+
+    /// How many were granted.
+    pub(super) fn number(&self) -> u64 {
+        self.granted.iter().map(|run| u64::from(run.number)).sum()
+    }
+
+    pub(super) fn oldest(&self) -> Option<i64> {
+        self.granted.first().map(|run| run.at)
+    }
+
+    pub(super) fn newest(&self) -> Option<i64> {
+        self.granted.last().map(|run| run.at)
+    }
+
+    /// Adds one, which may be older than others.
+    pub(super) fn add(&mut self, at: i64) {
+        let place = self.granted.partition_point(|run| run.at <= at);
+        self.granted.insert(place, Run { at, number: 1 });
+    }
+
+    /// Adds one together with those of the same moment.
+    pub(super) fn add_to_moment(&mut self, at: i64) {
+        match self.granted.iter_mut().find(|run| run.at == at) {
+            Some(run) => run.number = run.number.saturating_add(1),
+            None => self.add(at),
+        }
+    }
+
+    /// Removes one of this moment, if there is one.
+    pub(super) fn remove(&mut self, at: i64) {
+        let Some(place) = self.granted.iter().position(|run| run.at == at) else {
+            return;
+        };
+        match self.granted.get_mut(place) {
+            Some(run) if run.number > 1 => run.number -= 1,
+            _ => drop(self.granted.remove(place)),
+        }
+    }
+
+    /// Moves what lies in the future to this moment: a clock that was set back makes nobody wait.
+    pub(super) fn settle(&mut self, now: i64) {
+        self.granted.iter_mut().for_each(|run| run.at = run.at.min(now));
+    }
+
+    /// Keeps those of the last `window` microseconds.
+    pub(super) fn forget_before(&mut self, now: i64, window: i64) {
+        self.granted.retain(|run| now.saturating_sub(run.at) < window);
+    }
+
+    /// Ends a hold: the next one will be longer.
+    pub(super) fn end_hold(&mut self) {
+        self.granted.clear();
+        self.holds = self.holds.saturating_add(1);
+    }
+}
+
+impl From<StoredRun> for Run {
+    fn from(stored: StoredRun) -> Self {
+        match stored {
+            StoredRun::One(at) => Self { at, number: 1 },
+            StoredRun::Several(at, number) => Self { at, number },
+        }
+    }
+}
+
+impl From<Run> for StoredRun {
+    fn from(Run { at, number }: Run) -> Self {
+        if number == 1 { Self::One(at) } else { Self::Several(at, number) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Record;
+
+    /// What the replicas of the version before this one write and read.
+    #[test]
+    fn a_record_is_a_list_of_moments() {
+        let text = r#"{"granted":[1790000000000000,1790000000000001],"holds":2}"#;
+        let mut record = Record::parse(Some(text.as_bytes()));
+        assert_eq!((record.number(), record.holds()), (2, 2));
+        assert_eq!(record.to_text(), text);
+        record.add(1_790_000_000_000_001);
+        let again = r#"{"granted":[1790000000000000,1790000000000001,1790000000000001],"holds":2}"#;
+        assert_eq!(record.to_text(), again);
+    }
+
+    #[test]
+    fn several_of_one_moment_take_the_room_of_one() {
+        let mut record = Record::default();
+        for at in [10, 20, 20, 20] {
+            record.add_to_moment(at);
+        }
+        let text = r#"{"granted":[10,[20,3]],"holds":0}"#;
+        assert_eq!(record.to_text(), text);
+        assert_eq!(Record::parse(Some(text.as_bytes())), record);
+        (0..3).for_each(|_| record.remove(20));
+        record.remove(20);
+        assert_eq!(record.to_text(), r#"{"granted":[10],"holds":0}"#);
+    }
+
+    #[test]
+    fn something_that_is_not_ours_counts_as_nothing() {
+        for stored in [&b""[..], b"[]", b"{\"granted\":\"x\"}", b"\xff", b"{\"granted\":[[1]]}"] {
+            assert!(Record::parse(Some(stored)).is_empty(), "{stored:?}");
+        }
+    }
+}
