@@ -4,6 +4,7 @@
 //! section 5.2) with 100,000 iterations. Whoever can't be checked is checked against a decoy, so
 //! that the time tells nothing about who has an account. Must not know HTTP or storage.
 
+mod queue;
 mod stored;
 mod workers;
 
@@ -20,6 +21,8 @@ use crate::random::Random;
 use stored::StoredHash;
 use workers::Workers;
 
+pub use queue::Place;
+
 /// As many as the Python service's hashes have.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
 
@@ -34,10 +37,10 @@ pub struct Passwords {
 /// Why a password was not hashed or checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PasswordError {
-    /// So many are waiting that this one would wait for more than five seconds.
-    #[error("the password queue is full: the wait would be {} ms", .wait.as_millis())]
+    /// The queue has no room for this one, or needed its place for another network.
+    #[error("the password queue has no room: it holds {} ms of work", .wait.as_millis())]
     Overloaded {
-        /// How long the wait would be.
+        /// How much work waits.
         wait: Duration,
     },
     /// The workers have stopped, as they do only when the service ends.
@@ -67,10 +70,14 @@ impl Passwords {
     /// # Errors
     ///
     /// See [`PasswordError`].
-    pub async fn hash(&self, password: NewPassword) -> Result<SecretString, PasswordError> {
+    pub async fn hash(
+        &self,
+        password: NewPassword,
+        place: Place,
+    ) -> Result<SecretString, PasswordError> {
         let password = password.into_secret();
         let salt = self.random.bytes::<{ StoredHash::SALT_LENGTH }>().to_vec();
-        let key = self.workers.derive(password, salt.clone()).await?;
+        let key = self.workers.derive(password, salt.clone(), place).await?;
         Ok(StoredHash { salt, key }.to_text())
     }
 
@@ -84,9 +91,10 @@ impl Passwords {
         &self,
         found: Option<UserWithHash>,
         password: SecretString,
+        place: Place,
     ) -> Result<Option<UserWithHash>, PasswordError> {
         let stored = found.as_ref().map(|found| &found.hashed_password);
-        let is_right = self.verify(password, stored).await?;
+        let is_right = self.verify(password, stored, place).await?;
         Ok(found.filter(|found| is_right && found.user.is_active))
     }
 
@@ -102,11 +110,12 @@ impl Passwords {
         &self,
         password: SecretString,
         stored: Option<&SecretString>,
+        place: Place,
     ) -> Result<bool, PasswordError> {
         let readable = stored.and_then(|text| StoredHash::parse(text.expose_secret()));
         let is_real = readable.is_some();
         let stored = readable.unwrap_or_else(|| self.decoy.clone());
-        let key = self.workers.derive(password, stored.salt.clone()).await?;
+        let key = self.workers.derive(password, stored.salt.clone(), place).await?;
         Ok(stored.matches(&key) && is_real)
     }
 }

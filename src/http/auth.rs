@@ -19,6 +19,7 @@ use crate::clock::Timestamp;
 use crate::limits::{Action, SignInEnd};
 use crate::metrics::SignIn;
 use crate::model::{Client, Email, NewPassword, NewUser, User, normalize_email};
+use crate::password::Place;
 use crate::storage::Storage;
 
 /// Somebody who wants an account.
@@ -106,7 +107,8 @@ pub(super) async fn register(
 ) -> Result<(StatusCode, Json<UserAnswer>), ApiError> {
     let storage = app.storage()?;
     app.limits.take(Action::Register(client)).await?;
-    let hashed_password = app.passwords.hash(request.password).await?;
+    let place = Place::of_stranger(app.limits.queue_network(client));
+    let hashed_password = app.passwords.hash(request.password, place).await?;
     let new = NewUser { id: app.random.uuid(), email: request.email, hashed_password };
     let user = storage.create_user(&new).await?;
     Ok((StatusCode::CREATED, Json(user.into())))
@@ -151,7 +153,8 @@ async fn sign_in(
     let storage = app.storage()?;
     app.limits.take(Action::SignIn(client)).await?;
     let sign_in = app.limits.begin_sign_in(&request.email, client).await?;
-    let user = sign_in_user(app, storage, request).await;
+    let place = Place { standing: sign_in.standing(), network: app.limits.queue_network(client) };
+    let user = sign_in_user(app, storage, request, place).await;
     let end = match &user {
         Ok(_) => SignInEnd::Good,
         Err(ApiError::InvalidCredentials) => SignInEnd::Refused,
@@ -176,9 +179,10 @@ async fn sign_in_user(
     app: &AppState,
     storage: &dyn Storage,
     request: LoginRequest,
+    place: Place,
 ) -> Result<User, ApiError> {
     let found = storage.user_by_email(&request.email).await?;
-    let found = app.passwords.sign_in(found, request.password).await?;
+    let found = app.passwords.sign_in(found, request.password, place).await?;
     let found = found.ok_or(ApiError::InvalidCredentials)?;
     if found.has_second_factor { Err(ApiError::SecondFactorUnavailable) } else { Ok(found.user) }
 }

@@ -4,7 +4,6 @@
 //! password that has been taken keeps its place to the end even when nobody waits for it any
 //! more: a flood of clients that hang up gets no more work done than one that waits.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::oneshot;
 
 use super::PasswordError;
+use super::queue::{Place, Queue as Waiting};
 use crate::metrics::Metrics;
 use crate::panics;
 
@@ -41,7 +41,7 @@ struct Wanted {
     password: SecretString,
     salt: Vec<u8>,
     since: Instant,
-    answer: oneshot::Sender<Key>,
+    answer: oneshot::Sender<Result<Key, PasswordError>>,
 }
 
 struct Shared {
@@ -52,7 +52,7 @@ struct Shared {
 }
 
 struct Queue {
-    waiting: VecDeque<Wanted>,
+    waiting: Waiting<Wanted>,
     /// Passwords that are being worked on.
     running: u32,
     /// Threads with nothing to do.
@@ -85,22 +85,25 @@ impl Workers {
         &self,
         password: SecretString,
         salt: Vec<u8>,
+        place: Place,
     ) -> Result<Key, PasswordError> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Wanted { password, salt, since: Instant::now(), answer })?;
-        answered.await.map_err(|_| PasswordError::Stopped)
+        self.enqueue(Wanted { password, salt, since: Instant::now(), answer }, place)?;
+        answered.await.unwrap_or(Err(PasswordError::Stopped))
     }
 
-    fn enqueue(&self, wanted: Wanted) -> Result<(), PasswordError> {
+    fn enqueue(&self, wanted: Wanted, place: Place) -> Result<(), PasswordError> {
         let mut queue = self.shared.lock();
-        let wait = queue.wait(self.count);
-        if wait > LONGEST_WAIT {
-            return Err(PasswordError::Overloaded { wait });
-        }
-        queue.waiting.push_back(wanted);
+        let overloaded = PasswordError::Overloaded { wait: queue.wait(self.count) };
+        let most = queue.most_waiting(self.count);
+        let displaced = queue.waiting.add(wanted, place, most).map_err(|_| overloaded)?;
         self.shared.metrics.password_queue_length.set(queue.waiting.len());
         drop(queue);
         self.shared.changed.notify_one();
+        for wanted in displaced {
+            // Its client may have gone.
+            let _ = wanted.answer.send(Err(overloaded));
+        }
         Ok(())
     }
 }
@@ -120,7 +123,7 @@ impl fmt::Debug for Workers {
 
 impl Queue {
     fn new() -> Self {
-        let waiting = VecDeque::new();
+        let waiting = Waiting::new();
         Self { waiting, running: 0, idle: 0, is_closed: false, cost: FIRST_GUESS }
     }
 
@@ -131,10 +134,17 @@ impl Queue {
         self.cost.saturating_mul(ahead) / workers
     }
 
+    /// How many passwords may wait: so many that the last one waits for [`LONGEST_WAIT`].
+    fn most_waiting(&self, workers: u32) -> usize {
+        let all = (LONGEST_WAIT * workers).as_nanos() / self.cost.as_nanos().max(1);
+        let all = usize::try_from(all).unwrap_or(usize::MAX).saturating_add(1);
+        all.saturating_sub(self.running as usize)
+    }
+
     /// Takes this thread's share: what waits, divided among the threads that could take it.
     fn take(&mut self) -> Vec<Wanted> {
         let share = self.waiting.len().div_ceil(self.idle + 1).min(MOST_LANES);
-        let taken: Vec<_> = self.waiting.drain(..share).collect();
+        let taken = self.waiting.take(share);
         self.running += count(&taken);
         taken
     }
@@ -162,7 +172,7 @@ impl Shared {
             for (wanted, key) in taken.into_iter().zip(keys.into_iter().flatten()) {
                 self.metrics.password_hashes.observe(took);
                 // Nobody may be waiting any more.
-                let _ = wanted.answer.send(key);
+                let _ = wanted.answer.send(Ok(key));
             }
             let cost = took / count.max(1);
             let mut queue = self.lock();
@@ -177,7 +187,7 @@ impl Shared {
             if queue.is_closed {
                 return None;
             }
-            if !queue.waiting.is_empty() {
+            if queue.waiting.len() > 0 {
                 let taken = queue.take();
                 self.metrics.password_queue_length.set(queue.waiting.len());
                 return Some(taken);
@@ -211,12 +221,16 @@ mod tests {
     use tokio::sync::oneshot;
     use tokio::task::JoinSet;
 
-    use super::{Instant, LONGEST_WAIT, Metrics, PasswordError, Queue, Wanted, Workers};
+    use crate::model::Standing;
+
+    use super::{Instant, LONGEST_WAIT, Metrics, PasswordError, Place, Queue, Wanted, Workers};
 
     const FEW: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
     /// So many that a test looks before they are done.
     const MANY: NonZeroU32 = NonZeroU32::new(3_000_000).unwrap();
+
+    const ANY: Place = Place { standing: Standing::Stranger, network: None };
 
     fn workers(iterations: NonZeroU32) -> Workers {
         Workers::start(NonZeroUsize::MIN, iterations, Metrics::new()).unwrap()
@@ -232,7 +246,7 @@ mod tests {
                 let (password, salt) = (format!("password {number}"), vec![number; 32]);
                 let job = Job { password: password.as_bytes(), salt: &salt };
                 let expected = *derive(&[job], FEW)[0].as_bytes();
-                let derived = workers.derive(password.into(), salt).await.unwrap();
+                let derived = workers.derive(password.into(), salt, ANY).await.unwrap();
                 assert_eq!(*derived.as_bytes(), expected);
             });
         }
@@ -246,14 +260,14 @@ mod tests {
             let mut queue = workers.shared.lock();
             (queue.running, queue.cost) = (1, LONGEST_WAIT * 2);
         }
-        let refused = workers.derive("password".into(), vec![1; 32]).await;
+        let refused = workers.derive("password".into(), vec![1; 32], ANY).await;
         assert_eq!(refused.unwrap_err(), PasswordError::Overloaded { wait: LONGEST_WAIT * 2 });
     }
 
     #[tokio::test]
     async fn a_password_keeps_its_place_when_nobody_waits_for_it() {
         let workers = workers(MANY);
-        let mut abandoned = Box::pin(workers.derive("password".into(), vec![1; 32]));
+        let mut abandoned = Box::pin(workers.derive("password".into(), vec![1; 32], ANY));
         assert!(polled(abandoned.as_mut()).await.is_pending());
         drop(abandoned);
         let queue = workers.shared.lock();
@@ -263,9 +277,9 @@ mod tests {
     /// Several that wait for one thread are taken together, those that wait for two are shared.
     #[test]
     fn what_waits_is_taken_together_and_shared_among_threads() {
-        let mut queue = Queue::new();
         for (waiting, idle, taken) in [(1, 0, 1), (3, 0, 3), (9, 0, 4), (2, 1, 1), (5, 1, 3)] {
-            queue.waiting = (0..waiting).map(|_| wanted()).collect();
+            let mut queue = Queue::new();
+            (0..waiting).for_each(|_| assert!(queue.waiting.add(wanted(), ANY, 9).is_ok()));
             queue.idle = idle;
             assert_eq!(queue.take().len(), taken, "{waiting} {idle}");
         }

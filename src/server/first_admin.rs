@@ -12,7 +12,7 @@ use crate::clock;
 use crate::config::FirstAdmin;
 use crate::http::AppState;
 use crate::model::NewUser;
-use crate::password::PasswordError;
+use crate::password::{PasswordError, Place};
 use crate::storage::{Admin, StorageError};
 use crate::telemetry::chain;
 
@@ -43,7 +43,7 @@ async fn make(admin: &FirstAdmin, app: &AppState) -> Result<(), Failure> {
     if !app.storage.admins().await?.is_empty() {
         return Ok(());
     }
-    let hashed_password = app.passwords.hash(password.clone()).await?;
+    let hashed_password = app.passwords.hash(password.clone(), Place::of_stranger(None)).await?;
     let user = NewUser { id: app.random.uuid(), email: email.clone(), hashed_password };
     match app.storage.create_user(&user).await {
         Ok(_) => {}
@@ -62,6 +62,9 @@ async fn make(admin: &FirstAdmin, app: &AppState) -> Result<(), Failure> {
 /// Whether the address's account is open to whoever has the password.
 async fn is_theirs(admin: &FirstAdmin, app: &AppState) -> Result<bool, Failure> {
     let found = app.storage.user_by_email(admin.email.as_str()).await?;
-    let user = app.passwords.sign_in(found, admin.password.clone().into_secret()).await?;
+    let user = app
+        .passwords
+        .sign_in(found, admin.password.clone().into_secret(), Place::of_stranger(None))
+        .await?;
     Ok(user.is_some())
 }

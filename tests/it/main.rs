@@ -26,6 +26,7 @@ mod first_admin;
 mod foreign;
 mod fuzz;
 mod harness;
+mod hashing;
 mod input;
 mod limits;
 mod logging;
