@@ -4,6 +4,7 @@
 //! Ids are written in lower case. Another program may have written them in upper case, so statements
 //! that find a user's rows by an access token's `sub` take both.
 
+mod addresses;
 mod look;
 mod rows;
 
@@ -17,7 +18,7 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::lookups::Lookups;
-use super::{Admin, Look, LookError, MOST_KNOWN_ADDRESSES, Storage, StorageError, not_stored};
+use super::{Admin, Look, LookError, Storage, StorageError, not_stored};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Migrations;
 use crate::migrations::Migration;
@@ -99,39 +100,6 @@ const PUT_CONFIG: &str = "
 const DELETE_CONFIG: &str = "
     delete from app_config
     where key = :key";
-
-const KNOWN_ADDRESS: &str = "
-    select seen_at
-    from known_addresses
-    where account = :account and address = :address";
-
-/// The oldest few each time, so that they are all gone in the end.
-const FORGET_KNOWN_ADDRESSES: &str = "
-    delete from known_addresses
-    where rowid in (
-        select rowid
-        from known_addresses
-        where seen_at < :before
-        order by seen_at
-        limit 10
-    )";
-
-/// All but the newest, so that one account can't fill the table.
-const FORGET_SURPLUS_ADDRESSES: &str = "
-    delete from known_addresses
-    where rowid in (
-        select rowid
-        from known_addresses
-        where account = :account and address <> :address
-        order by seen_at desc, rowid desc
-        limit -1 offset :others
-    )";
-
-const PUT_KNOWN_ADDRESS: &str = "
-    insert into known_addresses (account, address, seen_at)
-    values (:account, :address, :now)
-    on conflict (account, address) do update
-    set seen_at = excluded.seen_at";
 
 /// [`Storage`] in one SQLite file.
 #[derive(Debug)]
@@ -357,13 +325,10 @@ impl Storage for SqliteStorage {
         &self,
         address: &KnownAddress,
     ) -> Result<Option<Timestamp>, StorageError> {
-        let KnownAddress { account, address } = *address;
-        let read = move |connection: &mut rusqlite::Connection| {
-            let parameters = named_params! { ":account": account, ":address": address };
-            let mut statement = connection.prepare_cached(KNOWN_ADDRESS)?;
-            statement.query_row(parameters, |row| row.get(0)).optional()
-        };
-        Ok(self.database.read(read).await?.map(Timestamp::from_microseconds))
+        let address = address.clone();
+        let read =
+            move |connection: &mut rusqlite::Connection| addresses::seen_at(connection, &address);
+        Ok(self.database.read(read).await?)
     }
 
     async fn put_known_address(
@@ -371,20 +336,11 @@ impl Storage for SqliteStorage {
         address: &KnownAddress,
         kept_for: Duration,
     ) -> Result<(), StorageError> {
-        let KnownAddress { account, address } = *address;
+        let address = address.clone();
         let now = self.now();
         let before = now.saturating_sub(i64::try_from(kept_for.as_micros()).unwrap_or(i64::MAX));
         let write = move |transaction: &rusqlite::Transaction<'_>| {
-            let forget = named_params! { ":before": before };
-            transaction.prepare_cached(FORGET_KNOWN_ADDRESSES)?.execute(forget)?;
-            let surplus = named_params! {
-                ":account": account,
-                ":address": address,
-                ":others": MOST_KNOWN_ADDRESSES - 1,
-            };
-            transaction.prepare_cached(FORGET_SURPLUS_ADDRESSES)?.execute(surplus)?;
-            let put = named_params! { ":account": account, ":address": address, ":now": now };
-            transaction.prepare_cached(PUT_KNOWN_ADDRESS)?.execute(put).map(drop)
+            addresses::put(transaction, &address, now, before)
         };
         Ok(self.database.write(write).await?)
     }
