@@ -78,22 +78,19 @@ impl Shared {
     /// Asks for one more.
     pub(super) async fn take(&self, counted: &[Counted]) -> Outcome {
         let ask = Ask { counted: counted.to_vec(), step: Step::Take };
-        if self.0.is_lost() {
-            return self.0.step_apart(&ask);
-        }
         let (answer, answered) = oneshot::channel();
-        self.0.enqueue(ask, Some(answer));
-        // Nobody answers where the runtime ends.
-        answered.await.unwrap_or_else(|_| self.0.local.step(counted, Step::Take))
+        match self.0.send(ask, Some(answer)) {
+            // The answer is missing only if the runtime ends.
+            Ok(()) => answered.await.unwrap_or_else(|_| self.0.local.step(counted, Step::Take)),
+            Err(ask) => self.0.step_apart(&ask),
+        }
     }
 
     /// Gives back what was taken, in the background.
     pub(super) fn give_back(&self, counted: &[Counted], at: Timestamp) {
         let ask = Ask { counted: counted.to_vec(), step: Step::GiveBack(at) };
-        if self.0.is_lost() {
+        if let Err(ask) = self.0.send(ask, None) {
             self.0.step_apart(&ask);
-        } else {
-            self.0.enqueue(ask, None);
         }
     }
 }
@@ -103,26 +100,27 @@ impl Inner {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether Redis is unavailable; tries it now and then, which keeps nobody waiting.
-    fn is_lost(self: &Arc<Self>) -> bool {
+    /// Has a step taken in Redis; gives it back while Redis is unavailable. Tries Redis once in a while,
+    /// which keeps no request waiting.
+    fn send(
+        self: &Arc<Self>,
+        ask: Ask,
+        answer: Option<oneshot::Sender<Outcome>>,
+    ) -> Result<(), Ask> {
         let mut queue = self.lock();
-        let Reach::Lost { retry_at } = &mut queue.reach else {
-            return false;
-        };
-        if *retry_at <= Instant::now() {
-            *retry_at = Instant::now() + LEFT_ALONE;
-            tokio::spawn(Arc::clone(self).probe());
+        if let Reach::Lost { retry_at } = &mut queue.reach {
+            if *retry_at <= Instant::now() {
+                *retry_at = Instant::now() + LEFT_ALONE;
+                tokio::spawn(Arc::clone(self).probe());
+            }
+            return Err(ask);
         }
-        true
-    }
-
-    fn enqueue(self: &Arc<Self>, ask: Ask, answer: Option<oneshot::Sender<Outcome>>) {
-        let mut queue = self.lock();
         queue.waiting.push_back((ask, answer));
         if matches!(queue.reach, Reach::Idle) {
             queue.reach = Reach::Busy;
             tokio::spawn(Arc::clone(self).run());
         }
+        Ok(())
     }
 
     /// Takes batches until nothing waits.
@@ -205,8 +203,8 @@ impl Inner {
             (Step::GiveBack(at), _) => {
                 let is_unshared =
                     ask.counted.iter().all(|counted| queue.remove_unshared(&counted.name, at));
-                if !is_unshared && queue.waiting.len() < MOST_KEPT {
-                    queue.waiting.push_back((ask.clone(), None));
+                if !is_unshared {
+                    queue.keep(ask.clone());
                 }
             }
         }
@@ -218,7 +216,10 @@ impl Inner {
         self.forget_unshared(batch);
         for (ask, outcome) in batch.asks.iter().zip(decided.outcomes) {
             if let (Step::Take, Outcome::Granted(at)) = (ask.step, outcome) {
-                self.enqueue(Ask { step: Step::GiveBack(at), ..ask.clone() }, None);
+                let ask = Ask { step: Step::GiveBack(at), ..ask.clone() };
+                if let Err(ask) = self.send(ask, None) {
+                    self.lock().keep(ask);
+                }
             }
         }
     }
@@ -247,6 +248,13 @@ impl Inner {
 }
 
 impl Queue {
+    /// Keeps a step for when Redis is back.
+    fn keep(&mut self, ask: Ask) {
+        if self.waiting.len() < MOST_KEPT {
+            self.waiting.push_back((ask, None));
+        }
+    }
+
     fn add_unshared(&mut self, name: &str, at: Timestamp) {
         if self.unshared.len() < MOST_KEPT || self.unshared.contains_key(name) {
             self.unshared.entry(name.to_owned()).or_default().push(at.as_microseconds());
