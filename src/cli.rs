@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use thiserror::Error;
 
@@ -140,7 +140,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
         // The name goes, so that help shows the command once.
         arguments.splice(..1, [PROGRAM.into(), DISCOGS_SETUP.into()]);
     }
-    let cli = Cli::parse_from(arguments);
+    let takes_secrets = arguments.iter().any(|argument| argument == DISCOGS_SETUP);
+    let cli = Cli::try_parse_from(arguments).unwrap_or_else(|error| {
+        let error = if takes_secrets { without_values(error) } else { error };
+        error.exit()
+    });
     if let Some(Command::Serve(serve)) = &cli.command
         && serve.sandbox_port.is_some()
         && !cli.sandbox
@@ -149,6 +153,22 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
         Cli::command().error(ErrorKind::MissingRequiredArgument, error).exit();
     }
     cli
+}
+
+/// Hides what is not the name of an option: a secret may have been put where none belongs.
+fn without_values(mut error: clap::Error) -> clap::Error {
+    let hidden = || ContextValue::String("(not shown)".to_owned());
+    let is_option = |argument: &ContextValue| matches!(argument, ContextValue::String(argument) if argument.starts_with("--"));
+    if error.kind() == ErrorKind::UnknownArgument
+        && !error.get(ContextKind::InvalidArg).is_some_and(is_option)
+    {
+        error.insert(ContextKind::InvalidArg, hidden());
+        error.remove(ContextKind::Suggested);
+    }
+    if error.get(ContextKind::InvalidValue).is_some() {
+        error.insert(ContextKind::InvalidValue, hidden());
+    }
+    error
 }
 
 /// Runs a command.

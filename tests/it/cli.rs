@@ -106,6 +106,41 @@ fn a_command_that_can_not_be_meant_so_is_a_usage_error() {
     }
 }
 
+#[test]
+fn a_secret_in_the_wrong_place_is_not_repeated() {
+    let program = Program::new();
+    let wrong: [&[&str]; 5] = [
+        &["discogs-setup", "s3cret"],
+        &["discogs-setup", "--consumer-key", "k", "--consumer-secret", "-s3cret"],
+        &["discogs-setup", "--consumer-key", "k", "--secret=s3cret"],
+        &["discogs-setup", "--consumer-key", "k", "--consumer-secret", "a", "s3cret"],
+        &["discogs-setup", "--show=s3cret"],
+    ];
+    for arguments in wrong {
+        let outcome = program.run(arguments);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{outcome:?}");
+        assert!(!outcome.stderr.contains("s3cret"), "{outcome:?}");
+        assert!(outcome.stderr.contains("--help"), "{outcome:?}");
+    }
+}
+
+/// Neither a settings file nor a device can make a start wait.
+#[test]
+fn a_fifo_in_the_place_of_a_secret_ends_the_start() {
+    let program = Program::new();
+    let fifo = program.folder().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+    let program = program
+        .with("JWT_SECRET_KEY_FILE", fifo.to_str().unwrap())
+        .with("SSL_CERT_FILE", fifo.to_str().unwrap());
+    for arguments in [&["serve"][..], &["doctor"]] {
+        let outcome = program.run(arguments);
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        let said = [outcome.stdout, outcome.stderr].concat();
+        assert!(said.contains("can't be read: it is a FIFO"), "{said}");
+    }
+}
+
 /// The commands that a help text lists, but `help` itself.
 fn commands(help: &str) -> Vec<String> {
     let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
