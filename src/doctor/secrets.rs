@@ -108,7 +108,8 @@ pub(super) fn files(environment: &Environment) -> Vec<Finding> {
     let names = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
     let names = names.filter(|variable| variable.name != "POSTGRES_USERNAME");
     let names = names.map(|variable| format!("{}_FILE", variable.name));
-    let given = names.filter_map(|name| Some((PathBuf::from(environment.get(&name)?), name)));
+    let given =
+        names.filter_map(|name| Some((PathBuf::from(environment.get(&name)?.trim()), name)));
     given.filter_map(|(path, name)| of_file(&path, &name)).collect()
 }
 

@@ -158,6 +158,35 @@ async fn a_database_url_may_ask_for_tls() {
     storage.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_database_url_may_ask_for_channel_binding() {
+    const CRATES: &str = "
+        select count(*), count(*) filter (where ssl)
+        from pg_stat_ssl join pg_stat_activity using (pid)
+        where datname = current_database() and application_name = 'crates'";
+    let (database, [(_, name), (_, password)]) = (TestDatabase::empty().await, sign_in());
+    let open = |address: &str, sslmode: &str| {
+        let url = format!(
+            "postgresql://{name}:{password}@{address}/{}?sslmode={sslmode}&channel_binding=require\
+             &application_name=crates&pgbouncer=true",
+            database.name
+        );
+        open(&[("DATABASE_URL", &url), ("REDIS_HOST", "localhost")]).storage
+    };
+    let storage = open(&by_name("localhost"), "require");
+    storage.prepare(Migrations::Automatic).await.unwrap();
+    let row = database.client().await.query_one(CRATES, &[]).await.unwrap();
+    assert!(row.get::<_, i64>(0) > 0);
+    assert_eq!(row.get::<_, i64>(0), row.get::<_, i64>(1));
+    storage.close().await;
+    // It has no TLS, so nothing that a sign-in could be bound to.
+    let pooler = PgBouncer::start().await;
+    let storage = open(&pooler.address(), "prefer");
+    let refused = storage.prepare(Migrations::Automatic).await.unwrap_err();
+    assert!(chain(&refused).contains("channel binding"), "{}", chain(&refused));
+}
+
 /// Without a limit of the server's own, only being cancelled ends a statement that waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
