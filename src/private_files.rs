@@ -95,6 +95,9 @@ pub(crate) fn close_to_others(path: &Path) {
         let was_open = metadata.permissions().mode() & OTHERS != 0;
         if was_open {
             fs::set_permissions(path, Permissions::from_mode(FILE_MODE))?;
+            if fs::metadata(path)?.permissions().mode() & OTHERS != 0 {
+                return Err(io::Error::other("this file system keeps no modes"));
+            }
         }
         Ok(was_open)
     });

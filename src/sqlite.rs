@@ -129,8 +129,13 @@ impl Database {
     ///
     /// See [`SqliteError`].
     pub async fn ping(&self) -> Result<(), SqliteError> {
-        self.write(|transaction| transaction.pragma_update(None, "application_id", APPLICATION_ID))
-            .await
+        // This writes to the disk even though nothing changes.
+        let mark = |transaction: &Transaction<'_>| {
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)
+        };
+        let written = self.transact(mark).await.map(drop);
+        self.trouble.see(written.as_ref().copied());
+        written
     }
 
     /// Runs one read on the reader's thread.
@@ -154,26 +159,33 @@ impl Database {
         &self,
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, SqliteError> {
-        let written = self.write_unseen(write).await;
-        self.trouble.see(&written);
-        written
+        let written = self.transact(write).await;
+        match &written {
+            // A transaction without a change succeeds on a full disk, too.
+            Ok((_, 0)) => {}
+            Ok(_) => self.trouble.see(Ok(())),
+            Err(error) => self.trouble.see(Err(error)),
+        }
+        written.map(|(written, _)| written)
     }
 
-    async fn write_unseen<T: Send + 'static>(
+    /// Gives the number of changed rows as well.
+    async fn transact<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, SqliteError> {
+    ) -> Result<(T, u64), SqliteError> {
         let threads = self.threads()?;
         let (identity, path) = (threads.identity, self.path.clone());
         let transact = move |connection: &mut Connection| {
             if let Err(gone) = identity.check(&path) {
                 return Ok(Err(gone));
             }
+            let before = connection.total_changes();
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let written = write(&transaction)?;
             transaction.commit()?;
-            Ok(Ok(written))
+            Ok(Ok((written, connection.total_changes() - before)))
         };
         threads.writer.run(transact).await?
     }

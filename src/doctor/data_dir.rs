@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, access, statvfs};
+use rustix::fs::{Access, access, statfs, statvfs};
 
 use super::report::{Check, Finding, Measured};
 use crate::config::EmbeddedStores;
@@ -17,8 +16,15 @@ const LITTLE: u64 = 256 * MEBIBYTE;
 const NEXT_TO_NOTHING: u64 = 16 * MEBIBYTE;
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// The bits of a folder's mode that let others take its files away.
-const CHANGED_BY_OTHERS: u32 = 0o022;
+/// File systems that other machines write to as well, by the numbers that Linux gives them.
+const NETWORK: [(u64, &str); 5] = [
+    (0x6969, "NFS"),
+    (0x517B, "SMB"),
+    (0xFF53_4D42, "CIFS"),
+    (0xFE53_4D42, "SMB2"),
+    (0x0102_1997, "9P"),
+];
+const FUSE: u64 = 0x6573_5546;
 
 /// Whether a disk takes one more file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,8 +39,31 @@ pub(super) fn look(stores: &EmbeddedStores) -> Vec<Finding> {
     let kept = [stores.database(), stores.jwt_secret(), stores.lock()];
     let beside = ["-wal", "-shm"].map(|ending| side_file(&stores.database(), ending));
     findings.extend(kept.into_iter().chain(beside).filter_map(|path| file(&path)));
+    findings.extend(file_system(folder));
     findings.extend(room(folder));
     findings
+}
+
+fn file_system(folder: &Path) -> Option<Finding> {
+    let found = statfs(nearest(folder)).ok()?;
+    file_system_of(u64::try_from(found.f_type).ok()?, folder)
+}
+
+fn file_system_of(kind: u64, folder: &Path) -> Option<Finding> {
+    let shown = folder.display();
+    if kind == FUSE {
+        return Some(Finding::note(
+            Check::DataDir,
+            format!("DATA_DIR {shown} is on a FUSE file system, which may lack shared memory"),
+            "Nothing to do if the service works; else set DATA_DIR to a folder on a local disk",
+        ));
+    }
+    let (_, name) = NETWORK.iter().find(|(number, _)| *number == kind)?;
+    Some(Finding::warning(
+        Check::DataDir,
+        format!("DATA_DIR {shown} is on a network file system ({name}), where locks may fail"),
+        "Set DATA_DIR to a folder on a local disk",
+    ))
 }
 
 /// Whether files can be made in the folder, or the folder itself, without making any.
@@ -67,8 +96,7 @@ fn usable(folder: &Path) -> Finding {
              turned read-only, mend it first",
         );
     }
-    let mode = found.permissions().mode() & 0o7777;
-    if mode & CHANGED_BY_OTHERS != 0 {
+    if let Ok(Some(mode)) = private_files::changed_by_others(folder) {
         return Finding::warning(
             Check::DataDir,
             format!("Others can take files out of DATA_DIR {shown}: its mode is {mode:04o}"),
@@ -100,6 +128,10 @@ fn missing(folder: &Path) -> Finding {
 fn file(path: &Path) -> Option<Finding> {
     let shown = path.display();
     let exposure = private_files::exposure(path).ok()?;
+    if let Err(error) = private_files::check(path) {
+        let mend = "Do so; or run this as the user of the service";
+        return Some(Finding::error(Check::DataDir, error.to_string(), mend));
+    }
     if let Err(error) = access(path, Access::READ_OK | Access::WRITE_OK) {
         return Some(Finding::error(
             Check::DataDir,
@@ -135,6 +167,8 @@ fn room_of(left: u64, files: Files, folder: &Path) -> Finding {
     let mend = format!("Make room on the disk of {shown}: `df -h {shown}`");
     let finding = if files == Files::Refused {
         Finding::error(Check::DiskSpace, "The disk of DATA_DIR takes no more files", mend)
+    } else if left == 0 {
+        Finding::error(Check::DiskSpace, "The disk of DATA_DIR is full: writes fail", mend)
     } else if left < NEXT_TO_NOTHING {
         Finding::error(Check::DiskSpace, format!("Only {what}: writes fail, or soon will"), mend)
     } else if left < LITTLE {
@@ -172,7 +206,22 @@ mod tests {
     use std::path::Path;
 
     use super::super::report::{Check, Measured, Severity};
-    use super::{Files, LITTLE, MEBIBYTE, NEXT_TO_NOTHING, room_of};
+    use super::{FUSE, Files, LITTLE, MEBIBYTE, NETWORK, NEXT_TO_NOTHING, file_system_of, room_of};
+
+    #[test]
+    fn a_file_system_that_may_not_do_is_named() {
+        let found = |kind| file_system_of(kind, Path::new("/data")).map(|found| found.severity);
+        for (kind, name) in NETWORK {
+            assert_eq!(found(kind), Some(Severity::Warning), "{name}");
+        }
+        assert_eq!(found(FUSE), Some(Severity::Note));
+        // ext4, tmpfs, XFS, Btrfs, overlayfs, ZFS, exFAT
+        for kind in
+            [0xEF53, 0x0102_1994, 0x5846_5342, 0x9123_683E, 0x794C_7630, 0x2FC1_2FC1, 0x2011_BAB0]
+        {
+            assert_eq!(found(kind), None, "{kind:x}");
+        }
+    }
 
     #[test]
     fn a_disk_that_fills_up_is_found_before_writes_fail() {
@@ -192,6 +241,7 @@ mod tests {
                 Severity::Error,
                 "Only 15 MiB are left on the disk of DATA_DIR: writes fail, or soon will",
             ),
+            (0, Files::Taken, Severity::Error, "The disk of DATA_DIR is full: writes fail"),
             (a_lot, Files::Refused, Severity::Error, "The disk of DATA_DIR takes no more files"),
         ] {
             let finding = room_of(left, files, Path::new("/data"));

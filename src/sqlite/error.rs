@@ -149,3 +149,35 @@ impl SqliteError {
         Box::new(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rusqlite::ffi;
+    use rustix::io::Errno;
+
+    use super::SqliteError;
+
+    fn failed(code: i32) -> SqliteError {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into()
+    }
+
+    #[test]
+    fn a_full_disk_is_known_by_whatever_fails() {
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
+            assert!(failed(code).is_full_disk(), "{code}");
+        }
+        for code in [Errno::NOSPC, Errno::DQUOT] {
+            let source = io::Error::from(code);
+            assert!(SqliteError::CannotOpen { path: "data".into(), source }.is_full_disk());
+        }
+        assert!(!failed(ffi::SQLITE_IOERR_WRITE).is_full_disk());
+    }
+
+    #[test]
+    fn a_lack_of_shared_memory_is_known() {
+        assert!(failed(5386).is_lack_of_shared_memory(), "as SQLite documents it");
+        assert!(!failed(ffi::SQLITE_IOERR_SHMSIZE).is_lack_of_shared_memory());
+    }
+}

@@ -21,9 +21,9 @@ enum Kind {
 
 impl Trouble {
     /// Learns from what came of a write, and says what has changed.
-    pub(super) fn see<T>(&self, written: &Result<T, SqliteError>) {
+    pub(super) fn see(&self, written: Result<(), &SqliteError>) {
         let now = match written {
-            Ok(_) => None,
+            Ok(()) => None,
             Err(error) => match kind(error) {
                 Some(kind) => Some(kind),
                 None => return,
@@ -33,7 +33,7 @@ impl Trouble {
         if *last != now {
             *last = now;
             drop(last);
-            tell(now, written.as_ref().err());
+            tell(now, written.err());
         }
     }
 }
@@ -112,7 +112,7 @@ mod tests {
             (failed(ffi::SQLITE_IOERR_WRITE), Some(Kind::Disk)),
             (Ok(()), None),
         ] {
-            trouble.see(&written);
+            trouble.see(written.as_ref().copied());
             assert_eq!(now(), expected, "{written:?}");
         }
     }
