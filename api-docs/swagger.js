@@ -1,6 +1,6 @@
 // Shows the API's document with Swagger UI, from where each request can be tried.
 SwaggerUIBundle({
-  url: '/openapi.json',
+  url: 'openapi.json',
   dom_id: '#swagger-ui',
   deepLinking: true,
   displayRequestDuration: true,

@@ -69,6 +69,8 @@ pub struct Config {
     pub cors_origins: CorsOrigins,
     /// `WEB_PAGE`
     pub web_page: WebPage,
+    /// `APP_BASE_URL`: the front end to which the account page links.
+    pub app_base_url: Option<Url>,
     /// `RATE_LIMITS` and `RATE_LIMIT_*`
     pub rate_limits: RateLimits,
     /// `TRUSTED_PROXIES`
@@ -181,6 +183,11 @@ impl Config {
                 Some(true) | None => WebPage::On,
                 Some(false) => WebPage::Off,
             },
+            app_base_url: reader.parsed(
+                "APP_BASE_URL",
+                "https://explore.example.com",
+                discogs::parse_http_url,
+            ),
             rate_limits: limits::read(&mut reader),
             trusted_proxies: limits::read_proxies(&mut reader),
             migrations: match reader.parsed("AUTO_MIGRATE", "on", parse_switch) {

@@ -35,6 +35,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use discogsography_token::Key;
 use ipnet::IpNet;
+use url::Url;
 
 use crate::clock::Clock;
 use crate::config::{CorsOrigins, WebPage};
@@ -83,6 +84,8 @@ pub struct App {
     pub cors_origins: CorsOrigins,
     /// Whether the account page is served.
     pub web_page: WebPage,
+    /// The front end to which the account page links.
+    pub app_base_url: Option<Url>,
     /// How often somebody may ask.
     pub limits: Limits,
     /// Whose word on where a request comes from counts.
@@ -145,10 +148,15 @@ pub fn api(app: AppState) -> Port {
     let routes = documented_routes(&app.health.for_a_port())
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::swagger))
+        .route("/docs/", get(docs::without_slash))
         .route("/docs/{file}", get(docs::file))
-        .route("/redoc", get(docs::redoc));
+        .route("/redoc", get(docs::redoc))
+        .route("/redoc/", get(docs::without_slash));
     let routes = match app.web_page {
-        WebPage::On => routes.route("/", get(page::index)).route("/web/{file}", get(page::file)),
+        WebPage::On => routes
+            .route("/", get(page::index))
+            .route("/web/settings.json", get(page::settings))
+            .route("/web/{file}", get(page::file)),
         WebPage::Off => routes,
     };
     let cors = Cors::new(&app.cors_origins);

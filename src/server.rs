@@ -216,6 +216,7 @@ fn assemble(
         random,
         cors_origins: config.cors_origins.clone(),
         web_page: config.web_page,
+        app_base_url: config.app_base_url.clone(),
         limits,
         trusted_proxies: config.trusted_proxies.clone(),
         forwarding_warnings: ForwardingWarnings::default(),

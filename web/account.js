@@ -2,25 +2,31 @@
  * The account page, from the top: who is signed in decides what is shown.
  *
  * To read on: `sign-in.js`, `discogs.js` and `credentials.js` are the views; `session.js` is who is
- * signed in; `api.js` calls the service; `words.js` is what the page says; `page.js` its tools.
+ * signed in; `settings.js` is what the operator has set; `api.js` calls the service; `words.js` is
+ * what the page says; `page.js` its tools.
  */
 
 import { isAdmin, loadCredentials, resetCredentials } from "./credentials.js";
-import { loadDiscogs, resetDiscogs, wireDiscogs } from "./discogs.js";
+import { checkDiscogs, loadDiscogs, resetDiscogs, wireDiscogs } from "./discogs.js";
 import { act, element, onSubmit, setTime, showError, wireToggles } from "./page.js";
 import {
-  accessToken, asUser, forgetAccessToken, forgetPending, pendingAuthorization, rememberAccessToken,
-  whenSessionEnds,
+  accessToken, asUser, expiresAt, forgetPending, forgetSession, pendingAuthorization,
+  rememberSession, staysSignedIn, whenSessionChanges, whenSessionEnds,
 } from "./session.js";
+import { settings } from "./settings.js";
 import { hideFront, showFront, wireSignIn } from "./sign-in.js";
 import { moment } from "./words.js";
 
-const unreachable = element("unreachable-form");
+/** The longest wait that a browser's timer can hold. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** Loads who is signed in, and shows their account, or why that can't be done. */
+const unreachable = element("unreachable-form");
+let expiry;
+
+/** Loads who is signed in, and shows their account, or why that is not possible. */
 async function enter({ focus }) {
   try {
-    const user = await asUser("GET", "/api/auth/me");
+    const user = await asUser("GET", "api/auth/me");
     showAccount(user, focus);
   } catch (error) {
     if (error.code !== "superseded") showUnreachable(error);
@@ -29,12 +35,30 @@ async function enter({ focus }) {
 
 function showAccount(user, focus) {
   show("account");
-  element("who-email").textContent = user.email;
+  for (const id of ["header-email", "who-email"]) element(id).textContent = user.email;
   setTime(element("who-since"), user.created_at, moment(user.created_at));
+  element("who-until").textContent = until();
   document.title = "Your account – Discogsography";
+  history.replaceState(null, "", location.pathname + location.search);
   if (focus) element("account-title").focus();
   loadDiscogs(user.id);
   loadCredentials();
+  watchExpiry();
+}
+
+function until() {
+  const end = expiresAt() ? moment(expiresAt(), { withTime: true }) : "the session expires";
+  return staysSignedIn()
+    ? `You stay signed in on this device until ${end}.`
+    : `You stay signed in until you close this tab, or until ${end}.`;
+}
+
+/** Calls the service once the access token has expired, so that the page says so by itself. */
+function watchExpiry() {
+  clearTimeout(expiry);
+  const left = expiresAt() - Date.now() + 1000;
+  if (!expiresAt() || left > LONGEST_TIMER) return;
+  expiry = setTimeout(() => asUser("GET", "api/auth/me").catch(() => {}), Math.max(left, 0));
 }
 
 function showUnreachable(error) {
@@ -44,8 +68,9 @@ function showUnreachable(error) {
 
 function showSignIn(options) {
   show("front");
-  // The next user must not find a word of the last one.
-  element("who-email").textContent = "";
+  clearTimeout(expiry);
+  // The next user must not find anything of the last one.
+  for (const id of ["header-email", "who-email"]) element(id).textContent = "";
   resetDiscogs();
   resetCredentials();
   showFront(options);
@@ -54,29 +79,46 @@ function showSignIn(options) {
 function show(view) {
   for (const id of ["loading", "unreachable", "account"]) element(id).hidden = id !== view;
   if (view !== "front") hideFront();
-  element("sign-out").hidden = view === "front" || view === "loading";
+  element("signed-in").hidden = view === "front" || view === "loading";
+  element("tagline").hidden = !element("signed-in").hidden;
 }
 
 function signOut() {
-  forgetAccessToken();
+  forgetSession();
   forgetPending();
-  showSignIn({ email: "", notice: "You are signed out.", focus: true });
+  history.replaceState(null, "", "#sign-in");
+  showSignIn({ email: "", notice: "You are signed out." });
 }
 
 function sessionEnded() {
-  const goesOn = pendingAuthorization() ? " Your connection to Discogs then goes on where it was." : "";
-  const notice = `You were signed out, because your sign-in has run out. Please sign in again.${goesOn}`;
+  const pending = pendingAuthorization() ? " You can then finish connecting Discogs." : "";
+  const notice = `Your session has expired. Sign in again to continue.${pending}`;
+  const email = element("who-email").textContent || undefined;
   history.replaceState(null, "", "#sign-in");
-  showSignIn({ email: element("who-email").textContent || undefined, notice, focus: true });
+  showSignIn({ email, notice });
+}
+
+/** Another tab has signed in or out: this one shows the same. */
+function sessionChanged() {
+  forgetPending();
+  location.reload();
+}
+
+async function applySettings() {
+  const { app_base_url: appUrl, sandbox } = await settings;
+  element("ribbon").hidden = !sandbox;
+  element("app-link").hidden = appUrl === null;
+  if (appUrl !== null) element("app-link").querySelector("a").href = appUrl;
 }
 
 wireToggles(document);
-wireSignIn(async (login) => {
-  rememberAccessToken(login.access_token);
+wireSignIn(async (login, choice) => {
+  rememberSession(login, choice);
   await enter({ focus: true });
 });
 wireDiscogs({ isAdmin, refreshed: loadCredentials });
 whenSessionEnds(sessionEnded);
+whenSessionChanges(sessionChanged);
 element("sign-out").addEventListener("click", signOut);
 onSubmit(unreachable, () => {
   const box = unreachable.querySelector(".message");
@@ -87,7 +129,11 @@ onSubmit(unreachable, () => {
     failed: (error) => showError(error, box),
   });
 });
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible" && !element("account").hidden) checkDiscogs();
+});
 
+applySettings();
 if (accessToken()) {
   show("loading");
   enter({ focus: false });

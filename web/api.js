@@ -7,7 +7,7 @@
 /** How long a call may take. The service itself answers within 18 seconds, whatever happens. */
 const TIME_LIMIT_MS = 25_000;
 
-/** A call that did not do what it should. Act on `code`; `detail` is a sentence for people. */
+/** A call that failed. Act on `code`; `detail` is a sentence for people. */
 export class ApiError extends Error {
   /**
    * @param {string} code the service's word, or one of ours: `unreachable`, `timed_out`,
@@ -24,6 +24,8 @@ export class ApiError extends Error {
 
 /**
  * Calls the service and gives back what the answer holds; null for an empty one.
+ *
+ * `path` is relative to the page, so that it also works below a path of a reverse proxy.
  *
  * @throws {ApiError}
  */

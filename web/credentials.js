@@ -9,11 +9,16 @@ import {
   act, anyEmpty, element, hush, inputs, onSubmit, setTime, showError, tell, wireToggles,
 } from "./page.js";
 import { asUser } from "./session.js";
+import { settings } from "./settings.js";
 import { configKeyName, moment } from "./words.js";
 
-const CONFIG = "/api/admin/config";
+const CONFIG = "api/admin/config";
+const INCOMPLETE = "Nobody can connect Discogs until both the key and the secret are set.";
+const IN_SANDBOX = "The sandbox is in use, which has its own key and secret. The ones here are not used.";
+
 const card = element("credentials");
 const slips = new Map();
+const isSecret = (key) => key.endsWith("_secret");
 
 /** Whether the user may change the credentials, as far as is known. */
 export const isAdmin = () => !card.hidden;
@@ -24,10 +29,20 @@ export async function loadCredentials() {
     const { config } = await asUser("GET", CONFIG);
     for (const entry of config) showEntry(entry);
     card.hidden = false;
+    await showNotice();
   } catch (error) {
     if (error.code === "admin_required") resetCredentials();
-    // Whether this is an admin is not known; who was one a moment ago keeps the card.
+    // With any other error it is unknown whether this is an admin: the card stays as it is.
   }
+}
+
+/** Says in advance what the credentials as they stand mean for connecting. */
+async function showNotice() {
+  const { sandbox } = await settings;
+  const isComplete = [...slips.values()].every(({ isSet }) => isSet);
+  const notice = element("credentials-notice");
+  notice.textContent = sandbox ? IN_SANDBOX : isComplete ? "" : INCOMPLETE;
+  notice.hidden = notice.textContent === "";
 }
 
 /** Takes the card away, with all that was typed into it. */
@@ -40,6 +55,7 @@ export function resetCredentials() {
 function showEntry({ key, is_set: isSet, value, updated_at: changed }) {
   const slip = slips.get(key) ?? newSlip(key);
   const name = slip.name.toLowerCase();
+  slip.isSet = isSet;
   slip.badge.textContent = isSet ? "Set" : "Not set";
   slip.badge.classList.toggle("on", isSet);
   slip.masked.textContent = isSet ? value : "–";
@@ -80,6 +96,9 @@ function describe({ key, name, title, form, label, remove }, find) {
   title.textContent = name;
   label.htmlFor = inputId;
   input.id = inputId;
+  // Only the secret is hidden while it is typed.
+  input.classList.toggle("concealed", isSecret(key));
+  find(".toggle").hidden = !isSecret(key);
   input.setAttribute("aria-describedby", errorId);
   find(".field-error").id = errorId;
   find(".toggle").setAttribute("aria-label", `Show ${name.toLowerCase()}`);
@@ -94,7 +113,7 @@ function wire(slip, find) {
     hush(slip.box);
     (asked ? find(".confirm h4") : slip.remove).focus();
   };
-  wireToggles(slip.form);
+  if (isSecret(slip.key)) wireToggles(slip.form);
   onSubmit(slip.form, () => save(slip));
   slip.remove.addEventListener("click", () => ask(true));
   find(".remove-no").addEventListener("click", () => ask(false));
@@ -114,6 +133,7 @@ function save(slip) {
       const saved = await asUser("PUT", `${CONFIG}/${encodeURIComponent(slip.key)}`, { value: input.value });
       input.value = "";
       showEntry({ ...saved, is_set: true });
+      await showNotice();
       tell(slip.box, `${slip.name} saved.`, { good: true });
     },
     failed: (error) => showError(error, slip.box, { form: slip.form }),
@@ -127,6 +147,7 @@ function remove(slip, button) {
     work: async () => {
       await asUser("DELETE", `${CONFIG}/${encodeURIComponent(slip.key)}`);
       showEntry({ key: slip.key, is_set: false, value: null, updated_at: null });
+      await showNotice();
       slip.confirm.hidden = true;
       slip.form.hidden = false;
       tell(slip.box, `${slip.name} removed.`, { good: true });

@@ -1,20 +1,25 @@
 /**
- * The card of the Discogs connection: connect with a PIN, see it, disconnect.
+ * The card of the Discogs connection: connect with a code (PIN), see it, disconnect.
  *
  * One state is shown at a time: loading, unknown, off, pending, over, on, leaving. Must not know
  * how somebody signs in.
  */
 
+import { openTab, webAddress } from "./discogs-tab.js";
 import {
   act, announce, anyEmpty, clearField, complain, element, hush, inputs, markField, onSubmit,
   setTime, showError, tell,
 } from "./page.js";
 import { asUser, forgetPending, pendingAuthorization, rememberPending } from "./session.js";
+import { settings } from "./settings.js";
 import { THIRD_REFUSAL, moment, problem, timeLeft } from "./words.js";
 
-const STATUS = "/api/oauth/status/discogs";
-/** The service ends an attempt with the third PIN that Discogs refuses. */
+const STATUS = "api/oauth/status/discogs";
+/** The service ends an attempt with the third code that Discogs rejects. */
 const MOST_REFUSALS = 3;
+
+const NOT_CONNECTED = ["off", "pending", "over"];
+const WAITING = "Waiting for Discogs. This can take up to 20 seconds.";
 
 const card = element("discogs");
 const box = element("discogs-message");
@@ -23,7 +28,7 @@ const [pin] = inputs(form);
 const page = { userId: null, isAdmin: () => false };
 let clock;
 
-/** `isAdmin` decides who is told to set the credentials, and who to ask for it. */
+/** `isAdmin` says whether the user can set the credentials; `refreshed` is run with a refresh. */
 export function wireDiscogs({ isAdmin, refreshed }) {
   page.isAdmin = isAdmin;
   for (const id of ["connect", "start-again", "over-again"]) {
@@ -41,7 +46,7 @@ export function wireDiscogs({ isAdmin, refreshed }) {
   element("refresh").addEventListener("click", () => refresh(refreshed));
 }
 
-/** Shows the connection of a user from scratch; drops what somebody else has begun here. */
+/** Shows the connection of a user from scratch; drops an attempt of another user. */
 export async function loadDiscogs(userId) {
   page.userId = userId;
   if (pendingAuthorization()?.userId !== userId) forgetPending();
@@ -79,20 +84,48 @@ function showStatus(status) {
   forgetPending();
   pin.value = "";
   const { discogs_username: username, discogs_user_id: id, connected_at: since } = status;
-  // Connections of old may lack the name, the number or both.
-  element("discogs-username").textContent = username ?? (id ? `Number ${id}` : "Name not known");
+  // Old connections may lack the name, the number or both.
+  element("discogs-username").textContent = username ?? (id ? `Number ${id}` : "Unknown name");
   setTime(element("discogs-since"), since, since ? moment(since, { withTime: true }) : "just now");
+  linkOnward(username);
   show("on");
+}
+
+/** Offers what to do next: the app, if the operator has named it, and the user's page at Discogs. */
+async function linkOnward(username) {
+  const { app_base_url: appUrl, sandbox } = await settings;
+  const profile = element("profile-link");
+  // No URL can end in one or two dots: they would lead elsewhere.
+  profile.hidden = sandbox || !username || /^\.{1,2}$/.test(username);
+  if (!profile.hidden) profile.href = `https://www.discogs.com/user/${encodeURIComponent(username)}`;
+  element("onward-link").hidden = appUrl === null;
+  if (appUrl !== null) element("onward-link").href = appUrl;
+  element("onward").hidden = profile.hidden && appUrl === null;
+}
+
+/** On return to this tab: shows a connection that was made or ended elsewhere. */
+export async function checkDiscogs() {
+  const before = state();
+  const isBusy = () => card.querySelector("[aria-busy=true]") !== null;
+  if (isBusy()) return;
+  const status = await asUser("GET", STATUS).catch(() => null);
+  if (status === null || isBusy() || state() !== before) return;
+  const isExpected = before === "leaving" ? status.connected : NOT_CONNECTED.includes(before) && !status.connected;
+  if (isExpected) return;
+  if (before !== "on" || !status.connected) hush(box);
+  const hadFocus = card.contains(document.activeElement);
+  showStatus(status);
+  if (hadFocus && state() !== before) element("discogs-title").focus();
 }
 
 function refresh(refreshed) {
   act(element("refresh"), {
     box,
-    progress: "Looking…",
+    progress: "Checking…",
     work: async () => {
       const [status] = await Promise.all([asUser("GET", STATUS), refreshed()]);
       showStatus(status);
-      tell(box, "This is up to date.");
+      tell(box, "Up to date.");
     },
     failed,
   });
@@ -100,8 +133,8 @@ function refresh(refreshed) {
 
 function failed(error) {
   showError(error, box, { form, isAdmin: page.isAdmin() });
-  const mendable = ["discogs_not_configured", "discogs_credentials_rejected"].includes(error.code);
-  if (!page.isAdmin() || !mendable) return;
+  const isFixable = ["discogs_not_configured", "discogs_credentials_rejected"].includes(error.code);
+  if (!page.isAdmin() || !isFixable) return;
   const link = document.createElement("a");
   link.href = "#credentials";
   link.textContent = "Go to the app credentials";
@@ -113,11 +146,11 @@ function failed(error) {
 function start(button) {
   act(button, {
     box,
-    progress: "Asking Discogs for its page…",
+    progress: WAITING,
     work: async () => {
-      const tab = openTab();
+      const tab = openTab(WAITING);
       try {
-        const { authorize_url, state, expires_in } = await asUser("GET", "/api/oauth/authorize/discogs");
+        const { authorize_url, state, expires_in } = await asUser("GET", "api/oauth/authorize/discogs");
         const expiresAt = Date.now() + expires_in * 1000;
         const authorizeUrl = webAddress(authorize_url);
         rememberPending({ userId: page.userId, state, authorizeUrl, expiresAt, refusals: 0, pin: "" });
@@ -132,33 +165,16 @@ function start(button) {
   });
 }
 
-/** Browsers allow a new tab only on the click itself, so it is opened before its address is known. */
-function openTab() {
-  const tab = window.open("", "_blank");
-  if (!tab) return null;
-  tab.opener = null;
-  tab.document.title = "Discogs";
-  tab.document.body.textContent = "Asking Discogs for its page…";
-  return tab;
-}
-
-/** Sends the tab to Discogs, and gets ready for the person to come back with the PIN. */
+/** Sends the tab to Discogs, and gets ready for the user to come back with the code. */
 function lead(tab) {
   if (tab && !tab.closed) {
     tab.location.replace(pendingAuthorization().authorizeUrl);
     tell(box, "Discogs is open in a new tab.");
-    // The new tab has the reader's eye now. Who comes back can paste at once.
+    // The new tab is in front now. On return, the user can paste at once.
     return pin.focus();
   }
-  complain(box, "Your browser kept the new tab shut. Please open the Discogs page by the link above.");
+  complain(box, "Your browser blocked the new tab. Use the link above to open the Discogs page.");
   element("authorize-link").focus();
-}
-
-/** An address that may be opened: of the web, and so no script. */
-function webAddress(address) {
-  const url = new URL(address);
-  if (!["https:", "http:"].includes(url.protocol)) throw new TypeError("not an address of the web");
-  return url.href;
 }
 
 function fillPending() {
@@ -171,7 +187,7 @@ function fillPending() {
   const tick = () => {
     const words = timeLeft(Math.ceil((pending.expiresAt - Date.now()) / 1000));
     if (line.textContent === words) return;
-    // Told in passing only near the end, not each minute.
+    // Announced only near the end, not every minute.
     if (line.textContent && pending.expiresAt - Date.now() <= 60_000) announce(words);
     line.textContent = words;
   };
@@ -183,12 +199,12 @@ function finish() {
   if (anyEmpty(form)) return;
   act(element("finish"), {
     box,
-    progress: "Showing your PIN to Discogs…",
+    progress: "Sending your code to Discogs…",
     work: async () => {
       const body = { state: pendingAuthorization().state, oauth_verifier: pin.value };
-      const verified = await asUser("POST", "/api/oauth/verify/discogs", body);
+      const verified = await asUser("POST", "api/oauth/verify/discogs", body);
       connected(verified, "Connected. Happy digging!");
-      // The answer does not say since when; where asking fails, "just now" is true enough.
+      // The answer does not say since when; if the status fails, "just now" is close enough.
       const status = await asUser("GET", STATUS).catch(() => verified);
       if (status.connected) showStatus(status);
     },
@@ -205,9 +221,9 @@ function connected(status, words) {
 async function finishFailed(error) {
   if (error.code === "verifier_rejected") return refused(error);
   if (error.code !== "state_unknown" && error.code !== "state_not_yours") return failed(error);
-  // The answer to an earlier try may have been lost on the way: then all is well already.
+  // The answer to an earlier try may have been lost although it succeeded.
   const status = await asUser("GET", STATUS).catch(() => ({ connected: false }));
-  if (status.connected) return connected(status, "You are connected already.");
+  if (status.connected) return connected(status, "You are already connected.");
   over(problem(error));
 }
 
@@ -220,7 +236,7 @@ function refused(error) {
   pin.focus();
 }
 
-/** This attempt can't be finished any more: says why, and offers a new one. */
+/** This attempt can no longer be finished: says why, and offers a new one. */
 function over(why) {
   forgetPending();
   pin.value = "";
@@ -256,9 +272,9 @@ function disconnect() {
     box,
     progress: "Disconnecting…",
     work: async () => {
-      await asUser("DELETE", "/api/oauth/revoke/discogs");
+      await asUser("DELETE", "api/oauth/revoke/discogs");
       show("off");
-      tell(box, "Disconnected. The permission at Discogs stays until you remove it there.", { good: true });
+      tell(box, "Disconnected. The permission at Discogs remains until you remove it there.", { good: true });
       element("discogs-title").focus();
     },
     failed,

@@ -13,15 +13,16 @@ export function announce(text) {
   element("announcer").textContent = text;
 }
 
-/** Sets a `<time>` element. */
+/** Sets a `<time>` element, whose words are in the language of the browser. */
 export function setTime(time, rfc3339, words) {
   time.dateTime = rfc3339 ?? "";
   time.textContent = words;
+  time.lang = rfc3339 ? navigator.language : "";
 }
 
 const countdowns = new WeakMap();
 
-/** Empties a message; its room stays. */
+/** Empties a message. */
 export function hush(box) {
   clearInterval(countdowns.get(box));
   box.classList.remove("error", "good");
@@ -36,14 +37,16 @@ export function tell(box, text, { good = false } = {}) {
   announce(text);
 }
 
-/** Shows what went wrong and moves the focus there; counts down where there is a wait. */
+/** Shows what went wrong, as an alert; counts down if there is a wait. The focus stays. */
 export function complain(box, text, wait = null) {
   hush(box);
-  announce("");
   box.classList.add("error");
-  box.append(paragraph(text));
+  const alert = paragraph(text);
+  alert.setAttribute("role", "alert");
+  box.append(alert);
   if (wait !== null) countDown(box, wait);
-  box.focus();
+  announce(wait === null ? "" : waitLeft(wait));
+  box.scrollIntoView({ block: "nearest" });
 }
 
 function paragraph(text) {
@@ -89,10 +92,11 @@ export function anyEmpty(form) {
   return empty.length > 0;
 }
 
-export const inputs = (form) => [...form.querySelectorAll("input")];
+/** The fields of a form into which people type. */
+export const inputs = (form) => [...form.querySelectorAll("input:not([type=checkbox])")];
 
 /** Shows an error where it belongs: at the fields that it names, or else in the message. */
-export function showError(error, box, { form, isAdmin } = {}) {
+export function showError(error, box, { form, ...reader } = {}) {
   if (error.code === "superseded") return;
   if (!error.code) console.error(error);
   let first = null;
@@ -102,7 +106,7 @@ export function showError(error, box, { form, isAdmin } = {}) {
     markField(input, fieldProblem(wrong));
     first ??= input;
   }
-  if (!first) return complain(box, problem(error, { isAdmin }), error.retryAfter);
+  if (!first) return complain(box, problem(error, reader), error.retryAfter);
   hush(box);
   announce("");
   first.focus();
@@ -139,20 +143,47 @@ export function onSubmit(form, listener) {
     event.preventDefault();
     listener();
   });
-  form.addEventListener("input", (event) => clearField(event.target));
+  form.addEventListener("input", ({ target }) => {
+    if (target.closest(".field")) clearField(target);
+  });
 }
 
-/** Makes every "Show" button in `root` show and hide the password beside it. */
+/**
+ * Makes every "Show" button in `root` show and hide the password beside it.
+ *
+ * It is hidden again before it is sent: browsers remember what is typed into fields of plain text.
+ * The class `concealed` hides what password managers should leave alone.
+ */
 export function wireToggles(root) {
   for (const toggle of root.querySelectorAll(".toggle")) {
     const input = toggle.parentElement.querySelector("input");
+    const isPassword = input.type === "password";
     const of = toggle.getAttribute("aria-label").replace(/^Show /, "");
+    let isShown = false;
     const set = (shown) => {
-      input.type = shown ? "text" : "password";
+      isShown = shown;
+      if (isPassword) input.type = shown ? "text" : "password";
+      else input.classList.toggle("concealed", !shown);
       toggle.textContent = shown ? "Hide" : "Show";
       toggle.setAttribute("aria-label", `${toggle.textContent} ${of}`);
     };
-    toggle.addEventListener("click", () => set(input.type === "password"));
-    input.form.addEventListener("reset", () => set(false));
+    toggle.addEventListener("click", () => set(!isShown));
+    for (const event of ["submit", "reset"]) input.form.addEventListener(event, () => set(false));
+    if (isPassword) hintAtCapsLock(input);
   }
+}
+
+/** Says below a password while Caps Lock is on. */
+function hintAtCapsLock(input) {
+  const hint = paragraph("");
+  hint.className = "hint";
+  hint.setAttribute("role", "status");
+  input.closest(".field").append(hint);
+  const check = (event) => {
+    hint.textContent = event.getModifierState?.("CapsLock") ? "Caps Lock is on." : "";
+  };
+  for (const event of ["keydown", "keyup"]) input.addEventListener(event, check);
+  input.addEventListener("blur", () => {
+    hint.textContent = "";
+  });
 }

@@ -1,41 +1,73 @@
 /**
  * Who is signed in here, and the connection under way.
  *
- * Both live in `sessionStorage`: they outlast a reload and end with the tab. Where the browser
- * forbids storage, they last until the page is loaded again. Must not know the page.
+ * Both are in `sessionStorage`, which survives a reload and ends with the tab. For users who choose
+ * to stay signed in, the access token is in `localStorage`, which all tabs share and which survives
+ * a restart of the browser. Where the browser blocks storage, both last until the next reload. Must
+ * not know the page.
  */
 
 import { ApiError, call } from "./api.js";
 
 const ACCESS_TOKEN = "discogsography.access_token";
+const EXPIRES_AT = "discogsography.expires_at";
 const PENDING = "discogsography.pending_authorization";
 
 const fallback = new Map();
 
-function read(name) {
+/** Runs `work` with a storage, unless the browser blocks it. */
+function withStorage(name, work) {
   try {
-    return sessionStorage.getItem(name);
+    return work(window[name]);
   } catch {
-    return fallback.get(name) ?? null;
+    return undefined;
   }
 }
 
-function write(name, value) {
-  try {
-    if (value === null) sessionStorage.removeItem(name);
-    else sessionStorage.setItem(name, value);
-  } catch {
-    fallback.set(name, value);
+function read(name) {
+  const found = (storage) => withStorage(storage, (it) => it.getItem(name));
+  return found("sessionStorage") ?? found("localStorage") ?? fallback.get(name) ?? null;
+}
+
+function write(name, value, { storage = "sessionStorage" } = {}) {
+  const isWritten = withStorage(storage, (it) => {
+    it.setItem(name, value);
+    return true;
+  });
+  if (!isWritten) fallback.set(name, value);
+}
+
+function erase(name) {
+  for (const storage of ["sessionStorage", "localStorage"]) {
+    withStorage(storage, (it) => it.removeItem(name));
   }
+  fallback.delete(name);
 }
 
 /** The access token, or null when nobody is signed in. */
 export const accessToken = () => read(ACCESS_TOKEN);
 
-export const rememberAccessToken = (token) => write(ACCESS_TOKEN, token);
+/** When the access token expires, in milliseconds; null if that is unknown. */
+export const expiresAt = () => Number(read(EXPIRES_AT)) || null;
+
+const isIn = (storage) => Boolean(withStorage(storage, (it) => it.getItem(ACCESS_TOKEN)));
+
+/** Whether the session outlives this tab. */
+export const staysSignedIn = () => isIn("localStorage") && !isIn("sessionStorage");
+
+/** Begins a session with the answer to a login. `stay`: keep it beyond this tab. */
+export function rememberSession({ access_token, expires_in }, { stay }) {
+  forgetSession();
+  const place = { storage: stay ? "localStorage" : "sessionStorage" };
+  write(EXPIRES_AT, String(Date.now() + expires_in * 1000), place);
+  write(ACCESS_TOKEN, access_token, place);
+}
 
 /** Forgets who is signed in. A connection under way is kept: its user may come back. */
-export const forgetAccessToken = () => write(ACCESS_TOKEN, null);
+export function forgetSession() {
+  erase(ACCESS_TOKEN);
+  erase(EXPIRES_AT);
+}
 
 /**
  * The connection under way: `{userId, state, authorizeUrl, expiresAt, refusals, pin}`, or null.
@@ -50,20 +82,27 @@ export function pendingAuthorization() {
 }
 
 export const rememberPending = (pending) => write(PENDING, JSON.stringify(pending));
-export const forgetPending = () => write(PENDING, null);
+export const forgetPending = () => erase(PENDING);
 
 let sessionEnded = () => {};
 
-/** Says what to do when the service no longer takes the access token. */
+/** Says what to do when the service no longer accepts the access token. */
 export function whenSessionEnds(listener) {
   sessionEnded = listener;
+}
+
+/** Says what to do when another tab has signed in or out for all tabs. */
+export function whenSessionChanges(listener) {
+  addEventListener("storage", ({ key }) => {
+    if (key === ACCESS_TOKEN && !isIn("sessionStorage")) listener();
+  });
 }
 
 /**
  * Calls the service as the user who is signed in.
  *
- * An answer that comes after somebody has signed out, or whose token is no longer taken, is thrown
- * as `superseded`: whoever waits for it has nothing left to show.
+ * If the user has signed out meanwhile, or the access token is no longer accepted, this throws
+ * `superseded`: the caller has nothing left to show.
  *
  * @throws {ApiError}
  */
@@ -77,7 +116,7 @@ export async function asUser(method, path, body) {
   } catch (error) {
     if (outdated()) throw new ApiError("superseded");
     if (error.code !== "invalid_token" && error.code !== "not_authenticated") throw error;
-    forgetAccessToken();
+    forgetSession();
     sessionEnded();
     throw new ApiError("superseded");
   }

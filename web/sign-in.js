@@ -6,42 +6,43 @@
 
 import { call } from "./api.js";
 import {
-  act, announce, anyEmpty, complain, element, hush, inputs, onSubmit, showError,
+  act, announce, anyEmpty, complain, element, hush, onSubmit, showError,
 } from "./page.js";
 import { problem } from "./words.js";
 
 const signIn = { view: element("sign-in"), form: element("sign-in-form") };
 const register = { view: element("register"), form: element("register-form") };
 for (const side of [signIn, register]) {
-  [side.email, side.password] = inputs(side.form);
+  const { email, password, stay } = side.form.elements;
+  Object.assign(side, { email, password, stay });
   side.button = side.form.querySelector(".primary");
   side.box = side.form.querySelector(".message");
   side.title = side.view.querySelector("h1");
 }
 
-/** `signedIn` is called with the answer of the login. */
+/** `signedIn` is called with the answer to the login, and whether to stay signed in. */
 export function wireSignIn(signedIn) {
   onSubmit(signIn.form, () => submitSignIn(signedIn));
   onSubmit(register.form, () => submitRegister(signedIn));
   addEventListener("hashchange", () => {
-    if (!element("front").hidden) showFront({ focus: true });
+    if (!element("front").hidden) showFront();
   });
 }
 
-/** Shows the view that the address asks for, `#register` or else sign in, with a word why. */
-export function showFront({ email, notice = "", focus = false } = {}) {
+/** Shows the view that the address asks for, `#register` or else sign in, with a notice. */
+export function showFront({ email, notice = "" } = {}) {
   const [shown, other] = location.hash === "#register" ? [register, signIn] : [signIn, register];
   element("front").hidden = false;
   shown.view.hidden = false;
   other.view.hidden = true;
-  // Who has typed an address on one side need not type it again on the other.
+  // An address that was typed on one side is not typed again on the other.
   shown.email.value = email ?? (shown.email.value || other.email.value);
   hush(shown.box);
   const line = element("sign-in-notice");
   line.textContent = notice;
   line.hidden = notice === "";
   document.title = `${shown.title.textContent} – Discogsography`;
-  if (focus) shown.title.focus();
+  (shown.email.value ? shown.password : shown.email).focus();
   announce(notice);
 }
 
@@ -55,17 +56,27 @@ function clear() {
   for (const { form } of [signIn, register]) form.reset();
 }
 
+async function finish(signedIn, login, { stay }) {
+  const chosen = { stay: stay.checked };
+  clear();
+  await signedIn(login, chosen);
+}
+
 function submitSignIn(signedIn) {
   if (anyEmpty(signIn.form)) return;
   act(signIn.button, {
     box: signIn.box,
     progress: "Signing in…",
     work: async () => {
-      const login = await call("POST", "/api/auth/login", { body: typed(signIn) });
-      clear();
-      await signedIn(login);
+      const login = await call("POST", "api/auth/login", { body: typed(signIn) });
+      await finish(signedIn, login, signIn);
     },
-    failed: (error) => showError(error, signIn.box, { form: signIn.form }),
+    failed: (error) => {
+      showError(error, signIn.box, { form: signIn.form, signingIn: true });
+      if (error.code !== "invalid_credentials") return;
+      signIn.password.focus();
+      signIn.password.select();
+    },
   });
 }
 
@@ -76,11 +87,9 @@ function submitRegister(signedIn) {
     progress: "Creating your account…",
     work: async () => {
       const body = typed(register);
-      await call("POST", "/api/auth/register", { body });
-      const login = await call("POST", "/api/auth/login", { body }).catch(offerSignIn);
-      if (!login) return;
-      clear();
-      await signedIn(login);
+      await call("POST", "api/auth/register", { body });
+      const login = await call("POST", "api/auth/login", { body }).catch(offerSignIn);
+      if (login) await finish(signedIn, login, register);
     },
     failed: (error) => {
       showError(error, register.box, { form: register.form });
@@ -89,16 +98,17 @@ function submitRegister(signedIn) {
   });
 }
 
-/** The account is there, but the login after it failed: goes on at sign in, with all filled in. */
+/** The account exists, but the login after it failed: continues at sign in, with all filled in. */
 function offerSignIn(error) {
   const { email, password } = typed(register);
+  signIn.stay.checked = register.stay.checked;
   history.replaceState(null, "", "#sign-in");
   showFront({ email });
   signIn.password.value = password;
   register.password.value = "";
   complain(
     signIn.box,
-    `Your account is made, only signing in did not work yet. ${problem(error)}`,
+    `Your account was created, but signing in did not work yet. ${problem(error)}`,
     error.retryAfter,
   );
 }

@@ -4,86 +4,99 @@
  * Pure functions; must not know the page.
  */
 
-const RELOAD = "The page and the service don't understand each other. Please load the page again.";
+const RELOAD = "This page and the service have different versions. Reload the page and try again.";
 
-/** By `code`. A function is told whether the reader is an admin. */
+/** From here on a wait is told in minutes, and by the time of day at which it ends. */
+const LONG_WAIT = 90;
+
+/** By `code`. A function gets the whole error and what the page knows about the reader. */
 const PROBLEMS = {
-  invalid_credentials:
-    "This email address and this password don't go together. Please check both, and mind capital letters.",
+  invalid_credentials: "Wrong email address or password. Check both and try again.",
   second_factor_unavailable:
-    "This account has two-factor sign-in, which this service does not support yet. Sign in where you switched it on.",
-  email_taken: "This email address has an account already. Please sign in instead.",
-  rate_limited: "Those were many tries in a short time. Please take a little break.",
-  overloaded: "The service is very busy just now. Please try again in a moment.",
-  database_unavailable:
-    "The service can't reach its database just now. Please try again in a moment.",
-  state_store_unavailable:
-    "Connecting Discogs does not work just now. Please try again in a moment.",
-  discogs_not_configured: (isAdmin) =>
+    "This account uses two-factor sign-in, which this service does not support yet.",
+  email_taken: "This email address already has an account. Sign in instead.",
+  rate_limited: ({ retryAfter }, { signingIn }) => {
+    if (retryAfter === null || retryAfter < LONG_WAIT) return "Too many attempts in a short time.";
+    const until = clockTime(retryAfter);
+    return signingIn
+      ? `Too many failed attempts to sign in to this account, perhaps by somebody else. To protect it, sign-in is closed until ${until}.`
+      : `Too many attempts. Try again at ${until}.`;
+  },
+  overloaded: "The service is very busy. Try again in a moment.",
+  database_unavailable: "The service can't reach its database. Try again in a moment.",
+  state_store_unavailable: "Connecting Discogs is not possible right now. Try again in a moment.",
+  discogs_not_configured: (_, { isAdmin }) =>
     isAdmin
-      ? "The service has no credentials for Discogs yet. Set the consumer key and the consumer secret below, then try again."
-      : "The service has no credentials for Discogs yet. Please tell an admin of this service; once they are set, you can connect.",
-  discogs_credentials_rejected: (isAdmin) =>
+      ? "The service has no Discogs credentials yet. Set the consumer key and the consumer secret below, then try again."
+      : "This service is not set up for Discogs yet. Ask an admin of this service to set its Discogs credentials, then try again.",
+  discogs_credentials_rejected: (_, { isAdmin }) =>
     isAdmin
-      ? "Discogs refuses the service's credentials. Check the consumer key and the consumer secret below, then try again."
-      : "Discogs refuses the service's credentials. It is nothing that you did. Please tell an admin of this service.",
-  discogs_blocked:
-    "Discogs is turning this service away at the door. That can last for hours. Please try again later.",
-  discogs_unavailable:
-    "Discogs is not answering as it should. Please try again in a moment; what you have begun is kept.",
-  discogs_rate_limited:
-    "Discogs asks us to slow down. Please wait a little; what you have begun is kept.",
-  state_unknown:
-    "This attempt has run out of time, or is finished already. Starting again takes a minute.",
-  state_not_yours: "This attempt was begun by somebody else. Please start your own.",
+      ? "Discogs rejects the service's credentials. Check the consumer key and the consumer secret below, then try again."
+      : "Discogs rejects this service's credentials. You did nothing wrong. Tell an admin of this service.",
+  secret_unreadable: "The service can't read its Discogs credentials. Tell an admin of this service.",
+  encryption_not_configured:
+    "The service can't read its Discogs credentials. Tell an admin of this service.",
+  mail_not_configured: "This service can't send mail. Tell an admin of this service.",
+  discogs_blocked: "Discogs is blocking this service. That can last for hours. Try again later.",
+  discogs_unavailable: "Discogs is unavailable. Try again in a moment. Your progress is saved.",
+  discogs_rate_limited: "Discogs is getting too many requests from this service. Your progress is saved.",
+  state_unknown: "This attempt has expired or is already finished. Starting again takes a minute.",
+  state_not_yours: "Another user started this attempt. Start your own.",
   state_busy:
-    "Your PIN is being checked already. Please wait a moment, then press the button again.",
+    "Your code is already being checked. Wait a few seconds, then press the button again.",
   verifier_rejected:
-    "Discogs did not take this PIN. Compare it with the one in the Discogs tab, and try once more. If it is the same, or you pressed Deny there, start again for a new one.",
-  admin_required: "You are not an admin any more, so nothing was changed.",
+    "Discogs did not accept this code. Compare it with the one in the Discogs tab and try again. If they are the same, or you pressed Deny there, start again to get a new code.",
+  admin_required: "You are no longer an admin, so nothing was changed.",
   unknown_config_key: RELOAD,
-  body_too_large: "That is longer than the service takes. Please check what you pasted.",
-  internal: "Something went wrong on our side. Please try again.",
+  body_too_large: "This is longer than the service accepts. Check what you pasted.",
+  internal: "Something went wrong in the service. Try again.",
   not_found: RELOAD,
   method_not_allowed: RELOAD,
   not_json: RELOAD,
   invalid_input: RELOAD,
-  unreachable:
-    "The service can't be reached. Please check your internet connection, and try again.",
+  invalid_request: RELOAD,
+  unreachable: "Can't reach the service. Check your internet connection and try again.",
   timed_out:
-    "There was no answer within 25 seconds. It may have worked all the same; try again to see.",
-  unreadable: "The answer made no sense. Please try again.",
+    "No answer within 25 seconds. The request may have worked all the same. Try again to find out.",
+  unreadable: "The service sent an unexpected answer. Try again in a moment.",
 };
 
-/** The sentence for an error; the service's own where the page has none. */
-export function problem(error, { isAdmin = false } = {}) {
+/**
+ * The sentence for an error; the service's own where the page has none.
+ *
+ * `isAdmin`: whether the reader can change the credentials. `signingIn`: whether this was a sign-in.
+ */
+export function problem(error, { isAdmin = false, signingIn = false } = {}) {
   const words = PROBLEMS[error.code];
-  if (typeof words === "function") return words(isAdmin);
+  if (typeof words === "function") {
+    return words({ ...error, retryAfter: error.retryAfter ?? null }, { isAdmin, signingIn });
+  }
   return words || error.detail || PROBLEMS.internal;
 }
 
-/** What to say when Discogs has refused a PIN for the third time. */
+/** What to say when Discogs has rejected a code for the third time. */
 export const THIRD_REFUSAL =
-  "Discogs has refused three PINs, and that ends this attempt. Start again, and you get a new PIN.";
+  "Discogs has rejected three codes, which ends this attempt. Start again to get a new code.";
 
 /** By field, then by the `type` of what is wrong with it. */
 const FIELDS = {
   email: {
-    missing: "Please type your email address.",
-    value_error: "This does not look like an email address, such as digger@example.com.",
+    missing: "Enter your email address.",
+    value_error: "This is not a valid email address. Example: digger@example.com.",
   },
   password: {
-    missing: "Please type your password.",
-    string_too_short: "Please take at least 8 characters.",
-    string_too_long: "Please take at most 1,024 characters.",
-    value_error: "One of these characters can't be part of a password.",
+    missing: "Enter your password.",
+    string_too_short: "Use at least 8 characters.",
+    string_too_long: "Use at most 1,024 characters.",
+    value_error: "The password contains a character that is not allowed.",
   },
   oauth_verifier: {
-    missing: "Please paste the PIN that Discogs has shown you.",
+    missing: "Paste the code (PIN) that Discogs shows.",
+    value_error: "This can't be the code. Copy only the code, without other words.",
   },
   value: {
-    missing: "Please paste the value.",
-    value_error: "Please paste 1 to 256 letters, digits and signs, without blanks between them.",
+    missing: "Paste the value.",
+    value_error: "Paste 1 to 256 letters, digits and signs without spaces between them.",
   },
 };
 
@@ -92,28 +105,39 @@ export function fieldProblem({ field, type, msg }) {
   return FIELDS[field]?.[type] ?? `${msg.replace(/^Value error, /, "")}.`;
 }
 
-/** How long a wait still is. */
+/** How long a wait still is, rounded up. */
 export function waitLeft(seconds) {
   if (seconds <= 0) return "You can try again now.";
-  if (seconds === 1) return "You can try again in 1 second.";
-  return `You can try again in ${seconds} seconds.`;
+  if (seconds < LONG_WAIT) return `You can try again in ${count(seconds, "second")}.`;
+  const minutes = Math.ceil(seconds / 60);
+  if (minutes < 90) return `You can try again in ${count(minutes, "minute")}.`;
+  return `You can try again in about ${count(Math.round(minutes / 60), "hour")}.`;
 }
 
-/** How long the PIN is still good: told in steps, so that nobody feels chased. */
+/** How long the code can still be used: told in steps, so that the reader does not feel rushed. */
 export function timeLeft(seconds) {
-  if (seconds <= 0) return "The time for this PIN is over. If it is no longer taken, start again.";
-  if (seconds <= 60) return "Less than a minute left for this PIN.";
-  const minutes = Math.floor(seconds / 60);
-  return `There is time: ${minutes === 1 ? "a good minute" : `${minutes} minutes`} left for this PIN.`;
+  if (seconds <= 0) return "The time is up. If the code is no longer accepted, start again.";
+  if (seconds <= 60) return "Less than a minute left to enter the code.";
+  return `${count(Math.floor(seconds / 60), "minute")} left to enter the code.`;
 }
 
-/** A moment as a date and, where asked, the time of day, in the reader's own time zone. */
-export function moment(rfc3339, { withTime = false } = {}) {
+const count = (number, unit) => `${number} ${unit}${number === 1 ? "" : "s"}`;
+
+/** The time of day after so many seconds; with the date if that is not today. */
+function clockTime(seconds) {
+  const end = new Date(Date.now() + seconds * 1000);
+  const isToday = end.toDateString() === new Date().toDateString();
+  const style = isToday ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
+  return new Intl.DateTimeFormat(undefined, style).format(end);
+}
+
+/** A moment as a date and, if asked, the time of day, as the reader's browser writes them. */
+export function moment(time, { withTime = false } = {}) {
   const style = withTime ? { dateStyle: "long", timeStyle: "short" } : { dateStyle: "long" };
-  return new Intl.DateTimeFormat("en-GB", style).format(new Date(rfc3339));
+  return new Intl.DateTimeFormat(undefined, style).format(new Date(time));
 }
 
-/** What a config key is called. */
+/** The display name of a config key. */
 export function configKeyName(key) {
   const name = key.replace(/^discogs_/, "").replaceAll("_", " ");
   return name.charAt(0).toUpperCase() + name.slice(1);

@@ -97,7 +97,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn parse_http_url(value: &str) -> Result<Url, String> {
+pub(super) fn parse_http_url(value: &str) -> Result<Url, String> {
     if !["http://", "https://"].iter().any(|scheme| value.to_lowercase().starts_with(scheme)) {
         return Err("must begin with https://".to_owned());
     }

@@ -102,6 +102,7 @@ pub const VARIABLES: &[Variable] = &[
     path("DATA_DIR", Some("./data")),
     plain("CORS_ORIGINS", "*"),
     plain("WEB_PAGE", "on"),
+    without_default("APP_BASE_URL"),
     plain("RATE_LIMITS", "on"),
     plain("RATE_LIMIT_REGISTER", "5/60"),
     plain("RATE_LIMIT_SIGN_IN", "10/60"),

@@ -3,7 +3,7 @@
 //! Both come with the program and work offline. Their policy is looser than the account page's:
 //! they make styles while they run. Neither sees a password or token unless somebody enters one.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::asset::{self, Asset, Name};
@@ -60,6 +60,14 @@ pub(super) async fn swagger(headers: HeaderMap) -> Response {
 /// `GET /redoc`
 pub(super) async fn redoc(headers: HeaderMap) -> Response {
     REDOC.answer(&headers, &POLICY)
+}
+
+/// `GET /docs/` and `GET /redoc/`: the pages refer to their files relative to the path without the
+/// slash, so that they also work below a path of a reverse proxy.
+pub(super) async fn without_slash(uri: Uri) -> Response {
+    let name = if uri.path().starts_with("/docs") { "../docs" } else { "../redoc" };
+    (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, HeaderValue::from_static(name))])
+        .into_response()
 }
 
 /// `GET /docs/{file}`

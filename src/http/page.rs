@@ -3,10 +3,14 @@
 //! The page has a policy of its own: it runs its own scripts, asks nobody but this service, and
 //! puts nothing in as markup.
 
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::Response;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
+use super::AppState;
 use super::asset::{self, Asset, Name};
+use super::json::Json;
 
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -23,15 +27,17 @@ macro_rules! file {
 static INDEX: Asset = file!("index.html", "text/html; charset=utf-8");
 
 /// What the page is made of, below `/web/`.
-static FILES: [Asset; 10] = [
+static FILES: [Asset; 12] = [
     file!("account.css", "text/css; charset=utf-8"),
     file!("account.js", "text/javascript; charset=utf-8"),
     file!("api.js", "text/javascript; charset=utf-8"),
     file!("credentials.js", "text/javascript; charset=utf-8"),
     file!("discogs.js", "text/javascript; charset=utf-8"),
+    file!("discogs-tab.js", "text/javascript; charset=utf-8"),
     file!("favicon.svg", "image/svg+xml"),
     file!("page.js", "text/javascript; charset=utf-8"),
     file!("session.js", "text/javascript; charset=utf-8"),
+    file!("settings.js", "text/javascript; charset=utf-8"),
     file!("sign-in.js", "text/javascript; charset=utf-8"),
     file!("words.js", "text/javascript; charset=utf-8"),
 ];
@@ -39,6 +45,24 @@ static FILES: [Asset; 10] = [
 /// `GET /`
 pub(super) async fn index(headers: HeaderMap) -> Response {
     INDEX.answer(&headers, &POLICY)
+}
+
+/// What the operator has set for the page.
+#[derive(Serialize)]
+struct Settings {
+    /// The front end to which the page links.
+    app_base_url: Option<String>,
+    /// Whether a stand-in takes the place of Discogs.
+    sandbox: bool,
+}
+
+/// `GET /web/settings.json`
+pub(super) async fn settings(State(app): State<AppState>) -> impl IntoResponse {
+    let settings = Settings {
+        app_base_url: app.app_base_url.as_ref().map(ToString::to_string),
+        sandbox: app.connect.sandbox_consumer.is_some(),
+    };
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], Json(settings))
 }
 
 /// `GET /web/{file}`

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import {
-  allow, assertFocused, button, discogsApart, field, heading, needsBinary, openDiscogs, register,
+  authorize, assertFocused, button, codeField, discogsApart, field, heading, needsBinary, openDiscogs, register,
   says, story,
 } from "./harness.mjs";
 
@@ -39,23 +39,30 @@ story("without credentials a user is sent to an admin", unconfigured, async (pag
   await register(page);
   assert.equal(await heading(page, "App credentials").count(), 0);
   await pressConnect(page);
-  await says(page, "The service has no credentials for Discogs yet. Please tell an admin").waitFor();
+  await says(page, "This service is not set up for Discogs yet. Ask an admin").waitFor();
 });
 
 story("an admin sets, replaces and removes the credentials", unconfigured, async (page) => {
   await becomeAdmin(page);
   for (const name of ["Consumer key", "Consumer secret"]) {
     assert.equal(await slip(page, name).locator(".badge").innerText(), "Not set");
+    const input = slip(page, name).locator("input");
+    assert.deepEqual(await input.evaluate(({ type, autocomplete }) => [type, autocomplete]), ["text", "off"]);
   }
+  await says(page, "Nobody can connect Discogs until both the key and the secret are set.").waitFor();
+  const hiding = (name) => field(page, name).evaluate((input) => getComputedStyle(input).webkitTextSecurity);
+  assert.deepEqual([await hiding("Consumer key"), await hiding("Consumer secret")], ["none", "disc"]);
+  await button(page, "Show consumer secret").click();
+  assert.equal(await hiding("Consumer secret"), "none");
   await pressConnect(page);
   await says(page, "Set the consumer key and the consumer secret below").waitFor();
   await page.getByRole("link", { name: "Go to the app credentials" }).click();
 
   await slip(page, "Consumer key").getByRole("button", { name: "Set", exact: true }).click();
-  await slip(page, "Consumer key").getByText("Please paste the value.").waitFor();
+  await slip(page, "Consumer key").getByText("Paste the value.").waitFor();
   await field(page, "Consumer key").fill("two words");
   await page.keyboard.press("Enter");
-  await slip(page, "Consumer key").getByText("without blanks between them.").waitFor();
+  await slip(page, "Consumer key").getByText("without spaces between them.").waitFor();
   assert.equal(await field(page, "Consumer key").inputValue(), "two words");
 
   await save(page, "Consumer key", "Set", "sandbox-key");
@@ -64,10 +71,10 @@ story("an admin sets, replaces and removes the credentials", unconfigured, async
   await save(page, "Consumer secret", "Set", "not the right one".replaceAll(" ", "-"));
 
   await pressConnect(page);
-  await says(page, "Discogs refuses the service's credentials. Check the consumer key").waitFor();
+  await says(page, "Discogs rejects the service's credentials. Check the consumer key").waitFor();
   await save(page, "Consumer secret", "Replace", "sandbox-secret");
   const tab = await openDiscogs(page);
-  await field(page, "PIN from Discogs").fill(await allow(tab));
+  await codeField(page).fill(await authorize(tab));
   await button(page, "Finish connecting").click();
   await says(page, "Connected. Happy digging!").waitFor();
 
@@ -90,8 +97,8 @@ story("who is no admin any more is told, and changes nothing", unconfigured, asy
   await apart.service.command("admin", "revoke", email);
   await slip(page, "Consumer secret").locator("input").fill("a-new-secret");
   await slip(page, "Consumer secret").getByRole("button", { name: "Set", exact: true }).click();
-  await says(page, "You are not an admin any more, so nothing was changed.").waitFor();
+  await says(page, "You are no longer an admin, so nothing was changed.").waitFor();
   await button(page, "Refresh").click();
-  await says(page, "This is up to date.").waitFor();
+  await says(page, "Up to date.").waitFor();
   assert.equal(await heading(page, "App credentials").count(), 0);
 });

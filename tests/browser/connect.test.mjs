@@ -1,29 +1,29 @@
 /** Connecting Discogs on the sandbox's own page, and disconnecting. */
 
 import assert from "node:assert/strict";
+import { test } from "node:test";
 
 import {
-  allow, assertFocused, button, callAsUser, connect, field, heading, openDiscogs, register, says,
-  signIn, story,
+  assertFocused, authorize, button, callAsUser, codeField, connect, field, heading,
+  needsBinary, openDiscogs, register, says, screenshot, signIn, startService, story, world,
 } from "./harness.mjs";
 
 const PENDING = "discogsography.pending_authorization";
 const VERIFY = "/api/oauth/verify/discogs";
 
-const pinField = (page) => field(page, "PIN from Discogs");
 const finish = (page) => button(page, "Finish connecting");
 
-story("who allows it at Discogs and pastes the PIN is connected", async (page) => {
+story("whoever authorizes at Discogs and pastes the code is connected", async (page) => {
   await register(page);
   const tab = await openDiscogs(page);
   assert.equal(await tab.evaluate(() => window.opener), null);
   assert.equal(await tab.evaluate(() => document.referrer), "");
-  await assertFocused(pinField(page));
-  await says(page, "There is time: 9 minutes left for this PIN.").waitFor();
-  const pin = await allow(tab);
+  await assertFocused(codeField(page));
+  await says(page, "9 minutes left to enter the code.").waitFor();
+  const code = await authorize(tab);
   await tab.close();
 
-  await pinField(page).fill(` “${pin}” `);
+  await codeField(page).fill(` “${code}” `);
   await finish(page).click();
   await says(page, "Connected. Happy digging!").waitFor();
   await assertFocused(heading(page, "Discogs"));
@@ -34,6 +34,17 @@ story("who allows it at Discogs and pastes the PIN is connected", async (page) =
 
   await page.reload();
   await says(page, "sandbox_digger").waitFor();
+});
+
+story("the tab of Discogs has no copy of the access token", async (page, service) => {
+  await register(page);
+  const tab = await openDiscogs(page);
+  assert.notEqual(await page.evaluate(() => sessionStorage.getItem("discogsography.access_token")), null);
+  assert.notEqual(await page.evaluate((name) => sessionStorage.getItem(name), PENDING), null);
+  await button(page, "Sign out").click();
+  await tab.goto(service.url);
+  await heading(tab, "Sign in").waitFor();
+  assert.equal(await tab.evaluate(() => sessionStorage.length + localStorage.length), 0);
 });
 
 story("who disconnects is asked first, and told what stays at Discogs", async (page) => {
@@ -54,46 +65,46 @@ story("who disconnects is asked first, and told what stays at Discogs", async (p
 
   await button(page, "Disconnect…").click();
   await button(page, "Disconnect").click();
-  await says(page, "The permission at Discogs stays until you remove it there.").waitFor();
+  await says(page, "The permission at Discogs remains until you remove it there.").waitFor();
   await button(page, "Connect Discogs").waitFor();
   assert.deepEqual((await callAsUser(page, "GET", "/api/oauth/status/discogs")).answer, { connected: false });
 });
 
-story("a PIN that is refused is told at its field, and the right one works", async (page) => {
+story("a code that is rejected is told at its field, and the right one works", async (page) => {
   await register(page);
-  const pin = await allow(await openDiscogs(page));
-  await pinField(page).fill("wrong");
+  const code = await authorize(await openDiscogs(page));
+  await codeField(page).fill("wrong");
   await page.keyboard.press("Enter");
-  await says(page, "Discogs did not take this PIN.").waitFor();
-  await assertFocused(pinField(page));
-  assert.equal(await pinField(page).inputValue(), "wrong");
-  assert.equal(await pinField(page).getAttribute("aria-invalid"), "true");
+  await says(page, "Discogs did not accept this code.").waitFor();
+  await assertFocused(codeField(page));
+  assert.equal(await codeField(page).inputValue(), "wrong");
+  assert.equal(await codeField(page).getAttribute("aria-invalid"), "true");
 
-  await pinField(page).fill("two words");
+  await codeField(page).fill("two words");
   await finish(page).click();
-  await says(page, "PIN must not contain blanks or line breaks.").waitFor();
+  await says(page, "This can't be the code.").waitFor();
 
-  await pinField(page).fill(pin);
+  await codeField(page).fill(code);
   await finish(page).click();
   await says(page, "Connected. Happy digging!").waitFor();
 });
 
-story("three wrong PINs end the attempt, and a new one works", async (page) => {
+story("three wrong codes end the attempt, and a new one works", async (page) => {
   await register(page);
   await openDiscogs(page);
   for (const wrong of ["first", "second"]) {
-    await pinField(page).fill(wrong);
+    await codeField(page).fill(wrong);
     await finish(page).click();
     await page.locator("#pin[aria-invalid=true]").waitFor();
   }
-  await pinField(page).fill("third");
+  await codeField(page).fill("third");
   await finish(page).click();
   await assertFocused(heading(page, "This attempt is over"));
-  await says(page, "Discogs has refused three PINs").waitFor();
+  await says(page, "Discogs has rejected three codes").waitFor();
 
-  const pin = await allow(await openDiscogs(page, "Start again"));
-  assert.equal(await pinField(page).inputValue(), "");
-  await pinField(page).fill(pin);
+  const code = await authorize(await openDiscogs(page, "Start again"));
+  assert.equal(await codeField(page).inputValue(), "");
+  await codeField(page).fill(code);
   await finish(page).click();
   await says(page, "Connected. Happy digging!").waitFor();
 });
@@ -103,7 +114,7 @@ story("who presses Deny at Discogs can start again or leave it", async (page) =>
   const denied = await openDiscogs(page);
   await button(denied, "Deny").click();
   await heading(denied, "Access denied").waitFor();
-  await pinField(page).fill("there was none");
+  await codeField(page).fill("there was none");
   await finish(page).click();
   await page.locator("#pin[aria-invalid=true]").waitFor();
   await openDiscogs(page, "Start again");
@@ -116,28 +127,28 @@ story("a reload in the middle goes on where it was", async (page) => {
   await register(page);
   const tab = await openDiscogs(page);
   const address = tab.url();
-  const pin = await allow(tab);
-  await pinField(page).fill(pin.slice(0, 4));
+  const code = await authorize(tab);
+  await codeField(page).fill(code.slice(0, 4));
   await page.reload();
-  await pinField(page).waitFor();
-  assert.equal(await pinField(page).inputValue(), pin.slice(0, 4));
+  await codeField(page).waitFor();
+  assert.equal(await codeField(page).inputValue(), code.slice(0, 4));
   const link = page.getByRole("link", { name: "Open the Discogs page" });
   assert.equal(await link.getAttribute("href"), address);
-  await pinField(page).fill(pin);
+  await codeField(page).fill(code);
   await finish(page).click();
   await says(page, "Connected. Happy digging!").waitFor();
 });
 
 story("a session that ends in the middle goes on after signing in", async (page) => {
   const email = await register(page);
-  const pin = await allow(await openDiscogs(page));
-  await pinField(page).fill(pin);
+  const code = await authorize(await openDiscogs(page));
+  await codeField(page).fill(code);
   await page.evaluate(() => sessionStorage.setItem("discogsography.access_token", "e30.e30.e30"));
   await finish(page).click();
-  await says(page, "Your connection to Discogs then goes on where it was.").waitFor();
+  await says(page, "You can then finish connecting Discogs.").waitFor();
   await signIn(page, email);
-  await pinField(page).waitFor();
-  assert.equal(await pinField(page).inputValue(), pin);
+  await codeField(page).waitFor();
+  assert.equal(await codeField(page).inputValue(), code);
   await finish(page).click();
   await says(page, "Connected. Happy digging!").waitFor();
 });
@@ -148,20 +159,22 @@ story("the next user of a tab finds nothing of the last one", async (page) => {
   await button(page, "Sign out").click();
   assert.equal(await page.evaluate((name) => sessionStorage.getItem(name), PENDING), null);
   assert.equal(await field(page, "Email address").inputValue(), "");
+  await page.getByRole("link", { name: "Create an account" }).click();
+  await heading(page, "Create an account").waitFor();
+  assert.equal(await field(page, "Email address").inputValue(), "");
   await page.getByRole("link", { name: "Sign in" }).click();
   await heading(page, "Sign in").waitFor();
-  assert.equal(await field(page, "Email address").inputValue(), "");
   await register(page);
-  assert.equal(await pinField(page).count(), 0);
+  assert.equal(await codeField(page).count(), 0);
 });
 
 story("an attempt that the service has forgotten is over", async (page) => {
   await register(page);
-  const pin = await allow(await openDiscogs(page));
+  const code = await authorize(await openDiscogs(page));
   const { state } = await page.evaluate((name) => JSON.parse(sessionStorage.getItem(name)), PENDING);
-  await callAsUser(page, "POST", VERIFY, { state, oauth_verifier: pin });
+  await callAsUser(page, "POST", VERIFY, { state, oauth_verifier: code });
   await callAsUser(page, "DELETE", "/api/oauth/revoke/discogs");
-  await pinField(page).fill(pin);
+  await codeField(page).fill(code);
   await finish(page).click();
   await assertFocused(heading(page, "This attempt is over"));
   await button(page, "Not now").click();
@@ -170,12 +183,12 @@ story("an attempt that the service has forgotten is over", async (page) => {
 
 story("an attempt that has worked already is shown as what it is", async (page) => {
   await register(page);
-  const pin = await allow(await openDiscogs(page));
+  const code = await authorize(await openDiscogs(page));
   const { state } = await page.evaluate((name) => JSON.parse(sessionStorage.getItem(name)), PENDING);
-  await callAsUser(page, "POST", VERIFY, { state, oauth_verifier: pin });
-  await pinField(page).fill(pin);
+  await callAsUser(page, "POST", VERIFY, { state, oauth_verifier: code });
+  await codeField(page).fill(code);
   await finish(page).click();
-  await says(page, "You are connected already.").waitFor();
+  await says(page, "You are already connected.").waitFor();
   assert.equal(await page.locator("#discogs-username").innerText(), "sandbox_digger");
 });
 
@@ -184,14 +197,14 @@ story("the time left is told calmly, and its end too", async (page) => {
   await page.reload();
   await register(page);
   await openDiscogs(page);
-  await says(page, "There is time: 9 minutes left for this PIN.").waitFor();
+  await says(page, "9 minutes left to enter the code.").waitFor();
   await page.clock.fastForward("08:15");
-  await says(page, "There is time: a good minute left for this PIN.").waitFor();
+  await says(page, "1 minute left to enter the code.").waitFor();
   await page.clock.fastForward("01:00");
-  await says(page, "Less than a minute left for this PIN.").waitFor();
-  assert.equal(await page.locator("#announcer").textContent(), "Less than a minute left for this PIN.");
+  await says(page, "Less than a minute left to enter the code.").waitFor();
+  assert.equal(await page.locator("#announcer").textContent(), "Less than a minute left to enter the code.");
   await page.clock.fastForward("01:00");
-  await says(page, "The time for this PIN is over. If it is no longer taken, start again.").waitFor();
+  await says(page, "The time is up. If the code is no longer accepted, start again.").waitFor();
 });
 
 story("a browser that keeps the tab shut still has the link", async (page) => {
@@ -201,13 +214,109 @@ story("a browser that keeps the tab shut still has the link", async (page) => {
   await page.reload();
   await register(page);
   await button(page, "Connect Discogs").click();
-  await says(page, "Your browser kept the new tab shut.").waitFor();
+  await says(page, "Your browser blocked the new tab.").waitFor();
   const link = page.getByRole("link", { name: "Open the Discogs page" });
   await assertFocused(link);
   const opened = page.context().waitForEvent("page");
   await page.keyboard.press("Enter");
-  const pin = await allow(await opened);
-  await pinField(page).fill(pin);
+  const code = await authorize(await opened);
+  await codeField(page).fill(code);
   await finish(page).click();
   await says(page, "Connected. Happy digging!").waitFor();
+});
+
+const comeBack = (page) => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+
+story("a connection that was made or ended elsewhere is shown on return", async (page) => {
+  await register(page);
+  const { state, authorize_url } = (await callAsUser(page, "GET", "/api/oauth/authorize/discogs")).answer;
+  const tab = await page.context().newPage();
+  await tab.goto(authorize_url);
+  const code = await authorize(tab);
+  await tab.close();
+  await callAsUser(page, "POST", VERIFY, { state, oauth_verifier: code });
+  await comeBack(page);
+  await says(page, "sandbox_digger").waitFor();
+
+  await callAsUser(page, "DELETE", "/api/oauth/revoke/discogs");
+  await comeBack(page);
+  await button(page, "Connect Discogs").waitFor();
+});
+
+story("coming back changes nothing of what is being typed", async (page) => {
+  await register(page);
+  await authorize(await openDiscogs(page));
+  await codeField(page).fill("two words");
+  await finish(page).click();
+  await page.locator("#pin[aria-invalid=true]").waitFor();
+  const asked = page.waitForResponse("**/api/oauth/status/discogs");
+  await comeBack(page);
+  await (await asked).finished();
+  assert.equal(await codeField(page).inputValue(), "two words");
+  assert.equal(await codeField(page).getAttribute("aria-invalid"), "true");
+});
+
+story("the tab that waits for Discogs can be read at night", { context: { colorScheme: "dark" } }, async (page) => {
+  await register(page);
+  let answer;
+  await page.route("**/api/oauth/authorize/discogs", async (route) => {
+    await new Promise((go) => (answer = go));
+    await route.continue();
+  });
+  const opened = page.waitForEvent("popup");
+  await button(page, "Connect Discogs").click();
+  const tab = await opened;
+  await tab.getByText("Waiting for Discogs. This can take up to 20 seconds.").waitFor();
+  assert.equal(await tab.evaluate(() => getComputedStyle(document.documentElement).colorScheme), "light dark");
+  await screenshot(tab, "waiting-tab-dark");
+  answer();
+  await button(tab, "Authorize").waitFor();
+});
+
+// The sandbox has no profiles and one name, so the answers are put in their place.
+const connectedAs = (username) => ({
+  connected: true, discogs_username: username, discogs_user_id: "17", connected_at: "2026-01-31T09:30:00.000000+00:00",
+});
+
+for (const [name, address] of [
+  ["digger", "https://www.discogs.com/user/digger"],
+  ["AC/DC? #1 ü", "https://www.discogs.com/user/AC%2FDC%3F%20%231%20%C3%BC"],
+  ["..", null],
+  [null, null],
+]) {
+  story(`the profile of ${name} at Discogs is a click away`, async (page) => {
+    await page.route("**/web/settings.json", (route) => route.fulfill({ json: { app_base_url: null, sandbox: false } }));
+    await page.route("**/api/oauth/status/discogs", (route) => route.fulfill({ json: connectedAs(name) }));
+    await page.reload();
+    await register(page, undefined, "Connected");
+    const link = page.getByRole("link", { name: "Your profile at Discogs" });
+    assert.deepEqual(await link.evaluateAll((links) => links.map(({ href }) => href)), address === null ? [] : [address]);
+    await says(page, "Sandbox").waitFor({ state: "detached" });
+  });
+}
+
+story("a name that turns the writing around turns only itself around", async (page) => {
+  await page.route("**/api/oauth/status/discogs", (route) => route.fulfill({ json: connectedAs("dig\u202Eger") }));
+  await register(page, undefined, "Connected");
+  assert.equal(await page.locator("#discogs-username").evaluate((name) => getComputedStyle(name).unicodeBidi), "isolate");
+});
+
+test("the way on leads to the app that the operator has named", needsBinary, async () => {
+  const service = await startService({ variables: { APP_BASE_URL: "https://explore.example.com/app" } });
+  const context = await world.browser.newContext();
+  try {
+    const page = await context.newPage();
+    await page.goto(service.url);
+    await page.getByRole("link", { name: "Go to Discogsography" }).waitFor();
+    await register(page);
+    await connect(page);
+    const link = page.getByRole("link", { name: "Continue to Discogsography" });
+    assert.equal(await link.getAttribute("href"), "https://explore.example.com/app");
+    await says(page, "Sandbox", { exact: true }).waitFor();
+    assert.equal(await page.getByRole("link", { name: "Your profile at Discogs" }).count(), 0);
+    await screenshot(page, "connected-onward");
+  } finally {
+    await context.close();
+    await service.stop();
+  }
 });

@@ -1,5 +1,6 @@
 /**
- * Serves the folder `web/` at `/` and `/web/…` as the service does, and hands `/api` on to it.
+ * Serves the folder `web/` at `/` and `/web/…` as the service does, and passes everything else on
+ * to it: the API, and the page's settings.
  *
  * FOR DEVELOPMENT ONLY: for a service that does not serve the page itself, and for working on the
  * page without building the service. `WEB_FROM_FOLDER=1` makes the tests use it.
@@ -31,7 +32,7 @@ export async function startDevServer(serviceUrl, port = 0) {
   const server = createServer((incoming, outgoing) => {
     const { pathname } = new URL(incoming.url, serviceUrl);
     const name = pathname === "/" ? "index.html" : /^\/web\/([\w-]+\.\w+)$/.exec(pathname)?.[1];
-    if (name) serveFile(join(FOLDER, name), outgoing);
+    if (name && name !== "settings.json") serveFile(join(FOLDER, name), outgoing);
     else handOn(serviceUrl, incoming, outgoing);
   });
   await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));

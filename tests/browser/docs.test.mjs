@@ -2,30 +2,15 @@
 
 import assert from "node:assert/strict";
 
-import { newEmail, PASSWORD, screenshot, story } from "./harness.mjs";
+import { newEmail, PASSWORD, screenshot, story, tryOut } from "./harness.mjs";
 
 story("somebody tries the API: registers, signs in, authorises, and is known", async (page, service) => {
   await page.goto(`${service.url}/docs`);
   const email = newEmail();
-  const operation = (id) => page.locator(`[id$="-${id}"]`);
-  const tryOut = async (id, body) => {
-    const block = operation(id);
-    await block.locator(".opblock-summary-control").click();
-    await block.getByRole("button", { name: "Try it out" }).click();
-    if (body) await block.locator("textarea").fill(JSON.stringify(body));
-    await block.getByRole("button", { name: "Execute" }).click();
-    const answer = block.locator(".live-responses-table");
-    await answer.waitFor();
-    return {
-      status: await answer.locator("tr.response td.response-col_status").first().innerText(),
-      text: await answer.locator(".highlight-code").first().innerText(),
-    };
-  };
-
-  const registered = await tryOut("register", { email, password: PASSWORD });
+  const registered = await tryOut(page, "register", { email, password: PASSWORD });
   assert.match(registered.status, /^201/);
   await screenshot(page, "docs-swagger");
-  const signedIn = await tryOut("signIn", { email, password: PASSWORD });
+  const signedIn = await tryOut(page, "signIn", { email, password: PASSWORD });
   assert.match(signedIn.status, /^200/);
   const [, token] = signedIn.text.match(/"access_token":\s*"([^"]+)"/);
 
@@ -34,14 +19,14 @@ story("somebody tries the API: registers, signs in, authorises, and is known", a
   await dialog.locator("input").fill(token);
   await dialog.getByRole("button", { name: "Apply credentials" }).click();
   await dialog.getByRole("button", { name: "Close" }).click();
-  const me = await tryOut("getCurrentUser");
+  const me = await tryOut(page, "getCurrentUser");
   assert.match(me.status, /^200/);
   assert.ok(me.text.includes(email), me.text);
 });
 
 story("somebody reads the API: every operation with its errors", async (page, service) => {
   await page.goto(`${service.url}/redoc`);
-  for (const name of ["Register", "Sign in", "Finish with the PIN", "List the app's credentials"]) {
+  for (const name of ["Register", "Sign in", "Finish connection", "List the app's credentials"]) {
     await page.getByRole("heading", { name }).waitFor();
   }
   await page.getByText("state_unknown").first().waitFor({ state: "attached" });

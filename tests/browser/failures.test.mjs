@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import {
-  PASSWORD, allow, assertFocused, button, callAsUser, discogsApart, field, heading, needsBinary,
+  PASSWORD, authorize, assertFocused, button, codeField, callAsUser, discogsApart, field, heading, needsBinary,
   newEmail, openDiscogs, register, says, setUpDiscogs, startDiscogs, story,
 } from "./harness.mjs";
 
@@ -19,29 +19,29 @@ story("Discogs is away at the start: it is told, and works once it is back", wit
   const opened = page.waitForEvent("popup");
   await button(page, "Connect Discogs").click();
   const tab = await opened;
-  await says(page, "Discogs is not answering as it should.").waitFor();
-  await assertFocused(discogsMessage(page));
+  await says(page, "Discogs is unavailable.").waitFor();
+  await assertFocused(button(page, "Connect Discogs"));
   assert.ok(tab.isClosed());
 
   apart.discogs = await startDiscogs(Number(new URL(apart.discogs.url).port));
   await openDiscogs(page);
-  await field(page, "PIN from Discogs").waitFor();
+  await codeField(page).waitFor();
 });
 
-story("Discogs is away at the end: the PIN is kept, and the same attempt goes on", withDiscogsApart, async (page) => {
+story("Discogs is away at the end: the code is kept, and the same attempt goes on", withDiscogsApart, async (page) => {
   await register(page);
   const tab = await openDiscogs(page);
-  await allow(tab);
-  await field(page, "PIN from Discogs").fill("anything");
+  await authorize(tab);
+  await codeField(page).fill("anything");
   await apart.discogs.stop();
   await finish(page).click();
-  await says(page, "Discogs is not answering as it should.").waitFor();
-  assert.equal(await field(page, "PIN from Discogs").inputValue(), "anything");
+  await says(page, "Discogs is unavailable.").waitFor();
+  assert.equal(await codeField(page).inputValue(), "anything");
 
-  // Back, it remembers nothing, as a stand-in in memory does: the PIN is refused, the state lives.
+  // Restarted, it remembers nothing: the code is rejected, the state lives.
   apart.discogs = await startDiscogs(Number(new URL(apart.discogs.url).port));
   await finish(page).click();
-  await says(page, "Discogs did not take this PIN.").waitFor();
+  await says(page, "Discogs did not accept this code.").waitFor();
 });
 
 story("Discogs asks us to slow down: the wait is counted down", needsBinary, async (page) => {
@@ -54,8 +54,8 @@ story("Discogs asks us to slow down: the wait is counted down", needsBinary, asy
     assert.equal(status, 200);
   }
   await button(page, "Connect Discogs").click();
-  await says(page, "Discogs asks us to slow down.").waitFor();
-  await assertFocused(discogsMessage(page));
+  await says(page, "Discogs is getting too many requests").waitFor();
+  await assertFocused(button(page, "Connect Discogs"));
   assert.match(await discogsMessage(page).innerText(), /You can try again in \d+ seconds\.$/);
   await page.clock.fastForward("05:00");
   await says(page, "You can try again now.").waitFor();
@@ -67,7 +67,7 @@ story("the service goes away: nothing is lost, and a reload says so", async (pag
   await field(page, "Password").fill(PASSWORD);
   await page.context().setOffline(true);
   await button(page, "Sign in").click();
-  await says(page, "The service can't be reached.").waitFor();
+  await says(page, "Can't reach the service.").waitFor();
   assert.equal(await field(page, "Email address").inputValue(), "digger@example.com");
   assert.equal(await field(page, "Password").inputValue(), PASSWORD);
   await page.context().setOffline(false);
@@ -90,10 +90,10 @@ story("no answer within 25 seconds is told", async (page) => {
   await button(page, "Sign in").click();
   await asked;
   await page.clock.fastForward("00:26");
-  await says(page, "There was no answer within 25 seconds.").waitFor();
+  await says(page, "No answer within 25 seconds.").waitFor();
   await page.unroute("**/api/auth/login");
   await button(page, "Sign in").click();
-  await says(page, "don't go together").waitFor();
+  await says(page, "Wrong email address or password.").waitFor();
 });
 
 story("an account that is made but not signed in goes on at signing in", async (page) => {
@@ -104,7 +104,7 @@ story("an account that is made but not signed in goes on at signing in", async (
   await field(page, "Email address").fill(email);
   await field(page, "Password").fill(PASSWORD);
   await button(page, "Create account").click();
-  await says(page, "Your account is made, only signing in did not work yet.").waitFor();
+  await says(page, "Your account was created, but signing in did not work yet.").waitFor();
   await page.unroute("**/api/auth/login");
   assert.equal(await field(page, "Email address").inputValue(), email);
   await button(page, "Sign in").click();
@@ -118,7 +118,7 @@ story("an answer that is not the service's is told as such", async (page) => {
   await field(page, "Email address").fill(newEmail());
   await field(page, "Password").fill(PASSWORD);
   await button(page, "Sign in").click();
-  await says(page, "The answer made no sense.").waitFor();
+  await says(page, "The service sent an unexpected answer.").waitFor();
 });
 
 story("a name that looks like markup stays a name", async (page) => {

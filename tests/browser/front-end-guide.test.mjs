@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { test } from "node:test";
 
-import { PASSWORD, allow, button, newEmail, world } from "./harness.mjs";
+import { PASSWORD, authorize, button, newEmail, world } from "./harness.mjs";
 
 /** The guide's pieces, put together, with the service's address in place of the example's. */
 async function program() {
@@ -51,6 +51,7 @@ async function tellTheStory(page) {
   assert.equal(stranger, "sign in again");
 
   await run((token) => {
+    sessionStorage.setItem("token", token);
     document.querySelector("button").onclick = () => {
       window.pending = startConnection(token);
     };
@@ -60,10 +61,13 @@ async function tellTheStory(page) {
   const tab = await opened;
   await button(tab, "Authorize").waitFor();
   assert.equal(await tab.evaluate(() => window.opener), null);
+  await tab.goto(page.url());
+  assert.equal(await tab.evaluate(() => sessionStorage.length), 0);
+  await tab.goBack();
   const { state, authorize_url, expires_in, tabOpened } = await run(() => window.pending);
   assert.deepEqual({ address: tab.url(), expires_in, tabOpened }, { address: authorize_url, expires_in: 600, tabOpened: true });
 
-  const pin = await allow(tab);
+  const pin = await authorize(tab);
   const finish = { token, state, pin: `"${pin}"\n` };
   const finished = await run(({ token, state, pin }) => finishConnection(token, state, pin), finish);
   assert.equal(finished.connected, true);

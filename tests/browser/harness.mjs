@@ -80,7 +80,7 @@ export async function startDiscogs(port) {
  *
  * `command` runs another command of the program on the same data.
  */
-export async function startService({ discogsUrl } = {}) {
+export async function startService({ discogsUrl, variables = {} } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "discogsography-browser-"));
   const [port, healthPort, sandboxPort] = [await freePort(), await freePort(), await freePort()];
   const environment = {
@@ -88,6 +88,7 @@ export async function startService({ discogsUrl } = {}) {
     API_PORT: String(port),
     API_HEALTH_PORT: String(healthPort),
     RATE_LIMITS: "off",
+    ...variables,
     ...(discogsUrl && { DISCOGS_API_URL: discogsUrl, DISCOGS_WEB_URL: discogsUrl }),
   };
   const args = discogsUrl ? ["serve"] : ["serve", "--sandbox", "--sandbox-port", String(sandboxPort)];
@@ -173,10 +174,10 @@ export function story(name, options, tell) {
     if (options.axe) await context.addInitScript({ path: AXE });
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
-    const service = options.service?.() ?? world.service;
+    const service = (await options.service?.()) ?? world.service;
     const troubles = watch(page, service.url);
     try {
-      await page.goto(service.url);
+      await page.goto(service.start ?? service.url);
       await tell(page, service);
       assert.deepEqual(troubles, []);
     } finally {
@@ -191,7 +192,7 @@ function watch(page, serviceUrl) {
   page.on("console", (message) => {
     const refusedCall =
       message.text().startsWith("Failed to load resource") &&
-      message.location().url.startsWith(`${serviceUrl}/api/`);
+      /^\/(account\/)?api\//.test(new URL(message.location().url).pathname);
     if (["error", "warning"].includes(message.type()) && !refusedCall) {
       troubles.push(`console: ${message.text()}`);
     }
@@ -217,14 +218,14 @@ export const says = (page, text, options) =>
   page.getByText(text, options).and(page.locator(":not(#announcer)")).filter({ visible: true });
 export const heading = (page, name) => page.getByRole("heading", { name, exact: true });
 
-/** Registers by hand, and ends up signed in. */
-export async function register(page, email = newEmail()) {
+/** Registers by hand, and ends up signed in; `state` is what the card of Discogs then says. */
+export async function register(page, email = newEmail(), state = "Not connected") {
   await page.getByRole("link", { name: "Create an account" }).click();
   await heading(page, "Create an account").waitFor();
   await field(page, "Email address").fill(email);
   await field(page, "Password").fill(PASSWORD);
   await button(page, "Create account").click();
-  await says(page, "Not connected", { exact: true }).waitFor();
+  await says(page, state, { exact: true }).waitFor();
   return email;
 }
 
@@ -243,18 +244,20 @@ export async function openDiscogs(page, name = "Connect Discogs") {
   return tab;
 }
 
-/** Authorizes the app in the tab of Discogs, and reads the PIN. */
-export async function allow(tab) {
+/** Authorizes the app in the tab of Discogs, and reads the code. */
+export async function authorize(tab) {
   await button(tab, "Authorize").click();
   return tab.locator("#pin").innerText();
 }
 
+export const codeField = (page) => field(page, "Code (PIN) from Discogs");
+
 /** Connects from beginning to end. */
 export async function connect(page) {
   const tab = await openDiscogs(page);
-  const pin = await allow(tab);
+  const code = await authorize(tab);
   await tab.close();
-  await field(page, "PIN from Discogs").fill(pin);
+  await codeField(page).fill(code);
   await button(page, "Finish connecting").click();
   await says(page, "Connected. Happy digging!").waitFor();
 }
@@ -267,13 +270,28 @@ export const setUpDiscogs = (service) =>
 export function callAsUser(page, method, path, body) {
   return page.evaluate(
     async ([method, path, body]) => {
-      const token = sessionStorage.getItem("discogsography.access_token");
+      const token = sessionStorage.getItem("discogsography.access_token") ?? localStorage.getItem("discogsography.access_token");
       const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
       const response = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
       return { status: response.status, answer: await response.json().catch(() => null) };
     },
     [method, path, body],
   );
+}
+
+/** Tries an operation in Swagger UI: the status and the body that it shows. */
+export async function tryOut(page, operation, body) {
+  const block = page.locator(`[id$="-${operation}"]`);
+  await block.locator(".opblock-summary-control").click();
+  await block.getByRole("button", { name: "Try it out" }).click();
+  if (body) await block.locator("textarea").fill(JSON.stringify(body));
+  await block.getByRole("button", { name: "Execute" }).click();
+  const answer = block.locator(".live-responses-table");
+  await answer.waitFor();
+  return {
+    status: await answer.locator("tr.response td.response-col_status").first().innerText(),
+    text: await answer.locator(".highlight-code").first().innerText(),
+  };
 }
 
 /** Whether this element has the focus. */

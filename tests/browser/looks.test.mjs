@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 
 import {
-  allow, button, connect, field, heading, needsBinary, newEmail, openDiscogs, register, says,
+  authorize, button, codeField, connect, field, heading, needsBinary, newEmail, openDiscogs, register, says,
   screenshot, story, world,
 } from "./harness.mjs";
 
@@ -52,7 +52,7 @@ story("before signing in", looks, async (page) => {
   await field(page, "Email address").fill(newEmail());
   await field(page, "Password").fill("wrong password");
   await button(page, "Sign in").click();
-  await says(page, "don't go together").waitFor();
+  await says(page, "Wrong email address or password.").waitFor();
   await inspect(page, "sign-in-refused");
 
   await page.getByRole("link", { name: "Create an account" }).click();
@@ -61,7 +61,7 @@ story("before signing in", looks, async (page) => {
   await field(page, "Email address").fill("digger at example");
   await field(page, "Password").fill("short");
   await button(page, "Create account").click();
-  await says(page, "Please take at least 8 characters.").waitFor();
+  await says(page, "Use at least 8 characters.").waitFor();
   await inspect(page, "register-bad-input");
 });
 
@@ -70,13 +70,13 @@ story("from not connected to connected and back", looks, async (page) => {
   await inspect(page, "not-connected");
   await openDiscogs(page);
   await inspect(page, "pending");
-  await field(page, "PIN from Discogs").fill("wrong");
+  await codeField(page).fill("wrong");
   await button(page, "Finish connecting").click();
   await page.locator("#pin[aria-invalid=true]").waitFor();
   await inspect(page, "pin-refused");
 
-  const pin = await allow(await openDiscogs(page, "Start again"));
-  await field(page, "PIN from Discogs").fill(pin);
+  const code = await authorize(await openDiscogs(page, "Start again"));
+  await codeField(page).fill(code);
   await button(page, "Finish connecting").click();
   await says(page, "Connected. Happy digging!").waitFor();
   await inspect(page, "connected");
@@ -88,11 +88,11 @@ story("an attempt that is over", looks, async (page) => {
   await register(page);
   await openDiscogs(page);
   for (const wrong of ["first", "second"]) {
-    await field(page, "PIN from Discogs").fill(wrong);
+    await codeField(page).fill(wrong);
     await button(page, "Finish connecting").click();
     await page.locator("#pin[aria-invalid=true]").waitFor();
   }
-  await field(page, "PIN from Discogs").fill("third");
+  await codeField(page).fill("third");
   await button(page, "Finish connecting").click();
   await heading(page, "This attempt is over").waitFor();
   await inspect(page, "attempt-over");
@@ -102,7 +102,7 @@ story("a session that has ended", looks, async (page) => {
   await register(page);
   await page.evaluate(() => sessionStorage.setItem("discogsography.access_token", "e30.e30.e30"));
   await button(page, "Refresh").click();
-  await says(page, "your sign-in has run out").waitFor();
+  await says(page, "Your session has expired.").waitFor();
   await inspect(page, "session-ended");
 });
 

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 
 import {
-  PASSWORD, assertFocused, button, field, heading, newEmail, register, says, screenshot,
+  PASSWORD, assertFocused, authorize, button, codeField, field, heading, newEmail, openDiscogs,
+  register, says, screenshot,
   signIn, story,
 } from "./harness.mjs";
 
@@ -22,7 +23,9 @@ story("who registers is signed in and sees who they are", async (page) => {
 story("who signs out can sign in again, also after a reload", async (page) => {
   const email = await register(page);
   await button(page, "Sign out").click();
-  await assertFocused(heading(page, "Create an account").or(heading(page, "Sign in")));
+  await heading(page, "Sign in").waitFor();
+  await assertFocused(field(page, "Email address"));
+  await says(page, "You are signed out.").waitFor();
   assert.equal(await stored(page, ACCESS_TOKEN), null);
   assert.equal(await page.getByText(email).count(), 0);
 
@@ -39,6 +42,127 @@ story("the token is kept for the tab and nowhere else", async (page) => {
   await register(page);
   assert.match(await stored(page, ACCESS_TOKEN), /^[\w-]+\.[\w-]+\.[\w-]+$/);
   assert.equal(await page.evaluate(() => localStorage.length + document.cookie.length), 0);
+  await says(page, "You stay signed in until you close this tab, or until").waitFor();
+});
+
+const localLength = (page) => page.evaluate(() => localStorage.length);
+
+story("users who choose to stay signed in are, in every tab, until they sign out", async (page, service) => {
+  const email = await register(page);
+  await button(page, "Sign out").click();
+  await field(page, "Stay signed in").check();
+  await signIn(page, email);
+  await says(page, "You stay signed in on this device until").waitFor();
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+
+  const second = await page.context().newPage();
+  await second.goto(service.url);
+  await heading(second, "Your account").waitFor();
+  const tab = await openDiscogs(page);
+  await tab.close();
+  await page.reload();
+  await heading(page, "Your account").waitFor();
+
+  await button(page, "Sign out").click();
+  await heading(page, "Sign in").waitFor();
+  await heading(second, "Sign in").waitFor();
+  assert.equal(await localLength(page), 0);
+  // The choice is made anew at every sign-in.
+  assert.equal(await field(page, "Stay signed in").isChecked(), false);
+
+  await field(second, "Stay signed in").check();
+  await signIn(second, email);
+  await heading(page, "Your account").waitFor();
+});
+
+story("a session that is refused is forgotten, also where it was to stay", async (page) => {
+  const email = await register(page);
+  await button(page, "Sign out").click();
+  await field(page, "Stay signed in").check();
+  await signIn(page, email);
+  await heading(page, "Your account").waitFor();
+  await page.evaluate((name) => localStorage.setItem(name, "e30.e30.e30"), ACCESS_TOKEN);
+  await button(page, "Refresh").click();
+  await page.locator("#sign-in-notice").getByText("Your session has expired.").waitFor();
+  assert.equal(await localLength(page), 0);
+});
+
+story("the end of a session is told when it comes", async (page) => {
+  await page.clock.install();
+  await page.reload();
+  await register(page);
+  await page.evaluate((name) => sessionStorage.setItem(name, "e30.e30.e30"), ACCESS_TOKEN);
+  await page.clock.fastForward("24:00:02");
+  await page.locator("#sign-in-notice").getByText("Your session has expired.").waitFor();
+});
+
+story("without storage the page works until it is loaded again", async (page) => {
+  await page.addInitScript(() => {
+    for (const name of ["sessionStorage", "localStorage"]) {
+      Object.defineProperty(window, name, { get: () => { throw new DOMException("", "SecurityError"); } });
+    }
+  });
+  await page.reload();
+  await register(page);
+  await button(page, "Refresh").click();
+  await says(page, "Up to date.").waitFor();
+  const tab = await openDiscogs(page);
+  await codeField(page).fill(await authorize(tab));
+  await button(page, "Finish connecting").click();
+  await says(page, "Connected. Happy digging!").waitFor();
+  await button(page, "Sign out").click();
+  await heading(page, "Sign in").waitFor();
+});
+
+story("the first empty field has the focus at once", async (page) => {
+  await assertFocused(field(page, "Email address"));
+  await field(page, "Email address").fill("digger@example.com");
+  await page.getByRole("link", { name: "Create an account" }).click();
+  await heading(page, "Create an account").waitFor();
+  await assertFocused(field(page, "Password"));
+});
+
+story("password managers find the user name and the password", async (page) => {
+  const hints = () => page.locator("input:visible:not([type=checkbox])").evaluateAll((inputs) => inputs.map((input) => input.autocomplete));
+  assert.deepEqual(await hints(), ["username", "current-password"]);
+  await page.getByRole("link", { name: "Create an account" }).click();
+  await heading(page, "Create an account").waitFor();
+  assert.deepEqual(await hints(), ["username", "new-password"]);
+});
+
+story("Caps Lock is told while a password is typed", async (page) => {
+  const press = (modifierCapsLock) =>
+    field(page, "Password").evaluate((input, modifierCapsLock) => {
+      input.focus();
+      input.dispatchEvent(new KeyboardEvent("keydown", { key: "A", modifierCapsLock }));
+    }, modifierCapsLock);
+  await press(true);
+  await says(page, "Caps Lock is on.").waitFor();
+  await press(false);
+  await says(page, "Caps Lock is on.").waitFor({ state: "detached" });
+  await press(true);
+  await field(page, "Email address").focus();
+  await says(page, "Caps Lock is on.").waitFor({ state: "detached" });
+});
+
+story("a password that is shown is hidden again while it is sent", async (page) => {
+  const types = [];
+  await page.route("**/api/auth/login", async (route) => {
+    types.push(await page.locator("#sign-in-password").getAttribute("type"));
+    await route.continue();
+  });
+  await button(page, "Show password").click();
+  assert.equal(await field(page, "Password").getAttribute("type"), "text");
+  await signIn(page, newEmail(), "wrong password");
+  await says(page, "Wrong email address or password.").waitFor();
+  assert.deepEqual(types, ["password"]);
+  await button(page, "Show password").waitFor();
+});
+
+story("dates are written as the reader's browser writes them", { context: { locale: "en-US" } }, async (page) => {
+  await register(page);
+  const date = new Intl.DateTimeFormat("en-US", { dateStyle: "long" }).format(new Date());
+  assert.equal(await page.locator("#who-since").innerText(), date);
 });
 
 story("a wrong password is told, and nothing that was typed is lost", async (page) => {
@@ -47,8 +171,11 @@ story("a wrong password is told, and nothing that was typed is lost", async (pag
   await page.goto(new URL("/#sign-in", page.url()).href);
   await signIn(page, email, "wrong password");
   const message = page.locator("#sign-in-form .message");
-  await message.getByText("This email address and this password don't go together.").waitFor();
-  await assertFocused(message);
+  await message.getByText("Wrong email address or password.").waitFor();
+  assert.equal(await message.getByRole("alert").innerText(), "Wrong email address or password. Check both and try again.");
+  await assertFocused(field(page, "Password"));
+  const selected = await field(page, "Password").evaluate(({ selectionStart, selectionEnd }) => [selectionStart, selectionEnd]);
+  assert.deepEqual(selected, [0, "wrong password".length]);
   assert.equal(await field(page, "Email address").inputValue(), email);
   assert.equal(await field(page, "Password").inputValue(), "wrong password");
 });
@@ -60,14 +187,14 @@ story("every bad field is told where it is", async (page) => {
 
   await button(page, "Create account").click();
   await assertFocused(email);
-  assert.equal(await page.locator("#register-email-error").innerText(), "Please type your email address.");
-  assert.equal(await page.locator("#register-password-error").innerText(), "Please type your password.");
+  assert.equal(await page.locator("#register-email-error").innerText(), "Enter your email address.");
+  assert.equal(await page.locator("#register-password-error").innerText(), "Enter your password.");
 
   await email.fill("digger at example");
   await password.fill("short");
   await button(page, "Create account").click();
-  await says(page, "This does not look like an email address").waitFor();
-  await says(page, "Please take at least 8 characters.").waitFor();
+  await says(page, "This is not a valid email address").waitFor();
+  await says(page, "Use at least 8 characters.").waitFor();
   await assertFocused(email);
   for (const field of [email, password]) {
     assert.equal(await field.getAttribute("aria-invalid"), "true");
@@ -84,10 +211,12 @@ story("every bad field is told where it is", async (page) => {
 story("an address that is taken leads to signing in, with the address filled in", async (page) => {
   const email = await register(page);
   await button(page, "Sign out").click();
+  await page.getByRole("link", { name: "Create an account" }).click();
+  await heading(page, "Create an account").waitFor();
   await field(page, "Email address").fill(email);
   await field(page, "Password").fill(PASSWORD);
   await button(page, "Create account").click();
-  await says(page, "This email address has an account already.").waitFor();
+  await says(page, "This email address already has an account.").waitFor();
   await page.locator("#register-form .message").getByRole("link", { name: "Sign in" }).click();
   await assertFocused(heading(page, "Sign in"));
   assert.equal(await field(page, "Email address").inputValue(), email);
@@ -103,8 +232,9 @@ story("a session that has ended leads back to signing in, and says why", async (
   const email = await register(page);
   await page.evaluate((name) => sessionStorage.setItem(name, "e30.e30.e30"), ACCESS_TOKEN);
   await button(page, "Refresh").click();
-  await assertFocused(heading(page, "Sign in"));
-  await page.locator("#sign-in-notice").getByText("your sign-in has run out").waitFor();
+  await heading(page, "Sign in").waitFor();
+  await assertFocused(field(page, "Password"));
+  await page.locator("#sign-in-notice").getByText("Your session has expired.").waitFor();
   assert.equal(await field(page, "Email address").inputValue(), email);
   await field(page, "Password").fill(PASSWORD);
   await button(page, "Sign in").click();
@@ -112,7 +242,7 @@ story("a session that has ended leads back to signing in, and says why", async (
 
   await page.evaluate((name) => sessionStorage.setItem(name, "e30.e30.e30"), ACCESS_TOKEN);
   await page.reload();
-  await page.locator("#sign-in-notice").getByText("your sign-in has run out").waitFor();
+  await page.locator("#sign-in-notice").getByText("Your session has expired.").waitFor();
 });
 
 story("signing in takes nothing but keys", async (page) => {
@@ -122,7 +252,6 @@ story("signing in takes nothing but keys", async (page) => {
   await page.reload();
   await heading(page, "Sign in").waitFor();
   const { keyboard } = page;
-  await keyboard.press("Tab");
   await keyboard.type(email);
   await keyboard.press("Tab");
   await keyboard.type(PASSWORD);
@@ -133,6 +262,8 @@ story("signing in takes nothing but keys", async (page) => {
   await assertFocused(button(page, "Hide password"));
   await keyboard.press("Enter");
   assert.equal(await field(page, "Password").getAttribute("type"), "password");
+  await keyboard.press("Tab");
+  await assertFocused(field(page, "Stay signed in"));
   await keyboard.press("Tab");
   await assertFocused(button(page, "Sign in"));
   await keyboard.press("Enter");
@@ -175,12 +306,12 @@ story("a button that waits keeps its size and the focus, and nothing jumps", asy
   const before = await boxes();
   await pressed.click();
   await asked;
-  await says(page, "Signing in…").waitFor();
+  await page.locator("#announcer").getByText("Signing in…").waitFor({ state: "attached" });
   assert.equal(await pressed.getAttribute("aria-busy"), "true");
   await assertFocused(pressed);
   assert.deepEqual(await boxes(), before);
   await screenshot(page, "busy");
   answer();
-  await says(page, "don't go together").waitFor();
+  await says(page, "Wrong email address or password.").waitFor();
   assert.equal(await pressed.getAttribute("aria-busy"), null);
 });

@@ -30,25 +30,44 @@ test("a field that is new says what the service says", () => {
   assert.equal(fieldProblem(wrong), "Nickname is taken.");
 });
 
-test("waits and times left are told in whole words", () => {
-  assert.deepEqual([0, 1, 2].map(waitLeft), [
+test("waits are told in seconds, minutes or hours", () => {
+  const words = [0, 1, 2, 89, 90, 715, 5340, 5341, 14_400].map(waitLeft);
+  assert.deepEqual(words, [
     "You can try again now.",
     "You can try again in 1 second.",
     "You can try again in 2 seconds.",
+    "You can try again in 89 seconds.",
+    "You can try again in 2 minutes.",
+    "You can try again in 12 minutes.",
+    "You can try again in 89 minutes.",
+    "You can try again in about 2 hours.",
+    "You can try again in about 4 hours.",
   ]);
+});
+
+test("the time left for the code is told in minutes", () => {
   assert.deepEqual([600, 119, 60, 0].map(timeLeft), [
-    "There is time: 10 minutes left for this PIN.",
-    "There is time: a good minute left for this PIN.",
-    "Less than a minute left for this PIN.",
-    "The time for this PIN is over. If it is no longer taken, start again.",
+    "10 minutes left to enter the code.",
+    "1 minute left to enter the code.",
+    "Less than a minute left to enter the code.",
+    "The time is up. If the code is no longer accepted, start again.",
   ]);
+});
+
+test("a long wait is not blamed on the reader, and says when it ends", () => {
+  const limited = (retryAfter) => ({ code: "rate_limited", detail: "", retryAfter });
+  assert.equal(problem(limited(60), { signingIn: true }), "Too many attempts in a short time.");
+  assert.equal(problem(limited(null)), "Too many attempts in a short time.");
+  const closed = problem(limited(715), { signingIn: true });
+  assert.match(closed, /perhaps by somebody else.* sign-in is closed until .*\d.*\d\d/);
+  assert.match(problem(limited(715)), /^Too many attempts\. Try again at .*\d/);
 });
 
 test("the page stays small, and nothing in it is inline", async () => {
   const folder = new URL("../../web/", import.meta.url);
   const sizes = await Promise.all((await readdir(folder)).map(async (name) => (await stat(new URL(name, folder))).size));
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  assert.ok(total < 60 * 1024, `${total} bytes`);
+  assert.ok(total < 80_000, `${total} bytes`);
   const html = await read("../../web/index.html");
   assert.doesNotMatch(html, /<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)/);
 });

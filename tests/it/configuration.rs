@@ -75,6 +75,7 @@ fn nothing_has_to_be_set() {
     assert_eq!(config.cors_origins, CorsOrigins::Any);
     assert_eq!(config.web_page, WebPage::On);
     assert_eq!((config.keep_alive, config.drain_time), (Duration::from_secs(75), Duration::ZERO));
+    assert_eq!(config.app_base_url, None);
     let budget = |most, seconds| Budget { most, window: Duration::from_secs(seconds) };
     let budgets = Budgets {
         register: budget(5, 60),
@@ -146,6 +147,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("API_HEALTH_PORT", "-1"),
         ("CORS_ORIGINS", "explore.example.com"),
         ("WEB_PAGE", "maybe"),
+        ("APP_BASE_URL", "explore.example.com"),
         ("RATE_LIMITS", "sometimes"),
         ("RATE_LIMIT_SIGN_IN", "ten"),
         ("TRUSTED_PROXIES", "10.0.0.0/99"),
@@ -171,6 +173,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         "API_HEALTH_PORT",
         "CORS_ORIGINS",
         "WEB_PAGE",
+        "APP_BASE_URL",
         "RATE_LIMITS",
         "RATE_LIMIT_SIGN_IN",
         "TRUSTED_PROXIES",
@@ -180,7 +183,7 @@ fn everything_that_is_wrong_is_told_at_once() {
     ];
     assert_eq!(names_of_problems(&wrong), expected);
     let told = load(&wrong).unwrap_err().to_string();
-    assert!(told.starts_with("22 problems with the configuration:\n  - POSTGRES_ADDRESS `db:abc`"));
+    assert!(told.starts_with("23 problems with the configuration:\n  - POSTGRES_ADDRESS `db:abc`"));
     assert_eq!(told.matches("(for example: ").count(), 22, "{told}");
     assert!(!told.contains("`: "), "{told}");
 }
@@ -271,6 +274,25 @@ fn log_formats_and_switches_are_words() {
     }
     assert_eq!(names_of_problems(&[("AUTO_MIGRATE", "2")]), ["AUTO_MIGRATE"]);
     assert_eq!(loaded(&[("WEB_PAGE", "off")]).web_page, WebPage::Off);
+}
+
+#[test]
+fn the_front_end_is_a_web_address() {
+    for url in ["https://explore.example.com/", "http://nas.local:8080/app", "https://[::1]/"] {
+        let config = loaded(&[("APP_BASE_URL", url)]);
+        assert_eq!(config.app_base_url.unwrap().as_str(), url);
+    }
+    for wrong in [
+        "explore.example.com",
+        "/app",
+        "javascript:alert(1)",
+        "ftp://example.com/",
+        "https://user:secret@example.com/",
+        "https://example.com/?from=mail",
+        "https://example.com/#top",
+    ] {
+        assert_eq!(names_of_problems(&[("APP_BASE_URL", wrong)]), ["APP_BASE_URL"], "{wrong}");
+    }
 }
 
 #[test]

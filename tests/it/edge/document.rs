@@ -6,6 +6,7 @@ use std::io::Read as _;
 use discogsography_api::server::openapi_document;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
 
 use super::started;
 use crate::harness::Actor;
@@ -18,8 +19,18 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 
 /// Routes for people: the account page, and the pages of the documentation; and one that is on the
 /// health port alone.
-const NOT_DESCRIBED: [&str; 7] =
-    ["/", "/docs", "/docs/{file}", "/metrics", "/openapi.json", "/redoc", "/web/{file}"];
+const NOT_DESCRIBED: [&str; 10] = [
+    "/",
+    "/docs",
+    "/docs/",
+    "/docs/{file}",
+    "/metrics",
+    "/openapi.json",
+    "/redoc",
+    "/redoc/",
+    "/web/settings.json",
+    "/web/{file}",
+];
 
 /// What both pages are made of, with its content type.
 const FILES: [(&str, &str); 9] = [
@@ -129,7 +140,76 @@ async fn the_document_and_its_pages_are_served() {
         let again = send(again.header("if-none-match", gzip.header("etag").unwrap())).await;
         assert_eq!((again.status, again.header("vary")), (304, Some("Accept-Encoding")), "{path}");
     }
-    for path in ["/docs/", "/docs/nothing.js", "/redoc/redoc.js", "/docs/%ff"] {
+    for path in ["/docs/nothing.js", "/redoc/redoc.js", "/docs/%ff"] {
         anonymous.get(path).await.assert_error(404, "not_found", "Not Found");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slash_too_many_leads_to_the_page() {
+    let app = started().await;
+    for (path, page) in [("/docs/", "/docs"), ("/redoc/", "/redoc")] {
+        let page = app.anonymous().get(page).await;
+        let led_to = app.anonymous().get(path).await;
+        assert_eq!((led_to.status, led_to.body), (200, page.body), "{path}");
+    }
+}
+
+#[test]
+fn every_reference_of_the_pages_is_relative() {
+    for page in [
+        include_str!("../../../web/index.html"),
+        include_str!("../../../api-docs/swagger.html"),
+        include_str!("../../../api-docs/redoc.html"),
+    ] {
+        let references: Vec<_> = page
+            .split(['"', '\''])
+            .zip(page.split(['"', '\'']).skip(1))
+            .filter(|(before, _)| before.ends_with("href=") || before.ends_with("src="))
+            .map(|(_, reference)| reference)
+            .collect();
+        assert!(references.len() > 4, "{references:?}");
+        let absolute: Vec<_> = references.iter().filter(|it| it.starts_with('/')).collect();
+        assert_eq!(absolute, Vec::<&&str>::new());
+    }
+    assert_eq!(document()["servers"][0]["url"], ".");
+}
+
+#[test]
+fn operations_without_a_requirement_say_that_they_are_open() {
+    for (path, item) in document()["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            assert!(operation["security"].is_array(), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn words_of_a_closed_set_are_listed() {
+    let schemas = &document()["components"]["schemas"];
+    let words = |pointer: &str| schemas.pointer(pointer).unwrap()["enum"].clone();
+    assert_eq!(words("/InvalidInput/properties/code"), json!(["invalid_input"]));
+    assert_eq!(words("/AccessToken/properties/token_type"), json!(["bearer"]));
+    let keys = json!(["discogs_consumer_key", "discogs_consumer_secret"]);
+    assert_eq!(words("/ConfigEntry/properties/key"), keys);
+    assert_eq!(words("/KnownConfigKey/properties/key"), keys);
+    for method in ["put", "delete"] {
+        let operation = &document()["paths"]["/api/admin/config/{key}"][method];
+        assert_eq!(operation["parameters"][0]["schema"]["enum"], keys, "{method}");
+    }
+    let codes = words("/Error/properties/code");
+    assert!(!codes.as_array().unwrap().contains(&json!("invalid_input")), "{codes}");
+}
+
+#[test]
+fn only_operations_that_can_give_such_an_error_speak_of_it() {
+    let login = &document()["paths"]["/api/auth/login"]["post"]["responses"];
+    let retry_after = |response: &Value| response["headers"]["Retry-After"]["description"].clone();
+    assert_eq!(retry_after(&login["429"]), "Seconds to wait.");
+    let refused = login["401"]["description"].as_str().unwrap();
+    assert_eq!(refused, "`invalid_credentials`: Incorrect email or password.");
+    let start = &document()["paths"]["/api/oauth/authorize/discogs"]["get"]["responses"];
+    assert!(retry_after(&start["503"]).as_str().unwrap().contains("`discogs_not_configured`"));
+    let register = &document()["paths"]["/api/auth/register"]["post"]["responses"];
+    assert_eq!(retry_after(&register["503"]), "Seconds to wait.");
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use reqwest::Method;
+use serde_json::json;
 
 use super::started;
 use crate::harness::actor::send;
@@ -104,5 +105,32 @@ async fn the_page_can_be_left_out() {
     let app = Setup::new(Composition::Embedded).with("WEB_PAGE", "off").start().await;
     for path in ["/", "/web/account.js"] {
         app.anonymous().get(path).await.assert_error(404, "not_found", "Not Found");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_learns_what_the_operator_has_set() {
+    let without = started().await;
+    let answer = without.anonymous().get("/web/settings.json").await;
+    assert_eq!(answer.header("cache-control"), Some("no-cache"));
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let sandbox = answer.json()["sandbox"].clone();
+    assert_eq!(answer.json(), json!({ "app_base_url": null, "sandbox": sandbox }));
+
+    let app = Setup::new(Composition::Embedded)
+        .with("APP_BASE_URL", "https://explore.example.com/app")
+        .start()
+        .await;
+    let answer = app.anonymous().get("/web/settings.json").await;
+    assert_eq!(answer.json()["app_base_url"], "https://explore.example.com/app");
+}
+
+#[test]
+fn every_module_of_the_page_is_fetched_at_once() {
+    let page = include_str!("../../../web/index.html");
+    for (path, _) in files().iter().filter(|(path, _)| path.ends_with(".js")) {
+        let path = path.trim_start_matches('/');
+        let is_named = |before: &str| page.contains(&format!("{before}=\"{path}\""));
+        assert!(is_named("modulepreload\" href") || is_named("src"), "{path}");
     }
 }
