@@ -126,7 +126,7 @@ story("the pages of the sandbox", looks, async (page) => {
   const tab = await openDiscogs(page);
   await inspect(tab, "sandbox-question");
   await tab.context().grantPermissions(["clipboard-read", "clipboard-write"]);
-  const code = await allow(tab);
+  const code = await authorize(tab);
   await button(tab, "Copy code").click();
   await says(tab, "Copied.").waitFor();
   assert.equal(await tab.evaluate(() => navigator.clipboard.readText()), code);
