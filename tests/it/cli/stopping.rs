@@ -91,7 +91,7 @@ fn signals_that_come_together_count_as_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_the_service_at_once() {
-    let Finishing { mut service, hold, finish, _sandbox, .. } = Finishing::new().await;
+    let mut service = Program::new().with("DRAIN_SECONDS", "600").serve(&["serve"]);
     service.send("TERM");
     stops(&service).await;
     // Until those that come together with the first one are over.
@@ -101,7 +101,6 @@ async fn a_second_signal_ends_the_service_at_once() {
     let ended = service.ended();
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains(SECOND_TIME), "{}", ended.stderr);
-    drop((hold, finish));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
