@@ -11,6 +11,7 @@ mod migrate;
 mod restore;
 mod sandbox;
 mod serve;
+mod shown;
 mod signals;
 
 use std::ffi::{OsStr, OsString};
@@ -221,6 +222,11 @@ fn say(text: &str) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
+}
+
+/// Writes what a person should know and a program should not read as a result.
+fn hint(line: &str) -> std::io::Result<()> {
+    writeln!(std::io::stderr(), "{line}")
 }
 
 fn surroundings() -> anyhow::Result<Surroundings> {

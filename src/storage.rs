@@ -54,8 +54,8 @@ pub trait Storage: Debug + Send + Sync {
     /// The user with exactly this address, which may be any text.
     async fn user_by_email(&self, email: &str) -> Result<Option<UserWithHash>, StorageError>;
 
-    /// Makes a user an admin or takes it back; `false` where nobody has the address.
-    async fn put_admin(&self, email: &str, admin: Admin) -> Result<bool, StorageError>;
+    /// Makes a user an admin or takes it back; `None` if no user has the address.
+    async fn put_admin(&self, email: &str, admin: Admin) -> Result<Option<Written>, StorageError>;
 
     /// The addresses of all admins, sorted.
     async fn admins(&self) -> Result<Vec<String>, StorageError>;
@@ -97,7 +97,7 @@ pub trait Storage: Debug + Send + Sync {
     ) -> Result<Timestamp, StorageError>;
 
     /// Removes config values, those that are set.
-    async fn delete_config(&self, keys: &[ConfigKey]) -> Result<(), StorageError>;
+    async fn delete_config(&self, keys: &[ConfigKey]) -> Result<Written, StorageError>;
 
     /// When an account was last signed in to well from an address; `None` if it never was.
     async fn known_address(
@@ -125,6 +125,21 @@ pub enum Admin {
     Granted,
     /// May not.
     Revoked,
+}
+
+/// Whether a write changed what was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It did.
+    Changed,
+    /// It was so already.
+    Unchanged,
+}
+
+impl Written {
+    fn of(is_changed: bool) -> Self {
+        if is_changed { Self::Changed } else { Self::Unchanged }
+    }
 }
 
 /// Why a flow's end was not stored, by what became of its user.

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use super::{Context, UsageError, open_storage, say};
 use crate::config::StoreKind;
 use crate::model::{ConfigKey, ConfigValue, mask};
-use crate::storage::Storage;
+use crate::storage::{Storage, Written};
 
 #[derive(Args)]
 #[group(required = true, multiple = true)]
@@ -36,8 +36,10 @@ pub(super) async fn discogs_setup(
     if arguments.show {
         show(&*storage).await?;
     } else if arguments.unset {
-        storage.delete_config(&ConfigKey::ALL).await?;
-        say("The Discogs app credentials are removed.")?;
+        say(match storage.delete_config(&ConfigKey::ALL).await? {
+            Written::Changed => "The Discogs app credentials are removed.",
+            Written::Unchanged => "The Discogs app credentials were not set.",
+        })?;
     } else {
         storage.put_config(&values).await?;
         say(match context.store {

@@ -13,7 +13,7 @@ use crate::config::FirstAdmin;
 use crate::http::AppState;
 use crate::model::NewUser;
 use crate::password::{PasswordError, Place};
-use crate::storage::{Admin, StorageError};
+use crate::storage::{Admin, StorageError, Written};
 use crate::telemetry::chain;
 
 /// Why it was not made this time.
@@ -54,8 +54,10 @@ async fn make(admin: &FirstAdmin, app: &AppState) -> Result<(), Failure> {
         }
         Err(error) => return Err(error.into()),
     }
-    app.storage.put_admin(email.as_str(), Admin::Granted).await?;
-    info!("🔧 Made the first admin, from ADMIN_EMAIL and ADMIN_PASSWORD");
+    // Of replicas that start together, the one that made the change says so.
+    if app.storage.put_admin(email.as_str(), Admin::Granted).await? == Some(Written::Changed) {
+        info!("🔧 Made the first admin, from ADMIN_EMAIL and ADMIN_PASSWORD");
+    }
     Ok(())
 }
 

@@ -24,7 +24,9 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::lookups::Lookups;
-use super::{Admin, Look, LookError, MOST_KNOWN_ADDRESSES, Storage, StorageError, not_stored};
+use super::{
+    Admin, Look, LookError, MOST_KNOWN_ADDRESSES, Storage, StorageError, Written, not_stored,
+};
 use crate::clock::Timestamp;
 use crate::config::{Migrations, PostgresConfig};
 use crate::metrics::{Metrics, Purpose};
@@ -156,15 +158,17 @@ impl Storage for PostgresStorage {
         Ok(rows.first().map(rows::user_with_hash).transpose()?.flatten())
     }
 
-    async fn put_admin(&self, email: &str, admin: Admin) -> Result<bool, StorageError> {
+    async fn put_admin(&self, email: &str, admin: Admin) -> Result<Option<Written>, StorageError> {
         if email.contains('\0') {
-            return Ok(false);
+            return Ok(None);
         }
         let call = Call::new(
             |prepared| &prepared.put_admin,
             vec![Box::new(admin == Admin::Granted), Box::new(email.to_owned())],
         );
-        Ok(!self.writes.call(call).await?.is_empty())
+        let rows = self.writes.call(call).await?;
+        let is_changed = rows.first().map(|row| row.try_get(0)).transpose();
+        Ok(is_changed.map_err(PostgresError::from)?.map(Written::of))
     }
 
     async fn admins(&self) -> Result<Vec<String>, StorageError> {
@@ -250,10 +254,10 @@ impl Storage for PostgresStorage {
         Ok(row.try_get::<_, At>(0).map_err(PostgresError::from)?.0)
     }
 
-    async fn delete_config(&self, keys: &[ConfigKey]) -> Result<(), StorageError> {
+    async fn delete_config(&self, keys: &[ConfigKey]) -> Result<Written, StorageError> {
         let keys: Vec<_> = keys.iter().map(|key| key.as_str()).collect();
         let call = Call::new(|prepared| &prepared.delete_config, vec![Box::new(keys)]);
-        Ok(self.writes.call(call).await.map(drop)?)
+        Ok(Written::of(!self.writes.call(call).await?.is_empty()))
     }
 
     async fn known_address(

@@ -18,7 +18,7 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::lookups::Lookups;
-use super::{Admin, Look, LookError, Storage, StorageError, not_stored};
+use super::{Admin, Look, LookError, Storage, StorageError, Written, not_stored};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Migrations;
 use crate::migrations::Migration;
@@ -40,6 +40,11 @@ const USER_BY_ID: &str = "
 
 const USER_BY_EMAIL: &str = "
     select id, email, is_active, is_admin, created_at, flow_epoch, hashed_password, totp_enabled
+    from users
+    where email = :email";
+
+const IS_ADMIN: &str = "
+    select is_admin
     from users
     where email = :email";
 
@@ -203,12 +208,17 @@ impl Storage for SqliteStorage {
         Ok(self.database.read(read).await?.flatten())
     }
 
-    async fn put_admin(&self, email: &str, admin: Admin) -> Result<bool, StorageError> {
+    async fn put_admin(&self, email: &str, admin: Admin) -> Result<Option<Written>, StorageError> {
         let (email, now) = (email.to_owned(), self.now());
         let put = move |transaction: &rusqlite::Transaction<'_>| {
+            let mut was_admin = transaction.prepare_cached(IS_ADMIN)?;
+            let was_admin = was_admin
+                .query_row(named_params! { ":email": email }, |row| rows::flag(row, 0))
+                .optional()?;
             let is_admin = admin == Admin::Granted;
             let parameters = named_params! { ":is_admin": is_admin, ":now": now, ":email": email };
-            Ok(transaction.prepare_cached(PUT_ADMIN)?.execute(parameters)? > 0)
+            transaction.prepare_cached(PUT_ADMIN)?.execute(parameters)?;
+            Ok(was_admin.map(|was_admin| Written::of(was_admin != is_admin)))
         };
         Ok(self.database.write(put).await?)
     }
@@ -309,14 +319,15 @@ impl Storage for SqliteStorage {
         Ok(self.database.write(put).await?)
     }
 
-    async fn delete_config(&self, keys: &[ConfigKey]) -> Result<(), StorageError> {
+    async fn delete_config(&self, keys: &[ConfigKey]) -> Result<Written, StorageError> {
         let keys = keys.to_vec();
         let delete = move |transaction: &rusqlite::Transaction<'_>| {
             let mut statement = transaction.prepare_cached(DELETE_CONFIG)?;
+            let mut deleted = 0;
             for key in &keys {
-                statement.execute(named_params! { ":key": key.as_str() })?;
+                deleted += statement.execute(named_params! { ":key": key.as_str() })?;
             }
-            Ok(())
+            Ok(Written::of(deleted > 0))
         };
         Ok(self.database.write(delete).await?)
     }

@@ -213,7 +213,10 @@ async fn admins_are_made_beside_a_running_service() {
         service.anonymous().register_and_sign_in("zoe@example.com").await,
         service.anonymous().register_and_sign_in("amy@example.com").await,
     );
-    assert_said(&program.run(&["admin", "list"]), "");
+    let no_admin = program.run(&["admin", "list"]);
+    assert_said(&no_admin, "");
+    let hint = "No user is an admin. To make one: discogsography-api admin grant EMAIL";
+    assert_eq!(no_admin.stderr.lines().next_back(), Some(hint));
     assert_eq!(zoe.get("/api/admin/config").await.status, 403);
     let granted = program.run(&["admin", "grant", " Zoe@Example.COM "]);
     assert_said(&granted, "zoe@example.com is an admin now.\n");
@@ -242,6 +245,7 @@ fn nobody_becomes_an_admin_who_is_not_registered() {
 const SET: &str = "The Discogs app credentials are set. They take effect at once, also in \
                    services that are running on this store.\n";
 const UNSET: &str = "The Discogs app credentials are removed.\n";
+const WAS_NOT_SET: &str = "The Discogs app credentials were not set.\n";
 const NOT_SET: &str = "discogs_consumer_key: not set\ndiscogs_consumer_secret: not set\n";
 
 /// What `--show` says, without the moments, which only the machine's clock knows.
@@ -267,8 +271,8 @@ fn the_app_credentials_are_set_shown_and_removed() {
         shown(&program),
         ["discogs_consumer_key: a-**********ey", "discogs_consumer_secret: a-*************et"]
     );
-    for _ in 0..2 {
-        assert_said(&program.run(&["discogs-setup", "--unset"]), UNSET);
+    for said in [UNSET, WAS_NOT_SET] {
+        assert_said(&program.run(&["discogs-setup", "--unset"]), said);
         assert_said(&program.run(&["discogs-setup", "--show"]), NOT_SET);
     }
 }

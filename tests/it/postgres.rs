@@ -85,11 +85,11 @@ async fn a_write_does_not_wait_for_another_one_that_waits() {
         tokio::spawn(async move { of_alice.put_admin("alice@example.com", Admin::Granted).await });
     until(&watcher, WAITING, 1).await;
     // While the lock is held, the write to Alice's row can't have succeeded.
-    assert!(storage.put_admin("bob@example.com", Admin::Granted).await.unwrap());
+    assert!(storage.put_admin("bob@example.com", Admin::Granted).await.unwrap().is_some());
     lock.rollback().await.unwrap();
     // On a machine that is slow enough it was given up meanwhile, and may be tried again.
     let _ = of_alice.await.unwrap();
-    assert!(storage.put_admin("alice@example.com", Admin::Granted).await.unwrap());
+    assert!(storage.put_admin("alice@example.com", Admin::Granted).await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,7 +126,7 @@ async fn ask_for_everything(storage: &dyn Storage, random: &Random, number: u8) 
     let user = storage.create_user(&new_user(random, &format!("new-{number}"))).await.unwrap();
     assert!(storage.user_by_id(user.id).await.unwrap().is_some());
     assert!(storage.user_by_email(&user.email).await.unwrap().is_some());
-    assert!(storage.put_admin(&user.email, Admin::Revoked).await.unwrap());
+    assert!(storage.put_admin(&user.email, Admin::Revoked).await.unwrap().is_some());
     let token = DiscogsToken(Token { token: "token".to_owned(), secret: "secret".into() });
     let identity = Identity { id: "1".to_owned(), username: "digger".to_owned() };
     storage.put_connection(user.flow_owner(), Provider::Discogs, &token, &identity).await.unwrap();

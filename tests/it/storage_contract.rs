@@ -9,7 +9,7 @@ use discogsography_api::model::{
     ConfigEntry, ConfigKey, ConfigValue, DiscogsToken, Email, FlowEpoch, FlowOwner, Identity,
     KnownAddress, NewUser, Provider, User,
 };
-use discogsography_api::storage::{Admin, Storage, StorageError};
+use discogsography_api::storage::{Admin, Storage, StorageError, Written};
 use oauth1::Token;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
@@ -25,6 +25,7 @@ on_both_stores!(
     an_address_belongs_to_one_user,
     of_fifty_users_with_one_address_one_is_made,
     admins_are_granted_revoked_and_listed,
+    of_many_who_make_one_admin_one_has_changed_it,
     a_connection_is_replaced_in_place,
     a_connection_needs_its_user,
     removing_a_connection_is_safe_to_repeat,
@@ -128,16 +129,31 @@ async fn of_fifty_users_with_one_address_one_is_made(opened: Opened) {
     assert_eq!(made, [found.user.id]);
 }
 
+async fn of_many_who_make_one_admin_one_has_changed_it(opened: Opened) {
+    user(&opened, "digger@example.com").await;
+    let grants = (0..8).map(|_| {
+        let storage = Arc::clone(&opened.storage);
+        tokio::spawn(async move { storage.put_admin("digger@example.com", Admin::Granted).await })
+    });
+    let mut changed = 0;
+    for grant in grants.collect::<Vec<_>>() {
+        changed += u32::from(grant.await.unwrap().unwrap() == Some(Written::Changed));
+    }
+    assert_eq!(changed, 1);
+}
+
 async fn admins_are_granted_revoked_and_listed(opened: Opened) {
     let storage = &opened.storage;
+    let put = async |email, admin| storage.put_admin(email, admin).await.unwrap();
     for email in ["b@example.com", "a@example.com", "c@example.com"] {
         user(&opened, email).await;
-        assert!(storage.put_admin(email, Admin::Granted).await.unwrap());
+        assert_eq!(put(email, Admin::Granted).await, Some(Written::Changed));
     }
-    assert!(storage.put_admin("c@example.com", Admin::Revoked).await.unwrap());
-    assert!(storage.put_admin("b@example.com", Admin::Granted).await.unwrap());
-    assert!(!storage.put_admin("nobody@example.com", Admin::Granted).await.unwrap());
-    assert!(!storage.put_admin("nul\0", Admin::Granted).await.unwrap());
+    assert_eq!(put("c@example.com", Admin::Revoked).await, Some(Written::Changed));
+    assert_eq!(put("c@example.com", Admin::Revoked).await, Some(Written::Unchanged));
+    assert_eq!(put("b@example.com", Admin::Granted).await, Some(Written::Unchanged));
+    assert_eq!(put("nobody@example.com", Admin::Granted).await, None);
+    assert_eq!(put("nul\0", Admin::Granted).await, None);
     assert_eq!(storage.admins().await.unwrap(), ["a@example.com", "b@example.com"]);
     assert!(storage.user_by_email("a@example.com").await.unwrap().unwrap().user.is_admin);
     assert!(!storage.user_by_email("c@example.com").await.unwrap().unwrap().user.is_admin);
@@ -278,8 +294,9 @@ async fn config_values_are_written_together_and_removed(opened: Opened) {
 
     storage.put_config(&[(ConfigKey::DiscogsConsumerKey, value("other"))]).await.unwrap();
     assert_eq!(shown(&storage.config().await.unwrap())[0], ("discogs_consumer_key", "other"));
-    for _ in 0..2 {
-        storage.delete_config(&[ConfigKey::DiscogsConsumerKey]).await.unwrap();
+    for written in [Written::Changed, Written::Unchanged] {
+        let deleted = storage.delete_config(&[ConfigKey::DiscogsConsumerKey]).await.unwrap();
+        assert_eq!(deleted, written);
         let entries = storage.config().await.unwrap();
         assert_eq!(shown(&entries), [("discogs_consumer_secret", "secret")]);
         assert!(ConfigEntry::consumer(&entries).is_none());

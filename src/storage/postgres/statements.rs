@@ -43,13 +43,15 @@ static USER_BY_EMAIL: Sql = Sql {
     where email = $1",
 };
 
+/// Of several at once that write the same, the first one changes the row.
 static PUT_ADMIN: Sql = Sql {
     types: &[Type::BOOL, Type::TEXT],
     text: "
     update users
     set is_admin = $1, updated_at = now()
-    where email = $2
-    returning id",
+    from (select id, is_admin from users where email = $2 for update) as before
+    where users.id = before.id
+    returning before.is_admin is distinct from $1",
 };
 
 static ADMINS: Sql = Sql {
@@ -137,7 +139,8 @@ static DELETE_CONFIG: Sql = Sql {
     types: &[Type::TEXT_ARRAY],
     text: "
     delete from app_config
-    where key = any($1)",
+    where key = any($1)
+    returning key",
 };
 
 static KNOWN_ADDRESS: Sql = Sql {

@@ -70,7 +70,7 @@ fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
     Ok(if let ValueRef::Integer(number) = row.get_ref(column)? { number } else { 0 })
 }
 
-fn flag(row: &Row<'_>, column: usize) -> rusqlite::Result<bool> {
+pub(super) fn flag(row: &Row<'_>, column: usize) -> rusqlite::Result<bool> {
     Ok(integer(row, column)? != 0)
 }
 
