@@ -13,6 +13,7 @@ mod sandbox;
 mod serve;
 mod shown;
 mod signals;
+mod user;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -87,6 +88,12 @@ enum Command {
     Admin {
         #[command(subcommand)]
         command: admin::Command,
+    },
+    /// List, show, disable, enable or delete users.
+    #[command(after_help = "Example:\n  discogsography-api user list @example.com")]
+    User {
+        #[command(subcommand)]
+        command: user::Command,
     },
     /// Set, show or remove the app's Discogs credentials.
     #[command(
@@ -188,6 +195,7 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             Command::Sandbox(arguments) => sandbox::sandbox(&arguments).await,
             Command::Migrate => migrate::migrate(context).await,
             Command::Admin { command } => admin::admin(command, context).await,
+            Command::User { command } => user::user(command, context).await,
             Command::DiscogsSetup(arguments) => {
                 discogs_setup::discogs_setup(&arguments, context).await
             }

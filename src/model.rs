@@ -84,6 +84,31 @@ pub struct UserWithHash {
     pub has_second_factor: bool,
 }
 
+/// A user as operators see it. Its `Debug` shows no email address.
+#[derive(Clone)]
+pub struct UserDetails {
+    /// As the row has it, which in the SQLite file may be any text.
+    pub id: String,
+    /// As the row has it.
+    pub email: String,
+    /// A user who is not active can't sign in, and their access tokens are refused.
+    pub is_active: bool,
+    /// Whether the user may use `/api/admin`.
+    pub is_admin: bool,
+    /// Whether the password alone is not enough.
+    pub has_second_factor: bool,
+    /// When the user registered.
+    pub created_at: Timestamp,
+    /// The connection to Discogs, if there is one.
+    pub connection: Option<Connection>,
+}
+
+impl fmt::Debug for UserDetails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserDetails").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// Someone who is about to be registered.
 #[derive(Debug, Clone)]
 pub struct NewUser {

@@ -36,6 +36,21 @@ pub fn lines(text: &str) -> String {
     printable
 }
 
+/// JSON in one line, with the same characters escaped as JSON has it.
+#[must_use]
+pub fn json(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_obeyed(character) {
+            // Writing to a string can't fail.
+            let _ = write!(printable, "\\u{:04x}", u32::from(character));
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
 /// Whether a terminal would act on the character instead of showing it: control characters, line
 /// separators, and what changes the direction of the text around it (Unicode Annex 9).
 #[must_use]
@@ -56,7 +71,7 @@ fn push(printable: &mut String, character: char) {
 
 #[cfg(test)]
 mod tests {
-    use super::{line, lines};
+    use super::{json, line, lines};
 
     #[test]
     fn no_character_moves_the_cursor_or_turns_the_text_around() {
@@ -64,6 +79,15 @@ mod tests {
         let escaped = "a\\u{1b}[2J\\u{9b}1m\\r\\n\\u{202e}b\\u{2028}ä";
         assert_eq!(line(hostile, 100), escaped);
         assert_eq!(lines(hostile), escaped.replace("\\n", "\n"));
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let hostile = "a\u{7f}\u{9b}1m\u{202e}b\u{2028}ä\n\"";
+        let text = serde_json::json!([hostile]).to_string();
+        assert!(!json(&text).chars().any(super::is_obeyed));
+        let read: Vec<String> = serde_json::from_str(&json(&text)).unwrap();
+        assert_eq!(read, [hostile]);
     }
 
     #[test]

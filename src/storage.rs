@@ -3,6 +3,7 @@
 //! Both implementations answer the same, byte for byte; `tests/it/storage_contract.rs` holds them
 //! to it. Must not know HTTP, nor the OAuth state.
 
+mod administration;
 mod look;
 mod lookups;
 mod postgres;
@@ -26,6 +27,7 @@ use crate::model::{
     KnownAddress, NewUser, Provider, User, UserWithHash,
 };
 
+pub use administration::{Administration, UserChange};
 pub use look::{Doubt, Lack, Look, LookError, MissingUnique, Remedy, Writes, rights};
 pub use postgres::PostgresStorage;
 pub use sqlite::SqliteStorage;
@@ -35,7 +37,7 @@ pub const MOST_KNOWN_ADDRESSES: i64 = 50;
 
 /// Users, their connections, and the app's configuration.
 #[async_trait]
-pub trait Storage: Debug + Send + Sync {
+pub trait Storage: Administration + Debug + Send + Sync {
     /// Opens the store and brings its schema up to date, or only checks it.
     ///
     /// Everything else is for afterwards. Gives the migrations that were applied; may be called

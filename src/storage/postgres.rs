@@ -3,6 +3,7 @@
 //! Reads and writes go over connections of their own, and so does health: a slow write holds up
 //! no read, and nothing holds up health. Ids come from the service, times from the database.
 
+mod administration;
 mod error;
 mod group;
 mod look;

@@ -5,6 +5,7 @@
 //! that find a user's rows by an access token's `sub` take both.
 
 mod addresses;
+mod administration;
 mod look;
 mod rows;
 

@@ -1,7 +1,8 @@
 //! The program as operators call it: its commands, exit codes, and what goes to which stream.
 //!
 //! [`serving`]: the command that stays. [`starting`] and [`stopping`]: its first and last moments.
-//! [`backup`], [`lost`], [`owners`]: the embedded store's files.
+//! [`backup`], [`lost`], [`owners`]: the embedded store's files. [`users`]: the command
+//! `user`.
 
 mod backup;
 mod lost;
@@ -9,6 +10,7 @@ mod owners;
 mod serving;
 mod starting;
 mod stopping;
+mod users;
 
 use discogsography_api::migrations;
 
@@ -29,12 +31,13 @@ fn assert_failed(outcome: &Outcome, code: i32, error: &str) {
 }
 
 /// Every command that reads the configuration.
-const CONFIGURED: [&[&str]; 10] = [
+const CONFIGURED: [&[&str]; 11] = [
     &[],
     &["serve"],
     &["serve", "--sandbox"],
     &["migrate"],
     &["admin", "list"],
+    &["user", "list"],
     &["discogs-setup", "--show"],
     &["discogs-setup", "--consumer-key", "k", "--consumer-secret", "s"],
     &["backup", "copy.db"],
@@ -79,7 +82,7 @@ fn a_half_given_database_opens_nothing() {
 #[test]
 fn a_command_that_can_not_be_meant_so_is_a_usage_error() {
     let program = Program::new();
-    let usage_errors: [&[&str]; 17] = [
+    let usage_errors: [&[&str]; 20] = [
         &["frobnicate"],
         &["--sandbox", "admin"],
         &["serve", "--port", "80"],
@@ -90,6 +93,9 @@ fn a_command_that_can_not_be_meant_so_is_a_usage_error() {
         &["admin"],
         &["admin", "grant"],
         &["admin", "list", "x"],
+        &["user"],
+        &["user", "disable"],
+        &["user", "list", "a", "b"],
         &["discogs-setup"],
         &["discogs-setup", "--consumer-key", "k"],
         &["discogs-setup", "--show", "--unset"],

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod admin;
+mod administration;
 mod canary;
 mod cli;
 mod configuration;

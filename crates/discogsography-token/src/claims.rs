@@ -142,7 +142,7 @@ impl fmt::Debug for VerifiedClaims {
     }
 }
 
-/// A NumericDate of RFC 7519 section 2: a number of seconds, with a fraction or without.
+/// A `NumericDate` of RFC 7519 section 2: seconds, with a fraction or without.
 fn seconds(claim: &Value) -> Result<f64, ClaimsError> {
     claim.as_number().and_then(serde_json::Number::as_f64).ok_or(ClaimsError::Malformed)
 }

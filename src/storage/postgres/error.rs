@@ -112,7 +112,7 @@ impl PostgresError {
     }
 
     /// The table one of whose constraints would be broken.
-    fn broken(&self, expected: &SqlState) -> Option<&str> {
+    pub(super) fn broken(&self, expected: &SqlState) -> Option<&str> {
         match self {
             Self::Server { code, table, .. } if code == expected.code() => table.as_deref(),
             _ => None,

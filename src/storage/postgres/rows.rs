@@ -8,7 +8,9 @@ use tokio_postgres::types::{FromSql, Type};
 
 use super::error::PostgresError;
 use crate::clock::Timestamp;
-use crate::model::{ConfigEntry, ConfigKey, Connection, FlowEpoch, User, UserWithHash};
+use crate::model::{
+    ConfigEntry, ConfigKey, Connection, FlowEpoch, User, UserDetails, UserWithHash,
+};
 
 /// PostgreSQL counts from 2000-01-01, we count from 1970-01-01: the microseconds between.
 const EPOCH_OFFSET: i64 = 946_684_800_000_000;
@@ -53,11 +55,29 @@ pub(super) fn user_with_hash(row: &Row) -> Result<Option<UserWithHash>, Postgres
     Ok(Some(UserWithHash { user, hashed_password, has_second_factor }))
 }
 
+pub(super) fn user_details(row: &Row) -> Result<UserDetails, PostgresError> {
+    let is_connected: bool = row.try_get(6)?;
+    Ok(UserDetails {
+        id: text(row, 0)?,
+        email: text(row, 1)?,
+        is_active: row.try_get::<_, Option<_>>(2)?.unwrap_or(false),
+        is_admin: row.try_get::<_, Option<_>>(3)?.unwrap_or(false),
+        has_second_factor: row.try_get::<_, Option<_>>(4)?.unwrap_or(false),
+        created_at: moment(row, 5)?,
+        connection: if is_connected { Some(connection_from(row, 7)?) } else { None },
+    })
+}
+
 pub(super) fn connection(row: &Row) -> Result<Connection, PostgresError> {
+    connection_from(row, 0)
+}
+
+/// A connection whose columns begin with this one.
+fn connection_from(row: &Row, first: usize) -> Result<Connection, PostgresError> {
     Ok(Connection {
-        provider_username: row.try_get(0)?,
-        provider_user_id: row.try_get(1)?,
-        updated_at: moment(row, 2)?,
+        provider_username: row.try_get(first)?,
+        provider_user_id: row.try_get(first + 1)?,
+        updated_at: moment(row, first + 2)?,
     })
 }
 

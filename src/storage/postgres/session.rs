@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Row};
 use super::error::PostgresError;
 use super::making::{Progress, Step, make};
 use super::server::{Driver, Made, Server};
-use super::statements::{Prepared, Statements};
+use super::statements::{Prepared, Sql, Statements};
 use crate::config::StatementNames;
 
 /// A connection whose oldest statement waits for longer than this gets no new ones.
@@ -31,16 +31,29 @@ pub(super) type Parameter = Box<dyn ToSql + Send + Sync>;
 
 /// A statement with its parameters, ready to be sent, and sent again.
 pub(super) struct Call {
-    statement: fn(&Statements) -> &Prepared,
+    statement: Source,
     parameters: Vec<Parameter>,
     /// How many wait for its rows.
     requests: usize,
 }
 
+/// Where a call takes its statement from.
+enum Source {
+    /// Prepared on each connection.
+    Prepared(fn(&Statements) -> &Prepared),
+    /// Parsed each time.
+    Once(&'static Sql),
+}
+
 impl Call {
     /// A statement that one request waits for.
     pub(super) fn new(statement: fn(&Statements) -> &Prepared, parameters: Vec<Parameter>) -> Self {
-        Self { statement, parameters, requests: 1 }
+        Self { statement: Source::Prepared(statement), parameters, requests: 1 }
+    }
+
+    /// A statement that is too rare to be prepared.
+    pub(super) fn once(sql: &'static Sql, parameters: Vec<Parameter>) -> Self {
+        Self { statement: Source::Once(sql), parameters, requests: 1 }
     }
 
     /// The same, for so many requests at once.
@@ -50,9 +63,12 @@ impl Call {
 
     async fn query(
         &self,
-        client: &Client,
-        Prepared { sql, statement }: &Prepared,
+        Session { client, statements, .. }: &Session,
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let (sql, statement) = match self.statement {
+            Source::Prepared(of) => (of(statements).sql, of(statements).statement.as_ref()),
+            Source::Once(sql) => (sql, None),
+        };
         let parameters = self.parameters.iter();
         let parameters = parameters.map(|parameter| &**parameter as &(dyn ToSql + Sync));
         if let Some(statement) = statement {
@@ -222,8 +238,7 @@ impl Ticket {
         let session = &self.session;
         let is_shared = call.requests > 1 || session.lock().len() > 1;
         session.is_shared.store(is_shared, Ordering::Relaxed);
-        let prepared = (call.statement)(&session.statements);
-        let answer = call.query(&session.client, prepared);
+        let answer = call.query(session);
         let Ok(answer) = tokio::time::timeout(limit, answer).await else {
             let cancel = session.client.cancel_token();
             let (server, address) = (session.server.clone(), session.address);

@@ -206,7 +206,7 @@ impl Statements {
     /// Prepares them all: one round trip each, all under way at once. With no client they are
     /// parsed anew each time.
     pub(super) async fn prepare(client: Option<&Client>) -> Result<Self, Error> {
-        let prepare = |sql| prepare(client, sql);
+        let prepare = |sql| Box::pin(prepare(client, sql));
         let (users, connections, config, addresses, ping) = tokio::try_join!(
             async {
                 tokio::try_join!(

@@ -6,7 +6,9 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::model::{ConfigEntry, ConfigKey, Connection, FlowEpoch, User, UserWithHash};
+use crate::model::{
+    ConfigEntry, ConfigKey, Connection, FlowEpoch, User, UserDetails, UserWithHash,
+};
 
 /// `None` for a user whose id no access token can name.
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<Option<User>> {
@@ -32,11 +34,28 @@ pub(super) fn user_with_hash(row: &Row<'_>) -> rusqlite::Result<Option<UserWithH
     Ok(Some(UserWithHash { user, hashed_password, has_second_factor: flag(row, 7)? }))
 }
 
+pub(super) fn user_details(row: &Row<'_>) -> rusqlite::Result<UserDetails> {
+    Ok(UserDetails {
+        id: text(row, 0)?,
+        email: text(row, 1)?,
+        is_active: flag(row, 2)?,
+        is_admin: flag(row, 3)?,
+        has_second_factor: flag(row, 4)?,
+        created_at: moment(row, 5)?,
+        connection: if flag(row, 6)? { Some(connection_from(row, 7)?) } else { None },
+    })
+}
+
 pub(super) fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
+    connection_from(row, 0)
+}
+
+/// A connection whose columns begin with this one.
+fn connection_from(row: &Row<'_>, first: usize) -> rusqlite::Result<Connection> {
     Ok(Connection {
-        provider_username: optional_text(row, 0)?,
-        provider_user_id: optional_text(row, 1)?,
-        updated_at: moment(row, 2)?,
+        provider_username: optional_text(row, first)?,
+        provider_user_id: optional_text(row, first + 1)?,
+        updated_at: moment(row, first + 2)?,
     })
 }
 
@@ -78,7 +97,7 @@ fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     integer(row, column).map(Timestamp::from_microseconds)
 }
 
-/// An id in one of the two spellings by which [`super::USER_BY_ID`] finds it.
+/// An id in one of the two spellings by which `USER_BY_ID` finds it.
 fn uuid(text: &str) -> Option<Uuid> {
     let id = Uuid::try_parse(text).ok()?;
     let mut spelling = Uuid::encode_buffer();
