@@ -44,8 +44,6 @@ pub struct MissingUnique {
 pub enum Doubt {
     /// `fsync` is off.
     Fsync,
-    /// `full_page_writes` is off.
-    FullPageWrites,
     /// `synchronous_commit` is off.
     SynchronousCommit,
     /// Behind a pooler the role limits no statement, and neither can we.

@@ -70,18 +70,19 @@ fn too_old(version: &str) -> Option<Finding> {
 /// A promise that the server's settings break, and what restores it.
 fn doubted(doubt: Doubt, config: &PostgresConfig) -> Finding {
     let lost = |setting: &str, when: &str| {
-        let what = format!("{setting} is off: after {when}, users and connections may be lost");
-        let mend = format!("As a superuser: `alter system set {setting} = on`, then reload");
-        (what, mend)
+        format!("{setting} is off: after {when}, users and connections may be lost")
     };
     let (what, mend) = match doubt {
-        Doubt::Fsync => lost("fsync", "a power failure or a crash of the machine"),
-        Doubt::FullPageWrites => lost("full_page_writes", "a power failure"),
-        Doubt::SynchronousCommit => {
-            let (what, _) = lost("synchronous_commit", "a crash of PostgreSQL");
-            let role = &config.username;
-            (what, format!("`alter role \"{role}\" set synchronous_commit = on`"))
-        }
+        Doubt::Fsync => (
+            lost("fsync", "a crash of the machine"),
+            "As a superuser: `alter system set fsync = on`, then reload. Nothing to do where a \
+             hosted PostgreSQL keeps its data safe in another way"
+                .to_owned(),
+        ),
+        Doubt::SynchronousCommit => (
+            lost("synchronous_commit", "a crash of PostgreSQL"),
+            format!("`alter role \"{}\" set synchronous_commit = on`", config.username),
+        ),
         Doubt::NoStatementTimeout => (
             "With POSTGRES_STATEMENTS=unnamed the role has to limit its statements, and does not: \
              one that hangs keeps its connection"
@@ -154,4 +155,25 @@ fn refused(error: &LookError, config: &PostgresConfig) -> Finding {
         }),
     };
     Finding::error(Check::Database, format!("PostgreSQL can't be used: {}", chain(error)), mend)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::report::Severity;
+    use super::too_old;
+
+    #[test]
+    fn a_version_that_is_not_tested_is_told_from_one_that_can_not_work() {
+        let severity = |version| too_old(version).map(|finding| finding.severity);
+        for (version, expected) in [
+            ("12.22", Some(Severity::Error)),
+            ("13.0", Some(Severity::Warning)),
+            ("14.20", Some(Severity::Warning)),
+            ("15.0", None),
+            ("18.4", None),
+            ("19beta1", None),
+        ] {
+            assert_eq!(severity(version), expected, "{version}");
+        }
+    }
 }

@@ -202,3 +202,23 @@ fn with_source(error: &tokio_postgres::Error) -> String {
         None => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::with_hint;
+
+    #[test]
+    fn a_pooler_that_refuses_settings_is_known_by_what_it_says() {
+        for (code, message) in [
+            ("08P01", "unsupported startup parameter: options"),
+            ("08P01", "unsupported startup parameter in options: plan_cache_mode"),
+            ("0A000", "RDS Proxy currently doesn't support command-line options."),
+        ] {
+            let said = with_hint(code, message);
+            assert!(
+                said.ends_with("(with POSTGRES_STATEMENTS=unnamed connections have no settings)")
+            );
+        }
+        assert_eq!(with_hint("08P01", "no such database"), "no such database");
+    }
+}

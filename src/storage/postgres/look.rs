@@ -92,7 +92,6 @@ async fn doubts(
     let mut doubts = Vec::new();
     for (setting, bad, doubt) in [
         ("fsync", "off", Doubt::Fsync),
-        ("full_page_writes", "off", Doubt::FullPageWrites),
         ("synchronous_commit", "off", Doubt::SynchronousCommit),
         ("statement_timeout", "0", Doubt::NoStatementTimeout),
     ] {
