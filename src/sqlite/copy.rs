@@ -136,7 +136,9 @@ pub fn write_backup(stores: &EmbeddedStores, out: &mut impl Write) -> Result<Cop
 /// Fails if there is nothing to copy.
 fn is_there(stores: &EmbeddedStores) -> Result<(), CopyError> {
     use super::first_start::{Found, found};
-    private_files::check(&stores.database())?;
+    for side in ["", "-wal", "-shm", "-journal"] {
+        private_files::check(&side_file(&stores.database(), side))?;
+    }
     match found(stores) {
         Found::Database => Ok(()),
         Found::Nothing => Err(CopyError::NoDatabase(stores.database())),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use super::first_start::{self, Found};
-use super::{SqliteError, foreign};
+use super::{SqliteError, foreign, side_file};
 use crate::config::{EmbeddedStores, Migrations};
 use crate::migrations::{Migration, SQLITE};
 use crate::private_files::{self, Half};
@@ -47,7 +47,10 @@ pub(super) fn open(stores: &EmbeddedStores, migrations: Migrations) -> Result<Op
 
 fn open_all(stores: &EmbeddedStores, migrations: Migrations) -> Result<Opened, SqliteError> {
     let path = &stores.database();
-    private_files::check(path)?;
+    // Whoever writes a side file writes the database.
+    for side in ["", "-wal", "-shm", "-journal"] {
+        private_files::check(&side_file(path, side))?;
+    }
     let made = make_file(stores, migrations)?;
     foreign::check_file(path)?;
     private_files::close_to_others(path);

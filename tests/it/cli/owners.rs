@@ -42,16 +42,20 @@ fn what_is_no_file_is_refused_at_once() {
 #[test]
 fn a_database_that_is_no_file_is_named_and_left_alone() {
     for (make, kind) in NO_FILES {
-        let program = Program::new();
-        drop(program.serve(&["serve"]));
-        let path = program.data("discogsography.db");
-        fs::remove_file(&path).unwrap();
-        make(&path);
-        let told = format!("{} is {kind}, not a file: move it away", path.display());
-        let error = format!("error: the database is unavailable: {told}");
-        assert_failed(&program.run(&["migrate"]), 1, &error);
-        let service = program.start(&["serve"], &told);
-        assert_eq!(service.end("TERM").code, Some(0));
+        for name in ["discogsography.db", "discogsography.db-wal", "discogsography.db-journal"] {
+            let program = Program::new();
+            drop(program.serve(&["serve"]));
+            let path = program.data(name);
+            // There need not be one.
+            let _ = fs::remove_file(&path);
+            make(&path);
+            let told = format!("{} is {kind}, not a file: move it away", path.display());
+            let error = format!("error: the database is unavailable: {told}");
+            assert_failed(&program.run(&["migrate"]), 1, &error);
+            assert_failed(&program.run(&["backup", "copy.db"]), 1, &format!("error: {told}"));
+            let service = program.start(&["serve"], &told);
+            assert_eq!(service.end("TERM").code, Some(0));
+        }
     }
 }
 
@@ -76,12 +80,16 @@ fn files_of_another_user_are_refused() {
         assert_failed(&program.run(&["serve"]), 1, &format!("error: {}", told(&path)));
         chown(&path, Some(0), None).unwrap();
     }
-    let path = program.data("discogsography.db");
-    chown(&path, Some(ANOTHER), None).unwrap();
-    let error = format!("error: the database is unavailable: {}", told(&path));
-    assert_failed(&program.run(&["admin", "list"]), 1, &error);
-    let service = program.start(&["serve"], &told(&path));
-    assert_eq!(service.end("TERM").code, Some(0));
+    for name in ["discogsography.db", "discogsography.db-wal", "discogsography.db-journal"] {
+        let path = program.data(name);
+        fs::OpenOptions::new().append(true).create(true).open(&path).unwrap();
+        chown(&path, Some(ANOTHER), None).unwrap();
+        let error = format!("error: the database is unavailable: {}", told(&path));
+        assert_failed(&program.run(&["admin", "list"]), 1, &error);
+        let service = program.start(&["serve"], &told(&path));
+        assert_eq!(service.end("TERM").code, Some(0));
+        chown(&path, Some(0), None).unwrap();
+    }
 }
 
 #[test]
