@@ -3,6 +3,8 @@
 //! A step reads it together with the server's time, decides, and replaces it only if it is still
 //! the same: two short scripts. The server's clock counts, so replicas need not agree on theirs.
 
+mod scripts;
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,43 +46,6 @@ const BETWEEN_CONNECTIONS: Duration = Duration::from_millis(200);
 /// How often a step starts over because another one came between: each time, another one got
 /// further, so this many are never needed.
 const MOST_ATTEMPTS: usize = 200;
-
-/// A key of another type is not a record of ours, and counts as none.
-const READ: &str = "
-    local records = {}
-    for i, key in ipairs(KEYS) do
-        local stored = redis.pcall('GET', key)
-        if type(stored) == 'table' then stored = false end
-        records[i] = stored
-    end
-    local now = redis.call('TIME')
-    return {now[1], now[2], records}";
-
-/// Three arguments for each key: what is stored, the new record, its life. An empty text stands for
-/// \"no record\"; a life of `0` for \"as long as it has\", an empty life for \"leave it as it is\".
-const REPLACE: &str = "
-    for i, key in ipairs(KEYS) do
-        local stored = redis.pcall('GET', key)
-        if type(stored) == 'table' or stored == false then stored = '' end
-        if stored ~= ARGV[3 * i - 2] then return 0 end
-    end
-    for i, key in ipairs(KEYS) do
-        local record, life = ARGV[3 * i - 1], ARGV[3 * i]
-        if life == '' then
-        elseif record == '' then redis.call('DEL', key)
-        elseif life == '0' then redis.call('SET', key, record, 'KEEPTTL')
-        else redis.call('SET', key, record, 'PX', life) end
-    end
-    return 1";
-
-/// What a step does to a record, with one of ours that nobody reads: it reads, writes and deletes.
-const PING: &str = "
-    redis.call('GET', KEYS[1])
-    redis.call('TIME')
-    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-    redis.call('SET', KEYS[1], ARGV[1], 'KEEPTTL')
-    redis.call('DEL', KEYS[1])
-    return 1";
 
 /// The records below one prefix; each names a record by what follows it.
 pub struct RedisRecords {
@@ -126,9 +91,9 @@ impl RedisRecords {
             is_making: Arc::default(),
             client,
             prefix: format!("{}{prefix}", config.namespace),
-            read: Script::new(READ),
-            replace: Script::new(REPLACE),
-            ping: Script::new(PING),
+            read: Script::new(scripts::READ),
+            replace: Script::new(scripts::REPLACE),
+            ping: Script::new(scripts::PING),
         })
     }
 
