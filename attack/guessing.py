@@ -39,6 +39,7 @@ def forged(report, target, trusted):
     report.check(others == [one] * 2, f"guesses by Forwarded were answered {others}")
     if trusted:
         left_most(report, target)
+        one_customer(report, target)
 
 
 def left_most(report, target):
@@ -49,6 +50,16 @@ def left_most(report, target):
     report.figure("12 guesses with a forged first hop", statuses)
     expected = [401] * FAILURES + [429] * 2
     report.check(statuses == expected, f"forged first hops were answered {statuses}")
+
+
+def one_customer(report, target):
+    """Each guess from another /64 of one /56, as one customer can have it: four budgets."""
+    addresses = [f"2001:db8:0:{number:x}::1" for number in range(60)]
+    statuses = [guess(target, new_email(), address).status for address in addresses]
+    limited = statuses.count(429)
+    report.figure("60 guesses from as many /64 of one /56, limited", limited)
+    expected = [401] * 4 * FAILURES + [429] * 20
+    report.check(statuses == expected, f"guesses from one /56 were answered {statuses}")
 
 
 def under_attack(report, target):
