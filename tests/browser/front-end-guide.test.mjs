@@ -1,18 +1,22 @@
-/** The program in docs/front-end.md does what the guide says, from a page of another origin. */
+/**
+ * The program in docs/front-end.md does what the guide says, from a page of another origin, and
+ * docs/front-end-example.html works when it is opened as a file.
+ */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 
 import { PASSWORD, authorize, button, newEmail, world } from "./harness.mjs";
 
 /** The guide's pieces, put together, with the service's address in place of the example's. */
 async function program() {
-  const guide = await readFile(new URL("../../docs/front-end.md", import.meta.url), "utf8");
-  const pieces = [...guide.matchAll(/```js\n([^]*?)```/g)].map(([, piece]) => piece);
-  return pieces.join("\n").replace("https://api.example.com", world.service.url);
+  return (await pieces()).join("\n").replace("https://api.example.com", world.service.url);
 }
 
 test("the guide's program works on a page of another origin", async () => {
@@ -40,15 +44,15 @@ async function tellTheStory(page) {
 
   const bad = await run(() => register("nobody", "short").catch((error) => fieldErrors(error)));
   assert.deepEqual(bad, {
-    email: "Value error, Invalid email address",
-    password: "String should have at least 8 characters",
+    email: "This is not a valid email address.",
+    password: "Use at least 8 characters.",
   });
   const { token, expiresAt } = await run(({ email, password }) => register(email, password), { email, password: PASSWORD });
   assert.ok(expiresAt > Date.now());
   const again = await run(({ email, password }) => register(email, password).catch(({ code }) => code), { email, password: PASSWORD });
   assert.equal(again, "email_taken");
-  const stranger = await run(() => disconnect("nobody's").catch(({ code }) => nextStep(code)));
-  assert.equal(stranger, "sign in again");
+  const stranger = await run(() => disconnect("nobody's").catch(nextStep));
+  assert.equal(stranger, "sign-in");
 
   await run((token) => {
     sessionStorage.setItem("token", token);
@@ -67,15 +71,113 @@ async function tellTheStory(page) {
   const { state, authorize_url, expires_in, tabOpened } = await run(() => window.pending);
   assert.deepEqual({ address: tab.url(), expires_in, tabOpened }, { address: authorize_url, expires_in: 600, tabOpened: true });
 
-  const pin = await authorize(tab);
-  const finish = { token, state, pin: `"${pin}"\n` };
-  const finished = await run(({ token, state, pin }) => finishConnection(token, state, pin), finish);
+  const code = await authorize(tab);
+  const finish = { token, state, code: `"${code}"\n` };
+  const finished = await run(({ token, state, code }) => finishConnection(token, state, code), finish);
   assert.equal(finished.connected, true);
   assert.equal(typeof finished.discogs_user_id, "string");
   const twice = await run(
-    ({ token, state, pin }) => finishConnection(token, state, pin).catch(({ code }) => nextStep(code)),
+    ({ token, state, code }) => finishConnection(token, state, code).catch(nextStep),
     finish,
   );
-  assert.equal(twice, "ask status, and start again unless it says connected");
+  assert.equal(twice, "ask-status");
   assert.deepEqual(await run((token) => disconnect(token), token), { connected: false });
 }
+
+const pieces = async () => {
+  const guide = await readFile(new URL("../../docs/front-end.md", import.meta.url), "utf8");
+  return [...guide.matchAll(/```js\n([^]*?)```/g)].map(([, piece]) => piece);
+};
+const EXAMPLE = new URL("../../docs/front-end-example.html", import.meta.url);
+
+test("the example is the guide's program with a page around it", async () => {
+  const example = (await readFile(EXAMPLE, "utf8")).replace("http://127.0.0.1:8004", "https://api.example.com");
+  for (const piece of await pieces()) assert.ok(example.includes(piece), piece);
+});
+
+/** Opens the example as a file, with another address in its first line of script. */
+async function withExample(tell) {
+  const folder = await mkdtemp(join(tmpdir(), "discogsography-example-"));
+  const context = await world.browser.newContext();
+  try {
+    const html = await readFile(EXAMPLE, "utf8");
+    const path = join(folder, "example.html");
+    await writeFile(path, html.replace("http://127.0.0.1:8004", world.service.url));
+    const page = await context.newPage();
+    const errors = [];
+    page.on("pageerror", (error) => errors.push(error.message));
+    await page.goto(pathToFileURL(path).href);
+    await tell(page);
+    assert.deepEqual(errors, []);
+  } finally {
+    await context.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+test("the example works when it is opened as a file", async () => {
+  await withExample(async (page) => {
+    await page.getByLabel("Email address").fill("nobody");
+    await page.getByLabel("Password").fill("short");
+    await button(page, "Create an account").click();
+    await page.getByText("This is not a valid email address.").waitFor();
+    await page.getByLabel("Email address").fill(newEmail());
+    await page.getByLabel("Password").fill(PASSWORD);
+    await button(page, "Create an account").click();
+    await page.getByText("Not connected.").waitFor();
+
+    const opened = page.waitForEvent("popup");
+    await button(page, "Connect Discogs").click();
+    const tab = await opened;
+    await button(tab, "Authorize").waitFor();
+    const code = await authorize(tab);
+    await page.getByLabel("Code").fill("wrong");
+    await button(page, "Finish connecting").click();
+    await page.getByText("Invalid verifier code or OAuth flow failed").waitFor();
+    await page.getByLabel("Code").fill(code);
+    await button(page, "Finish connecting").click();
+    await page.getByText("Connected as sandbox_digger.").waitFor();
+    await page.reload();
+    await page.getByText("Connected as sandbox_digger.").waitFor();
+    await button(page, "Disconnect").click();
+    await page.getByText("Not connected.").waitFor();
+    await button(page, "Sign out").click();
+    await button(page, "Sign in").waitFor();
+  });
+});
+
+// No service answers with these at will, so the answers are put in their place.
+for (const [name, answer, words] of [
+  ["there is no connection", (route) => route.abort(), "Can't reach the service. Check your internet connection and try again."],
+  [
+    "a gateway answers with HTML",
+    (route) => route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad Gateway</h1>", headers: { "Access-Control-Allow-Origin": "*" } }),
+    "The service sent an unexpected answer. Try again in a moment.",
+  ],
+  [
+    "an error has no Retry-After",
+    (route) => route.fulfill({ status: 503, json: { detail: "The service is busy.", code: "overloaded" }, headers: { "Access-Control-Allow-Origin": "*" } }),
+    "The service is busy.",
+  ],
+]) {
+  test(`the example has words when ${name}`, async () => {
+    await withExample(async (page) => {
+      await page.route("**/api/auth/login", answer);
+      await page.getByLabel("Email address").fill("digger@example.com");
+      await page.getByLabel("Password").fill(PASSWORD);
+      await button(page, "Sign in").click();
+      await page.getByText(words, { exact: true }).waitFor();
+    });
+  });
+}
+
+test("the example has words when there is no answer in time", async () => {
+  await withExample(async (page) => {
+    await page.evaluate(() => {
+      AbortSignal.timeout = () => AbortSignal.abort(new DOMException("", "TimeoutError"));
+    });
+    await page.getByLabel("Password").fill(PASSWORD);
+    await button(page, "Sign in").click();
+    await page.getByText("No answer within 25 seconds. Try again to find out whether it worked.").waitFor();
+  });
+});
