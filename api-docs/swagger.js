@@ -4,6 +4,14 @@ SwaggerUIBundle({
   dom_id: '#swagger-ui',
   deepLinking: true,
   displayRequestDuration: true,
-  // Nothing is asked of any other server.
+  // The access token survives a reload; it is kept in this browser until "Logout" is pressed.
+  persistAuthorization: true,
+  // No other server is called.
   validatorUrl: null,
 })
+
+// Swagger UI has a dark design of its own, which it does not choose by itself.
+const night = matchMedia('(prefers-color-scheme: dark)')
+const follow = () => document.documentElement.classList.toggle('dark-mode', night.matches)
+night.addEventListener('change', follow)
+follow()

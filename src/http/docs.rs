@@ -37,7 +37,7 @@ static REDOC: Asset = file!("redoc.html", "text/html; charset=utf-8");
 
 /// What both pages are made of, below `/docs/`.
 static FILES: [Asset; 7] = [
-    file!("redoc.css", "text/css; charset=utf-8"),
+    file!("pages.css", "text/css; charset=utf-8"),
     file!("redoc.js", "text/javascript; charset=utf-8"),
     file!("swagger.js", "text/javascript; charset=utf-8"),
     vendored!("redoc.standalone.js", "text/javascript; charset=utf-8"),

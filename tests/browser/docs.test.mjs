@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { newEmail, PASSWORD, screenshot, story, tryOut } from "./harness.mjs";
+import { heading, newEmail, PASSWORD, screenshot, story, tryOut } from "./harness.mjs";
 
 story("somebody tries the API: registers, signs in, authorises, and is known", async (page, service) => {
   await page.goto(`${service.url}/docs`);
@@ -19,6 +19,7 @@ story("somebody tries the API: registers, signs in, authorises, and is known", a
   await dialog.locator("input").fill(token);
   await dialog.getByRole("button", { name: "Apply credentials" }).click();
   await dialog.getByRole("button", { name: "Close" }).click();
+  await page.reload();
   const me = await tryOut(page, "getCurrentUser");
   assert.match(me.status, /^200/);
   assert.ok(me.text.includes(email), me.text);
@@ -32,3 +33,16 @@ story("somebody reads the API: every operation with its errors", async (page, se
   await page.getByText("state_unknown").first().waitFor({ state: "attached" });
   await screenshot(page, "docs-redoc");
 });
+
+for (const path of ["/docs", "/redoc"]) {
+  story(`${path} says how to begin, and leads to the other pages`, { context: { colorScheme: "dark" } }, async (page, service) => {
+    await page.goto(service.url + path);
+    await page.getByText("First steps").waitFor();
+    for (const name of ["Try the API", "Reference", "Account page"]) {
+      assert.equal(await page.getByRole("link", { name, exact: true }).count(), 1, name);
+    }
+    await screenshot(page, `docs${path.replace("/", "-")}-dark`);
+    await page.getByRole("link", { name: "Account page" }).click();
+    await heading(page, "Sign in").waitFor();
+  });
+}

@@ -37,7 +37,7 @@ const FILES: [(&str, &str); 9] = [
     ("/docs", "text/html; charset=utf-8"),
     ("/redoc", "text/html; charset=utf-8"),
     ("/docs/favicon.svg", "image/svg+xml"),
-    ("/docs/redoc.css", "text/css; charset=utf-8"),
+    ("/docs/pages.css", "text/css; charset=utf-8"),
     ("/docs/redoc.js", "text/javascript; charset=utf-8"),
     ("/docs/redoc.standalone.js", "text/javascript; charset=utf-8"),
     ("/docs/swagger.js", "text/javascript; charset=utf-8"),
