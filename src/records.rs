@@ -4,6 +4,7 @@
 //! The flows under way (`state`) and the counters of the request limits (`limits`) are kept so.
 //! Knows neither of them.
 
+mod error;
 mod info;
 mod redis;
 
