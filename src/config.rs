@@ -224,7 +224,7 @@ fn read_jwt_secret_key(reader: &mut Reader<'_>) -> Option<SecretString> {
         }
         None if !reader.asking_for_servers().is_empty() => reader.missing(
             "JWT_SECRET_KEY",
-            "is needed with PostgreSQL, since every replica and Curator check tokens with it",
+            "is needed with PostgreSQL; every replica and Curator check tokens with it",
             "the output of `openssl rand -hex 32`",
         ),
         None => {}

@@ -96,7 +96,7 @@ fn parse_budget(value: &str) -> Result<Budget, String> {
     });
     parsed.ok_or_else(|| {
         format!(
-            "is not a number and seconds, as in 10/60: 1 to {MOST} in 1 to {LONGEST_WINDOW} seconds"
+            "is not COUNT/SECONDS with a count from 1 to {MOST} and 1 to {LONGEST_WINDOW} seconds"
         )
     })
 }
@@ -140,7 +140,7 @@ fn parse_networks(value: &str) -> Result<Vec<IpNet>, String> {
     let parsed = parts.enumerate().map(|(place, part)| {
         let network = part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
         network.map(canonical).map_err(|_| {
-            format!("part {} is neither an address nor a network like 10.0.0.0/8", place + 1)
+            format!("has a part that is neither an address nor a network (part {})", place + 1)
         })
     });
     let parsed: Vec<_> = parsed.collect::<Result<_, _>>()?;

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use super::Warning;
 use super::reader::Reader;
 
 pub use tls::{PostgresTls, RootCertificates};
@@ -162,7 +163,12 @@ impl RedisConfig {
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
-    let data_dir = reader.text("DATA_DIR").map_or_else(|| PathBuf::from("./data"), PathBuf::from);
+    let data_dir = reader.text("DATA_DIR").unwrap_or("./data");
+    if data_dir.contains('$') {
+        let what = "DATA_DIR contains `$`, which nothing replaces: it is part of the folder's name";
+        reader.warn(Warning::Careful(what.to_owned()));
+    }
+    let data_dir = PathBuf::from(data_dir);
     let embedded = Stores::Embedded(EmbeddedStores { data_dir, if_lost: IfLost::Refuse });
     let present = reader.asking_for_servers();
     if present.is_empty() {
@@ -176,8 +182,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
     if let Some(first) = present.first().filter(|_| are_of_kubernetes(reader, &present)) {
         reader.problem(
             first,
-            "and its like say that Kubernetes has a Service of that name, not where the database \
-             is: set `enableServiceLinks: false` in the pod",
+            "is set by Kubernetes for a Service of that name and does not name a database: set \
+             POSTGRES_ADDRESS, or `enableServiceLinks: false` in the pod",
             Some("POSTGRES_ADDRESS=postgres:5432"),
         );
         return embedded;

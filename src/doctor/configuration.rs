@@ -3,11 +3,21 @@
 use super::report::{Check, Finding, Severity};
 use crate::config::{Config, ConfigError, Stores, Warning};
 
+/// What is said of a name that looks like one of ours.
+const NOT_READ: &str = " is not read";
+
+const CORRECT_NAME: &str = "Correct its name, or leave it out";
+
 /// Every problem, and that nothing else could be looked at.
 pub(super) fn unusable(error: &ConfigError) -> Vec<Finding> {
     let problems = error.problems().iter().map(|problem| {
-        let mend = format!("docs/configuration.md says what {} may be", problem.name());
-        Finding::error(Check::Variables, problem.to_string(), mend)
+        let what = problem.to_string();
+        let mend = if what.contains(NOT_READ) {
+            CORRECT_NAME.to_owned()
+        } else {
+            format!("docs/configuration.md says what {} may be", problem.name())
+        };
+        Finding::error(Check::Variables, what, mend)
     });
     let rest = Finding::note(
         Check::Variables,
@@ -51,9 +61,7 @@ pub(super) fn warning(warning: &Warning) -> Finding {
                  every service"
             ),
         ),
-        _ if what.contains(" is not read") => {
-            (Check::Variables, "Correct its name, or leave it out".to_owned())
-        }
+        _ if what.contains(NOT_READ) => (Check::Variables, CORRECT_NAME.to_owned()),
         "TRUSTED_PROXIES" => (
             Check::TrustedProxies,
             "Name only your own proxies, as in `TRUSTED_PROXIES=10.0.0.0/8`".to_owned(),

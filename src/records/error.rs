@@ -77,3 +77,19 @@ impl Cause {
 fn without_values(error: &RedisError) -> String {
     if error.is_io_error() { error.to_string() } else { format!("{:?}", error.kind()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use redis::{RedisError, Value, from_redis_value};
+
+    use super::Cause;
+
+    #[test]
+    fn a_value_that_is_not_understood_is_not_told() {
+        let value = Value::Array(vec![Value::BulkString(b"s3cret".to_vec())]);
+        let error: RedisError = from_redis_value::<i64>(value).unwrap_err().into();
+        assert!(error.to_string().contains("s3cret") || format!("{error:?}").contains("115"));
+        let said = Cause::from(error).to_string();
+        assert_eq!(said, "the connection to Redis failed: Parse");
+    }
+}

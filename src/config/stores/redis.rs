@@ -36,8 +36,7 @@ pub(super) fn read(reader: &mut Reader<'_>, because: &str) -> Option<RedisConfig
         agreed(reader, "password", [by_url_as(password), Given::by(by_password, own_password)]);
     let Some(host) = host else {
         if !reader.has_problem_with("REDIS_HOST") {
-            let why =
-                format!("is needed {because}, since replicas share the OAuth state through Redis");
+            let why = format!("is needed {because}; replicas share the OAuth state through Redis");
             reader.missing("REDIS_URL", &why, URL_EXAMPLE);
         }
         return None;

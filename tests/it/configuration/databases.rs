@@ -152,7 +152,7 @@ fn why_redis_is_needed_is_told() {
     assert_eq!(
         problems[0].1,
         "REDIS_URL is missing: it is needed because POSTGRES_ADDRESS, POSTGRES_DATABASE, \
-         POSTGRES_PASSWORD and POSTGRES_USERNAME are set, since replicas share the OAuth state \
+         POSTGRES_PASSWORD and POSTGRES_USERNAME are set; replicas share the OAuth state \
          through Redis (for example: redis://cache.example.com:6379/0)"
     );
 }

@@ -153,6 +153,9 @@ fn the_folder_of_the_embedded_store_is_a_path() {
         };
         assert_eq!(embedded.data_dir, Path::new("/srv/data"), "{path:?}");
     }
+    let what = "DATA_DIR contains `$`, which nothing replaces: it is part of the folder's name";
+    let config = loaded(&[("DATA_DIR", "/srv/$USER/data")]);
+    assert_eq!(config.warnings, [Warning::Careful(what.to_owned())]);
     let of_a_shell = "begins with `~` or `$`, which only a shell replaces: write the whole path";
     for (path, what) in [
         ("~/data", of_a_shell),
