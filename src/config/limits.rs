@@ -128,7 +128,7 @@ fn danger(networks: &Vec<IpNet>) -> Option<&'static str> {
         .then_some("trusts a large part of the internet: anyone there can claim any address")
 }
 
-/// Whether a network has public IPv6 addresses, which are in 2000::/3.
+/// Whether a network has public IPv6 addresses, which are in `2000::/3`.
 fn is_public(network: &Ipv6Net) -> bool {
     let first = network.network().segments()[0] >> 13;
     network.prefix_len() < 3 && first == 0 || first == 1
