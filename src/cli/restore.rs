@@ -1,11 +1,11 @@
 //! `restore`: a backup in the place of the embedded store's database.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Context, embedded, say};
+use super::{Context, UsageError, embedded, say};
 use crate::sqlite::{self, Restored};
 use crate::telemetry;
 
@@ -20,6 +20,9 @@ pub(super) fn restore(arguments: &Arguments, context: Context<'_>) -> anyhow::Re
     let stores = embedded(&config, "`pg_restore` or `psql`")?;
     telemetry::start(config.log_level, config.log_format)?;
     let path = (arguments.file != Path::new("-")).then_some(arguments.file.as_path());
+    if path.is_none() && io::stdin().is_terminal() {
+        return Err(UsageError("a backup is not typed: `restore - < FILE`".to_owned()).into());
+    }
     let Restored { copied, kept } = sqlite::restore(&stores, path, io::stdin().lock())?;
     let users = copied.users;
     let users = if users == 1 { "1 user".to_owned() } else { format!("{users} users") };
