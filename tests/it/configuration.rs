@@ -1,10 +1,12 @@
 //! The configuration, read from variables alone: defaults, single values, and their documentation.
 //!
-//! [`databases`]: which stores are taken, and how a half-given database is refused. [`misspelt`]:
-//! names that are not read. [`proxies`]: which networks are trusted. [`secrets`]: where they may
-//! stand, and that they are never shown. [`wrapped`]: values with something around them.
+//! [`databases`]: which stores are taken, and how a half-given database is refused. [`limits`]:
+//! budgets. [`misspelt`]: names that are not read. [`proxies`]: which networks are trusted.
+//! [`secrets`]: where they may stand, and that they are never shown. [`wrapped`]: values with
+//! something around them.
 
 mod databases;
+mod limits;
 mod misspelt;
 mod proxies;
 mod secrets;
@@ -114,19 +116,6 @@ fn times_of_connections_are_whole_seconds() {
         }
     }
     assert_eq!(names_of_problems(&[("KEEP_ALIVE_SECONDS", "0")]), ["KEEP_ALIVE_SECONDS"]);
-}
-
-#[test]
-fn budgets_are_a_number_in_some_seconds() {
-    let config = loaded(&[("RATE_LIMIT_VERIFY", " 3 / 30 ")]);
-    let RateLimits::On(budgets) = config.rate_limits else { panic!("on unless switched off") };
-    assert_eq!(budgets.verify, Budget { most: 3, window: Duration::from_secs(30) });
-    let off = loaded(&[("RATE_LIMITS", "off")]);
-    assert_eq!((off.rate_limits, off.warnings.len()), (RateLimits::Off, 1));
-    for wrong in ["5", "0/60", "1001/60", "5/0", "5/86401", "-1/60", "5/60/1", "/", "5 per minute"]
-    {
-        assert_eq!(names_of_problems(&[("RATE_LIMIT_VERIFY", wrong)]), ["RATE_LIMIT_VERIFY"]);
-    }
 }
 
 #[test]
