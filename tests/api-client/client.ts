@@ -23,6 +23,12 @@ const again = await api.POST("/api/auth/register", { body: account });
 const taken: ErrorCode = "email_taken";
 assert(again.error && again.error.code === taken, JSON.stringify(again.error));
 
+// Known only where the two kinds of error are told apart by their code.
+const { error: bad } = await api.POST("/api/auth/register", { body: { ...account, password: "short" } });
+assert(bad);
+const said: string[] = bad.code === "invalid_input" ? bad.detail.map(({ msg }) => msg) : [bad.detail];
+assert.deepEqual(said, ["String should have at least 8 characters"]);
+
 const { data: token } = await api.POST("/api/auth/login", { body: account });
 assert(token);
 api.use({
