@@ -30,11 +30,13 @@ fn files() -> Vec<(String, String)> {
     files.collect()
 }
 
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
 fn content_type(path: &str) -> &'static str {
     match path.rsplit_once('.').map(|(_, end)| end) {
         None => "text/html; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
+        Some("js") => JAVASCRIPT,
         Some("svg") => "image/svg+xml",
         Some(other) => panic!("{other}"),
     }
@@ -128,7 +130,7 @@ async fn the_page_learns_what_the_operator_has_set() {
 #[test]
 fn every_module_of_the_page_is_fetched_at_once() {
     let page = include_str!("../../../web/index.html");
-    for (path, _) in files().iter().filter(|(path, _)| path.ends_with(".js")) {
+    for (path, _) in files().iter().filter(|(path, _)| content_type(path) == JAVASCRIPT) {
         let path = path.trim_start_matches('/');
         let is_named = |before: &str| page.contains(&format!("{before}=\"{path}\""));
         assert!(is_named("modulepreload\" href") || is_named("src"), "{path}");
