@@ -173,7 +173,7 @@ fn everything_that_is_wrong_is_told_at_once() {
     assert_eq!(names_of_problems(&wrong), expected);
     let told = load(&wrong).unwrap_err().to_string();
     assert!(told.starts_with("23 problems with the configuration:\n  - POSTGRES_ADDRESS `db:abc`"));
-    assert_eq!(told.matches("(for example: ").count(), 22, "{told}");
+    assert_eq!(told.matches("(for example: ").count(), 23, "{told}");
     assert!(!told.contains("`: "), "{told}");
 }
 
