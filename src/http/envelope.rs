@@ -59,6 +59,7 @@ struct Known {
 /// What the log line says about a request, and the metrics count.
 struct Line<'a> {
     method: Method,
+    logged_method: &'static str,
     route: &'a Known,
     request_id: HeaderValue,
     trace: Option<Trace>,
@@ -181,7 +182,7 @@ async fn catch_panic(
 macro_rules! request_line {
     ($level:ident, $line:expr, $took:expr, $status:expr, $report:expr, $message:literal) => {
         $level!(
-            http.method = method_for_log($line.method),
+            http.method = $line.logged_method,
             http.route = $line.route.template,
             http.status = $status.map(|status| status.as_u16()),
             duration_ms = milliseconds($took),
@@ -200,6 +201,7 @@ impl<'a> Line<'a> {
     fn new<B>(peer: IpAddr, begun: Instant, request: &hyper::Request<B>, parts: &'a Parts) -> Self {
         Self {
             method: Method::of(request.method().as_str()),
+            logged_method: method_for_log(request.method()),
             route: parts.route(request.uri().path()),
             request_id: request_id(request.headers(), &parts.app),
             trace: Trace::of(request.headers()),
@@ -258,9 +260,16 @@ impl Drop for Line<'_> {
     }
 }
 
-/// A client may make up a method, as long as the head of a request: it is not logged as it came.
-fn method_for_log(method: Method) -> &'static str {
-    if method == Method::Other { "OTHER" } else { method.as_str() }
+/// The method, if it is one that HTTP defines (RFC 9110, RFC 5789): a client may make one up, as long
+/// as the head of a request.
+fn method_for_log(method: &axum::http::Method) -> &'static str {
+    match (Method::of(method.as_str()), method.as_str()) {
+        (Method::Other, "PATCH") => "PATCH",
+        (Method::Other, "CONNECT") => "CONNECT",
+        (Method::Other, "TRACE") => "TRACE",
+        (Method::Other, _) => "OTHER",
+        (counted, _) => counted.as_str(),
+    }
 }
 
 fn milliseconds(duration: Duration) -> f64 {

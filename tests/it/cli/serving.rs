@@ -157,9 +157,12 @@ async fn a_method_that_a_client_made_up_is_not_logged() {
             format!("{made_up} /nope HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
         assert_eq!(exchange(url, request.as_bytes()).await.status, 404);
     }
+    let defined = b"PATCH /nope HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    assert_eq!(exchange(&service.url, defined).await.status, 404);
     let said = service.end("TERM").stderr;
     assert!(!said.contains("AAAA"), "{}", said.len());
     assert_eq!(said.matches(r#""http.method":"OTHER""#).count(), 2, "{said}");
+    assert_eq!(said.matches(r#""http.method":"PATCH""#).count(), 1, "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
