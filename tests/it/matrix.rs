@@ -59,7 +59,7 @@ struct Requests {
 
 fn operations() -> Vec<Operation> {
     let paths = document()["paths"].as_object().unwrap();
-    let operations: Vec<_> = paths
+    let mut operations: Vec<_> = paths
         .iter()
         .flat_map(|(path, item)| {
             item.as_object()
@@ -69,6 +69,8 @@ fn operations() -> Vec<Operation> {
         })
         .collect();
     assert!(operations.len() >= 13, "only {} operations were found", operations.len());
+    // It ends the flow that another one is to finish.
+    operations.sort_by_key(|operation| operation.id == "disconnect");
     operations
 }
 
