@@ -58,10 +58,10 @@ fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
         Ok(text) if text.trim().is_empty() => Err(SecretError::Empty(path.to_owned())),
         Ok(text) => {
             private_files::close_to_others(path);
-            let secret = text.trim().into();
-            if let Some(weak) = Warning::of_weak_secret(&path.display().to_string(), &secret) {
-                weak.log();
-            }
+            let (name, secret) = (path.display().to_string(), SecretString::from(text.trim()));
+            let weak = Warning::of_weak_secret(&name, &secret);
+            let wrapped = Warning::of_wrapped_secret(&name, secret.expose_secret());
+            weak.iter().chain(&wrapped).for_each(Warning::log);
             Ok(Some(secret))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

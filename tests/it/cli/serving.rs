@@ -272,15 +272,22 @@ fn what_was_open_to_others_is_closed_to_them() {
 }
 
 #[test]
-fn a_kept_secret_that_is_weak_is_warned_about() {
+fn a_kept_secret_that_is_weak_or_quoted_is_warned_about() {
     let program = Program::new();
     fs::create_dir(program.data("")).unwrap();
     let path = program.data("jwt-secret");
-    fs::write(&path, "too-short-a-secret").unwrap();
+    fs::write(&path, "\"too-short-a-secret\"").unwrap();
     // Of a folder with nothing but a secret, the database may be lost.
     let ended = program.serve(&["serve", "--new-database"]).end("TERM");
-    let warning = format!("⚠️ {} is shorter than 32 bytes and could be guessed", path.display());
-    assert!(ended.stderr.contains(&warning), "{}", ended.stderr);
+    let path = path.display();
+    for warning in [
+        format!("⚠️ {path} is shorter than 32 bytes and could be guessed"),
+        format!(
+            "⚠️ {path} holds a secret that begins and ends with a double quote and is used exactly like that"
+        ),
+    ] {
+        assert!(ended.stderr.contains(&warning), "{}", ended.stderr);
+    }
     assert!(!ended.stderr.contains("too-short-a-secret"), "{}", ended.stderr);
 }
 
