@@ -1,11 +1,35 @@
 // Shows the API's document with Swagger UI, from where each request can be tried.
-SwaggerUIBundle({
+
+// The access token survives a reload and ends with the tab. Swagger UI's own `persistAuthorization`
+// would keep it in localStorage, where it stays after signing out.
+const KEPT = 'swagger-authorization'
+const keptForTheTab = () => ({
+  statePlugins: {
+    auth: {
+      wrapActions: {
+        authorize: (authorize) => (authorization) => {
+          sessionStorage.setItem(KEPT, JSON.stringify(authorization))
+          return authorize(authorization)
+        },
+        logout: (logout) => (names) => {
+          sessionStorage.removeItem(KEPT)
+          return logout(names)
+        },
+      },
+    },
+  },
+})
+
+const ui = SwaggerUIBundle({
   url: 'openapi.json',
   dom_id: '#swagger-ui',
   deepLinking: true,
   displayRequestDuration: true,
-  // The access token survives a reload; it is kept in this browser until "Logout" is pressed.
-  persistAuthorization: true,
+  plugins: [keptForTheTab],
+  onComplete: () => {
+    const kept = sessionStorage.getItem(KEPT)
+    if (kept) ui.authActions.authorize(JSON.parse(kept))
+  },
   // No other server is called.
   validatorUrl: null,
 })

@@ -23,6 +23,10 @@ story("somebody tries the API: registers, signs in, authorises, and is known", a
   const me = await tryOut(page, "getCurrentUser");
   assert.match(me.status, /^200/);
   assert.ok(me.text.includes(email), me.text);
+  assert.deepEqual(await page.evaluate(() => Object.keys(localStorage)), []);
+  await page.getByRole("button", { name: "Authorize", exact: true }).click();
+  await dialog.getByRole("button", { name: "Remove authorization" }).click();
+  assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage)), []);
 });
 
 story("somebody reads the API: every operation with its errors", async (page, service) => {

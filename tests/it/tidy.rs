@@ -213,6 +213,16 @@ fn every_file_says_what_it_is_for_and_is_short() {
 }
 
 #[test]
+fn no_document_has_both_sides_of_a_merge() {
+    let documents = files(&root().join("docs"), "md");
+    for (path, text) in &documents {
+        let is_left = |line: &str| line.starts_with("<<<<<<<") || line.starts_with(">>>>>>>");
+        assert!(!text.lines().any(is_left), "{}", path.display());
+    }
+    assert!(documents.len() > 20, "only {} documents were found", documents.len());
+}
+
+#[test]
 fn decisions_are_short() {
     for (path, text) in files(&root().join("docs/decisions"), "md") {
         if path.ends_with("README.md") {
