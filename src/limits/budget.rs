@@ -132,6 +132,20 @@ impl Rule {
         }
     }
 
+    /// Adds what was granted elsewhere at these moments. A growing budget is counted again from the start,
+    /// each moment at its own time: added to what had ended by then, it would begin a false hold.
+    pub(super) fn merge(&self, record: &mut Record, moments: &[i64], now: i64) {
+        for at in moments {
+            self.add(record, *at);
+        }
+        if self.kind == Kind::Growing && !moments.is_empty() {
+            record.settle(now);
+            record.replay(|record, at| {
+                self.wait_for_end_of_hold(record, at);
+            });
+        }
+    }
+
     fn moment(&self, at: i64) -> i64 {
         match self.kind {
             Kind::Coarse => at - at.rem_euclid((microseconds(self.budget.window) / MOMENTS).max(1)),

@@ -99,6 +99,15 @@ impl Record {
         self.granted.retain(|run| now.saturating_sub(run.at) < window);
     }
 
+    /// Adds everything again, oldest first, after `prepare` has seen what came before and the moment of
+    /// the next.
+    pub(super) fn replay(&mut self, prepare: impl Fn(&mut Self, i64)) {
+        for run in std::mem::take(&mut self.granted) {
+            prepare(self, run.at);
+            self.granted.push(run);
+        }
+    }
+
     /// Ends a hold: the next one will be longer.
     pub(super) fn end_hold(&mut self) {
         self.granted.clear();
