@@ -146,6 +146,14 @@ impl Rule {
         }
     }
 
+    /// Keeps the moments within the window before `now`, at most as many as the budget has.
+    pub(super) fn keep_newest(&self, moments: &mut Vec<i64>, now: i64) {
+        let window = microseconds(self.budget.window);
+        moments.retain(|at| now.saturating_sub(*at) < window);
+        let most = usize::try_from(self.budget.most).unwrap_or(usize::MAX);
+        moments.drain(..moments.len().saturating_sub(most));
+    }
+
     fn moment(&self, at: i64) -> i64 {
         match self.kind {
             Kind::Coarse => at - at.rem_euclid((microseconds(self.budget.window) / MOMENTS).max(1)),

@@ -54,7 +54,7 @@ struct Inner {
 struct Queue {
     waiting: VecDeque<(Ask, Option<oneshot::Sender<Outcome>>)>,
     reach: Reach,
-    /// What each count was granted here and not in Redis.
+    /// What each count was granted here and not in Redis: of each, the newest within its window.
     unshared: HashMap<String, Vec<i64>>,
 }
 
@@ -197,7 +197,7 @@ impl Inner {
         let mut queue = self.lock();
         match (ask.step, outcome) {
             (Step::Take, Outcome::Granted(at)) => {
-                ask.counted.iter().for_each(|counted| queue.add_unshared(&counted.name, at));
+                ask.counted.iter().for_each(|counted| queue.add_unshared(counted, at));
             }
             (Step::Take, Outcome::Refused(..)) => {}
             (Step::GiveBack(at), _) => {
@@ -255,9 +255,11 @@ impl Queue {
         }
     }
 
-    fn add_unshared(&mut self, name: &str, at: Timestamp) {
-        if self.unshared.len() < MOST_KEPT || self.unshared.contains_key(name) {
-            self.unshared.entry(name.to_owned()).or_default().push(at.as_microseconds());
+    fn add_unshared(&mut self, counted: &Counted, at: Timestamp) {
+        if self.unshared.len() < MOST_KEPT || self.unshared.contains_key(&counted.name) {
+            let moments = self.unshared.entry(counted.name.clone()).or_default();
+            moments.push(at.as_microseconds());
+            counted.rule.keep_newest(moments, at.as_microseconds());
         }
     }
 
@@ -290,11 +292,34 @@ async fn in_time(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use tokio::sync::oneshot;
 
-    use super::{Decided, TICK, TICKS, in_time};
+    use super::{Counted, Decided, Queue, TICK, TICKS, Timestamp, in_time};
+    use crate::config::Budget;
+    use crate::limits::budget::{Kind, Rule};
+    use crate::metrics::Limit;
+
+    #[test]
+    fn only_what_still_counts_is_kept_for_redis() {
+        let budget = Budget { most: 3, window: Duration::from_secs(60) };
+        let rule = Rule { budget, kind: Kind::Sliding };
+        let counted = Counted { name: "a".to_owned(), limit: Limit::SignIn, rule };
+        let mut queue = Queue::default();
+        let mut keep = |seconds: &[i64]| {
+            for second in seconds {
+                queue.add_unshared(&counted, Timestamp::from_microseconds(second * 1_000_000));
+            }
+            queue.unshared["a"].iter().map(|at| at / 1_000_000).collect::<Vec<_>>()
+        };
+        assert_eq!(keep(&[0, 10, 20]), [0, 10, 20]);
+        // At most the budget.
+        assert_eq!(keep(&[30, 30]), [20, 30, 30]);
+        // Within the window.
+        assert_eq!(keep(&[89]), [30, 30, 89]);
+        assert_eq!(keep(&[90]), [89, 90]);
+    }
 
     #[tokio::test]
     async fn an_answer_that_a_busy_process_reads_late_is_an_answer() {
