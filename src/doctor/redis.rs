@@ -103,6 +103,8 @@ fn mend_refusal(error: &str) -> &'static str {
         "Make room on its disk, and check its log: it can't save its data, so it refuses writes"
     } else if has(&["LOADING"]) {
         "Wait: Redis is reading its data"
+    } else if has(&["CROSSSLOT", "MOVED", "CLUSTERDOWN"]) {
+        "Use a Redis that keeps all keys on one server: Redis Cluster and sharded Redis are not supported"
     } else if has(&["ERR"]) {
         "Check the log of Redis: it refuses a script or a command, which some hosted ones have off"
     } else {

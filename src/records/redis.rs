@@ -68,17 +68,20 @@ impl RedisRecords {
         })
     }
 
-    /// Succeeds while the server does everything that a step needs, which is not sure where it
-    /// answers: one that is full, a replica, or one that allows no scripts does not.
+    /// Succeeds while the server does everything that a step needs. A server that answers PING may still
+    /// be full, a replica, or without scripts, or keep its keys on several shards.
     ///
-    /// In one round trip, on the record of no name, which nothing else uses.
+    /// In one round trip, on two records that nothing else uses.
     ///
     /// # Errors
     ///
     /// When it does not.
     pub async fn ping(&self) -> Result<(), RecordsError> {
         let mut ping = self.ping.prepare_invoke();
-        ping.key(self.key("")).arg("").arg(milliseconds(Duration::from_secs(1)));
+        for name in scripts::PINGED {
+            ping.key(self.key(name));
+        }
+        ping.arg("").arg(milliseconds(Duration::from_secs(1)));
         let pinged =
             self.ask(async |mut connection| ping.invoke_async::<i64>(&mut connection).await);
         self.in_time(pinged).await.map(drop)

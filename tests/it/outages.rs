@@ -290,6 +290,18 @@ async fn with_a_redis_that_allows_no_scripts_everything_but_connecting_works() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn with_a_redis_with_shards_the_state_store_is_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = crate::harness::PrivateRedis::start_as_cluster(folder.path()).await;
+    let setup = Setup::new(Composition::Servers).with("REDIS_URL", &redis.url());
+    let app = setup.launch_on(TestStores::new(Composition::Servers).await).await;
+    app.wait_for_health(200, "degraded").await;
+    let checks = app.health().await.json()["checks"].clone();
+    assert_eq!(checks, json!({ "service": "ready", "database": "up", "state_store": "down" }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn a_redis_that_changes_its_password_for_a_while_is_used_again() {
     let redis = crate::harness::PrivateRedis::start().await;
     let app = Setup::new(Composition::Servers).with("REDIS_URL", &redis.url()).start().await;

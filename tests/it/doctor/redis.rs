@@ -144,6 +144,19 @@ async fn a_user_with_the_rights_that_doctor_asks_for_is_enough() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn a_redis_with_shards_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = PrivateRedis::start_as_cluster(folder.path()).await;
+    let finding = spoiled(&redis).await.finding("redis", "error");
+    let what = "Redis can't be used, so nobody can connect Discogs: Redis says CROSSSLOT";
+    assert_eq!(finding["what"], what);
+    let mend = "Use a Redis that keeps all keys on one server: Redis Cluster and sharded Redis are \
+                not supported";
+    assert_eq!(finding["mend"], mend);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn a_database_number_that_redis_lacks_is_named() {
     let redis = PrivateRedis::start().await;
     let url = format!("redis://{}/99", redis.address());

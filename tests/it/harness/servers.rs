@@ -1,5 +1,6 @@
 //! The PostgreSQL and Redis that `scripts/test` started, and a database of its own for each test.
 
+use std::path::Path;
 use std::thread;
 
 use discogsography_api::random::Random;
@@ -67,6 +68,22 @@ impl PrivateRedis {
         let redis = Self::start_with(&[&tls[..], &files, &authority].concat()).await;
         until_listening(port).await;
         (redis, port)
+    }
+
+    /// Starts one that has all hash slots of a cluster, and refuses a script with keys of several slots.
+    pub(crate) async fn start_as_cluster(folder: &Path) -> Self {
+        let port = free_port().to_string();
+        let folder = folder.to_str().unwrap();
+        let options = ["--cluster-enabled", "yes", "--cluster-port", &port, "--dir", folder];
+        let redis = Self::start_with(&options).await;
+        redis.command(&["cluster", "addslotsrange", "0", "16383"]).await;
+        let client = redis::Client::open(redis.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut info = String::new();
+        while !info.contains("cluster_state:ok") {
+            info = redis::cmd("CLUSTER").arg("INFO").query_async(&mut connection).await.unwrap();
+        }
+        redis
     }
 
     #[expect(
