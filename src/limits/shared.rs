@@ -24,8 +24,7 @@ use crate::telemetry::chain;
 /// Before the name of each count.
 pub const PREFIX: &str = "discogs:limits:";
 
-/// Redis has so many ticks to answer: 100 ms. They are waited for one by one, since a process that is
-/// busy comes late to each of them, as it does to an answer: what is its own fault counts for little.
+/// Redis has 100 ms to answer, counted in 2 ms ticks, so this process's own delay isn't blamed on Redis.
 const TICKS: u32 = 50;
 const TICK: Duration = Duration::from_millis(2);
 

@@ -134,7 +134,7 @@ impl Queue {
         self.cost.saturating_mul(ahead) / workers
     }
 
-    /// How many passwords may wait: so many that the last one waits for [`LONGEST_WAIT`].
+    /// Queue limit: the last password waits [`LONGEST_WAIT`].
     fn most_waiting(&self, workers: u32) -> usize {
         let all = (LONGEST_WAIT * workers).as_nanos() / self.cost.as_nanos().max(1);
         let all = usize::try_from(all).unwrap_or(usize::MAX).saturating_add(1);
