@@ -1,10 +1,11 @@
 //! Files that are made whole or not at all, on file systems of every kind.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -14,6 +15,10 @@ use super::FILE_MODE;
 use super::owner::{folder_of, give_to_owner_of_folder};
 
 const ENDING: &str = ".half";
+
+/// A half file that was not written to for this long is a leftover. No lock tells: on network file
+/// systems it would keep SQLite from locking the file.
+const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// A file that gets its name once it is whole; it is removed when this is dropped before.
 #[derive(Debug)]
@@ -31,14 +36,12 @@ impl Half {
         let mut prefix = path.file_name().unwrap_or_default().to_owned();
         prefix.push(".");
         let folder = folder_of(path);
-        remove_left_behind(folder, &prefix);
         let made = tempfile::Builder::new()
             .prefix(&prefix)
             .suffix(ENDING)
             .permissions(Permissions::from_mode(FILE_MODE))
             .tempfile_in(folder)?;
-        // Says that it is in use; a file system without locks leaves more behind after a kill.
-        let _ = made.as_file().try_lock();
+        remove_left_behind(folder, &prefix, made.as_file());
         Ok(Self(made))
     }
 
@@ -72,24 +75,24 @@ impl Half {
     }
 }
 
-/// Removes what others that were killed left behind.
-fn remove_left_behind(folder: &Path, prefix: &OsString) {
+/// Removes what killed processes left behind. The time is that of `new`, a file just made in the same
+/// folder, since a file server has a clock of its own.
+fn remove_left_behind(folder: &Path, prefix: &OsString, new: &File) {
+    let now = new.metadata().and_then(|new| new.modified());
+    let Some(limit) = now.ok().and_then(|now| now.checked_sub(LEFT_BEHIND_AFTER)) else { return };
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.as_encoded_bytes();
         let is_half =
             name.starts_with(prefix.as_encoded_bytes()) && name.ends_with(ENDING.as_bytes());
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if is_half && is_file && is_left_behind(&entry.path()) {
-            // The next one tries again.
+        let is_left_behind =
+            |file: Metadata| file.is_file() && file.modified().is_ok_and(|written| written < limit);
+        if is_half && entry.metadata().is_ok_and(is_left_behind) {
+            // If it can't be removed, the next backup or start tries again.
             let _ = fs::remove_file(entry.path());
         }
     }
-}
-
-fn is_left_behind(path: &Path) -> bool {
-    super::options().open(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
 fn give_name(half: &Path, path: &Path, ways: &[Way]) -> io::Result<()> {
@@ -137,14 +140,15 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
     use std::io::{self, ErrorKind, Write as _};
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
+    use std::time::Duration;
 
     use rustix::io::Errno;
 
-    use super::{Half, WAYS, Way, give_name};
+    use super::{Half, LEFT_BEHIND_AFTER, WAYS, Way, give_name};
 
     const UNKNOWN: [Way; 5] = [
         |_, _| Err(Errno::PERM.into()),
@@ -217,15 +221,30 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kill_leaves_behind_is_removed_by_the_next_and_what_is_in_use_is_not() {
+    fn what_a_kill_left_behind_is_removed_and_what_is_in_use_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        fs::write(folder.path().join("file.killed.half"), "").unwrap();
-        fs::write(folder.path().join("another.half"), "").unwrap();
+        let make = |name: &str, age: Duration| {
+            let file = File::create(folder.path().join(name)).unwrap();
+            let now = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(now.checked_sub(age).unwrap()).unwrap();
+        };
+        make("file.killed.half", 2 * LEFT_BEHIND_AFTER);
+        make("file.slow.half", LEFT_BEHIND_AFTER / 2);
+        make("another.half", 2 * LEFT_BEHIND_AFTER);
         let first = Half::beside(&path).unwrap();
         let second = Half::beside(&path).unwrap();
         assert!(first.path().exists() && second.path().exists());
-        assert!(!folder.path().join("file.killed.half").exists());
-        assert!(folder.path().join("another.half").exists());
+        drop((first, second));
+        let mut left = names(folder.path());
+        left.sort();
+        assert_eq!(left, ["another.half", "file.slow.half"]);
+    }
+
+    #[test]
+    fn half_a_file_is_not_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (half, _) = half_and_path(folder.path());
+        File::open(half.path()).unwrap().try_lock().unwrap();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{assert_failed, assert_said};
 use crate::harness::{PASSWORD, Program, Service};
@@ -114,6 +115,12 @@ async fn what_waits_beside_a_lost_database_does_not_get_into_a_new_one() {
     assert_eq!(fs::read(program.data("discogsography.db.old-1-wal")).unwrap(), wal);
 }
 
+fn make_older(path: &Path, by: Duration) {
+    let file = fs::File::options().append(true).open(path).unwrap();
+    let written = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(written.checked_sub(by).unwrap()).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_start_that_was_killed_is_simply_repeated() {
     // What there is in the order in which it is made; the last one has committed.
@@ -125,6 +132,7 @@ async fn a_first_start_that_was_killed_is_simply_repeated() {
             let content =
                 if *name == "jwt-secret" { "0123456789abcdef0123456789abcdef" } else { "" };
             fs::write(program.data(name), content).unwrap();
+            make_older(&program.data(name), Duration::from_secs(2 * 60 * 60));
         }
         let service = program.serve(&["serve"]);
         assert_eq!(register(&service, "alice").await, 201, "after {count} files");
