@@ -23,8 +23,8 @@ pub enum Unusable {
     },
     /// Somebody else owns it.
     #[error(
-        "{} belongs to {}, but this program runs as {}: run it as the owner, or `chown {user} {}`",
-        .path.display(), name(*.owner), name(*.user), .path.display()
+        "{} belongs to {}, but this program runs as {}: {}",
+        .path.display(), name(*.owner), name(*.user), advice(path, *.owner, *.user)
     )]
     OfAnotherUser {
         /// The file.
@@ -44,7 +44,7 @@ pub enum Unusable {
     },
 }
 
-/// Fails if the file is none, or belongs to somebody else; a missing one is no failure.
+/// Fails if the path is not a regular file or belongs to another user; a missing file is fine.
 pub(crate) fn check(path: &Path) -> Result<(), Unusable> {
     let found = match fs::metadata(path) {
         Ok(found) => found,
@@ -55,7 +55,7 @@ pub(crate) fn check(path: &Path) -> Result<(), Unusable> {
         return Err(Unusable::NotAFile { path: path.to_owned(), kind });
     }
     let (owner, user) = (found.uid(), rustix::process::geteuid().as_raw());
-    if may_own(owner, user, owner_of_folder(path)) {
+    if may_own(owner, user, owner_of_folder(path), || owner_of_new_file(path)) {
         return Ok(());
     }
     Err(Unusable::OfAnotherUser { path: path.to_owned(), owner, user })
@@ -68,13 +68,31 @@ pub(crate) fn give_to_owner_of_folder(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     let folder = fs::metadata(folder_of(path))?;
-    if folder.uid() == ROOT { Ok(()) } else { chown(path, Some(folder.uid()), Some(folder.gid())) }
+    // Where a mount decides who owns files, it is theirs already, and `chown` may be refused.
+    if folder.uid() == ROOT || folder.uid() == fs::metadata(path)?.uid() {
+        return Ok(());
+    }
+    chown(path, Some(folder.uid()), Some(folder.gid()))
 }
 
-/// Besides our own files, root may use those of the folder's owner; and where root owns the folder
-/// and everything in it, a mount decides about owners.
-fn may_own(owner: u32, user: u32, folder_owner: Option<u32>) -> bool {
-    owner == user || (folder_owner == Some(owner) && (user == ROOT || folder_owner == Some(ROOT)))
+/// Besides our own files, root may use those of the folder's owner, and every user those of root in
+/// the folder of root. If neither holds, the mount may decide who owns files: then a file that we
+/// make in the folder has the same owner.
+fn may_own(
+    owner: u32,
+    user: u32,
+    folder_owner: Option<u32>,
+    owner_of_new_file: impl FnOnce() -> Option<u32>,
+) -> bool {
+    owner == user
+        || (folder_owner == Some(owner) && (user == ROOT || folder_owner == Some(ROOT)))
+        || owner_of_new_file() == Some(owner)
+}
+
+/// The owner that a file gets when this process makes it in the folder of `path`.
+fn owner_of_new_file(path: &Path) -> Option<u32> {
+    let made = tempfile::tempfile_in(folder_of(path)).and_then(|file| file.metadata());
+    made.ok().map(|file| file.uid())
 }
 
 fn owner_of_folder(path: &Path) -> Option<u32> {
@@ -102,13 +120,24 @@ fn other_kind(found: FileType) -> Option<&'static str> {
     }
 }
 
+/// Root is never told to take a file from its owner, which the service probably runs as.
+fn advice(path: &Path, owner: u32, user: u32) -> String {
+    if user == ROOT {
+        format!("run this as user {owner}")
+    } else {
+        format!("run it as the owner, or `chown {user} {}`", path.display())
+    }
+}
+
 fn name(user: u32) -> String {
     if user == ROOT { "root".to_owned() } else { format!("the user with the id {user}") }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::may_own;
+    use std::path::PathBuf;
+
+    use super::{Unusable, may_own, owner_of_new_file};
 
     #[test]
     fn a_file_of_another_user_is_used_only_where_the_folder_says_so() {
@@ -126,9 +155,46 @@ mod tests {
             (we, root, root, false),
             (another, root, we, false),
         ] {
-            let may = may_own(owner, user, Some(folder));
+            let may = may_own(owner, user, Some(folder), || Some(user));
             assert_eq!(may, expected, "{owner}'s file for {user} in the folder of {folder}");
         }
-        assert!(!may_own(another, we, None));
+        assert!(!may_own(another, we, None, || None));
+    }
+
+    #[test]
+    fn a_mount_that_decides_who_owns_files_is_accepted() {
+        let (root, we, squashed) = (0, 1000, 65_534);
+        for (user, folder) in [(we, root), (we, we), (we, squashed), (root, root), (root, we)] {
+            assert!(may_own(squashed, user, Some(folder), || Some(squashed)));
+            assert!(!may_own(squashed, user, Some(folder), || Some(user)));
+        }
+        // Nothing is made in the folder to accept a file of our own.
+        assert!(may_own(we, we, Some(root), || panic!("a file was made")));
+    }
+
+    #[test]
+    fn a_new_file_is_ours_on_a_disk_that_keeps_owners_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let user = rustix::process::geteuid().as_raw();
+        assert_eq!(owner_of_new_file(&folder.path().join("file")), Some(user));
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+        assert_eq!(owner_of_new_file(&folder.path().join("missing/file")), None);
+    }
+
+    #[test]
+    fn root_is_not_told_to_take_a_file_from_the_service() {
+        let told = |owner, user| {
+            Unusable::OfAnotherUser { path: PathBuf::from("/data/db"), owner, user }.to_string()
+        };
+        assert_eq!(
+            told(1000, 0),
+            "/data/db belongs to the user with the id 1000, but this program runs as root: run \
+             this as user 1000"
+        );
+        assert_eq!(
+            told(0, 1000),
+            "/data/db belongs to root, but this program runs as the user with the id 1000: run it \
+             as the owner, or `chown 1000 /data/db`"
+        );
     }
 }
