@@ -65,11 +65,18 @@ pub(crate) fn changed_by_others(folder: &Path) -> io::Result<Option<u32>> {
 
 /// Makes a folder and those above it, mode 0700; an existing one is left as it is.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.is_dir();
+    let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
+    missing.into_iter().rev().try_for_each(make_one_folder)
+}
+
+fn make_one_folder(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(FOLDER_MODE).create(path) {
+        Ok(()) => give_to_owner_of_folder(path),
+        // Another process was faster, or the path leads back up, as `a/..` does.
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) => Err(error),
     }
-    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;
-    give_to_owner_of_folder(path)
 }
 
 /// Opens for writing, and gives a file that it makes the mode 0600. Never waits for the other end
@@ -105,5 +112,35 @@ pub(crate) fn close_to_others(path: &Path) {
         Ok(false) => {}
         Ok(true) => info!(%file, "🔧 Others could read a file of ours; now its owner alone can"),
         Err(error) => warn!(%file, %error, "⚠️ Others may be able to read a file of ours"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::ErrorKind;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+
+    use super::make_folder;
+
+    #[test]
+    fn each_folder_made_is_private_and_belongs_to_the_owner_of_the_one_above() {
+        let above = tempfile::tempdir().unwrap();
+        if rustix::process::geteuid().is_root() {
+            chown(above.path(), Some(65_534), Some(65_534)).unwrap();
+        }
+        let owner = |folder: &fs::Metadata| (folder.uid(), folder.gid());
+        let expected = fs::metadata(above.path()).unwrap();
+        for _ in 0..2 {
+            make_folder(&above.path().join("a/b/../b/c")).unwrap();
+            for name in ["a", "a/b", "a/b/c"] {
+                let folder = fs::metadata(above.path().join(name)).unwrap();
+                assert_eq!(owner(&folder), owner(&expected), "{name}");
+                assert_eq!(folder.permissions().mode() & 0o7777, 0o700, "{name}");
+            }
+        }
+        fs::write(above.path().join("file"), "").unwrap();
+        let taken = make_folder(&above.path().join("file")).unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
     }
 }
