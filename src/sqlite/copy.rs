@@ -9,6 +9,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 
+use super::first_start::{Found, found};
 use super::open::connect;
 use super::{LockError, Loss, SqliteError, side_file};
 use crate::config::EmbeddedStores;
@@ -54,6 +55,9 @@ pub enum CopyError {
     /// The name is taken.
     #[error("{} exists: choose another name, or give --force to replace it", .0.display())]
     Exists(PathBuf),
+    /// The name is that of a symbolic link, which leads elsewhere.
+    #[error("{} is a symbolic link, which --force does not replace: choose another name", .0.display())]
+    Link(PathBuf),
     /// The name is that of a file which the service needs.
     #[error("{} is a file of the service itself: choose another name", .0.display())]
     OneOfOurs(PathBuf),
@@ -87,6 +91,9 @@ pub enum CopyError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// The copy is whole, and can't be written to where it should go.
+    #[error("can't write the copy to stdout")]
+    Output(#[source] io::Error),
     /// SQLite can't do it.
     #[error("can't copy the database")]
     Sqlite(#[from] SqliteError),
@@ -129,13 +136,12 @@ pub fn write_backup(stores: &EmbeddedStores, out: &mut impl Write) -> Result<Cop
     let mut half = Half::beside(&path).map_err(failed)?;
     let copied = copy_into(stores, half.path())?;
     half.file().rewind().map_err(failed)?;
-    io::copy(half.file(), out).and_then(|_| out.flush()).map_err(failed)?;
+    io::copy(half.file(), out).and_then(|_| out.flush()).map_err(CopyError::Output)?;
     Ok(copied)
 }
 
 /// Fails if there is nothing to copy.
 fn is_there(stores: &EmbeddedStores) -> Result<(), CopyError> {
-    use super::first_start::{Found, found};
     for side in ["", "-wal", "-shm", "-journal"] {
         private_files::check(&side_file(&stores.database(), side))?;
     }
@@ -154,7 +160,7 @@ fn copy_into(stores: &EmbeddedStores, copy: &Path) -> Result<Copied, CopyError> 
     if copied != StepResult::Done {
         return Err(CopyError::InUse(path));
     }
-    // A copy of ours that is damaged or another's tells so of the database.
+    // A damaged or foreign copy means the database is too.
     check(copy).map_err(|error| match error {
         CopyError::Damaged { damage, .. } => CopyError::Damaged { path, damage },
         CopyError::NotOurs(_) => CopyError::NotOurs(path),
@@ -246,12 +252,9 @@ fn same_name(one: &Path, other: &Path) -> bool {
 fn refuse_existing(target: &Path, existing: Existing) -> Result<(), CopyError> {
     let Ok(found) = fs::symlink_metadata(target) else { return Ok(()) };
     match existing {
-        // What is no plain file may be a device, or lead elsewhere.
         Existing::Replaced if found.is_file() => Ok(()),
-        Existing::Replaced => {
-            private_files::check(target)?;
-            Err(CopyError::Exists(target.to_owned()))
-        }
+        Existing::Replaced if found.is_symlink() => Err(CopyError::Link(target.to_owned())),
+        Existing::Replaced => Ok(private_files::check(target)?),
         Existing::Refused => Err(CopyError::Exists(target.to_owned())),
     }
 }

@@ -134,6 +134,31 @@ async fn a_backup_goes_to_stdout_and_comes_from_stdin() {
 }
 
 #[test]
+fn a_full_disk_behind_stdout_is_not_taken_for_the_database() {
+    let program = Program::new();
+    assert_eq!(program.run(&["migrate"]).code, Some(0));
+    let error = "error: can't write the copy to stdout: No space left on device (os error 28)";
+    assert_failed(&program.run_into(&["backup", "-"], Path::new("/dev/full")), 1, error);
+}
+
+#[test]
+fn force_replaces_no_symbolic_link() {
+    let program = Program::new();
+    assert_eq!(program.run(&["migrate"]).code, Some(0));
+    let link = program.folder().join("copy.db");
+    for target in ["file", "missing"] {
+        fs::write(program.folder().join("file"), "kept").unwrap();
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        let error = "error: copy.db is a symbolic link, which --force does not replace: choose \
+                     another name";
+        assert_failed(&program.run(&["backup", "--force", "copy.db"]), 1, error);
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new(target));
+        fs::remove_file(&link).unwrap();
+    }
+    assert_eq!(fs::read(program.folder().join("file")).unwrap(), b"kept");
+}
+
+#[test]
 fn where_nothing_is_to_be_copied_nothing_is_made() {
     let program = Program::new();
     let path = program.data("discogsography.db");
