@@ -40,7 +40,7 @@ fn to_stdout(config: &Config, stores: &EmbeddedStores) -> anyhow::Result<()> {
     Ok(writeln!(io::stderr(), "{}", told(copied, "stdout", config, stores))?)
 }
 
-/// What was copied, and what it is worth nothing without.
+/// What was copied, and what to keep with it.
 fn told(copied: Copied, to: &str, config: &Config, stores: &EmbeddedStores) -> String {
     let Copied { users, bytes } = copied;
     let users = if users == 1 { "1 user".to_owned() } else { format!("{users} users") };

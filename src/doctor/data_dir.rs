@@ -129,7 +129,7 @@ fn file(path: &Path) -> Option<Finding> {
     let shown = path.display();
     let exposure = private_files::exposure(path).ok()?;
     if let Err(error) = private_files::check(path) {
-        let mend = "Do so; or run this as the user of the service";
+        let mend = "Change the owner, or run this as the service's user";
         return Some(Finding::error(Check::DataDir, error.to_string(), mend));
     }
     if let Err(error) = access(path, Access::READ_OK | Access::WRITE_OK) {

@@ -28,7 +28,7 @@ pub enum SqliteError {
     #[error("the file is damaged: {0}")]
     Damaged(String),
     /// The path leads to no file, or to another one: what is written to ours would be lost.
-    #[error("{} is not the file any more that was opened: put it back, or start the service again", .0.display())]
+    #[error("{} is no longer the file that was opened: put it back, or restart the service", .0.display())]
     Gone(PathBuf),
     /// A service has run here, and its database is missing or empty.
     #[error(transparent)]

@@ -35,6 +35,8 @@ pub(super) fn check(connection: &Connection) -> Result<(), SqliteError> {
     }
     let table: Option<String> = connection.query_row(TABLE, [], |row| row.get(0)).optional()?;
     table.map_or(Ok(()), |table| {
-        Err(SqliteError::NotOurs(format!("it has a table `{table}` and none of our migrations")))
+        Err(SqliteError::NotOurs(format!(
+            "it has a table `{table}` but no migrations of this service"
+        )))
     })
 }

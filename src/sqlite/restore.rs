@@ -1,4 +1,4 @@
-//! Putting a backup in the place of the database: until the very last step the old one is there.
+//! Replaces the database with a backup; the old one stays until the last step.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read};
