@@ -17,6 +17,7 @@ mod user;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use crate::printable;
 use crate::random::Random;
 use crate::server::{Surroundings, open_stores, openapi_document};
 use crate::storage::Storage;
-use crate::{panics, telemetry, threads};
+use crate::{panics, sqlite, telemetry, threads};
 
 /// A log that is read is written in less; one that is not must not keep the process.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
@@ -223,12 +224,17 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// Writes a result, with what a terminal would obey escaped. Whoever reads it may stop in the
-/// middle, as `head` does: that is no error.
+/// Writes a result, with what a terminal would obey escaped. It is no error if its reader stops in
+/// the middle, as `head` does.
 fn say(text: &str) -> std::io::Result<()> {
+    say_while_read(text).map(drop)
+}
+
+/// Writes one of many results like [`say`]; `Break` once stdout has no reader.
+fn say_while_read(text: &str) -> std::io::Result<ControlFlow<()>> {
     match writeln!(std::io::stdout(), "{}", printable::lines(text)) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        written => written.map(ControlFlow::Continue),
     }
 }
 
@@ -285,17 +291,32 @@ fn embedded(config: &Config, instead: &str) -> Result<EmbeddedStores, UsageError
     }
 }
 
+/// What a command does if the embedded store has no database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NewDatabase {
+    /// Makes one, as the first start would.
+    Made,
+    /// Fails: `DATA_DIR` is probably wrong, and a new database would hide it.
+    Refused,
+}
+
 /// Names the storage for a command that works beside a running service, or without one.
-fn name_storage(context: Context<'_>) -> anyhow::Result<(Arc<dyn Storage>, Migrations)> {
+fn name_storage(
+    context: Context<'_>,
+    new: NewDatabase,
+) -> anyhow::Result<(Arc<dyn Storage>, Migrations)> {
     let config = context.config()?;
     telemetry::start(config.log_level, config.log_format)?;
+    if let (Stores::Embedded(embedded), NewDatabase::Refused) = (&config.stores, new) {
+        sqlite::require_database(embedded)?;
+    }
     let stores = open_stores(&config.stores, &surroundings()?, &Metrics::new())?;
     Ok((stores.storage, config.migrations))
 }
 
 /// Opens the storage, its schema prepared as `AUTO_MIGRATE` says.
-async fn open_storage(context: Context<'_>) -> anyhow::Result<Arc<dyn Storage>> {
-    let (storage, migrations) = name_storage(context)?;
+async fn open_storage(context: Context<'_>, new: NewDatabase) -> anyhow::Result<Arc<dyn Storage>> {
+    let (storage, migrations) = name_storage(context, new)?;
     storage.prepare(migrations).await?;
     Ok(storage)
 }

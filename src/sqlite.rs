@@ -35,7 +35,7 @@ pub use crate::private_files::Unusable;
 pub use copy::{Copied, CopyError, Existing, back_up, write_backup};
 pub use counted::Counted;
 pub use error::SqliteError;
-pub use first_start::{Loss, begin, is_lost, start_afresh};
+pub use first_start::{Loss, NoDatabase, begin, is_lost, require_database, start_afresh};
 pub use lock::{LockError, is_locked, lock};
 pub use look::{Checked, Glance, quick_check_within};
 pub use restore::{Restored, restore};

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::shown::shown;
-use super::{Context, hint, open_storage, say};
+use super::{Context, NewDatabase, hint, open_storage, say};
 use crate::model::normalize_email;
 use crate::storage::Admin;
 
@@ -27,7 +27,7 @@ pub(super) enum Command {
 }
 
 pub(super) async fn admin(command: Command, context: Context<'_>) -> anyhow::Result<()> {
-    let storage = open_storage(context).await?;
+    let storage = open_storage(context, NewDatabase::Refused).await?;
     let (email, admin, done) = match command {
         Command::Grant { email } => (email, Admin::Granted, "is an admin now"),
         Command::Revoke { email } => (email, Admin::Revoked, "is no admin any more"),

@@ -5,7 +5,7 @@ use std::io::BufRead as _;
 use clap::Args;
 use secrecy::ExposeSecret as _;
 
-use super::{Context, UsageError, open_storage, say};
+use super::{Context, NewDatabase, UsageError, open_storage, say};
 use crate::config::StoreKind;
 use crate::model::{ConfigKey, ConfigValue, mask};
 use crate::storage::{Storage, Written};
@@ -32,7 +32,9 @@ pub(super) async fn discogs_setup(
     context: Context<'_>,
 ) -> anyhow::Result<()> {
     let values = values(arguments)?;
-    let storage = open_storage(context).await?;
+    // The credentials may be set before the first start.
+    let new = if values.is_empty() { NewDatabase::Refused } else { NewDatabase::Made };
+    let storage = open_storage(context, new).await?;
     if arguments.show {
         show(&*storage).await?;
     } else if arguments.unset {

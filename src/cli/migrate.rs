@@ -1,10 +1,10 @@
 //! `migrate`: bring the schema up to date, whatever `AUTO_MIGRATE` says.
 
-use super::{Context, name_storage, say};
+use super::{Context, NewDatabase, name_storage, say};
 use crate::config::Migrations;
 
 pub(super) async fn migrate(context: Context<'_>) -> anyhow::Result<()> {
-    let (storage, _) = name_storage(context)?;
+    let (storage, _) = name_storage(context, NewDatabase::Made)?;
     let applied = storage.prepare(Migrations::Automatic).await?;
     for migration in &applied {
         say(&format!("Applied {migration}."))?;

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::shown::shown;
-use super::{Context, UsageError, hint, open_storage, say};
+use super::{Context, NewDatabase, UsageError, hint, open_storage, say, say_while_read};
 use crate::model::{UserDetails, normalize_email};
 use crate::printable;
 use crate::storage::{Storage, UserChange};
@@ -60,7 +60,7 @@ pub(super) async fn user(command: Command, context: Context<'_>) -> anyhow::Resu
         let error = "user delete asks for confirmation, which needs a terminal: add --yes";
         return Err(UsageError(error.to_owned()).into());
     }
-    let storage = open_storage(context).await?;
+    let storage = open_storage(context, NewDatabase::Refused).await?;
     let done = run(command, &*storage).await;
     storage.close().await;
     done
@@ -108,7 +108,10 @@ async fn list(storage: &dyn Storage, filter: Option<&str>, json: bool) -> anyhow
                 say(HEADING)?;
             }
             is_empty = false;
-            say(&if json { json_of(user) } else { line_of(user) })?;
+            let line = if json { json_of(user) } else { line_of(user) };
+            if say_while_read(&line)?.is_break() {
+                return Ok(());
+            }
         }
         match page.into_iter().next_back().filter(is_new) {
             Some(user) => last = Some(user),

@@ -9,7 +9,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 
-use super::first_start::{Found, found};
+use super::first_start::{Found, NoDatabase, found};
 use super::open::connect;
 use super::{LockError, Loss, SqliteError, side_file};
 use crate::config::EmbeddedStores;
@@ -47,8 +47,8 @@ pub struct Copied {
 #[derive(Debug, Error)]
 pub enum CopyError {
     /// No service has made a database yet.
-    #[error("there is no database at {}: is DATA_DIR right?", .0.display())]
-    NoDatabase(PathBuf),
+    #[error(transparent)]
+    NoDatabase(#[from] NoDatabase),
     /// The database is missing or empty.
     #[error(transparent)]
     Lost(#[from] Loss),
@@ -147,7 +147,7 @@ fn is_there(stores: &EmbeddedStores) -> Result<(), CopyError> {
     }
     match found(stores) {
         Found::Database => Ok(()),
-        Found::Nothing => Err(CopyError::NoDatabase(stores.database())),
+        Found::Nothing => Err(NoDatabase(stores.database()).into()),
         Found::Lost(loss) => Err(loss.into()),
     }
 }

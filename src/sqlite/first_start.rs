@@ -35,6 +35,11 @@ pub enum Loss {
     Empty(PathBuf),
 }
 
+/// No service has made a database yet, or it is elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("there is no database at {}: is DATA_DIR right?", .0.display())]
+pub struct NoDatabase(pub PathBuf);
+
 /// What a folder has.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -46,7 +51,7 @@ pub(super) enum Found {
     Lost(Loss),
 }
 
-/// Inspects the folder. An error other than a missing file is for whoever opens the database.
+/// Inspects the folder. An error other than a missing file is left to the code that opens it.
 pub(super) fn found(stores: &EmbeddedStores) -> Found {
     let path = stores.database();
     let traces = [stores.lock(), stores.jwt_secret(), side_file(&path, "-wal")];
@@ -70,6 +75,18 @@ pub(super) fn found(stores: &EmbeddedStores) -> Found {
 #[must_use]
 pub fn is_lost(stores: &EmbeddedStores) -> bool {
     matches!(found(stores), Found::Lost(_))
+}
+
+/// Fails if there is no database and never was: a command that needs one must not make it.
+///
+/// # Errors
+///
+/// [`NoDatabase`]; whether the database can be used is left to the code that opens it.
+pub fn require_database(stores: &EmbeddedStores) -> Result<(), NoDatabase> {
+    match found(stores) {
+        Found::Nothing => Err(NoDatabase(stores.database())),
+        Found::Database | Found::Lost(_) => Ok(()),
+    }
 }
 
 /// Makes the folder, and marks it if this is a first start; comes before any other file.

@@ -204,7 +204,7 @@ fn migrate_says_what_it_did() {
 #[test]
 fn migrate_migrates_even_where_a_start_would_not() {
     let program = Program::new().with("AUTO_MIGRATE", "off");
-    let behind = program.run(&["admin", "list"]);
+    let behind = program.run(&SETUP);
     assert_eq!((behind.code, behind.stdout.as_str()), (Some(1), ""), "{behind:?}");
     assert!(behind.stderr.contains("run `discogsography-api migrate`"), "{behind:?}");
     assert_eq!(program.run(&["migrate"]).code, Some(0));
@@ -240,6 +240,7 @@ async fn admins_are_made_beside_a_running_service() {
 #[test]
 fn nobody_becomes_an_admin_who_is_not_registered() {
     let program = Program::new();
+    assert_eq!(program.run(&["migrate"]).code, Some(0));
     for word in ["grant", "revoke"] {
         let outcome = program.run(&["admin", word, "nobody@example.com"]);
         let error = "error: nobody is registered as nobody@example.com: register first, then try \
@@ -248,6 +249,7 @@ fn nobody_becomes_an_admin_who_is_not_registered() {
     }
 }
 
+const SETUP: [&str; 5] = ["discogs-setup", "--consumer-key", "key", "--consumer-secret", "secret"];
 const SET: &str = "The Discogs app credentials are set. They take effect at once, also in \
                    services that are running on this store.\n";
 const UNSET: &str = "The Discogs app credentials are removed.\n";
@@ -269,6 +271,7 @@ fn shown(program: &Program) -> Vec<String> {
 #[test]
 fn the_app_credentials_are_set_shown_and_removed() {
     let program = Program::new();
+    assert_eq!(program.run(&["migrate"]).code, Some(0));
     assert_said(&program.run(&["discogs-setup", "--show"]), NOT_SET);
     let (key, secret) = ("a-consumer-key", "a-consumer-secret");
     let set = program.run(&["discogs-setup", "--consumer-key", key, "--consumer-secret", secret]);
@@ -321,7 +324,6 @@ fn bad_app_credentials_are_a_usage_error_that_does_not_repeat_them() {
 #[test]
 fn discogs_setup_is_a_program_of_its_own_name() {
     let program = Program::new().called("discogs-setup");
-    assert_said(&program.run(&["--show"]), NOT_SET);
     let set = program.run(&["--consumer-key", "abcdefghi", "--consumer-secret", "abcdefgh"]);
     assert_said(&set, SET);
     let masked = ["discogs_consumer_key: ab*****hi", "discogs_consumer_secret: ********"];
@@ -330,6 +332,7 @@ fn discogs_setup_is_a_program_of_its_own_name() {
         assert!(outcome.stdout.contains(line), "{outcome:?}");
     }
     assert_said(&program.run(&["--unset"]), UNSET);
+    assert_said(&program.run(&["--show"]), NOT_SET);
     assert_eq!(program.run(&["serve"]).code, Some(2));
 }
 
@@ -339,8 +342,7 @@ async fn app_credentials_count_at_once_beside_a_running_service() {
     let service = program.serve(&[]);
     let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
     assert_eq!(alice.verify("state", "1234567890").await.status, 503);
-    let arguments = ["discogs-setup", "--consumer-key", "key", "--consumer-secret", "secret"];
-    assert_eq!(program.run(&arguments).code, Some(0));
+    assert_eq!(program.run(&SETUP).code, Some(0));
     assert_eq!(alice.verify("state", "1234567890").await.status, 400);
     assert_eq!(program.run(&["discogs-setup", "--unset"]).code, Some(0));
     assert_eq!(alice.verify("state", "1234567890").await.status, 503);
@@ -350,6 +352,7 @@ async fn app_credentials_count_at_once_beside_a_running_service() {
 #[test]
 fn a_reader_that_stops_reading_is_no_error() {
     let program = Program::new();
+    assert_eq!(program.run(&["migrate"]).code, Some(0));
     for arguments in [&["openapi"][..], &["admin", "list"], &["doctor", "--json"]] {
         let (code, stderr) = program.run_unread(arguments);
         let read = program.run(arguments);

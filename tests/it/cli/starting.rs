@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use super::assert_failed;
+use super::{SET, SETUP, assert_failed, assert_said};
 use crate::harness::Program;
 
 #[test]
@@ -71,4 +71,29 @@ fn a_start_ends_with_the_addresses_and_says_none_before() {
         fields,
         [&format!("{api}/"), &format!("{api}/docs"), &api, &health].map(String::as_str)
     );
+}
+
+#[test]
+fn a_command_that_needs_a_database_makes_none() {
+    let program = Program::new();
+    for sandbox in [&[][..], &["--sandbox"]] {
+        let store =
+            if sandbox.is_empty() { "discogsography.db" } else { "sandbox/discogsography.db" };
+        let missing = program.data(store).display().to_string();
+        let error = format!("error: there is no database at {missing}: is DATA_DIR right?");
+        for arguments in [
+            &["user", "list"][..],
+            &["user", "delete", "alice@example.com", "--yes"],
+            &["admin", "list"],
+            &["admin", "grant", "alice@example.com"],
+            &["discogs-setup", "--show"],
+            &["discogs-setup", "--unset"],
+            &["backup", "copy.db"],
+        ] {
+            assert_failed(&program.run(&[arguments, sandbox].concat()), 1, &error);
+            assert!(program.left_nothing(), "{arguments:?}");
+        }
+    }
+    assert_said(&program.run(&SETUP), SET);
+    assert_eq!(program.run(&["user", "list"]).code, Some(0));
 }

@@ -95,6 +95,8 @@ async fn users_are_listed_page_by_page(app: TestApp) {
     assert_eq!(emails(&program.run(&["user", "list", "--json"])), expected);
     let filtered = emails(&program.run(&["user", "list", "0@", "--json"]));
     assert_eq!(filtered.len(), 110);
+    let (code, said) = program.run_unread(&["user", "list"]);
+    assert_eq!(code, Some(0), "{said}");
 }
 
 async fn a_user_is_shown_for_people_and_for_programs(app: TestApp) {
