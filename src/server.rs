@@ -176,7 +176,7 @@ async fn drain(phase: &Phase, time: Duration) {
     let was_ready = phase.stage() == Stage::Ready;
     phase.drain();
     if was_ready && !time.is_zero() {
-        info!(seconds = time.as_secs(), "🔧 Draining: requests are still taken");
+        info!(seconds = time.as_secs(), "🔧 Draining: still accepting requests");
         clock::pause(time).await;
     }
 }
@@ -297,7 +297,7 @@ fn report_not_prepared(error: &StorageError, problem: &str) {
             error!(problem, "❌ This database can't be used, and was left as it is");
         }
         StorageError::Lost(_) => {
-            error!(problem, "❌ The database is missing or empty, and no new one is made");
+            error!(problem, "❌ The database is missing or empty; not creating a new one");
         }
         StorageError::EmailTaken
         | StorageError::NoSuchUser

@@ -106,7 +106,7 @@ fn mend_refusal(error: &str) -> &'static str {
     } else if has(&["CROSSSLOT", "MOVED", "CLUSTERDOWN"]) {
         "Use a Redis that keeps all keys on one server: Redis Cluster and sharded Redis are not supported"
     } else if has(&["ERR"]) {
-        "Check the log of Redis: it refuses a script or a command, which some hosted ones have off"
+        "Check the log of Redis: it refuses a script or a command, which some hosted services disable"
     } else {
         "Check the log of Redis; if it wants TLS, REDIS_URL begins with rediss://"
     }

@@ -71,7 +71,7 @@ static CONNECTION: Sql = Sql {
     where user_id = $1 and provider = $2",
 };
 
-/// The lock on the user's row has this wait for whoever is ending the user's flows, and then see it.
+/// Locks the user's row, so it waits for a concurrent revoke and sees its epoch.
 static PUT_CONNECTION: Sql = Sql {
     types: &[
         Type::UUID,

@@ -8,7 +8,7 @@ use super::{SET, SETUP, assert_failed, assert_said};
 use crate::harness::{PASSWORD, Program, Service};
 use crate::outages::NO_DATABASE;
 
-const REFUSED: &str = "❌ The database is missing or empty, and no new one is made";
+const REFUSED: &str = "❌ The database is missing or empty; not creating a new one";
 
 /// What everything says of a missing database.
 fn missing(program: &Program) -> String {
