@@ -197,34 +197,37 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
-/// Adds a text as RFC 8259 section 7 wants it inside a string.
+/// Adds a text as RFC 8259 section 7 wants it inside a string, with what a terminal would obey escaped.
 fn escape(line: &mut Vec<u8>, text: &str) {
-    let mut rest = text.as_bytes();
     // Nearly all texts are plain.
-    if !rest.iter().fold(false, |found, byte| found | is_special(*byte)) {
-        line.extend(rest);
+    if !text.bytes().fold(false, |found, byte| found | may_be_special(byte)) {
+        line.extend(text.as_bytes());
         return;
     }
-    while let Some(at) = rest.iter().position(|byte| is_special(*byte)) {
-        let (plain, special) = rest.split_at(at);
-        line.extend(plain);
-        let Some((special, after)) = special.split_first() else {
-            return;
-        };
-        match special {
-            b'"' => line.extend(b"\\\""),
-            b'\\' => line.extend(b"\\\\"),
-            b'\n' => line.extend(b"\\n"),
-            byte => put(line, &format_args!("\\u{byte:04x}")),
+    for character in text.chars() {
+        match character {
+            '"' => line.extend(b"\\\""),
+            '\\' => line.extend(b"\\\\"),
+            '\n' => line.extend(b"\\n"),
+            obeyed if printable::is_obeyed(obeyed) => {
+                put(line, &format_args!("\\u{:04x}", u32::from(obeyed)));
+            }
+            shown => line.extend(shown.encode_utf8(&mut [0; 4]).as_bytes()),
         }
-        rest = after;
     }
-    line.extend(rest);
 }
 
+/// Whether a character that is escaped may begin with this byte: those that are not ASCII begin, in
+/// UTF-8, with C2 (U+0080 to U+009F), D8 (U+061C) or E2 (U+200E to U+2069).
 #[expect(clippy::needless_bitwise_bool, reason = "without branches several bytes go at once")]
-fn is_special(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+fn may_be_special(byte: u8) -> bool {
+    (byte < 0x20)
+        | (byte == b'"')
+        | (byte == b'\\')
+        | (byte == 0x7f)
+        | (byte == 0xc2)
+        | (byte == 0xd8)
+        | (byte == 0xe2)
 }
 
 /// Writes a value that can't fail to be written.
@@ -311,6 +314,22 @@ mod tests {
             line.push(b'"');
             assert_eq!(serde_json::from_slice::<String>(&line).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn no_character_that_a_terminal_obeys_is_in_a_json_string() {
+        for code in (0..=0x9f).chain(0x600..=0x6ff).chain(0x2000..=0x20ff) {
+            let text = format!("é{}x", char::from_u32(code).unwrap());
+            let mut line = b"\"".to_vec();
+            write!(Escaped(&mut line), "{text}").unwrap();
+            line.push(b'"');
+            let line = String::from_utf8(line).unwrap();
+            assert!(!line.chars().any(crate::printable::is_obeyed), "{code:x}");
+            assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+        }
+        let mut line = Vec::new();
+        write!(Escaped(&mut line), "\u{9b}1m\u{7f}\u{202e}äß").unwrap();
+        assert_eq!(line, "\\u009b1m\\u007f\\u202eäß".as_bytes());
     }
 
     #[test]
