@@ -208,7 +208,7 @@ impl Config {
     #[must_use]
     pub fn in_sandbox(mut self) -> Self {
         if let Stores::Embedded(embedded) = &mut self.stores {
-            embedded.data_dir.push("sandbox");
+            embedded.data_dir = embedded.sandbox();
         }
         self
     }

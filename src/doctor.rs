@@ -81,11 +81,23 @@ async fn stores_and_discogs(config: &Config, surroundings: &Surroundings) -> Vec
     let (of_stores, (found, way)) =
         tokio::join!(stores(&config.stores, config.migrations), of_discogs);
     let (mut findings, credentials) = of_stores;
+    let is_reached = way.is_some();
     findings.extend(found);
     let asked = discogs::credentials(way, credentials);
     let what = (Check::AppCredentials, "the app's credentials");
     findings.push(in_time(SERVER, asked, |finding| finding, what).await);
+    if !is_reached && has_only_a_sandbox(&config.stores).await {
+        findings.iter_mut().for_each(discogs::suggest_sandbox);
+    }
     findings
+}
+
+/// Whether `serve --sandbox` has run on the embedded store, and `serve` has not.
+async fn has_only_a_sandbox(stores: &Stores) -> bool {
+    let Stores::Embedded(embedded) = stores else { return false };
+    let (real, sandbox) = (embedded.database(), embedded.sandbox());
+    let look = move || sandbox.is_dir() && !real.exists();
+    on_disk(look, |_| false, (Check::DataDir, "DATA_DIR")).await
 }
 
 async fn stores(stores: &Stores, migrations: Migrations) -> Looked {

@@ -132,6 +132,12 @@ impl EmbeddedStores {
         self.data_dir.join("discogsography.db")
     }
 
+    /// The folder of `serve --sandbox`, whose store is apart from this one.
+    #[must_use]
+    pub fn sandbox(&self) -> PathBuf {
+        self.data_dir.join("sandbox")
+    }
+
     /// The file that a running service keeps locked.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::database::Credentials;
 use super::reach::Server;
-use super::report::{Check, Finding, Measured};
+use super::report::{Check, Finding, Measured, Severity};
 use super::tls;
 use crate::config::DiscogsConfig;
 use crate::discogs::{Discogs, DiscogsError};
@@ -109,6 +109,15 @@ pub(super) async fn credentials(way: Way, credentials: Credentials) -> Finding {
     match discogs.request_token(&consumer, Instant::now() + ANSWER).await {
         Ok(_) => Finding::ok(Check::AppCredentials, "Discogs takes the app's credentials"),
         Err(error) => failed(Check::AppCredentials, &error, "Discogs"),
+    }
+}
+
+/// Adds what helps against an error about Discogs if nobody means to call it.
+pub(super) fn suggest_sandbox(finding: &mut Finding) {
+    if (finding.check, finding.severity) == (Check::Discogs, Severity::Error)
+        && let Some(mend) = &mut finding.mend
+    {
+        mend.push_str(". If you only use the sandbox, run `discogsography-api doctor --sandbox`");
     }
 }
 

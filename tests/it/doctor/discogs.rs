@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use discogs_sandbox::{Fault, Step};
 
-use crate::harness::{Composition, free_port};
+use crate::harness::{Composition, Program, free_port};
 
 use super::scene::{self, Scene};
 
@@ -59,6 +59,23 @@ async fn a_discogs_that_is_away_hinders_no_other_check() {
         scene::finding(&report, "app_credentials", "note");
         scene::finding(&report, "schema", "ok");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_only_used_the_sandbox_is_told_how_to_check_it() {
+    const ADVICE: &str = ". If you only use the sandbox, run `discogsography-api doctor --sandbox`";
+    let nowhere = format!("https://127.0.0.1:{}", free_port());
+    let program = Program::new().with("DISCOGS_API_URL", &nowhere);
+    let is_advised = || {
+        let report = scene::report(&program.run(&["doctor", "--json"]));
+        let mend = scene::finding(&report, "discogs", "error")["mend"].clone();
+        mend.as_str().unwrap().ends_with(ADVICE)
+    };
+    assert!(!is_advised());
+    std::fs::create_dir_all(program.data("sandbox")).unwrap();
+    assert!(is_advised());
+    drop(program.serve(&["serve"]));
+    assert!(!is_advised());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
