@@ -89,6 +89,18 @@ impl PostgresError {
         !matches!(self, Self::Server { constraint: Some(_), .. })
     }
 
+    /// Whether connecting again at once ends the same way: TLS or the sign-in fails, or there is no such
+    /// database or right.
+    pub(super) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Tls(_) => true,
+            Self::Server { code, .. } => {
+                ["28", "3D", "42"].iter().any(|class| code.starts_with(class))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it may succeed later with nothing mended in the service: connection (08), resources
     /// (53), an operator's hand or a time limit (57), locks (40, 55), a read-only server (25006).
     fn is_passing(&self) -> bool {

@@ -1,8 +1,8 @@
 //! Making a connection, which has more time than a request waits: it happens in the background.
 //!
 //! A try that is slow is not given up but joined by another, so a server behind a slow network is
-//! reached, and one that comes back is reached at once. Knows when each step begins, not how it is
-//! done.
+//! reached, and one that comes back is reached at once. The first to succeed is used; one that fails
+//! leaves the others to finish. Knows when each step begins, not how it is done.
 
 use std::fmt;
 use std::sync::Arc;
@@ -83,23 +83,29 @@ where
     let mut attempts = JoinSet::new();
     let oldest = Progress::default();
     let mut newest = oldest.clone();
-    attempts.spawn(attempt(newest.clone()));
+    let mut task = attempts.spawn(attempt(newest.clone()));
+    let mut failure: Option<PostgresError> = None;
     loop {
         tokio::select! {
+            biased;
             Some(tried) = attempts.join_next() => {
-                return tried.unwrap_or_else(|error| {
-                    Err(PostgresError::Connection(error.to_string()))
-                });
+                // While others are left, one of them may be about to succeed.
+                match tried.unwrap_or_else(|panic| Err(PostgresError::Connection(panic.to_string()))) {
+                    Err(error) if !attempts.is_empty() => failure = Some(error),
+                    tried => return tried,
+                }
             }
             () = clock::pause(between) => {
                 // A name server that is slow is asked again by the system itself.
-                if newest.step() > Step::LookUp && attempts.len() < MOST_TRIES {
+                let is_past_look_up = newest.step() > Step::LookUp || task.is_finished();
+                let is_hopeless = failure.as_ref().is_some_and(PostgresError::is_lasting);
+                if is_past_look_up && !is_hopeless && attempts.len() < MOST_TRIES {
                     newest = Progress::default();
-                    attempts.spawn(attempt(newest.clone()));
+                    task = attempts.spawn(attempt(newest.clone()));
                 }
             }
             () = clock::pause(until.saturating_duration_since(Instant::now())) => {
-                return Err(PostgresError::NotMade { step: oldest.step(), limit });
+                return Err(failure.unwrap_or(PostgresError::NotMade { step: oldest.step(), limit }));
             }
         }
     }
@@ -113,6 +119,7 @@ mod tests {
 
     use super::super::error::PostgresError;
     use super::{MOST_TRIES, Step, within};
+    use crate::clock;
 
     const SOON: Duration = Duration::from_millis(1);
     const NEVER: Duration = Duration::from_secs(3600);
@@ -159,6 +166,80 @@ mod tests {
         });
         assert_eq!(made.await.unwrap(), 0);
         assert_eq!(tries.load(Ordering::Relaxed), MOST_TRIES);
+    }
+
+    fn refused(code: &str) -> PostgresError {
+        PostgresError::Server {
+            code: code.to_owned(),
+            message: "no".to_owned(),
+            constraint: None,
+            table: None,
+        }
+    }
+
+    /// Makes a connection while every try but the first fails with `code`: what came of it, and how many
+    /// tries there were. `first` is given their number as it grows.
+    async fn beside_failures<F>(
+        code: &'static str,
+        first: impl Fn(Arc<AtomicUsize>) -> F,
+    ) -> (Result<(), PostgresError>, usize)
+    where
+        F: Future<Output = Result<(), PostgresError>> + Send + 'static,
+    {
+        let tries = Arc::new(AtomicUsize::new(0));
+        let made = within(NEVER, SOON, |progress| {
+            let number = tries.fetch_add(1, Ordering::Relaxed);
+            let first = (number == 0).then(|| first(Arc::clone(&tries)));
+            async move {
+                progress.begin(Step::SignIn);
+                match first {
+                    Some(first) => first.await,
+                    None => Err(refused(code)),
+                }
+            }
+        });
+        (made.await, tries.load(Ordering::Relaxed))
+    }
+
+    async fn until(tries: &AtomicUsize, most: usize) {
+        while tries.load(Ordering::Relaxed) < most {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_try_that_fails_leaves_the_others_to_finish() {
+        let first = |tries: Arc<AtomicUsize>| async move {
+            until(&tries, 4).await;
+            Ok(())
+        };
+        let (made, _) = beside_failures("53300", first).await;
+        made.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_error_is_returned_once_no_try_is_left() {
+        let first = |tries: Arc<AtomicUsize>| async move {
+            until(&tries, 4).await;
+            Err(refused("53300"))
+        };
+        let (made, _) = beside_failures("53300", first).await;
+        assert_eq!(made.unwrap_err().to_string(), "PostgreSQL says 53300: no");
+    }
+
+    #[tokio::test]
+    async fn no_try_is_added_after_a_refusal_that_lasts() {
+        for code in ["28P01", "3D000", "42501"] {
+            let first = |tries: Arc<AtomicUsize>| async move {
+                until(&tries, 2).await;
+                // Time enough for more of them, which don't come.
+                clock::pause(SOON * 20).await;
+                Ok(())
+            };
+            let (made, tries) = beside_failures(code, first).await;
+            made.unwrap();
+            assert_eq!(tries, 2, "{code}");
+        }
     }
 
     #[tokio::test]
