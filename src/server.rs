@@ -305,6 +305,7 @@ fn report_not_prepared(error: &StorageError, problem: &str) {
         | StorageError::Unavailable(_)
         | StorageError::DiskFull(_)
         | StorageError::Overloaded
+        | StorageError::Untranslatable(_)
         | StorageError::Refused(_) => {
             warn!(problem, "⚠️ The database is not ready; trying again until it is");
         }

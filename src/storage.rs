@@ -47,7 +47,8 @@ pub trait Storage: Administration + Debug + Send + Sync {
     /// Succeeds while the store answers; never waits behind other work.
     async fn ping(&self) -> Result<(), StorageError>;
 
-    /// Adds a user; [`StorageError::EmailTaken`] where the address has one.
+    /// Adds a user; [`StorageError::EmailTaken`] where the address has one, and
+    /// [`StorageError::Untranslatable`] where the database can't store the address.
     async fn create_user(&self, user: &NewUser) -> Result<User, StorageError>;
 
     /// The user with this id.
@@ -186,6 +187,9 @@ pub enum StorageError {
         /// What is missing, each a migration such as `0002_admins`.
         missing: Vec<String>,
     },
+    /// The encoding of the database lacks a character of what was to be stored.
+    #[error("the encoding of the database lacks a character")]
+    Untranslatable(#[source] Cause),
     /// The tables or the file are another application's, or the encoding lacks characters.
     /// Nothing was changed.
     #[error("{0}")]

@@ -12,7 +12,7 @@ use super::AppState;
 use super::client::RequestClient;
 use super::error::ApiError;
 use super::extract::{CurrentUser, JsonBody};
-use super::input::{Fields, Input, Refusal};
+use super::input::{self, Fields, Input, Refusal};
 use super::json::Json;
 use super::openapi;
 use crate::clock::Timestamp;
@@ -20,7 +20,7 @@ use crate::limits::{Action, SignInEnd};
 use crate::metrics::SignIn;
 use crate::model::{Client, Email, NewPassword, NewUser, User, normalize_email};
 use crate::password::Place;
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageError};
 
 /// Somebody who wants an account.
 #[derive(ToSchema)]
@@ -110,7 +110,10 @@ pub(super) async fn register(
     let place = Place::of_stranger(app.limits.queue_network(client));
     let hashed_password = app.passwords.hash(request.password, place).await?;
     let new = NewUser { id: app.random.uuid(), email: request.email, hashed_password };
-    let user = storage.create_user(&new).await?;
+    let user = storage.create_user(&new).await.map_err(|error| match error {
+        StorageError::Untranslatable(_) => ApiError::InvalidInput(input::invalid_email()),
+        error => error.into(),
+    })?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }
 

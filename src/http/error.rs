@@ -182,6 +182,10 @@ impl ApiError {
             ConnectError::StateBusy => Self::StateBusy,
             ConnectError::StateNotYours => Self::StateNotYours,
             ConnectError::States(error) => error.into(),
+            // As a username that is too long: what Discogs says can't be stored.
+            ConnectError::Storage(error @ StorageError::Untranslatable(_)) => {
+                Self::DiscogsUnavailable(chain(&error))
+            }
             ConnectError::Storage(error) => error.into(),
             ConnectError::Discogs(error) => error.into(),
         }
@@ -265,7 +269,9 @@ impl From<StorageError> for ApiError {
             | StorageError::Lost(_)
             | StorageError::SchemaBehind { .. }
             | StorageError::NotOurs(_) => Self::DatabaseUnavailable(chain(&error)),
-            StorageError::Refused(_) => Self::Internal(chain(&error)),
+            StorageError::Refused(_) | StorageError::Untranslatable(_) => {
+                Self::Internal(chain(&error))
+            }
         }
     }
 }

@@ -110,6 +110,12 @@ pub(super) fn json_invalid(offset: usize) -> Vec<FieldError> {
     vec![FieldError { kind: "json_invalid", loc, msg: "JSON decode error" }]
 }
 
+/// What an address that the database can't store is answered with.
+pub(super) fn invalid_email() -> Vec<FieldError> {
+    let Refusal { kind, msg } = EmailError.into();
+    vec![FieldError { kind, loc: vec![Location::Name("body"), Location::Name("email")], msg }]
+}
+
 fn parse_json(body: &[u8]) -> Result<Value, Vec<FieldError>> {
     serde_json::from_slice(body).map_err(|error| json_invalid(offset(body, &error)))
 }

@@ -52,6 +52,12 @@ async fn make(admin: &FirstAdmin, app: &AppState) -> Result<(), Failure> {
             warn!("⚠️ ADMIN_EMAIL has an account that ADMIN_PASSWORD opens not: it is no admin");
             return Ok(());
         }
+        Err(StorageError::Untranslatable(_)) => {
+            warn!(
+                "⚠️ The encoding of the database can't store ADMIN_EMAIL: it was not made an admin"
+            );
+            return Ok(());
+        }
         Err(error) => return Err(error.into()),
     }
     // Of replicas that start together, the one that made the change says so.

@@ -24,6 +24,8 @@ pub struct Look {
     pub writes: Writes,
     /// What a table lacks that a statement of ours depends on.
     pub missing_unique: Vec<MissingUnique>,
+    /// The encoding of the database, if it lacks characters.
+    pub lacking_encoding: Option<String>,
     /// Settings of the server under which a promise of ours does not hold.
     pub doubts: Vec<Doubt>,
     /// The rows of `app_config`; none where there is no such table.

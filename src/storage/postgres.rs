@@ -37,7 +37,7 @@ use crate::model::{
     KnownAddress, NewUser, Provider, User, UserWithHash,
 };
 use crate::random::Random;
-use error::PostgresError;
+use error::{PostgresError, matching};
 use group::{Group, Limits, Reach};
 use rows::At;
 use server::Server;
@@ -155,7 +155,7 @@ impl Storage for PostgresStorage {
             return Ok(None); // No text in PostgreSQL has one.
         }
         let call = Call::new(|prepared| &prepared.user_by_email, vec![Box::new(email.to_owned())]);
-        let rows = self.reads.call(call).await?;
+        let rows = matching(self.reads.call(call).await)?;
         Ok(rows.first().map(rows::user_with_hash).transpose()?.flatten())
     }
 
@@ -167,7 +167,7 @@ impl Storage for PostgresStorage {
             |prepared| &prepared.put_admin,
             vec![Box::new(admin == Admin::Granted), Box::new(email.to_owned())],
         );
-        let rows = self.writes.call(call).await?;
+        let rows = matching(self.writes.call(call).await)?;
         let is_changed = rows.first().map(|row| row.try_get(0)).transpose();
         Ok(is_changed.map_err(PostgresError::from)?.map(Written::of))
     }

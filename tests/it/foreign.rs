@@ -1,6 +1,8 @@
 //! Databases and files of other applications, and encodings that lack characters: they are left as
 //! they are, and it is said once what is wrong.
 
+mod encodings;
+
 use std::fs;
 
 use discogsography_api::config::Migrations;
@@ -193,30 +195,6 @@ async fn more_columns_than_ours_are_fine() {
     client.batch_execute(later).await.unwrap();
     assert!(!opened.storage.prepare(Migrations::Automatic).await.unwrap().is_empty());
     assert!(opened.storage.user_by_email("digger@example.com").await.unwrap().is_some());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn an_encoding_that_lacks_characters_is_refused() {
-    for (encoding, is_good) in [("LATIN1", false), ("WIN1252", false), ("SQL_ASCII", true)] {
-        let database = TestDatabase::with_encoding(encoding).await;
-        let before = everything(&database).await;
-        let program = program(&database.name);
-        if is_good {
-            let migrated = program.run(&["migrate"]);
-            assert_eq!(migrated.code, Some(0), "{migrated:?}");
-            continue;
-        }
-        let expected = format!(
-            "PostgreSQL can't be used: the encoding of the database is {encoding}, which lacks \
-             characters that names and addresses may have: use a database with the encoding UTF8"
-        );
-        assert_eq!(finding(&program)["what"], json!(expected));
-        let service = program.start(&[], "❌");
-        assert_eq!(service.health().await.status, 503);
-        assert!(service.end("TERM").stderr.contains(encoding));
-        assert_eq!(everything(&database).await, before);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

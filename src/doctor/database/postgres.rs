@@ -43,6 +43,7 @@ pub(in crate::doctor) async fn postgres(config: &PostgresConfig, migrations: Mig
             "Point POSTGRES_ADDRESS, or what stands for it, to the primary; or promote this one",
         ));
     }
+    findings.extend(look.lacking_encoding.as_ref().map(|encoding| lacking(encoding, config)));
     findings.extend(look.doubts.iter().map(|doubt| doubted(*doubt, config)));
     findings.extend(look.missing_unique.iter().map(not_unique));
     if look.missing_unique.is_empty() || look.schema != Schema::UpToDate {
@@ -91,6 +92,23 @@ fn doubted(doubt: Doubt, config: &PostgresConfig) -> Finding {
         ),
     };
     Finding::warning(Check::Database, what, mend)
+}
+
+/// The tables are ours already, so the service works on, but not for everybody.
+fn lacking(encoding: &str, config: &PostgresConfig) -> Finding {
+    let PostgresConfig { database, username, .. } = config;
+    Finding::error(
+        Check::Database,
+        format!(
+            "The encoding of the database is {encoding}: users whose address or Discogs username has a \
+             character that it lacks can't register or connect"
+        ),
+        format!(
+            "Stop the service, copy the data to a database with the encoding UTF8 (`createdb --encoding \
+             UTF8 --template template0 --owner {username} NEW`, then `pg_dump {database} | psql NEW`), \
+             and name that one in POSTGRES_DATABASE (or DATABASE_URL)"
+        ),
+    )
 }
 
 fn not_unique(missing: &MissingUnique) -> Finding {

@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::PostgresStorage;
-use super::error::PostgresError;
+use super::error::{PostgresError, matching};
 use super::rows;
 use super::session::Call;
 use super::statements::Sql;
@@ -135,7 +135,7 @@ impl Administration for PostgresStorage {
         if address_or_id.contains('\0') {
             return Ok(None);
         }
-        let rows = self.users(&USER_DETAILS, address_or_id, uuid(address_or_id)).await?;
+        let rows = matching(self.users(&USER_DETAILS, address_or_id, uuid(address_or_id)).await)?;
         Ok(rows.first().map(rows::user_details).transpose()?)
     }
 
@@ -177,7 +177,8 @@ impl PostgresStorage {
 
     /// Runs a statement that gives one row, whether the user is the last admin, or none.
     async fn change(&self, sql: &'static Sql, email: &str) -> Result<UserChange, PostgresError> {
-        let rows = self.writes.call(Call::once(sql, vec![Box::new(email.to_owned())])).await?;
+        let call = Call::once(sql, vec![Box::new(email.to_owned())]);
+        let rows = matching(self.writes.call(call).await)?;
         let is_last_admin = rows.first().map(|row| row.try_get(0)).transpose()?;
         Ok(UserChange::guarded(is_last_admin))
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use super::making::Step;
@@ -84,9 +85,16 @@ impl PostgresError {
         }
     }
 
-    /// Whether the store did not do its part; a row that breaks a constraint is its answer.
+    /// Whether the store did not do its part; that a row breaks a constraint is its answer, and so is
+    /// that its encoding lacks a character.
     pub(super) fn is_of_the_store(&self) -> bool {
-        !matches!(self, Self::Server { constraint: Some(_), .. })
+        !matches!(self, Self::Server { constraint: Some(_), .. }) && !self.is_untranslatable()
+    }
+
+    /// Whether the encoding of the database lacks a character that was sent.
+    pub(super) fn is_untranslatable(&self) -> bool {
+        let codes = [SqlState::UNTRANSLATABLE_CHARACTER, SqlState::CHARACTER_NOT_IN_REPERTOIRE];
+        matches!(self, Self::Server { code, .. } if codes.iter().any(|it| it.code() == code))
     }
 
     /// Whether connecting again at once ends the same way: TLS or the sign-in fails, or there is no such
@@ -158,6 +166,8 @@ impl From<PostgresError> for StorageError {
             Self::EmailTaken
         } else if error.broken(&SqlState::FOREIGN_KEY_VIOLATION).is_some() {
             Self::NoSuchUser
+        } else if error.is_untranslatable() {
+            Self::Untranslatable(Arc::new(error))
         } else if matches!(error, PostgresError::TooMany) {
             Self::Overloaded
         } else if error.is_passing() {
@@ -165,6 +175,14 @@ impl From<PostgresError> for StorageError {
         } else {
             Self::Refused(Arc::new(error))
         }
+    }
+}
+
+/// The rows that match a text: none, if the database's encoding lacks a character of it.
+pub(super) fn matching(answer: Result<Vec<Row>, PostgresError>) -> Result<Vec<Row>, PostgresError> {
+    match answer {
+        Err(error) if error.is_untranslatable() => Ok(Vec::new()),
+        answer => answer,
     }
 }
 
@@ -217,7 +235,22 @@ fn with_source(error: &tokio_postgres::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::with_hint;
+    use super::{PostgresError, StorageError, matching, with_hint};
+
+    #[test]
+    fn a_character_that_the_encoding_lacks_is_no_failure_of_the_store() {
+        for code in ["22P05", "22021"] {
+            let error = || PostgresError::Server {
+                code: code.to_owned(),
+                message: String::new(),
+                constraint: None,
+                table: None,
+            };
+            assert!(!error().is_of_the_store());
+            assert!(matching(Err(error())).unwrap().is_empty());
+            assert!(matches!(error().into(), StorageError::Untranslatable(_)));
+        }
+    }
 
     #[test]
     fn a_pooler_that_refuses_settings_is_known_by_what_it_says() {

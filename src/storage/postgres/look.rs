@@ -13,6 +13,7 @@ use super::server::{Made, Server};
 use super::statements::{CONFIG, PING, Statements};
 use crate::config::{PostgresConfig, StatementNames};
 use crate::migrations::{Migration, POSTGRES, Schema};
+use crate::model::ConfigEntry;
 use crate::storage::look::{Doubt, Writes};
 use crate::storage::{Look, LookError};
 
@@ -41,12 +42,7 @@ async fn look_over(
     }
     let version =
         text(&transaction, "select split_part(current_setting('server_version'), ' ', 1)").await?;
-    let read_only = "select (pg_is_in_recovery()
-            or current_setting('default_transaction_read_only') = 'on')::text";
-    let writes = match text(&transaction, read_only).await?.as_str() {
-        "true" => Writes::Refused,
-        _ => Writes::Taken,
-    };
+    let writes = writes(&transaction).await?;
     let lacks = lacking_to_serve(&transaction).await?;
     if !lacks.is_empty() {
         return Err(LookError::Lacks(lacks));
@@ -57,16 +53,10 @@ async fn look_over(
         Schema::Behind(missing) => lacking_to_migrate(&transaction, missing).await?,
         _ => Vec::new(),
     };
-    let config = if has_table(&transaction, "app_config").await? {
-        let rows = transaction.query_typed(CONFIG.text, &[]).await.map_err(PostgresError::from)?;
-        rows.iter()
-            .filter_map(|row| rows::config_entry(row).transpose())
-            .collect::<Result<_, _>>()?
-    } else {
-        Vec::new()
-    };
+    let config = config(&transaction).await?;
     let names: Vec<_> = POSTGRES.iter().map(ToString::to_string).collect();
     let missing_unique = ours::missing_unique(&transaction, &names).await?;
+    let lacking_encoding = ours::lacking_encoding(&transaction).await?;
     let doubts = doubts(&transaction, names_of_statements).await?;
     transaction.rollback().await.map_err(PostgresError::from)?;
     let schema = match schema {
@@ -75,7 +65,32 @@ async fn look_over(
         }
         schema => schema,
     };
-    Ok(Look { version, latency, schema, lacks_to_migrate, writes, missing_unique, doubts, config })
+    Ok(Look {
+        version,
+        latency,
+        schema,
+        lacks_to_migrate,
+        writes,
+        missing_unique,
+        lacking_encoding,
+        doubts,
+        config,
+    })
+}
+
+async fn writes(transaction: &Transaction<'_>) -> Result<Writes, PostgresError> {
+    let read_only = "select (pg_is_in_recovery()
+            or current_setting('default_transaction_read_only') = 'on')::text";
+    let is_read_only = text(transaction, read_only).await? == "true";
+    Ok(if is_read_only { Writes::Refused } else { Writes::Taken })
+}
+
+async fn config(transaction: &Transaction<'_>) -> Result<Vec<ConfigEntry>, PostgresError> {
+    if !has_table(transaction, "app_config").await? {
+        return Ok(Vec::new());
+    }
+    let rows = transaction.query_typed(CONFIG.text, &[]).await?;
+    rows.iter().filter_map(|row| rows::config_entry(row).transpose()).collect()
 }
 
 /// Fails where the tables that these migrations make are there and are another application's.

@@ -49,15 +49,17 @@ async fn bring_up_to_date(
         client.build_transaction().read_only(true).start().await.map_err(PostgresError::from)?;
     let missing = pending(&transaction).await?;
     check(&transaction, &missing).await?;
+    let lacking_encoding = ours::lacking_encoding(&transaction).await?;
     transaction.rollback().await.map_err(PostgresError::from)?;
-    if missing.is_empty() {
-        return Ok(missing);
-    }
-    if how == Migrations::Manual {
+    if how == Migrations::Manual && !missing.is_empty() {
         let missing = missing.iter().map(Migration::to_string).collect();
         return Err(StorageError::SchemaBehind { missing });
     }
-    apply(&mut client).await
+    let applied = if missing.is_empty() { missing } else { apply(&mut client).await? };
+    if let Some(encoding) = lacking_encoding {
+        tracing::error!(encoding, "❌ The encoding of the database lacks characters: move to UTF8");
+    }
+    Ok(applied)
 }
 
 /// Fails where the tables to come are there already and are another application's.

@@ -5,7 +5,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 
 use super::error::PostgresError;
-use crate::migrations::Migration;
+use crate::migrations::{Migration, POSTGRES};
 use crate::storage::look::MissingUnique;
 
 /// The first column of a table of ours that another table of that name lacks, or has with another
@@ -94,8 +94,12 @@ pub(super) async fn objection(
     missing: &[Migration],
 ) -> Result<Option<String>, PostgresError> {
     let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
-    if let Some(objection) = wrong_encoding(transaction).await? {
-        return Ok(Some(objection));
+    let is_new = missing.len() == POSTGRES.len();
+    if is_new && let Some(encoding) = lacking_encoding(transaction).await? {
+        return Ok(Some(format!(
+            "the encoding of the database is {encoding}, which lacks characters that names and \
+             addresses may have: use a database with the encoding UTF8"
+        )));
     }
     let rows = transaction.query_typed(FOREIGN, &[(&names, Type::TEXT_ARRAY)]).await?;
     if let Some(row) = rows.first() {
@@ -120,18 +124,16 @@ pub(super) async fn missing_unique(
     rows.iter().map(missing).collect()
 }
 
-async fn wrong_encoding(transaction: &Transaction<'_>) -> Result<Option<String>, PostgresError> {
+/// The encoding of the database, if it lacks characters. A database that has our tables already is used
+/// all the same: what it can't store is refused where it is sent.
+pub(super) async fn lacking_encoding(
+    transaction: &Transaction<'_>,
+) -> Result<Option<String>, PostgresError> {
     let row = transaction.query_typed("select current_setting('server_encoding')", &[]).await?;
     let row = row.first().ok_or_else(|| PostgresError::Row("no server_encoding".to_owned()))?;
     let encoding: String = row.try_get(0)?;
-    Ok(match encoding.as_str() {
-        // With the second one the server stores bytes as they come, and we send UTF-8.
-        "UTF8" | "SQL_ASCII" => None,
-        other => Some(format!(
-            "the encoding of the database is {other}, which lacks characters that names and \
-             addresses may have: use a database with the encoding UTF8"
-        )),
-    })
+    // With SQL_ASCII the server stores bytes as they come, and we send UTF-8.
+    Ok(Some(encoding).filter(|encoding| !["UTF8", "SQL_ASCII"].contains(&encoding.as_str())))
 }
 
 fn of_another_application(difference: &str) -> String {

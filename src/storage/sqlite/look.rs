@@ -33,6 +33,7 @@ fn look_over(path: &Path) -> Result<Look, SqliteError> {
         lacks_to_migrate: Vec::new(),
         writes: Writes::Taken,
         missing_unique: Vec::new(),
+        lacking_encoding: None,
         doubts: Vec::new(),
         config: config(&glance.connection)?,
     })
