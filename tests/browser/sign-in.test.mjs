@@ -218,7 +218,8 @@ story("an address that is taken leads to signing in, with the address filled in"
   await button(page, "Create account").click();
   await says(page, "This email address already has an account.").waitFor();
   await page.locator("#register-form .message").getByRole("link", { name: "Sign in" }).click();
-  await assertFocused(heading(page, "Sign in"));
+  await heading(page, "Sign in").waitFor();
+  await assertFocused(field(page, "Password"));
   assert.equal(await field(page, "Email address").inputValue(), email);
 });
 
