@@ -294,15 +294,10 @@ export async function tryOut(page, operation, body) {
   };
 }
 
-/** Whether this element has the focus. */
+/** Waits until this element has the focus; fails like every other wait if it does not come. */
 export async function assertFocused(locator) {
-  await locator.waitFor();
-  await locator.evaluate(
-    (element) => new Promise((resolve) => {
-      if (document.activeElement === element) return resolve();
-      element.addEventListener("focus", () => resolve(), { once: true });
-    }),
-  );
+  const element = await locator.elementHandle();
+  await locator.page().waitForFunction((wanted) => document.activeElement === wanted, element);
 }
 
 export const screenshot = (page, name) =>
