@@ -10,8 +10,10 @@ import {
 } from "./page.js";
 import { problem } from "./words.js";
 
-const signIn = { view: element("sign-in"), form: element("sign-in-form") };
-const register = { view: element("register"), form: element("register-form") };
+// These ids differ from `#sign-in` and `#register`: a browser moves the focus to the element that the
+// fragment of its address names.
+const signIn = { view: element("sign-in-view"), form: element("sign-in-form") };
+const register = { view: element("register-view"), form: element("register-form") };
 for (const side of [signIn, register]) {
   const { email, password, stay } = side.form.elements;
   Object.assign(side, { email, password, stay });

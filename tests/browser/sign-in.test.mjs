@@ -252,6 +252,7 @@ story("signing in takes nothing but keys", async (page) => {
   await page.goto(new URL("/#sign-in", page.url()).href);
   await page.reload();
   await heading(page, "Sign in").waitFor();
+  await assertFocused(field(page, "Email address"));
   const { keyboard } = page;
   await keyboard.type(email);
   await keyboard.press("Tab");
@@ -303,7 +304,7 @@ story("a button that waits keeps its size and the focus, and nothing jumps", asy
   await field(page, "Email address").fill(newEmail());
   await field(page, "Password").fill("wrong password");
   const pressed = page.locator("#sign-in-form .primary");
-  const boxes = async () => [await pressed.boundingBox(), await page.locator("#sign-in").boundingBox()];
+  const boxes = async () => [await pressed.boundingBox(), await page.locator("#sign-in-view").boundingBox()];
   const before = await boxes();
   await pressed.click();
   await asked;
