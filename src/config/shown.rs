@@ -3,6 +3,8 @@
 use std::net::Ipv6Addr;
 use std::path::Path;
 
+use crate::printable;
+
 /// The longest value that is shown, in characters.
 const LENGTH: usize = 100;
 
@@ -35,14 +37,7 @@ fn begins_with_ipv6(value: &str) -> bool {
 
 /// In backquotes, on one line, and not too long.
 fn quoted(value: &str) -> String {
-    let mut characters = value.chars().flat_map(escaped);
-    let begin: String = characters.by_ref().take(LENGTH).collect();
-    let rest = if characters.next().is_some() { "…" } else { "" };
-    format!("`{begin}{rest}`")
-}
-
-fn escaped(character: char) -> Vec<char> {
-    if character.is_control() { character.escape_debug().collect() } else { vec![character] }
+    format!("`{}`", printable::line(value, LENGTH))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("random", &[]),
     ("model", &["clock"]),
-    ("config", &["model", "pem", "small_file"]),
+    ("config", &["model", "pem", "printable", "small_file"]),
     ("printable", &[]),
     ("telemetry", &["clock", "config", "printable"]),
     ("migrations", &[]),
