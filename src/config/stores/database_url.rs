@@ -11,7 +11,6 @@ use super::super::reader::Reader;
 use super::address::{NO_SOCKETS, canonical, is_host, is_socket};
 use super::url_parameters::warn_of_ignored;
 use super::{ChannelBinding, StatementNames};
-use parameters::Parameters;
 
 pub(super) const NAME: &str = "DATABASE_URL";
 const EXAMPLE: &str = "postgresql://discogsography:PASSWORD@db.example.com:5432/discogsography";
@@ -63,7 +62,7 @@ fn parse(text: &str) -> Result<DatabaseUrl, String> {
     if url.fragment().is_some() || query.contains('@') {
         return Err("has a `#` or `?` before its host: write them as %23 and %3F".to_owned());
     }
-    let parameters = Parameters::parse(query)?;
+    let parameters = parameters::parse(query)?;
     let host = url.host_str().map(|host| host.trim_matches(['[', ']'])).and_then(not_empty);
     let host = parameters.host.or(host.map(decoded).transpose()?);
     if host.as_deref().is_some_and(is_socket) {
@@ -84,12 +83,7 @@ fn parse(text: &str) -> Result<DatabaseUrl, String> {
         username: parameters.username.or(username),
         password: parameters.password.or(password),
         database: parameters.database.or(database),
-        sslmode: parameters.sslmode,
-        sslrootcert: parameters.sslrootcert,
-        statements: parameters.statements,
-        application_name: parameters.application_name,
-        channel_binding: parameters.channel_binding,
-        ignored: parameters.ignored,
+        ..parameters
     })
 }
 

@@ -5,7 +5,7 @@
 use super::super::address::parse_port;
 use super::super::url_parameters::{Fulfilled, is_fulfilled, is_of_security, shown_name};
 use super::super::{ChannelBinding, StatementNames};
-use super::{decoded, not_empty};
+use super::{DatabaseUrl, decoded, not_empty};
 
 /// Parameters that ask for nothing that is not so already, with the values for which that holds.
 const FULFILLED: &Fulfilled = &[
@@ -21,45 +21,28 @@ const FULFILLED: &Fulfilled = &[
 /// Parameters that choose the server, or say who we are, in ways that are not offered.
 const NOT_OFFERED: [&str; 4] = ["hostaddr", "service", "servicefile", "passfile"];
 
-/// What the parameters say; a part of the URL's authority counts less.
-#[derive(Default)]
-pub(super) struct Parameters {
-    pub(super) host: Option<String>,
-    pub(super) port: Option<u16>,
-    pub(super) username: Option<String>,
-    pub(super) password: Option<String>,
-    pub(super) database: Option<String>,
-    pub(super) sslmode: Option<String>,
-    pub(super) sslrootcert: Option<String>,
-    pub(super) statements: Option<StatementNames>,
-    pub(super) application_name: Option<String>,
-    pub(super) channel_binding: Option<ChannelBinding>,
-    /// The names of the others.
-    pub(super) ignored: Vec<String>,
+/// Reads `name=value&…`, percent-encoded; unlike in a form, `+` means itself.
+pub(super) fn parse(query: &str) -> Result<DatabaseUrl, String> {
+    let mut parameters = DatabaseUrl::default();
+    // With a password among them, a `&` in it would make the rest of it look like a name.
+    let may_be_named = !query.split('&').any(|pair| pair.starts_with("password"));
+    let mut by_ssl = None;
+    for pair in query.split('&').filter_map(not_empty) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decoded(name)?, decoded(value)?);
+        if name == "ssl" {
+            by_ssl = sslmode_of(&value);
+        } else if !parameters.take(&name, &value)? && !is_fulfilled(FULFILLED, &name, &value) {
+            let shown = if may_be_named { shown_name(&name) } else { "(not shown)" };
+            refuse(&name, shown)?;
+            parameters.ignored.push(shown.to_owned());
+        }
+    }
+    parameters.sslmode = parameters.sslmode.or(by_ssl);
+    Ok(parameters)
 }
 
-impl Parameters {
-    /// Reads `name=value&…`, percent-encoded; unlike in a form, `+` means itself.
-    pub(super) fn parse(query: &str) -> Result<Self, String> {
-        let mut parameters = Self::default();
-        // With a password among them, a `&` in it would make the rest of it look like a name.
-        let may_be_named = !query.split('&').any(|pair| pair.starts_with("password"));
-        let mut by_ssl = None;
-        for pair in query.split('&').filter_map(not_empty) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (name, value) = (decoded(name)?, decoded(value)?);
-            if name == "ssl" {
-                by_ssl = sslmode_of(&value);
-            } else if !parameters.take(&name, &value)? && !is_fulfilled(FULFILLED, &name, &value) {
-                let shown = if may_be_named { shown_name(&name) } else { "(not shown)" };
-                refuse(&name, shown)?;
-                parameters.ignored.push(shown.to_owned());
-            }
-        }
-        parameters.sslmode = parameters.sslmode.or(by_ssl);
-        Ok(parameters)
-    }
-
+impl DatabaseUrl {
     /// Takes a parameter, if it has an effect here.
     fn take(&mut self, name: &str, value: &str) -> Result<bool, String> {
         let text = || not_empty(value).map(str::to_owned);
