@@ -31,11 +31,13 @@ use crate::clock::Clock;
 use crate::config::{
     Config, ConfigError, EmbeddedStores, Environment, Migrations, StoreKind, Stores,
 };
+use crate::http::openapi_document;
 use crate::metrics::Metrics;
 use crate::printable;
 use crate::random::Random;
-use crate::server::{Surroundings, open_stores, openapi_document};
+use crate::server::open_stores;
 use crate::storage::Storage;
+use crate::surroundings::Surroundings;
 use crate::{panics, sqlite, telemetry, threads};
 
 /// A log that is read is written in less; one that is not must not keep the process.

@@ -12,11 +12,11 @@ use thiserror::Error;
 use tokio_util::task::TaskTracker;
 
 use crate::discogs::{Discogs, DiscogsError};
-use crate::model::{ConfigEntry, DiscogsToken, FlowOwner, Identity, Provider, Verifier};
-use crate::random::Random;
-use crate::state::{
+use crate::flows::{
     ClaimId, Claimed, OAuthStates, PendingAuthorization, Release, STATE_LENGTH, StateError,
 };
+use crate::model::{ConfigEntry, DiscogsToken, FlowOwner, Identity, Provider, Verifier};
+use crate::random::Random;
 use crate::storage::{Storage, StorageError};
 
 /// How long one request may take, whatever Discogs does.

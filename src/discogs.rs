@@ -4,7 +4,7 @@
 //! at and never shown or logged. Must not know users or storage.
 
 mod answer;
-mod greeting;
+mod probe;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use crate::random::Random;
 use crate::tls;
 use answer::Answer;
 
-pub use greeting::Greeting;
+pub use probe::Greeting;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

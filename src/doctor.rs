@@ -16,7 +16,7 @@ mod secrets;
 mod tls;
 
 use crate::config::{Config, EmbeddedStores, Environment, Migrations, StoreKind, Stores};
-use crate::server::Surroundings;
+use crate::surroundings::Surroundings;
 use crate::tls::{install_provider, public_roots};
 use bounded::{SERVER, in_time, on_disk};
 use database::{Credentials, Looked};

@@ -4,8 +4,8 @@
 //!
 //! - [`model`]: users, connections, Discogs tokens, config keys; parsed, so valid.
 //! - [`config`]: the only reader of the environment.
-//! - [`storage`] and [`state`]: what is kept, as two traits with two implementations each.
-//! - [`password`], [`discogs`], [`connect`], [`limits`]: what has steps of its own.
+//! - [`storage`] and [`flows`]: what is kept, as two traits with two implementations each.
+//! - [`accounts`], [`discogs`], [`connect`], [`rate_limits`]: what has steps of its own.
 //! - [`metrics`]: what is counted, for `/metrics`.
 //! - [`http`]: every route on one screen, and what turns a request into an answer.
 //! - [`server`]: opens the stores, binds both ports, runs, drains.
@@ -16,6 +16,7 @@
 //! - [`doctor`]: looks at all that the service stands on, and changes nothing.
 //! - [`cli`]: the commands.
 
+pub mod accounts;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -23,23 +24,23 @@ pub mod connect;
 pub mod dial;
 pub mod discogs;
 pub mod doctor;
+pub mod expiring;
+pub mod flows;
 pub mod http;
-pub mod limits;
 pub mod metrics;
 pub mod migrations;
 pub mod model;
 pub mod panics;
-pub mod password;
 mod pem;
 pub mod printable;
 mod private_files;
 pub mod random;
-pub mod records;
+pub mod rate_limits;
 pub mod server;
 mod small_file;
 pub mod sqlite;
-pub mod state;
 pub mod storage;
+pub mod surroundings;
 pub mod telemetry;
 pub mod threads;
 pub mod tls;

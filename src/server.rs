@@ -5,8 +5,7 @@
 mod announce;
 mod bind;
 mod connections;
-mod first_admin;
-mod first_steps;
+mod hints;
 mod listen;
 mod pieces;
 mod secret;
@@ -21,7 +20,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use discogsography_token::Key;
-use oauth1::Consumer;
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
@@ -29,23 +27,23 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::clock::{self, Clock, Timestamp};
+use crate::accounts::first_admin::{self, Accounts};
+use crate::accounts::password::Passwords;
+use crate::clock::{self, Timestamp};
 use crate::config::{Config, Migrations};
 use crate::connect::Connect;
 use crate::discogs::Discogs;
 use crate::http::{self, App, AppState, ForwardingWarnings, Health, Phase, Stage};
 use crate::metrics::Metrics;
-use crate::password::Passwords;
-use crate::random::Random;
 use crate::sqlite::LockError;
 use crate::storage::{Storage, StorageError};
+use crate::surroundings::Surroundings;
 use crate::telemetry::chain;
 use crate::threads::{NoThreads, processors};
 
 use announce::Addresses;
 use listen::Limits;
 
-pub use crate::http::openapi_document;
 pub use bind::{BindError, Listeners, bind};
 pub use secret::SecretError;
 pub use stores::{OpenedStores, open_stores};
@@ -59,17 +57,6 @@ const DRAIN_TIME: Duration = Duration::from_secs(30);
 /// Between two tries to prepare the storage.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// What a service gets from outside besides its configuration.
-#[derive(Debug, Clone)]
-pub struct Surroundings {
-    /// Tells the time.
-    pub clock: Clock,
-    /// Draws ids, salts, nonces.
-    pub random: Random,
-    /// The sandbox's credentials, where the service was started with one.
-    pub sandbox_consumer: Option<Consumer>,
-}
 
 /// Why the service did not start.
 #[derive(Debug, Error)]
@@ -256,10 +243,11 @@ fn serve_health(
 async fn get_ready(config: Config, app: AppState, has_sandbox: bool, addresses: Addresses) {
     prepare(&*app.storage, config.migrations).await;
     if let Some(admin) = &config.first_admin {
-        first_admin::make_sure(admin, &app).await;
+        let App { storage, passwords, random, .. } = &*app;
+        first_admin::make_sure(admin, Accounts { storage: &**storage, passwords, random }).await;
     }
     app.health.phase().ready();
-    first_steps::tell(&*app.storage, has_sandbox).await;
+    hints::tell(&*app.storage, has_sandbox).await;
     addresses.tell();
 }
 

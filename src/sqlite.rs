@@ -5,12 +5,12 @@
 
 mod checkpoints;
 mod copy;
-mod counted;
 mod error;
 mod first_start;
 mod foreign;
 mod lock;
 mod look;
+mod metered;
 mod open;
 mod restore;
 mod trouble;
@@ -33,11 +33,11 @@ use worker::Worker;
 
 pub use crate::private_files::Unusable;
 pub use copy::{Copied, CopyError, Existing, back_up, write_backup};
-pub use counted::Counted;
 pub use error::SqliteError;
 pub use first_start::{Loss, NoDatabase, begin, is_lost, require_database, start_afresh};
 pub use lock::{LockError, is_locked, lock};
 pub use look::{Checked, Glance, quick_check_within};
+pub use metered::Counted;
 pub use restore::{Restored, restore};
 
 /// Nobody waits longer than this for an answer.

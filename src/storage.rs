@@ -4,11 +4,11 @@
 //! to it. Must not know HTTP, nor the OAuth state.
 
 mod administration;
+mod detach_on_drop;
 mod look;
-mod lookups;
 mod postgres;
 mod sqlite;
-mod to_its_end;
+mod user_loader;
 
 use std::error::Error;
 use std::fmt::Debug;

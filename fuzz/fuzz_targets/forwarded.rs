@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../src/http/forwarded.rs"]
+#[path = "../../src/http/request/forwarded.rs"]
 mod forwarded;
 #[path = "../properties/forwarded.rs"]
 mod property;

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../src/http/input.rs"]
+#[path = "../../src/http/request/input.rs"]
 mod input;
 #[path = "../properties/json_body.rs"]
 mod property;

@@ -4,7 +4,7 @@
 
 #[path = "../properties/stored_hash.rs"]
 mod property;
-#[path = "../../src/password/stored.rs"]
+#[path = "../../src/accounts/password/stored.rs"]
 mod stored;
 
 use stored::StoredHash;

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use super::signals::Signals;
 use super::{say, surroundings};
-use crate::server::Surroundings;
+use crate::surroundings::Surroundings;
 
 /// The usual port of the stand-in.
 pub(super) const PORT: u16 = 8014;

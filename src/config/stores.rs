@@ -5,8 +5,8 @@
 //! error that names what is there and what is missing.
 
 mod address;
+mod agreement;
 mod database_url;
-mod given;
 mod postgres;
 mod redis;
 mod tls;

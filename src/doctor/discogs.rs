@@ -11,7 +11,7 @@ use super::tls;
 use crate::config::DiscogsConfig;
 use crate::discogs::{Discogs, DiscogsError};
 use crate::metrics::Metrics;
-use crate::server::Surroundings;
+use crate::surroundings::Surroundings;
 use crate::telemetry::chain;
 use crate::tls::fault;
 

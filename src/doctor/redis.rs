@@ -6,8 +6,8 @@ use super::reach::Server;
 use super::report::{Check, Finding, Measured, Severity};
 use super::tls;
 use crate::config::RedisConfig;
-use crate::records::{RecordsError, RedisRecords, ServerInfo};
-use crate::{limits, state};
+use crate::expiring::{RecordsError, RedisRecords, ServerInfo};
+use crate::{flows, rate_limits};
 
 /// The first with the scripts' commands that we use.
 const OLDEST: u32 = 6;
@@ -51,8 +51,8 @@ pub(super) async fn look(config: &RedisConfig) -> Vec<Finding> {
 
 /// The flows under way, and the counts of requests.
 fn records(config: &RedisConfig) -> Result<(RedisRecords, RedisRecords), RecordsError> {
-    let flows = RedisRecords::new(config, state::REDIS_PREFIX)?;
-    Ok((flows, RedisRecords::new(config, limits::REDIS_PREFIX)?))
+    let flows = RedisRecords::new(config, flows::REDIS_PREFIX)?;
+    Ok((flows, RedisRecords::new(config, rate_limits::REDIS_PREFIX)?))
 }
 
 fn answered(address: &str, info: Option<&ServerInfo>, latency: Duration) -> Finding {

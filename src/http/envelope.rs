@@ -3,6 +3,10 @@
 //! A panic in a handler ends here as a 500. One function around the router instead of layers
 //! inside it, since it is on the way of every request.
 
+mod cors;
+mod headers;
+mod trace;
+
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
@@ -16,16 +20,18 @@ use hyper::body::Incoming;
 use tower_service::Service as _;
 use tracing::{debug, error, info, warn};
 
-use super::body::WaitsForClient;
-use super::cors::{self, Cors};
+use super::Routes;
 use super::error::{ApiError, RETRY_SOON, Report};
-use super::extract::Caller;
-use super::headers::{CommonHeaders, REQUEST_ID};
-use super::host;
-use super::trace::Trace;
-use super::{AppState, Routes, body};
+use super::request::body::{self, WaitsForClient};
+use super::request::extract::Caller;
+use super::request::host;
+use super::state::AppState;
 use crate::metrics::{Label as _, Method, Route};
 use crate::panics;
+use headers::{CommonHeaders, REQUEST_ID};
+use trace::Trace;
+
+pub(super) use cors::Cors;
 
 /// The longest id that is taken over from a request.
 const REQUEST_ID_LENGTH: usize = 64;

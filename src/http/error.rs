@@ -3,7 +3,7 @@
 //! The one place that turns inner errors into answers. A client gets a fixed sentence; the cause
 //! goes to the request's log line (see `Report`).
 
-pub(super) mod table;
+pub(crate) mod table;
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::input::FieldError;
 use super::json::Json;
 use super::openapi;
+use super::request::input::FieldError;
+use crate::accounts::password::PasswordError;
 use crate::connect::ConnectError;
 use crate::discogs::DiscogsError;
-use crate::limits::LimitError;
-use crate::password::PasswordError;
-use crate::state::StateError;
+use crate::flows::StateError;
+use crate::rate_limits::LimitError;
 use crate::storage::StorageError;
 use crate::telemetry::chain;
 use table::Row;
 
 /// What a client is told to wait where nothing better is known.
-pub(super) const RETRY_SOON: Duration = Duration::from_secs(2);
+pub(crate) const RETRY_SOON: Duration = Duration::from_secs(2);
 
 /// An answer that is an error. A `String` is the cause, for the log and never for the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ApiError {
+pub(crate) enum ApiError {
     /// 400: no HTTP request, as far as its head goes.
     InvalidRequest,
     /// 400: a state that was never seen, has expired or was used.
@@ -88,7 +88,7 @@ pub(super) enum ApiError {
 
 /// The two routes of the Discogs flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FlowStep {
+pub(crate) enum FlowStep {
     /// `authorize`
     Authorize,
     /// `verify`
@@ -97,10 +97,10 @@ pub(super) enum FlowStep {
 
 /// What the request's log line says about an error; travels in the response's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Report {
-    pub(super) code: &'static str,
+pub(crate) struct Report {
+    pub(crate) code: &'static str,
     /// The error with all its causes; `None` where the code says it all.
-    pub(super) chain: Option<String>,
+    pub(crate) chain: Option<String>,
 }
 
 impl ApiError {
@@ -175,7 +175,7 @@ impl ApiError {
     }
 
     /// A flow's error at one of its two routes.
-    pub(super) fn of_flow(error: ConnectError, step: FlowStep) -> Self {
+    pub(crate) fn of_flow(error: ConnectError, step: FlowStep) -> Self {
         match error {
             ConnectError::NotConfigured => Self::DiscogsNotConfigured(step),
             ConnectError::StateUnknown => Self::StateUnknown,
@@ -195,7 +195,7 @@ impl ApiError {
 /// An answer that is an error.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Error)]
-pub(super) struct ErrorAnswer {
+pub(crate) struct ErrorAnswer {
     /// What is wrong, to be shown as it is.
     detail: &'static str,
     /// With 429 alone: the same as `detail`, for clients that look for it here.
@@ -207,7 +207,7 @@ pub(super) struct ErrorAnswer {
 }
 
 impl ErrorAnswer {
-    pub(super) fn of(row: &Row) -> Self {
+    pub(crate) fn of(row: &Row) -> Self {
         let &Row { status, code, detail } = row;
         let error = (status == StatusCode::TOO_MANY_REQUESTS).then_some(detail);
         Self { detail, error, code }
@@ -217,7 +217,7 @@ impl ErrorAnswer {
 /// An answer to a body that is not as it should be.
 #[derive(Serialize, ToSchema)]
 #[schema(as = InvalidInput)]
-pub(super) struct InvalidInputAnswer {
+pub(crate) struct InvalidInputAnswer {
     /// Everything that is wrong; nothing of the input is repeated.
     detail: Vec<FieldError>,
     #[schema(schema_with = openapi::invalid_input)]

@@ -11,7 +11,7 @@ use crate::telemetry::chain;
 const USUAL_LENGTH: usize = 256;
 
 /// An answer with this as its body. axum's own writes into a buffer that takes longer to write to.
-pub(super) struct Json<T>(pub(super) T);
+pub(crate) struct Json<T>(pub(super) T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {

@@ -13,7 +13,7 @@ use utoipa::openapi::{OpenApi as Document, RefOr};
 use utoipa::{Modify, OpenApi};
 
 use super::error::{ErrorAnswer, InvalidInputAnswer, table};
-use super::{admin, auth, health, oauth};
+use super::routes::{accounts, admin, connection, health};
 use crate::model::ConfigKey;
 use errors::Errors;
 
@@ -38,13 +38,13 @@ use errors::Errors;
     ),
     servers((url = ".", description = "The service that serves this document.")),
     paths(
-        auth::register,
-        auth::login,
-        auth::me,
-        oauth::authorize,
-        oauth::verify,
-        oauth::status,
-        oauth::revoke,
+        accounts::register,
+        accounts::login,
+        accounts::me,
+        connection::authorize,
+        connection::verify,
+        connection::status,
+        connection::revoke,
         admin::list,
         admin::put,
         admin::delete,

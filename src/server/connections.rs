@@ -13,7 +13,7 @@
 //! Who goes is chosen here, but a connection is asked to end, and looks itself at what has arrived
 //! meanwhile: so no request is cut off that the service has already been sent.
 
-mod doing;
+mod activity;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +23,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use doing::Rank;
-pub(super) use doing::{Doing, End};
+use activity::Rank;
+pub(super) use activity::{Activity, End};
 
 /// Each may hold the largest head or body there is: more would take more memory than a small machine
 /// has.
@@ -54,7 +54,7 @@ pub(super) struct Connections {
 }
 
 struct Connection {
-    doing: Doing,
+    doing: Activity,
     /// Asks it to end; `None` once it was asked.
     end: Option<oneshot::Sender<End>>,
     asked: Option<(End, Instant)>,
@@ -87,9 +87,12 @@ impl Connections {
     }
 
     /// Adds one, as the task that serves it.
-    pub(super) fn add(&mut self, start: impl FnOnce(Doing, oneshot::Receiver<End>) -> AbortHandle) {
+    pub(super) fn add(
+        &mut self,
+        start: impl FnOnce(Activity, oneshot::Receiver<End>) -> AbortHandle,
+    ) {
         let (end, asked_to_end) = oneshot::channel();
-        let doing = Doing::nothing(self.begun, Arc::clone(&self.is_full));
+        let doing = Activity::nothing(self.begun, Arc::clone(&self.is_full));
         let task = start(doing.clone(), asked_to_end);
         self.open.push(Connection { doing, end: Some(end), asked: None, task });
     }

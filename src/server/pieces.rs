@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 
-use super::connections::Doing;
+use super::connections::Activity;
 
 /// The most of a body that waits in a connection's buffer, in bytes.
 const LENGTH: usize = 16 * 1024;
@@ -21,11 +21,11 @@ struct Pieces {
     body: Body,
     /// What is left of the data that `body` gave last.
     rest: Bytes,
-    doing: Doing,
+    doing: Activity,
 }
 
 /// Splits the body of an answer into pieces, unless it is short.
-pub(super) fn split(answer: Response, doing: &Doing) -> Response {
+pub(super) fn split(answer: Response, doing: &Activity) -> Response {
     let is_short = |upper| upper <= LENGTH as u64;
     if answer.body().size_hint().upper().is_some_and(is_short) {
         return answer;

@@ -14,7 +14,7 @@ use hyper::service::{HttpService, service_fn};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use super::connections::{Doing, End};
+use super::connections::{Activity, End};
 use super::pieces;
 use super::stream::Stream;
 use crate::clock;
@@ -79,7 +79,7 @@ impl Served {
     pub(super) fn serve(
         &self,
         Client { stream, peer, open }: Client,
-        doing: Doing,
+        doing: Activity,
         asked_to_end: oneshot::Receiver<End>,
     ) -> impl Future<Output = ()> + use<> {
         set_up(&stream);
@@ -111,7 +111,7 @@ impl Served {
 /// Goes on with a connection until its client goes, or until it is asked to end and may.
 async fn until_it_ends<Answer>(
     connection: http1::Connection<Stream, Answer>,
-    doing: Doing,
+    doing: Activity,
     asked_to_end: oneshot::Receiver<End>,
 ) where
     Answer: HttpService<Incoming, ResBody = Body, Error = Infallible>,
@@ -167,7 +167,7 @@ mod tests {
     use tokio::sync::oneshot;
     use tokio::task::JoinHandle;
 
-    use super::super::connections::{Doing, End};
+    use super::super::connections::{Activity, End};
     use super::super::stream::Stream;
     use super::until_it_ends;
 
@@ -187,7 +187,7 @@ mod tests {
             let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (stream, _) = listener.accept().await.unwrap();
             let (asks, asked_to_end) = oneshot::channel();
-            let doing = Doing::nothing(Instant::now(), Arc::default());
+            let doing = Activity::nothing(Instant::now(), Arc::default());
             let does = doing.clone();
             let answer = service_fn(move |_| {
                 let _busy = does.begin(Instant::now());

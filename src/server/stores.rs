@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::{ServerError, Surroundings};
+use super::ServerError;
 use crate::clock::Clock;
 use crate::config::{Config, IfLost, Stores};
-use crate::limits::Limits;
+use crate::flows::{OAuthStates, RedisStates, SqliteStates};
 use crate::metrics::{Counter, Metrics};
 use crate::private_files;
+use crate::rate_limits::Limits;
 use crate::sqlite::{self, Counted, Database, LockError};
-use crate::state::{OAuthStates, RedisStates, SqliteStates};
 use crate::storage::{PostgresStorage, SqliteStorage, Storage};
+use crate::surroundings::Surroundings;
 use crate::tls;
 
 /// The two stores of a service.

@@ -10,16 +10,16 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::connections::Doing;
+use super::connections::Activity;
 
 /// A client's stream.
 pub(super) struct Stream {
     inner: TokioIo<TcpStream>,
-    doing: Doing,
+    doing: Activity,
 }
 
 impl Stream {
-    pub(super) fn new(stream: TcpStream, doing: Doing) -> Self {
+    pub(super) fn new(stream: TcpStream, doing: Activity) -> Self {
         Self { inner: TokioIo::new(stream), doing }
     }
 

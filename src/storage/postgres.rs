@@ -4,16 +4,16 @@
 //! no read, and nothing holds up health. Ids come from the service, times from the database.
 
 mod administration;
+mod connection;
 mod error;
-mod group;
 mod look;
 mod making;
 mod migrate;
 mod ours;
+mod pool;
 mod rights;
 mod rows;
 mod server;
-mod session;
 mod statements;
 mod watched;
 
@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
-use super::lookups::Lookups;
+use super::user_loader::UserLoader;
 use super::{
     Admin, Look, LookError, MOST_KNOWN_ADDRESSES, Storage, StorageError, Written, not_stored,
 };
@@ -37,11 +37,11 @@ use crate::model::{
     KnownAddress, NewUser, Provider, User, UserWithHash,
 };
 use crate::random::Random;
+use connection::Call;
 use error::{PostgresError, matching};
-use group::{Group, Limits, Reach};
+use pool::{Group, Limits, Reach};
 use rows::At;
 use server::Server;
-use session::Call;
 
 /// Two calls, as most requests make, fit into the five seconds after which they are answered.
 const CALL: Duration = Duration::from_millis(2_400);
@@ -62,7 +62,7 @@ pub struct PostgresStorage {
     server: Server,
     random: Random,
     reads: Group,
-    lookups: Lookups,
+    user_loader: UserLoader,
     writes: Group,
     health: Group,
 }
@@ -79,7 +79,7 @@ impl PostgresStorage {
         };
         let reads = group(Purpose::Reads, READS);
         Self {
-            lookups: lookups(reads.clone()),
+            user_loader: user_loader(reads.clone()),
             reads,
             writes: group(Purpose::Writes, WRITES),
             health: group(Purpose::Health, HEALTH),
@@ -98,8 +98,8 @@ impl PostgresStorage {
     }
 }
 
-fn lookups(reads: Group) -> Lookups {
-    Lookups::new(move |ids| {
+fn user_loader(reads: Group) -> UserLoader {
+    UserLoader::new(move |ids| {
         let reads = reads.clone();
         async move {
             let requests = ids.len();
@@ -147,7 +147,7 @@ impl Storage for PostgresStorage {
     }
 
     async fn user_by_id(&self, id: Uuid) -> Result<Option<User>, StorageError> {
-        Ok(self.lookups.user(id).await?)
+        Ok(self.user_loader.user(id).await?)
     }
 
     async fn user_by_email(&self, email: &str) -> Result<Option<UserWithHash>, StorageError> {

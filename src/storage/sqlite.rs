@@ -18,7 +18,7 @@ use rusqlite::{OptionalExtension as _, ffi, named_params};
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
-use super::lookups::Lookups;
+use super::user_loader::UserLoader;
 use super::{Admin, Look, LookError, Storage, StorageError, Written, not_stored};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Migrations;
@@ -111,7 +111,7 @@ const DELETE_CONFIG: &str = "
 #[derive(Debug)]
 pub struct SqliteStorage {
     database: Arc<Counted>,
-    lookups: Lookups,
+    user_loader: UserLoader,
     clock: Clock,
     random: Random,
 }
@@ -121,7 +121,7 @@ impl SqliteStorage {
     #[must_use]
     pub fn new(database: Counted, clock: Clock, random: Random) -> Self {
         let database = Arc::new(database);
-        Self { lookups: lookups(Arc::clone(&database)), database, clock, random }
+        Self { user_loader: user_loader(Arc::clone(&database)), database, clock, random }
     }
 
     /// Looks at a file without changing anything; waits for the disk, so not for async threads.
@@ -138,8 +138,8 @@ impl SqliteStorage {
     }
 }
 
-fn lookups(database: Arc<Counted>) -> Lookups {
-    Lookups::new(move |ids| {
+fn user_loader(database: Arc<Counted>) -> UserLoader {
+    UserLoader::new(move |ids| {
         let database = Arc::clone(&database);
         async move { Ok(database.read(move |connection| users(connection, &ids)).await?) }
     })
@@ -197,7 +197,7 @@ impl Storage for SqliteStorage {
     }
 
     async fn user_by_id(&self, id: Uuid) -> Result<Option<User>, StorageError> {
-        self.lookups.user(id).await
+        self.user_loader.user(id).await
     }
 
     async fn user_by_email(&self, email: &str) -> Result<Option<UserWithHash>, StorageError> {

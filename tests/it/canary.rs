@@ -171,10 +171,10 @@ async fn take_servers_away(app: &TestApp, user: &Actor) {
 fn debug_shows_nothing_secret() {
     use discogsography_api::clock::Timestamp;
     use discogsography_api::config::{Config, Environment};
+    use discogsography_api::flows::PendingAuthorization;
     use discogsography_api::model::{
         DiscogsToken, Email, FlowEpoch, FlowOwner, NewPassword, NewUser, User, Verifier,
     };
-    use discogsography_api::state::PendingAuthorization;
     use oauth1::{Consumer, Token};
 
     let secret = "canary-secret";

@@ -37,9 +37,9 @@ fn every_target_is_built_has_a_corpus_and_is_replayed() {
     assert_eq!(names("fuzz/corpus"), targets);
     let places = [
         "tests/it/fuzz.rs",
-        "src/http/forwarded.rs",
-        "src/http/input.rs",
-        "src/password/stored.rs",
+        "src/http/request/forwarded.rs",
+        "src/http/request/input.rs",
+        "src/accounts/password/stored.rs",
     ]
     .map(|place| fs::read_to_string(path(place)).unwrap());
     for target in &targets {

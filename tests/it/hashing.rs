@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::Poll;
 
+use discogsography_api::accounts::password::{PasswordError, Passwords, Place};
 use discogsography_api::metrics::Metrics;
 use discogsography_api::model::{Network, Standing};
-use discogsography_api::password::{PasswordError, Passwords, Place};
 use discogsography_api::random::Random;
 
 fn place(standing: Standing, address: &str) -> Place {

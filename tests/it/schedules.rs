@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use discogsography_api::model::{DiscogsToken, Email, FlowEpoch, FlowOwner, NewUser};
-use discogsography_api::random::Random;
-use discogsography_api::state::{
+use discogsography_api::flows::{
     CLAIM_LEASE, ClaimId, Claimed, OAuthStates, PendingAuthorization, REFUSALS_ALLOWED, Release,
 };
+use discogsography_api::model::{DiscogsToken, Email, FlowEpoch, FlowOwner, NewUser};
+use discogsography_api::random::Random;
 use discogsography_api::storage::StorageError;
 use oauth1::Token;
 use rand::rngs::StdRng;

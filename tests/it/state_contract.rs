@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use discogsography_api::model::{DiscogsToken, FlowEpoch, FlowOwner};
-use discogsography_api::state::{
+use discogsography_api::flows::{
     CLAIM_LEASE, ClaimId, Claimed, PendingAuthorization, Release, STATE_LIFE,
 };
+use discogsography_api::model::{DiscogsToken, FlowEpoch, FlowOwner};
 use oauth1::Token;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;

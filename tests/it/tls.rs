@@ -9,7 +9,8 @@ use discogsography_api::config::{Config, Environment, Migrations};
 use discogsography_api::metrics::Metrics;
 use discogsography_api::model::{Email, NewUser};
 use discogsography_api::random::Random;
-use discogsography_api::server::{OpenedStores, Surroundings, open_stores};
+use discogsography_api::server::{OpenedStores, open_stores};
+use discogsography_api::surroundings::Surroundings;
 use discogsography_api::telemetry::chain;
 
 use crate::harness::{PgBouncer, PrivateRedis, Program, TestDatabase, certificate, test_servers};

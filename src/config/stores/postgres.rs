@@ -1,7 +1,7 @@
 //! Where PostgreSQL is: in variables of its own, in `DATABASE_URL`, or in both.
 
 use super::super::reader::Reader;
-use super::given::{Given, agreed};
+use super::agreement::{Given, agreed};
 use super::{
     ChannelBinding, PostgresConfig, PostgresTls, StatementNames, address, database_url, tls,
 };

@@ -7,7 +7,7 @@ use redis::IntoConnectionInfo as _;
 use url::Url;
 
 use super::super::reader::Reader;
-use super::given::{Given, agreed};
+use super::agreement::{Given, agreed};
 use super::url_parameters::warn_of_ignored;
 use super::{RedisConfig, RootCertificates, address, tls};
 use parameters::Parameters;

@@ -9,8 +9,8 @@ use rustls::RootCertStore;
 
 use super::super::reader::{Reader, why_unread};
 use super::super::shown::path_shown;
+use super::agreement::{Given, agreed};
 use super::database_url;
-use super::given::{Given, agreed};
 use crate::{pem, small_file};
 
 const MODE: &str = "POSTGRES_SSLMODE";

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::doing::WELCOME;
-use super::{Connections, Doing, End, GRACE, LEAVING, Room};
+use super::activity::WELCOME;
+use super::{Activity, Connections, End, GRACE, LEAVING, Room};
 
 const SECOND: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -14,7 +14,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// `ends`.
 struct Opened {
     connections: Connections,
-    doing: Vec<Doing>,
+    doing: Vec<Activity>,
     asked: Vec<oneshot::Receiver<End>>,
     ends: bool,
     now: Instant,

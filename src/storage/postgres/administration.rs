@@ -8,9 +8,9 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::PostgresStorage;
+use super::connection::Call;
 use super::error::{PostgresError, matching};
 use super::rows;
-use super::session::Call;
 use super::statements::Sql;
 use crate::model::{Provider, UserDetails};
 use crate::storage::{Administration, StorageError, UserChange};
@@ -170,7 +170,7 @@ impl PostgresStorage {
         id: Option<Uuid>,
     ) -> Result<Vec<Row>, PostgresError> {
         let provider = Provider::Discogs.as_str();
-        let parameters: Vec<super::session::Parameter> =
+        let parameters: Vec<super::connection::Parameter> =
             vec![Box::new(email.to_owned()), Box::new(id), Box::new(provider)];
         self.reads.call(Call::once(sql, parameters)).await
     }

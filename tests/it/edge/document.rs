@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Read as _;
 
-use discogsography_api::server::openapi_document;
+use discogsography_api::http::openapi_document;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};

@@ -6,7 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use discogsography_api::clock::{Clock, Timestamp};
 use discogsography_api::config::{Config, Environment};
 use discogsography_api::random::Random;
-use discogsography_api::server::{self, Listeners, Surroundings};
+use discogsography_api::server::{self, Listeners};
+use discogsography_api::surroundings::Surroundings;
 
 use crate::harness::wire::{answer, exchange, head};
 use crate::harness::{Composition, Setup};

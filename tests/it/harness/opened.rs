@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use discogsography_api::clock::{Clock, Timestamp};
 use discogsography_api::config::{Config, Environment, Migrations, Stores};
+use discogsography_api::flows::OAuthStates;
 use discogsography_api::metrics::Metrics;
 use discogsography_api::random::Random;
-use discogsography_api::server::{OpenedStores, Surroundings, open_stores};
-use discogsography_api::state::OAuthStates;
+use discogsography_api::server::{OpenedStores, open_stores};
 use discogsography_api::storage::Storage;
+use discogsography_api::surroundings::Surroundings;
 
 use super::app::JWT_SECRET_KEY;
 use super::{Composition, TestStores, test_servers};

@@ -1,0 +1,98 @@
+//! Makes the first admin from `ADMIN_EMAIL` and `ADMIN_PASSWORD`, if there is no admin yet.
+//!
+//! Every step is safe to repeat, so replicas that start together make one account: the second one
+//! finds the address taken, with the same password. An account with a different password may be a
+//! stranger's, since addresses are not confirmed, and is left alone.
+
+use std::time::Duration;
+
+use thiserror::Error;
+use tracing::{info, warn};
+
+use crate::accounts::password::{PasswordError, Passwords, Place};
+use crate::clock;
+use crate::config::FirstAdmin;
+use crate::model::NewUser;
+use crate::random::Random;
+use crate::storage::{Admin, Storage, StorageError, Written};
+use crate::telemetry::chain;
+
+/// Pause after a failed attempt.
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+
+/// What it takes to make an account.
+#[derive(Debug, Clone, Copy)]
+pub struct Accounts<'a> {
+    /// Where the users are.
+    pub storage: &'a dyn Storage,
+    /// Hashes and checks the password.
+    pub passwords: &'a Passwords,
+    /// Draws the user's id.
+    pub random: &'a Random,
+}
+
+/// Why the admin could not be made this time.
+#[derive(Debug, Error)]
+enum Failure {
+    #[error("the password could not be hashed")]
+    Password(#[from] PasswordError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Makes the admin, retrying until that succeeds.
+pub async fn make_sure(admin: &FirstAdmin, accounts: Accounts<'_>) {
+    let mut last_problem = String::new();
+    while let Err(error) = accounts.make(admin).await {
+        let problem = chain(&error);
+        if problem != last_problem {
+            warn!(problem, "⚠️ The first admin can't be made yet; trying again until it is");
+            last_problem = problem;
+        }
+        clock::pause(BETWEEN_TRIES).await;
+    }
+}
+
+impl Accounts<'_> {
+    async fn make(self, admin: &FirstAdmin) -> Result<(), Failure> {
+        if !self.storage.admins().await?.is_empty() {
+            return Ok(());
+        }
+        let FirstAdmin { email, password } = admin;
+        let place = Place::of_stranger(None);
+        let hashed_password = self.passwords.hash(password.clone(), place).await?;
+        let user = NewUser { id: self.random.uuid(), email: email.clone(), hashed_password };
+        match self.storage.create_user(&user).await {
+            Ok(_) => {}
+            Err(StorageError::EmailTaken) if self.has_password(admin).await? => {}
+            Err(StorageError::EmailTaken) => {
+                warn!(
+                    "⚠️ ADMIN_EMAIL already has an account with a different password, so it was \
+                     not made an admin"
+                );
+                return Ok(());
+            }
+            Err(StorageError::Untranslatable(_)) => {
+                warn!(
+                    "⚠️ The encoding of the database can't store ADMIN_EMAIL: it was not made an \
+                     admin"
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        // Of replicas that start together, only the one that made the change logs it.
+        if self.storage.put_admin(email.as_str(), Admin::Granted).await? == Some(Written::Changed) {
+            info!("🔧 Made the first admin, from ADMIN_EMAIL and ADMIN_PASSWORD");
+        }
+        Ok(())
+    }
+
+    /// Whether the existing account with this address has this password.
+    async fn has_password(self, admin: &FirstAdmin) -> Result<bool, Failure> {
+        let found = self.storage.user_by_email(admin.email.as_str()).await?;
+        let password = admin.password.clone().into_secret();
+        let user = self.passwords.sign_in(found, password, Place::of_stranger(None)).await?;
+        Ok(user.is_some())
+    }
+}

@@ -1,0 +1,8 @@
+//! What is read from a request before a handler sees it.
+
+pub(super) mod body;
+pub(super) mod client;
+pub(super) mod extract;
+mod forwarded;
+pub(super) mod host;
+pub(super) mod input;

@@ -1,0 +1,54 @@
+//! Whether a request says clearly which host it is for (RFC 9112 section 3.2).
+//!
+//! Nothing here depends on the host, but what stands in front of the service may: two programs
+//! must not read two hosts out of one request.
+
+use axum::http::{HeaderValue, Request, Version, header};
+
+/// Whether it has exactly one `Host`, of a valid form; HTTP/1.0 may have none.
+pub(crate) fn is_clear<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match hosts.next() {
+        Some(host) => hosts.next().is_none() && is_valid(host),
+        None => request.version() == Version::HTTP_10,
+    }
+}
+
+/// Whether it has only characters of a host and port (RFC 3986 section 3.2.2); it may be empty.
+fn is_valid(host: &HeaderValue) -> bool {
+    let is_one = |byte: &u8| byte.is_ascii_alphanumeric() || b".:-_~%!$&'()*+,;=[]".contains(byte);
+    host.as_bytes().iter().all(is_one)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{Request, Version};
+
+    use super::is_clear;
+
+    fn is_clear_with(version: Version, hosts: &[&str]) -> bool {
+        let request = Request::builder().version(version);
+        let request = hosts.iter().fold(request, |request, host| request.header("host", *host));
+        is_clear(&request.body(()).unwrap())
+    }
+
+    #[test]
+    fn one_host_is_clear() {
+        for host in ["", "a", "api.example.com:8004", "127.0.0.1:8004", "[::1]:8004", "my_api"] {
+            assert!(is_clear_with(Version::HTTP_11, &[host]), "{host}");
+            assert!(is_clear_with(Version::HTTP_10, &[host]), "{host}");
+        }
+        assert!(is_clear_with(Version::HTTP_10, &[]));
+    }
+
+    #[test]
+    fn no_host_two_or_one_of_another_form_is_not() {
+        assert!(!is_clear_with(Version::HTTP_11, &[]));
+        for version in [Version::HTTP_10, Version::HTTP_11] {
+            assert!(!is_clear_with(version, &["a", "a"]));
+            for host in ["a, b", "a b", "user@a", "a/b", "http://a", "a?b", "a#b", "\"a\""] {
+                assert!(!is_clear_with(version, &[host]), "{host}");
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The app's Discogs credentials, for admins. (The seed's "Admin".)
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::clock::Timestamp;
+use crate::http::error::ApiError;
+use crate::http::json::Json;
+use crate::http::openapi;
+use crate::http::request::extract::{AdminUser, JsonBody};
+use crate::http::request::input::{Fields, Input};
+use crate::http::state::AppState;
+use crate::model::{ConfigKey, ConfigValue, mask};
+
+/// A new value.
+#[derive(ToSchema)]
+#[schema(as = ConfigValue)]
+pub(crate) struct PutRequest {
+    /// White space around it is dropped.
+    #[schema(
+        value_type = String,
+        min_length = 1,
+        max_length = 256,
+        pattern = "^[!-~]+$",
+        example = "uLqXmCwZrTbNvKdFhPsY"
+    )]
+    value: ConfigValue,
+}
+
+/// A config key with its masked value.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConfigEntry)]
+pub(crate) struct ConfigAnswer {
+    #[schema(schema_with = openapi::config_key)]
+    key: &'static str,
+    /// The first and last two characters, and `*` between.
+    #[schema(example = "uL****************sY")]
+    value: String,
+    /// When it was written.
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:15:30.123456+00:00")]
+    updated_at: Timestamp,
+}
+
+/// Every config key.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Config)]
+pub(crate) struct ConfigListAnswer {
+    config: Vec<ConfigListEntry>,
+}
+
+/// A config key, set or not.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KnownConfigKey)]
+pub(crate) struct ConfigListEntry {
+    #[schema(schema_with = openapi::config_key)]
+    key: &'static str,
+    /// An empty value counts as not set.
+    #[schema(example = true)]
+    is_set: bool,
+    /// Masked; null where it is not set.
+    #[schema(required = true, example = "uL****************sY")]
+    value: Option<String>,
+    /// When it was written; null where it is not set.
+    #[schema(
+        required = true,
+        value_type = Option<String>,
+        format = DateTime,
+        example = "2026-11-23T10:15:30.123456+00:00"
+    )]
+    updated_at: Option<Timestamp>,
+}
+
+/// List the app's credentials
+///
+/// Every known key, its value masked.
+#[utoipa::path(
+    get,
+    path = "/api/admin/config",
+    operation_id = "listConfig",
+    tag = "Admin",
+    security(("access_token" = [])),
+    responses((status = 200, description = "Every known key.", body = ConfigListAnswer))
+)]
+pub(crate) async fn list(
+    AdminUser: AdminUser,
+    State(app): State<AppState>,
+) -> Result<Json<ConfigListAnswer>, ApiError> {
+    let entries = app.storage()?.config().await?;
+    let config = ConfigKey::ALL.map(|key| {
+        let entry = entries.iter().find(|entry| entry.key == key);
+        ConfigListEntry {
+            key: key.as_str(),
+            is_set: entry.is_some(),
+            value: entry.map(|entry| mask(entry.value.expose_secret())),
+            updated_at: entry.map(|entry| entry.updated_at),
+        }
+    });
+    Ok(Json(ConfigListAnswer { config: config.into() }))
+}
+
+/// Set one of the app's credentials
+///
+/// Takes effect at once on every replica.
+#[utoipa::path(
+    put,
+    path = "/api/admin/config/{key}",
+    operation_id = "setConfig",
+    tag = "Admin",
+    security(("access_token" = [])),
+    params(("key" = String, Path, description = "Which one.", example = "discogs_consumer_key")),
+    request_body = PutRequest,
+    responses((status = 200, description = "The stored value, masked.", body = ConfigAnswer))
+)]
+pub(crate) async fn put(
+    AdminUser: AdminUser,
+    KnownKey(key): KnownKey,
+    State(app): State<AppState>,
+    JsonBody(request): JsonBody<PutRequest>,
+) -> Result<Json<ConfigAnswer>, ApiError> {
+    let value = mask(request.value.expose());
+    let updated_at = app.storage()?.put_config(&[(key, request.value)]).await?;
+    Ok(Json(ConfigAnswer { key: key.as_str(), value, updated_at }))
+}
+
+/// Remove one of the app's credentials
+///
+/// Succeeds also when it was not set.
+#[utoipa::path(
+    delete,
+    path = "/api/admin/config/{key}",
+    operation_id = "removeConfig",
+    tag = "Admin",
+    security(("access_token" = [])),
+    params(("key" = String, Path, description = "Which one.", example = "discogs_consumer_key")),
+    responses((status = 204, description = "No longer set."))
+)]
+pub(crate) async fn delete(
+    AdminUser: AdminUser,
+    KnownKey(key): KnownKey,
+    State(app): State<AppState>,
+) -> Result<StatusCode, ApiError> {
+    app.storage()?.delete_config(&[key]).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The key in the path, where it is one.
+pub(crate) struct KnownKey(ConfigKey);
+
+impl axum::extract::FromRequestParts<AppState> for KnownKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        app: &AppState,
+    ) -> Result<Self, ApiError> {
+        let name: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, app).await;
+        let key = name.ok().and_then(|Path(name)| ConfigKey::from_name(&name));
+        key.map(Self).ok_or(ApiError::UnknownConfigKey)
+    }
+}
+
+impl Input for PutRequest {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        Some(Self { value: fields.parse("value", ConfigValue::parse)? })
+    }
+}

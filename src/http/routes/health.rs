@@ -1,0 +1,274 @@
+//! How the service is: for balancers, containers and people. (The seed's "Monitoring".)
+//!
+//! A check is bounded in time and its answer is kept for a moment, so that probes cost nothing
+//! and never wait behind anything. Each port checks for itself: none waits for the other's runtime.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tokio::sync::Mutex;
+use utoipa::ToSchema;
+
+use crate::clock::{Clock, Timestamp};
+use crate::flows::OAuthStates;
+use crate::http::json::Json;
+use crate::metrics::{Metrics, Store};
+use crate::storage::{Storage, StorageError};
+
+/// A check that takes longer has failed.
+const CHECK_TIME: Duration = Duration::from_secs(1);
+
+/// For so long the outcome of the checks is kept.
+const KEPT_FOR: Duration = Duration::from_secs(1);
+
+/// What a client of an unhealthy service is told to wait.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// Where the service is between its start and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ServiceStage)]
+pub enum Stage {
+    /// The storage has not been prepared yet.
+    Starting,
+    /// It serves.
+    Ready,
+    /// It has been told to stop and ends what is under way.
+    Draining,
+}
+
+/// The stage of the service; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Phase(Arc<AtomicU8>);
+
+/// Checks the parts of the service.
+#[derive(Debug)]
+pub struct Health {
+    storage: Arc<dyn Storage>,
+    states: Arc<dyn OAuthStates>,
+    phase: Phase,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    last: Mutex<Option<Checked>>,
+}
+
+/// The outcome of the checks, which a change of stage makes old.
+#[derive(Debug, Clone, Copy)]
+struct Checked {
+    at: Instant,
+    outcome: Checks,
+}
+
+/// Whether a store answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum StoreStatus {
+    Up,
+    Down,
+    /// It answers, and has no room to write anything.
+    DiskFull,
+}
+
+/// How the service is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = HealthStatus)]
+enum Status {
+    Healthy,
+    Degraded,
+    Unhealthy,
+}
+
+/// How the service is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Health)]
+pub(crate) struct HealthAnswer {
+    /// Always `api`.
+    #[schema(example = "api")]
+    service: &'static str,
+    status: Status,
+    /// The moment of the answer.
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:15:30.123456+00:00")]
+    timestamp: Timestamp,
+    /// Only where `/health` was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    checks: Option<Checks>,
+}
+
+/// The parts of the service.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = HealthChecks)]
+struct Checks {
+    service: Stage,
+    database: StoreStatus,
+    state_store: StoreStatus,
+}
+
+impl Phase {
+    /// The stage now.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match self.0.load(Ordering::Acquire) {
+            0 => Stage::Starting,
+            1 => Stage::Ready,
+            _ => Stage::Draining,
+        }
+    }
+
+    /// The storage has been prepared; a service that drains goes on draining.
+    pub fn ready(&self) {
+        self.0.fetch_max(1, Ordering::AcqRel);
+    }
+
+    /// The service has been told to stop.
+    pub fn drain(&self) {
+        self.0.fetch_max(2, Ordering::AcqRel);
+    }
+}
+
+impl Health {
+    /// Names what is to be checked.
+    #[must_use]
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        states: Arc<dyn OAuthStates>,
+        phase: Phase,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { storage, states, phase, clock, metrics, last: Mutex::default() }
+    }
+
+    /// The same checks with an outcome of their own, for another port.
+    pub(crate) fn for_a_port(&self) -> Arc<Self> {
+        let Self { storage, states, phase, clock, metrics, last: _ } = self;
+        let (storage, states) = (Arc::clone(storage), Arc::clone(states));
+        let (clock, metrics) = (clock.clone(), Arc::clone(metrics));
+        Arc::new(Self::new(storage, states, phase.clone(), clock, metrics))
+    }
+
+    /// The stage of the service.
+    #[must_use]
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// Checks, unless that was done a moment ago; the metrics say what came of it.
+    pub(crate) async fn check(&self) {
+        self.checks().await;
+    }
+
+    async fn checks(&self) -> Checks {
+        let mut last = self.last.lock().await;
+        let service = self.phase.stage();
+        let is_kept =
+            |last: &Checked| last.outcome.service == service && last.at.elapsed() < KEPT_FOR;
+        if let Some(last) = last.filter(is_kept) {
+            return last.outcome;
+        }
+        let (database, states) = tokio::join!(
+            tokio::time::timeout(CHECK_TIME, self.storage.ping()),
+            tokio::time::timeout(CHECK_TIME, self.states.ping()),
+        );
+        let database = match database {
+            Ok(Err(StorageError::DiskFull(_))) => StoreStatus::DiskFull,
+            checked => up(&checked),
+        };
+        let outcome = Checks { service, database, state_store: up(&states) };
+        self.metrics
+            .stores_up
+            .of(Store::Database)
+            .see((outcome.database == StoreStatus::Up).into());
+        self.metrics
+            .stores_up
+            .of(Store::StateStore)
+            .see((outcome.state_store == StoreStatus::Up).into());
+        *last = Some(Checked { at: Instant::now(), outcome });
+        outcome
+    }
+
+    fn answer(&self, status: Status, checks: Option<Checks>) -> HealthAnswer {
+        HealthAnswer { service: "api", status, timestamp: self.clock.now(), checks }
+    }
+}
+
+/// Health
+///
+/// `degraded`: the state store is unavailable, so connecting does not work; everything else does.
+/// `unhealthy`: the database is unavailable, or the service is starting or draining.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "getHealth",
+    tag = "Health",
+    responses(
+        (status = 200, description = "`healthy` or `degraded`.", body = HealthAnswer),
+        (status = 503, description = "`unhealthy`.", body = HealthAnswer,
+         headers(("Retry-After" = u32, description = "Seconds to wait.")))
+    )
+)]
+pub(crate) async fn health(health: Arc<Health>) -> HealthResponse {
+    let checks = health.checks().await;
+    let status = match (checks.service, checks.database, checks.state_store) {
+        (Stage::Ready, StoreStatus::Up, StoreStatus::Up) => Status::Healthy,
+        (Stage::Ready, StoreStatus::Up, StoreStatus::Down | StoreStatus::DiskFull) => {
+            Status::Degraded
+        }
+        _ => Status::Unhealthy,
+    };
+    HealthResponse(health.answer(status, Some(checks)))
+}
+
+/// Liveness
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    operation_id = "getLiveness",
+    tag = "Health",
+    responses((status = 200, description = "The process is alive.", body = HealthAnswer))
+)]
+pub(crate) async fn live(health: Arc<Health>) -> HealthResponse {
+    HealthResponse(health.answer(Status::Healthy, None))
+}
+
+/// Readiness
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    operation_id = "getReadiness",
+    tag = "Health",
+    responses(
+        (status = 200, description = "Ready for requests.", body = HealthAnswer),
+        (status = 503, description = "Starting or draining.", body = HealthAnswer,
+         headers(("Retry-After" = u32, description = "Seconds to wait.")))
+    )
+)]
+pub(crate) async fn ready(health: Arc<Health>) -> HealthResponse {
+    let is_ready = health.phase.stage() == Stage::Ready;
+    let status = if is_ready { Status::Healthy } else { Status::Unhealthy };
+    HealthResponse(health.answer(status, None))
+}
+
+/// A health answer with the status code that belongs to it.
+pub(crate) struct HealthResponse(HealthAnswer);
+
+impl IntoResponse for HealthResponse {
+    fn into_response(self) -> Response {
+        match self.0.status {
+            Status::Healthy | Status::Degraded => Json(self.0).into_response(),
+            Status::Unhealthy => {
+                let retry_after = [(header::RETRY_AFTER, RETRY_AFTER_SECONDS.to_string())];
+                (StatusCode::SERVICE_UNAVAILABLE, retry_after, Json(self.0)).into_response()
+            }
+        }
+    }
+}
+
+fn up<E, T>(checked: &Result<Result<(), E>, T>) -> StoreStatus {
+    if matches!(checked, Ok(Ok(()))) { StoreStatus::Up } else { StoreStatus::Down }
+}

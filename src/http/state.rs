@@ -1,0 +1,94 @@
+//! What every handler can reach.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use discogsography_token::Key;
+use ipnet::IpNet;
+use url::Url;
+
+use super::error::ApiError;
+use super::request::client::ForwardingWarnings;
+use super::routes::health::{Health, Stage};
+use crate::accounts::password::Passwords;
+use crate::clock::Clock;
+use crate::config::{CorsOrigins, WebPage};
+use crate::connect::Connect;
+use crate::metrics::Metrics;
+use crate::random::Random;
+use crate::rate_limits::Limits;
+use crate::storage::Storage;
+
+/// What every handler can reach.
+#[derive(Debug, Clone)]
+pub struct AppState(Arc<App>);
+
+/// The parts of the service that handlers call.
+#[derive(Debug)]
+pub struct App {
+    /// Users and their connections; handlers ask `AppState::storage` for it.
+    pub storage: Arc<dyn Storage>,
+    /// The Discogs flow.
+    pub connect: Connect,
+    /// Hashing and checking passwords.
+    pub passwords: Passwords,
+    /// Signs and checks access tokens.
+    pub key: Key,
+    /// How long an access token is good.
+    pub access_token_life: Duration,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Draws ids.
+    pub random: Random,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What the health routes say.
+    pub health: Health,
+    /// Which web pages may call.
+    pub cors_origins: CorsOrigins,
+    /// Whether the account page is served.
+    pub web_page: WebPage,
+    /// The front end to which the account page links.
+    pub app_base_url: Option<Url>,
+    /// How often somebody may ask.
+    pub limits: Limits,
+    /// Whose word on where a request comes from counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What was already said about forwarding headers.
+    pub forwarding_warnings: ForwardingWarnings,
+}
+
+impl App {
+    /// Whether a stand-in for Discogs is used, so that no connection is a real one.
+    #[must_use]
+    pub fn is_sandbox(&self) -> bool {
+        self.connect.sandbox_consumer.is_some()
+    }
+}
+
+impl AppState {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(app: App) -> Self {
+        Self(Arc::new(app))
+    }
+
+    /// The storage, once it has been prepared.
+    pub(crate) fn storage(&self) -> Result<&dyn Storage, ApiError> {
+        match self.health.phase().stage() {
+            Stage::Starting => {
+                Err(ApiError::DatabaseUnavailable("the service is starting".to_owned()))
+            }
+            Stage::Ready | Stage::Draining => Ok(&*self.storage),
+        }
+    }
+}
+
+impl Deref for AppState {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.0
+    }
+}
