@@ -288,7 +288,7 @@ fn embedded(config: &Config, instead: &str) -> Result<EmbeddedStores, UsageError
         Stores::Embedded(embedded) => Ok(embedded.clone()),
         Stores::Servers { .. } => Err(UsageError(format!(
             "this is for the embedded store alone: with PostgreSQL, use {instead} \
-             (docs/operations.md, Backup and restore)"
+             (docs/operations/backup.md)"
         ))),
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
         Checked::Damaged(damage) => Finding::error(
             Check::Integrity,
             format!("{file} is damaged: {damage}"),
-            "Stop the service and restore the file from a backup, as docs/operations.md says",
+            "Stop the service and restore the file from a backup, as docs/operations/backup.md says",
         ),
     })
 }
@@ -158,7 +158,7 @@ fn unreadable(path: &Path, error: &LookError) -> Finding {
             "Set DATA_DIR to a folder of this service's own; the file was left as it is"
         }
         LookError::Damaged(_) => {
-            "Stop the service and restore the file from a backup, as docs/operations.md says"
+            "Stop the service and restore the file from a backup, as docs/operations/backup.md says"
         }
         LookError::SignIn(_)
         | LookError::NoDatabase(_)

@@ -1,6 +1,6 @@
 //! What was found: findings, each in plain words and with its mend, and the whole of them.
 //!
-//! The names here are what `doctor --json` says (docs/operations.md), so they stay.
+//! The names here are what `doctor --json` says (docs/operations/troubleshooting.md), so they stay.
 
 use serde::Serialize;
 

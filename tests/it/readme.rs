@@ -51,10 +51,15 @@ fn told_in(shell: &str) -> Option<Vec<Value>> {
     let words: Vec<_> = words.chain(["--sandbox-port", &sandbox]).collect();
     let program = Program::new();
     let service = program.serve(&words);
+    let commands = format!("'{}' ", env!("CARGO_BIN_EXE_discogsography-api"));
     let story = story()
         .replace("http://127.0.0.1:8004", &service.url)
-        .replace("127.0.0.1:8014", &format!("127.0.0.1:{sandbox}"));
-    let told = match Command::new(shell).args(["-ec", &story]).output() {
+        .replace("127.0.0.1:8014", &format!("127.0.0.1:{sandbox}"))
+        .replace("cargo run --release -- ", &commands)
+        .replace(" --sandbox\n", " --sandbox >&2\n");
+    let mut command = Command::new(shell);
+    command.args(["-ec", &story]).env("DATA_DIR", program.variable("DATA_DIR"));
+    let told = match command.output() {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         told => told.unwrap(),
     };
@@ -65,7 +70,9 @@ fn told_in(shell: &str) -> Option<Vec<Value>> {
 }
 
 fn assert_story(answers: &[Value]) {
-    let [registered, me, finished, status, revoked] = answers else { panic!("{answers:?}") };
+    let [registered, me, finished, status, revoked, config] = answers else {
+        panic!("{answers:?}")
+    };
     assert_eq!(registered, me);
     assert_eq!(registered["email"], "digger@example.com");
     let connected = json!({
@@ -76,6 +83,9 @@ fn assert_story(answers: &[Value]) {
     assert_eq!(finished, &connected);
     assert_eq!(status["discogs_username"], "sandbox_digger");
     assert_eq!(revoked, &json!({ "revoked": true }));
+    let unset = |key| json!({ "key": key, "is_set": false, "value": null, "updated_at": null });
+    let keys = ["discogs_consumer_key", "discogs_consumer_secret"].map(unset);
+    assert_eq!(config, &json!({ "config": keys }));
 }
 
 #[test]

@@ -220,7 +220,7 @@ fn a_backup_of_postgresql_is_left_to_its_own_programs() {
     ] {
         let error = format!(
             "error: this is for the embedded store alone: with PostgreSQL, use {instead} \
-             (docs/operations.md, Backup and restore)"
+             (docs/operations/backup.md)"
         );
         assert_failed(&program.run(&arguments), 2, &error);
         assert!(program.left_nothing());

@@ -111,7 +111,7 @@ fn what_a_start_would_warn_about_is_found() {
 
 #[test]
 fn the_documentation_names_every_check() {
-    let page = include_str!("../../../docs/operations.md");
+    let page = include_str!("../../../docs/operations/troubleshooting.md");
     for check in Check::ALL {
         let name = serde_json::to_value(check).unwrap();
         let row = format!("| `{}` |", name.as_str().unwrap());

@@ -1,4 +1,4 @@
-//! The alerts and the dashboard ask for what is there, and docs/operations.md says what each alert
+//! The alerts and the dashboard ask for what is there, and docs/operations/alerts.md says what each alert
 //! means.
 
 use std::collections::BTreeSet;
@@ -30,7 +30,7 @@ async fn what_operators_use_asks_only_for_metrics_that_are_there() {
     }
     // Words may name a family, too.
     live.extend(scraped.families.iter().map(|family| family.name.clone()));
-    for path in ["docs/operations.md", "docs/scaling.md"] {
+    for path in ["docs/operations/alerts.md", "docs/operations/capacity.md", "docs/scaling.md"] {
         assert_asks_only_for(&live, path);
     }
 }
@@ -44,18 +44,19 @@ fn assert_asks_only_for(live: &BTreeSet<String>, path: &str) {
 
 #[test]
 fn every_alert_says_in_words_what_is_wrong_and_where_to_read_on() {
-    let (alerts, operations) = (text("ops/prometheus/alerts.yaml"), text("docs/operations.md"));
+    let (alerts, operations) =
+        (text("ops/prometheus/alerts.yaml"), text("docs/operations/alerts.md"));
     let anchors: BTreeSet<_> = operations
         .lines()
-        .filter_map(|line| line.strip_prefix("### "))
+        .filter_map(|line| line.strip_prefix("## "))
         .map(|heading| heading.to_lowercase().replace(' ', "-"))
         .collect();
     let alerts: Vec<_> = alerts.split("- alert: ").skip(1).collect();
     for alert in &alerts {
         assert!(alert.contains("summary: "), "{alert}");
-        let link = alert.split("runbook: docs/operations.md#").nth(1).unwrap_or_default();
+        let link = alert.split("runbook: docs/operations/alerts.md#").nth(1).unwrap_or_default();
         let anchor = link.lines().next().unwrap_or_default();
-        assert!(anchors.contains(anchor), "docs/operations.md has no heading for {alert}");
+        assert!(anchors.contains(anchor), "docs/operations/alerts.md has no heading for {alert}");
     }
     assert!(alerts.len() >= 8, "there are {}", alerts.len());
 }
