@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::connect::{assert_connected, begin_to_verify};
+use crate::harness::program::PATIENCE;
 use crate::harness::{Actor, Answer, Program, Service};
 
 /// Each of them ends a program that does not handle it.
@@ -32,7 +33,7 @@ impl Finishing {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let clock = Arc::new(|| Clock::system().now().since_epoch());
         let sandbox = Sandbox::start(listener, Options::new(clock, 7)).unwrap();
-        let program = Program::new().with("DISCOGS_API_URL", &sandbox.url());
+        let program = stoppable().with("DISCOGS_API_URL", &sandbox.url());
         let keys = ["--consumer-key", "sandbox-key", "--consumer-secret", "sandbox-secret"];
         program.run(&[&["discogs-setup"], &keys[..]].concat());
         let service = program.serve(&["serve"]);
@@ -46,18 +47,25 @@ impl Finishing {
     }
 }
 
-/// Waits until the service says that it stops.
+/// A program that SIGHUP stops, even if the tests run under `nohup`.
+fn stoppable() -> Program {
+    Program::new().prepared_by("exec env --default-signal=HUP")
+}
+
+/// Waits until the service reports that it is stopping.
 async fn stops(service: &Service) {
-    while service.health().await.status == 200 {
-        tokio::task::yield_now().await;
-    }
+    let stopping = async {
+        while service.health().await.status == 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stopping).await.expect("a service that is stopping");
 }
 
 #[test]
 fn any_signal_ends_the_service_in_good_order() {
     for signal in SIGNALS {
-        let program = Program::new();
-        let ended = program.serve(&["serve"]).end(signal);
+        let ended = stoppable().serve(&["serve"]).end(signal);
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{signal}");
         assert!(ended.stderr.contains("🔧 Stopped"), "{signal}: {ended:?}");
     }
@@ -80,7 +88,7 @@ async fn a_finish_under_way_is_stored_before_the_end() {
 
 #[test]
 fn signals_that_come_together_count_as_one() {
-    let service = Program::new().serve(&["serve"]);
+    let service = stoppable().serve(&["serve"]);
     for signal in ["STOP", "TERM", "INT", "HUP", "CONT"] {
         service.send(signal);
     }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::{Actor, Answer, app::http_client};
 
 /// A program that has not done what it should by then never will.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Ports that the operating system gives to nobody by itself, so that those of other tests, which
 /// it chose, are not among them.
