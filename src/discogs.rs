@@ -4,6 +4,7 @@
 //! at and never shown or logged. Must not know users or storage.
 
 mod answer;
+mod endpoint;
 mod probe;
 
 use std::sync::Arc;
@@ -17,12 +18,13 @@ use thiserror::Error;
 
 use crate::clock::{self, Clock};
 use crate::config::{DiscogsConfig, DiscogsProxy};
-use crate::metrics::{DiscogsOutcome, DiscogsStep, Label as _, Metrics};
+use crate::metrics::Metrics;
 use crate::model::{DiscogsToken, Identity, Verifier};
 use crate::random::Random;
 use crate::tls;
 use answer::Answer;
 
+pub use endpoint::{CallOutcome, Endpoint};
 pub use probe::Greeting;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -98,8 +100,7 @@ pub enum DiscogsError {
 /// One call, before it is signed.
 struct Call<'a> {
     method: Method,
-    /// Its name is the last part of its path, too.
-    step: DiscogsStep,
+    endpoint: Endpoint,
     consumer: &'a Consumer,
     token: Option<&'a Token>,
     callback: Option<&'a str>,
@@ -157,13 +158,13 @@ impl Discogs {
     ) -> Result<Token, DiscogsError> {
         let call = Call {
             method: Method::GET,
-            step: DiscogsStep::RequestToken,
+            endpoint: Endpoint::RequestToken,
             consumer,
             token: None,
             callback: Some("oob"),
             verifier: None,
         };
-        let step = call.step.as_str();
+        let step = call.endpoint.as_str();
         let answer = self.get(&call, until).await?;
         match answer.status {
             200..=299 => answer.token(step),
@@ -195,13 +196,13 @@ impl Discogs {
     ) -> Result<DiscogsToken, DiscogsError> {
         let call = Call {
             method: Method::POST,
-            step: DiscogsStep::AccessToken,
+            endpoint: Endpoint::AccessToken,
             consumer,
             token: Some(request_token),
             callback: None,
             verifier: Some(verifier.as_str()),
         };
-        let step = call.step.as_str();
+        let step = call.endpoint.as_str();
         let answer = self.send(&call, until).await.map_err(|failure| failure.at(step))?;
         match answer.status {
             200..=299 => answer.token(step).map(DiscogsToken),
@@ -226,13 +227,13 @@ impl Discogs {
     ) -> Result<Identity, DiscogsError> {
         let call = Call {
             method: Method::GET,
-            step: DiscogsStep::Identity,
+            endpoint: Endpoint::Identity,
             consumer,
             token: Some(&token.0),
             callback: None,
             verifier: None,
         };
-        let step = call.step.as_str();
+        let step = call.endpoint.as_str();
         let answer = self.get(&call, until).await?;
         match answer.status {
             200..=299 => answer.identity(step),
@@ -252,10 +253,10 @@ impl Discogs {
         if !has_failed
             || until.saturating_duration_since(Instant::now()) < LEFT_FOR_SECOND_TRY + pause
         {
-            return first.map_err(|failure| failure.at(call.step.as_str()));
+            return first.map_err(|failure| failure.at(call.endpoint.as_str()));
         }
         clock::pause(pause).await;
-        self.send(call, until).await.map_err(|failure| failure.at(call.step.as_str()))
+        self.send(call, until).await.map_err(|failure| failure.at(call.endpoint.as_str()))
     }
 
     /// Sends a request, and counts what came of it.
@@ -265,9 +266,9 @@ impl Discogs {
         if let Err(Failure::Other(_)) = &answer {
             return answer; // Nothing was sent.
         }
-        self.metrics.discogs_durations.of(call.step).observe(begun.elapsed());
-        let outcome = answer.as_ref().map_or(DiscogsOutcome::NoAnswer, Answer::outcome);
-        self.metrics.discogs_requests.of(call.step).of(outcome).add_one();
+        self.metrics.discogs_durations.of(call.endpoint).observe(begun.elapsed());
+        let outcome = answer.as_ref().map_or(CallOutcome::NoAnswer, Answer::outcome);
+        self.metrics.discogs_requests.of(call.endpoint).of(outcome).add_one();
         if let Some(remaining) = answer.as_ref().ok().and_then(|answer| answer.rate_remaining) {
             self.metrics.discogs_rate_remaining.see(remaining);
         }
@@ -275,7 +276,7 @@ impl Discogs {
     }
 
     async fn ask(&self, call: &Call<'_>, until: Instant) -> Result<Answer, Failure> {
-        let url = format!("{}/oauth/{}", self.config.api_url, call.step.as_str());
+        let url = format!("{}/oauth/{}", self.config.api_url, call.endpoint.as_str());
         let request = Request {
             target: Target::new(call.method.as_str(), &url),
             consumer: call.consumer,

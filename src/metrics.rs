@@ -13,8 +13,11 @@ mod text;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::discogs::{CallOutcome, Endpoint};
+use crate::rate_limits::Limit;
+
 pub use kinds::{Counter, Family, Gauge, Histogram, LastSeen};
-pub use labels::{DiscogsOutcome, DiscogsStep, Label, Limit, Method, Port, Purpose, SignIn, Store};
+pub use labels::{Label, Method, Port, Purpose, SignIn, Store};
 pub use routes::Route;
 
 /// Everything that is counted; what a family means is said in `families` and docs/metrics.md.
@@ -32,9 +35,9 @@ pub struct Metrics {
     /// Requests that a limit turned away.
     pub rate_limited: Family<Limit, Counter>,
     /// Requests to Discogs, by what came of them.
-    pub discogs_requests: Family<DiscogsStep, Family<DiscogsOutcome, Counter>>,
+    pub discogs_requests: Family<Endpoint, Family<CallOutcome, Counter>>,
     /// How long they took.
-    pub discogs_durations: Family<DiscogsStep, Histogram>,
+    pub discogs_durations: Family<Endpoint, Histogram>,
     /// How many requests Discogs said are left.
     pub discogs_rate_remaining: LastSeen,
     /// Whether the stores answered the last check.

@@ -7,6 +7,7 @@
 mod batch;
 mod bucket_keys;
 mod budget;
+mod limit;
 mod local;
 mod record;
 mod shared;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Budget, Budgets, RateLimits, RedisConfig};
 use crate::expiring::{RecordsError, RedisRecords};
-use crate::metrics::{Label as _, Limit, Metrics};
+use crate::metrics::Metrics;
 use crate::model::{Client, KnownAddress, Network, Standing};
 use crate::storage::{Storage, StorageError};
 use bucket_keys::{Hasher, Names, Whom};
@@ -28,6 +29,7 @@ use budget::{Counted, Kind, Outcome, Rule, Step};
 use local::Local;
 use shared::Shared;
 
+pub use limit::Limit;
 pub use shared::PREFIX as REDIS_PREFIX;
 
 /// What a provider gives one customer, of which the customer can take any address: one budget.

@@ -6,9 +6,8 @@ use oauth1::Token;
 use reqwest::header;
 use serde_json::Value;
 
-use super::DiscogsError;
+use super::{CallOutcome, DiscogsError};
 use crate::clock::Timestamp;
-use crate::metrics::DiscogsOutcome;
 use crate::model::{DISCOGS_NAME_LENGTH, Identity};
 
 /// How many requests are left of the minute's.
@@ -59,13 +58,13 @@ impl Answer {
     }
 
     /// What it counts as.
-    pub(super) fn outcome(&self) -> DiscogsOutcome {
+    pub(super) fn outcome(&self) -> CallOutcome {
         match self.status {
-            0..=299 => DiscogsOutcome::Good,
-            429 => DiscogsOutcome::RateLimited,
-            403 | 503 if self.is_html => DiscogsOutcome::Blocked,
-            500..=599 => DiscogsOutcome::Failed,
-            _ => DiscogsOutcome::Refused,
+            0..=299 => CallOutcome::Good,
+            429 => CallOutcome::RateLimited,
+            403 | 503 if self.is_html => CallOutcome::Blocked,
+            500..=599 => CallOutcome::Failed,
+            _ => CallOutcome::Refused,
         }
     }
 

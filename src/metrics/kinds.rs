@@ -158,7 +158,8 @@ mod tests {
     use std::time::Duration;
 
     use super::{BOUNDS, Counter, Family, Histogram, LastSeen};
-    use crate::metrics::{Label as _, Limit, Port};
+    use crate::metrics::{Label as _, Port};
+    use crate::rate_limits::Limit;
 
     #[test]
     fn every_value_of_a_label_has_a_metric_of_its_own() {

@@ -1,4 +1,7 @@
-//! The labels, each with all the values that it can have.
+//! The labels, each with every value that it can have.
+
+use crate::discogs::{CallOutcome, Endpoint};
+use crate::rate_limits::Limit;
 
 /// A label: its name, and its values in the order of their indices.
 pub trait Label: Copy {
@@ -7,7 +10,7 @@ pub trait Label: Copy {
     /// Every value that it can have.
     const VALUES: &'static [&'static str];
 
-    /// Which of [`Label::VALUES`] it is.
+    /// The value's place in [`Label::VALUES`].
     fn index(self) -> usize;
 
     /// The value as it is shown.
@@ -38,6 +41,33 @@ macro_rules! label {
         }
     };
 }
+
+/// Makes a label of an enum that another module owns.
+macro_rules! label_of {
+    ($name:ident $label:literal) => {
+        impl Label for $name {
+            const NAME: &'static str = $label;
+            #[expect(clippy::indexing_slicing, reason = "checked at compile time")]
+            const VALUES: &'static [&'static str] = &{
+                let mut values = [""; $name::ALL.len()];
+                let mut at = 0;
+                while at < values.len() {
+                    values[at] = $name::ALL[at].as_str();
+                    at += 1;
+                }
+                values
+            };
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+label_of!(CallOutcome "outcome");
+label_of!(Endpoint "step");
+label_of!(Limit "limit");
 
 label! {
     /// The method of a request; what no route takes is `other`.
@@ -90,56 +120,6 @@ label! {
         Overloaded "overloaded"
         /// The service could not look, or made a mistake.
         Unavailable "unavailable"
-    }
-}
-
-label! {
-    /// The limit that a request ran into.
-    Limit "limit" {
-        /// Registrations of an address.
-        Register "register"
-        /// Sign-ins of an address.
-        SignIn "sign_in"
-        /// Sign-ins to an account that failed.
-        FailedSignIn "failed_sign_in"
-        /// Flows that a user starts.
-        Authorize "authorize"
-        /// Flows that an address starts.
-        AuthorizeAddress "authorize_address"
-        /// Flows that a user finishes.
-        Verify "verify"
-        /// Flows that an address finishes.
-        VerifyAddress "verify_address"
-    }
-}
-
-label! {
-    /// What Discogs is asked for.
-    DiscogsStep "step" {
-        /// A request token.
-        RequestToken "request_token"
-        /// The permanent token.
-        AccessToken "access_token"
-        /// Whose token it is.
-        Identity "identity"
-    }
-}
-
-label! {
-    /// What came of a request to Discogs.
-    DiscogsOutcome "outcome" {
-        /// A status below 300.
-        Good "good"
-        /// Any other status.
-        Refused "refused"
-        /// 429.
-        RateLimited "rate_limited"
-        /// A page in front of Discogs: 403 or 503 as HTML.
-        Blocked "blocked"
-        /// Any other 5xx.
-        Failed "failed"
-        /// None in time, or the connection failed.
-        NoAnswer "no_answer"
     }
 }
 

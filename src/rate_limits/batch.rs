@@ -103,7 +103,7 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::config::Budget;
     use crate::expiring::Write;
-    use crate::metrics::Limit;
+    use crate::rate_limits::Limit;
     use crate::rate_limits::budget::{Kind, Rule};
 
     const NOW: Timestamp = Timestamp::from_microseconds(1_790_000_000_000_000);

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use super::Limit;
 use super::record::Record;
 use crate::clock::Timestamp;
 use crate::config::Budget;
 use crate::expiring::Write;
-use crate::metrics::Limit;
 
 /// A hold grows no longer than this.
 const LONGEST_HOLD: Duration = Duration::from_secs(4 * 60 * 60);
@@ -214,7 +214,7 @@ mod tests {
     use super::{Counted, Kind, Outcome, Record, Rule, Step};
     use crate::clock::Timestamp;
     use crate::config::Budget;
-    use crate::metrics::Limit;
+    use crate::rate_limits::Limit;
 
     const MINUTE: Duration = Duration::from_secs(60);
 

@@ -104,7 +104,7 @@ mod tests {
     use super::{Local, MOST};
     use crate::clock::{Clock, Timestamp};
     use crate::config::Budget;
-    use crate::metrics::Limit;
+    use crate::rate_limits::Limit;
     use crate::rate_limits::budget::{Counted, Kind, Outcome, Rule, Step};
 
     const MINUTE: Duration = Duration::from_secs(60);

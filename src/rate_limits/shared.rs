@@ -297,7 +297,7 @@ mod tests {
 
     use super::{Counted, Decided, Queue, TICK, TICKS, Timestamp, in_time};
     use crate::config::Budget;
-    use crate::metrics::Limit;
+    use crate::rate_limits::Limit;
     use crate::rate_limits::budget::{Kind, Rule};
 
     #[test]
