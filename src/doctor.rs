@@ -8,6 +8,7 @@ mod configuration;
 mod data_dir;
 mod database;
 mod discogs;
+mod inspect;
 mod pretty;
 mod reach;
 mod redis;
@@ -19,7 +20,7 @@ use crate::config::{Config, EmbeddedStores, Environment, Migrations, StoreKind, 
 use crate::surroundings::Surroundings;
 use crate::tls::{install_provider, public_roots};
 use bounded::{SERVER, in_time, on_disk};
-use database::{Credentials, Looked};
+use database::{Credentials, Inspected};
 
 pub use report::{Area, Check, Finding, Measured, Report, Severity};
 
@@ -45,7 +46,7 @@ pub async fn examine(
                 StoreKind::Real => config,
                 StoreKind::Sandbox => config.in_sandbox(),
             };
-            findings.extend(configuration::look(&config));
+            findings.extend(configuration::usable(&config));
             findings.extend(Box::pin(around(config, store, surroundings)).await);
             Report::new(now, true, findings)
         }
@@ -74,7 +75,7 @@ async fn around(config: Config, store: StoreKind, surroundings: &Surroundings) -
 async fn stores_and_discogs(config: &Config, surroundings: &Surroundings) -> Vec<Finding> {
     let of_discogs = in_time(
         SERVER,
-        discogs::look(&config.discogs, surroundings),
+        discogs::discogs(&config.discogs, surroundings),
         |finding| (alone(finding), None),
         (Check::Discogs, "Discogs"),
     );
@@ -96,11 +97,11 @@ async fn stores_and_discogs(config: &Config, surroundings: &Surroundings) -> Vec
 async fn has_only_a_sandbox(stores: &Stores) -> bool {
     let Stores::Embedded(embedded) = stores else { return false };
     let (real, sandbox) = (embedded.database(), embedded.sandbox());
-    let look = move || sandbox.is_dir() && !real.exists();
-    on_disk(look, |_| false, (Check::DataDir, "DATA_DIR")).await
+    let is_sandbox_alone = move || sandbox.is_dir() && !real.exists();
+    on_disk(is_sandbox_alone, |_| false, (Check::DataDir, "DATA_DIR")).await
 }
 
-async fn stores(stores: &Stores, migrations: Migrations) -> Looked {
+async fn stores(stores: &Stores, migrations: Migrations) -> Inspected {
     match stores {
         Stores::Embedded(embedded) => files(embedded, migrations).await,
         Stores::Servers { postgres, redis } => {
@@ -110,7 +111,7 @@ async fn stores(stores: &Stores, migrations: Migrations) -> Looked {
                 |finding| (alone(finding), Credentials::Unknown),
                 (Check::Database, "PostgreSQL"),
             );
-            let redis = in_time(SERVER, redis::look(redis), alone, (Check::Redis, "Redis"));
+            let redis = in_time(SERVER, redis::redis(redis), alone, (Check::Redis, "Redis"));
             let ((mut findings, credentials), redis) = tokio::join!(database, redis);
             findings.extend(redis);
             (findings, credentials)
@@ -118,10 +119,10 @@ async fn stores(stores: &Stores, migrations: Migrations) -> Looked {
     }
 }
 
-async fn files(embedded: &EmbeddedStores, migrations: Migrations) -> Looked {
+async fn files(embedded: &EmbeddedStores, migrations: Migrations) -> Inspected {
     let (folder, file, whole) = (embedded.clone(), embedded.clone(), embedded.clone());
     let (folder, (found, credentials), whole) = tokio::join!(
-        on_disk(move || data_dir::look(&folder), alone, (Check::DataDir, "DATA_DIR")),
+        on_disk(move || data_dir::data_dir(&folder), alone, (Check::DataDir, "DATA_DIR")),
         on_disk(
             move || database::sqlite(&file, migrations),
             |finding| (alone(finding), Credentials::Unknown),

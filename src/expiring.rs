@@ -5,14 +5,12 @@
 //! Knows neither of them.
 
 mod error;
-mod info;
 mod redis;
 
 use std::time::Duration;
 
 use thiserror::Error;
 
-pub use self::info::ServerInfo;
 pub use self::redis::RedisRecords;
 
 /// A record as it is stored; `None` where there is none.

@@ -9,9 +9,9 @@ mod error;
 mod first_start;
 mod foreign;
 mod lock;
-mod look;
 mod metered;
 mod open;
+mod read_only;
 mod restore;
 mod trouble;
 mod worker;
@@ -36,8 +36,9 @@ pub use copy::{Copied, CopyError, Existing, back_up, write_backup};
 pub use error::SqliteError;
 pub use first_start::{Loss, NoDatabase, begin, is_lost, require_database, start_afresh};
 pub use lock::{LockError, is_locked, lock};
-pub use look::{Checked, Glance, quick_check_within};
 pub use metered::Counted;
+pub(crate) use open::{migrate, quick_check};
+pub(crate) use read_only::ReadOnly;
 pub use restore::{Restored, restore};
 
 /// Nobody waits longer than this for an answer.

@@ -5,9 +5,8 @@
 
 mod administration;
 mod detach_on_drop;
-mod look;
-mod postgres;
-mod sqlite;
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
 mod user_loader;
 
 use std::error::Error;
@@ -28,7 +27,6 @@ use crate::model::{
 };
 
 pub use administration::{Administration, UserChange};
-pub use look::{Doubt, Lack, Look, LookError, MissingUnique, Remedy, Writes, rights};
 pub use postgres::PostgresStorage;
 pub use sqlite::SqliteStorage;
 

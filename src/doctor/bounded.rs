@@ -33,18 +33,18 @@ pub(super) async fn in_time<T>(
 
 /// Waits for what a thread finds out about a disk, or says that it found nothing.
 pub(super) async fn on_disk<T: Send + 'static>(
-    look: impl FnOnce() -> T + Send + 'static,
+    check: impl FnOnce() -> T + Send + 'static,
     nothing: impl Fn(Finding) -> T,
     what: (Check, &str),
 ) -> T {
-    let found = in_time(DISK, async { Ok(blocking(look).await) }, Err, what).await;
+    let found = in_time(DISK, async { Ok(blocking(check).await) }, Err, what).await;
     match found {
         Ok(Some(found)) => found,
         Ok(None) => {
             let (check, name) = what;
-            let mend = "See on stderr whether it is a mistake in the program, and report it; else \
+            let fix = "See on stderr whether it is a mistake in the program, and report it; else \
                         the machine has no room for another thread";
-            nothing(Finding::error(check, format!("Looking at {name} broke off"), mend))
+            nothing(Finding::error(check, format!("Looking at {name} broke off"), fix))
         }
         Err(too_long) => nothing(too_long),
     }

@@ -12,23 +12,23 @@ const CORRECT_NAME: &str = "Correct its name, or leave it out";
 pub(super) fn unusable(error: &ConfigError) -> Vec<Finding> {
     let problems = error.problems().iter().map(|problem| {
         let what = problem.to_string();
-        let mend = if what.contains(NOT_READ) {
+        let fix = if what.contains(NOT_READ) {
             CORRECT_NAME.to_owned()
         } else {
             format!("docs/configuration.md says what {} may be", problem.name())
         };
-        Finding::error(Check::Variables, what, mend)
+        Finding::error(Check::Variables, what, fix)
     });
     let rest = Finding::note(
         Check::Variables,
         "The stores, the disk and Discogs were not looked at",
-        "They need a configuration that can be used: mend it first",
+        "They need a configuration that can be used: fix it first",
     );
     problems.chain([rest]).collect()
 }
 
 /// What a service would run with, and what it would warn about at its start.
-pub(super) fn look(config: &Config) -> Vec<Finding> {
+pub(super) fn usable(config: &Config) -> Vec<Finding> {
     let stores = match &config.stores {
         Stores::Embedded(embedded) => {
             format!("the SQLite file {}", embedded.database().display())
@@ -53,7 +53,7 @@ pub(super) fn warning(warning: &Warning) -> Finding {
     };
     // A warning begins with the name of its variable, or the file that stands for it.
     let name = what.split_whitespace().next().unwrap_or_default();
-    let (check, mend) = match name {
+    let (check, fix) = match name {
         _ if what.contains(" is used exactly like that") => (
             Check::Variables,
             format!(
@@ -86,7 +86,7 @@ pub(super) fn warning(warning: &Warning) -> Finding {
         ),
         name => (Check::Variables, format!("See {name} in docs/configuration.md")),
     };
-    Finding { severity, ..Finding::note(check, what, mend) }
+    Finding { severity, ..Finding::note(check, what, fix) }
 }
 
 /// Where nobody is trusted, and the service can be reached from elsewhere.

@@ -33,7 +33,7 @@ enum Files {
     Refused,
 }
 
-pub(super) fn look(stores: &EmbeddedStores) -> Vec<Finding> {
+pub(super) fn data_dir(stores: &EmbeddedStores) -> Vec<Finding> {
     let folder = &stores.data_dir;
     let mut findings = vec![usable(folder)];
     let kept = [stores.database(), stores.jwt_secret(), stores.lock()];
@@ -93,7 +93,7 @@ fn usable(folder: &Path) -> Finding {
             Check::DataDir,
             format!("DATA_DIR {shown} can't be written to by {}: {error}", user()),
             "Give it to the user of the service, or set DATA_DIR to another folder; if the disk \
-             turned read-only, mend it first",
+             turned read-only, repair it first",
         );
     }
     if let Ok(Some(mode)) = private_files::changed_by_others(folder) {
@@ -129,8 +129,8 @@ fn file(path: &Path) -> Option<Finding> {
     let shown = path.display();
     let exposure = private_files::exposure(path).ok()?;
     if let Err(error) = private_files::check(path) {
-        let mend = "Change the owner, or run this as the service's user";
-        return Some(Finding::error(Check::DataDir, error.to_string(), mend));
+        let fix = "Change the owner, or run this as the service's user";
+        return Some(Finding::error(Check::DataDir, error.to_string(), fix));
     }
     if let Err(error) = access(path, Access::READ_OK | Access::WRITE_OK) {
         return Some(Finding::error(
@@ -164,15 +164,15 @@ fn room(folder: &Path) -> Option<Finding> {
 fn room_of(left: u64, files: Files, folder: &Path) -> Finding {
     let shown = folder.display();
     let what = format!("{} left on the disk of DATA_DIR", megabytes(left));
-    let mend = format!("Make room on the disk of {shown}: `df -h {shown}`");
+    let fix = format!("Make room on the disk of {shown}: `df -h {shown}`");
     let finding = if files == Files::Refused {
-        Finding::error(Check::DiskSpace, "The disk of DATA_DIR takes no more files", mend)
+        Finding::error(Check::DiskSpace, "The disk of DATA_DIR takes no more files", fix)
     } else if left == 0 {
-        Finding::error(Check::DiskSpace, "The disk of DATA_DIR is full: writes fail", mend)
+        Finding::error(Check::DiskSpace, "The disk of DATA_DIR is full: writes fail", fix)
     } else if left < NEXT_TO_NOTHING {
-        Finding::error(Check::DiskSpace, format!("Only {what}: writes fail, or soon will"), mend)
+        Finding::error(Check::DiskSpace, format!("Only {what}: writes fail, or soon will"), fix)
     } else if left < LITTLE {
-        Finding::warning(Check::DiskSpace, format!("Only {what}"), mend)
+        Finding::warning(Check::DiskSpace, format!("Only {what}"), fix)
     } else {
         Finding::ok(Check::DiskSpace, what)
     };
@@ -250,8 +250,8 @@ mod tests {
                 (finding.check, finding.measured),
                 (Check::DiskSpace, Some(Measured::Bytes(left)))
             );
-            let mend = "Make room on the disk of /data: `df -h /data`".to_owned();
-            assert_eq!(finding.mend, (severity != Severity::Ok).then_some(mend));
+            let fix = "Make room on the disk of /data: `df -h /data`".to_owned();
+            assert_eq!(finding.fix, (severity != Severity::Ok).then_some(fix));
         }
     }
 }

@@ -10,12 +10,14 @@ use std::time::Duration;
 use oauth1::Consumer;
 use secrecy::ExposeSecret as _;
 
+use super::inspect::{
+    self, Inspection, InspectionError, Integrity, MissingPrivilege, Remedy, privileges_in_words,
+};
 use super::report::{Check, Finding, Measured};
 use crate::config::{EmbeddedStores, Migrations};
 use crate::migrations::Schema;
 use crate::model::ConfigEntry;
-use crate::sqlite::{Checked, LockError, is_locked, is_lost, quick_check_within};
-use crate::storage::{Lack, Look, LookError, Remedy, SqliteStorage, rights};
+use crate::sqlite::{LockError, is_locked, is_lost};
 use crate::telemetry::chain;
 
 pub(super) use postgres::postgres;
@@ -38,10 +40,10 @@ pub(super) enum Credentials {
 }
 
 /// What was found, and the credentials to ask Discogs with.
-pub(super) type Looked = (Vec<Finding>, Credentials);
+pub(super) type Inspected = (Vec<Finding>, Credentials);
 
 /// The file, its schema, and whether a service runs on it.
-pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Looked {
+pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Inspected {
     let path = stores.database();
     let service = service(stores);
     let found = match fs::metadata(&path) {
@@ -54,13 +56,14 @@ pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Looked 
     if found.len() == 0 {
         return (vec![service, empty(&path)], Credentials::Unknown);
     }
-    let look = match SqliteStorage::look(&path) {
-        Ok(look) => look,
+    let inspection = match inspect::sqlite(&path) {
+        Ok(inspection) => inspection,
         Err(error) => return (vec![service, unreadable(&path, &error)], Credentials::Unknown),
     };
-    let what = format!("{} can be read (SQLite {})", path.display(), look.version);
-    let findings = vec![service, answered(&what, look.latency), schema(&look, migrations)];
-    (findings, credentials(&look))
+    let what = format!("{} can be read (SQLite {})", path.display(), inspection.version);
+    let findings =
+        vec![service, answered(&what, inspection.latency), schema(&inspection, migrations)];
+    (findings, credentials(&inspection))
 }
 
 /// Whether the file is whole, as far as the time goes; where it can't be read, [`sqlite`] says why.
@@ -70,14 +73,14 @@ pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
         return None;
     }
     let file = path.display();
-    Some(match quick_check_within(&path, QUICK_CHECK).ok()? {
-        Checked::Whole => Finding::ok(Check::Integrity, "The file is whole (quick_check)"),
-        Checked::Unfinished => Finding::note(
+    Some(match inspect::integrity(&path, QUICK_CHECK).ok()? {
+        Integrity::Whole => Finding::ok(Check::Integrity, "The file is whole (quick_check)"),
+        Integrity::Unfinished => Finding::note(
             Check::Integrity,
             "The file is too large to be read in 3.5 s; what was read of it is whole",
             format!("For the rest: `sqlite3 -readonly {file} 'pragma quick_check'`"),
         ),
-        Checked::Damaged(damage) => Finding::error(
+        Integrity::Damaged(damage) => Finding::error(
             Check::Integrity,
             format!("{file} is damaged: {damage}"),
             "Stop the service and restore the file from a backup, as docs/operations/backup.md says",
@@ -146,65 +149,65 @@ fn missing(stores: &EmbeddedStores, migrations: Migrations) -> Finding {
     }
 }
 
-fn unreadable(path: &Path, error: &LookError) -> Finding {
+fn unreadable(path: &Path, error: &InspectionError) -> Finding {
     let what = format!("{} can't be read: {}", path.display(), chain(error));
-    let mend = match error {
-        LookError::Unfinished(_) => {
+    let fix = match error {
+        InspectionError::Unfinished(_) => {
             let what = "A service was killed here, and what it wrote last waits beside the file";
-            let mend = "Start the service, which takes it in, and run this again";
-            return Finding::note(Check::Database, what, mend);
+            let fix = "Start the service, which takes it in, and run this again";
+            return Finding::note(Check::Database, what, fix);
         }
-        LookError::NotOurs(_) => {
+        InspectionError::NotOurs(_) => {
             "Set DATA_DIR to a folder of this service's own; the file was left as it is"
         }
-        LookError::Damaged(_) => {
+        InspectionError::Damaged(_) => {
             "Stop the service and restore the file from a backup, as docs/operations/backup.md says"
         }
-        LookError::SignIn(_)
-        | LookError::NoDatabase(_)
-        | LookError::Lacks(_)
-        | LookError::NotPermitted(_)
-        | LookError::Crowded(_)
-        | LookError::Unreached(_)
-        | LookError::NotMade(_)
-        | LookError::Blocked(_)
-        | LookError::Pooler(_)
-        | LookError::Storage(_) => {
+        InspectionError::SignInRefused(_)
+        | InspectionError::NoDatabase(_)
+        | InspectionError::MissingPrivileges(_)
+        | InspectionError::PermissionDenied(_)
+        | InspectionError::TooManyConnections(_)
+        | InspectionError::Unreached(_)
+        | InspectionError::ConnectTimeout(_)
+        | InspectionError::StatementTimeout(_)
+        | InspectionError::RefusedByPooler(_)
+        | InspectionError::Storage(_) => {
             "Look at the disk, and at who owns the file; or run this as the user of the service"
         }
     };
-    Finding::error(Check::Database, what, mend)
+    Finding::error(Check::Database, what, fix)
 }
 
 fn answered(what: &str, latency: Duration) -> Finding {
     let milliseconds = latency.as_secs_f64() * 1000.0;
     let what = format!("{what}, in {milliseconds:.1} ms");
     let finding = if latency > SLOW {
-        let mend = "Look at its load, its disk, and the network on the way: requests wait for it";
-        Finding::warning(Check::Database, what, mend)
+        let fix = "Look at its load, its disk, and the network on the way: requests wait for it";
+        Finding::warning(Check::Database, what, fix)
     } else {
         Finding::ok(Check::Database, what)
     };
     finding.measured(Measured::Milliseconds(milliseconds))
 }
 
-fn schema(look: &Look, migrations: Migrations) -> Finding {
-    match &look.schema {
+fn schema(inspection: &Inspection, migrations: Migrations) -> Finding {
+    match &inspection.schema {
         Schema::UpToDate => Finding::ok(Check::Schema, "The schema is up to date"),
         Schema::Behind(missing) => {
             let what = format!("The schema is behind: {} missing", list(missing));
-            let mend = "`discogsography-api migrate`";
-            if !look.lacks_to_migrate.is_empty() {
-                let lacks = rights(&look.lacks_to_migrate);
-                let what = format!("{what}, and the role that would mend it lacks {lacks}");
-                return Finding::error(Check::Schema, what, remedy(&look.lacks_to_migrate));
+            let fix = "`discogsography-api migrate`";
+            if !inspection.missing_to_migrate.is_empty() {
+                let lacks = privileges_in_words(&inspection.missing_to_migrate);
+                let what = format!("{what}, and the role lacks the privileges to migrate: {lacks}");
+                return Finding::error(Check::Schema, what, remedy(&inspection.missing_to_migrate));
             }
             match migrations {
-                Migrations::Manual => Finding::error(Check::Schema, what, mend),
+                Migrations::Manual => Finding::error(Check::Schema, what, fix),
                 Migrations::Automatic => Finding::warning(
                     Check::Schema,
                     what,
-                    format!("The next start brings it up to date, as does {mend}"),
+                    format!("The next start brings it up to date, as does {fix}"),
                 ),
             }
         }
@@ -216,16 +219,16 @@ fn schema(look: &Look, migrations: Migrations) -> Finding {
         Schema::Changed(what) => Finding::error(
             Check::Schema,
             format!("The schema was changed by somebody else: {what}"),
-            "Undo that change, or restore the tables from a backup: migrations don't mend it",
+            "Undo that change, or restore the tables from a backup: migrations don't repair it",
         ),
     }
 }
 
 /// What gives the role what it lacks, or does without.
-fn remedy(lacks: &[Lack]) -> String {
+fn remedy(missing: &[MissingPrivilege]) -> String {
     let mut grants = Vec::new();
-    for lack in lacks {
-        match &lack.remedy {
+    for privilege in missing {
+        match &privilege.remedy {
             Remedy::Grant(statement) => grants.push(statement.as_str()),
             Remedy::Owner(owner) => {
                 return format!(
@@ -242,9 +245,9 @@ fn list(names: &[String]) -> String {
     format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
 }
 
-fn credentials(look: &Look) -> Credentials {
-    let is_any_set = look.config.iter().any(|entry| !entry.value.expose_secret().is_empty());
-    match ConfigEntry::consumer(&look.config) {
+fn credentials(inspection: &Inspection) -> Credentials {
+    let is_any_set = inspection.config.iter().any(|entry| !entry.value.expose_secret().is_empty());
+    match ConfigEntry::consumer(&inspection.config) {
         Some(consumer) => Credentials::Set(consumer),
         None if is_any_set => Credentials::Half,
         None => Credentials::NotSet,

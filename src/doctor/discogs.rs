@@ -33,7 +33,7 @@ const SETUP: &str = "`discogsography-api discogs-setup --consumer-key KEY --cons
 pub(super) type Way = Option<Discogs>;
 
 /// Goes there and says hello, without credentials.
-pub(super) async fn look(
+pub(super) async fn discogs(
     config: &DiscogsConfig,
     surroundings: &Surroundings,
 ) -> (Vec<Finding>, Way) {
@@ -88,10 +88,10 @@ pub(super) async fn look(
 pub(super) async fn credentials(way: Way, credentials: Credentials) -> Finding {
     let not_set = |what| {
         let what = format!("{what}: nobody can connect a Discogs account");
-        let mend = format!(
+        let fix = format!(
             "Take them from https://www.discogs.com/settings/developers and set them: {SETUP}"
         );
-        Finding::warning(Check::AppCredentials, what, mend)
+        Finding::warning(Check::AppCredentials, what, fix)
     };
     let consumer = match credentials {
         Credentials::Set(consumer) => consumer,
@@ -115,14 +115,14 @@ pub(super) async fn credentials(way: Way, credentials: Credentials) -> Finding {
 /// Adds what helps against an error about Discogs if nobody means to call it.
 pub(super) fn suggest_sandbox(finding: &mut Finding) {
     if (finding.check, finding.severity) == (Check::Discogs, Severity::Error)
-        && let Some(mend) = &mut finding.mend
+        && let Some(fix) = &mut finding.fix
     {
-        mend.push_str(". If you only use the sandbox, run `discogsography-api doctor --sandbox`");
+        fix.push_str(". If you only use the sandbox, run `discogsography-api doctor --sandbox`");
     }
 }
 
 fn not_asked(what: &str) -> Finding {
-    Finding::note(Check::AppCredentials, what, "Run this again when what is above is mended")
+    Finding::note(Check::AppCredentials, what, "Fix the errors above, then run this again")
 }
 
 /// What Discogs, or something before it, did instead of what it was asked for.
@@ -151,11 +151,11 @@ fn failed(check: Check, error: &DiscogsError, asked: &str) -> Finding {
             let source = source.as_ref().map(|source| source as &(dyn std::error::Error + 'static));
             if let Some(fault) = source.and_then(fault::behind) {
                 let what = format!("No TLS with {asked}: {fault}");
-                return Finding::error(check, what, tls::mend_discogs(fault.kind));
+                return Finding::error(check, what, tls::fix_discogs(fault.kind));
             }
-            let mend = "If https://www.discogs.com works elsewhere, look at HTTPS_PROXY, or for a \
+            let fix = "If https://www.discogs.com works elsewhere, look at HTTPS_PROXY, or for a \
                         firewall on the way; else wait: flows under way are kept";
-            Finding::error(check, format!("{asked} does not answer: {}", chain(error)), mend)
+            Finding::error(check, format!("{asked} does not answer: {}", chain(error)), fix)
         }
         DiscogsError::VerifierRejected { .. } => {
             Finding::error(check, chain(error), "Run this again")
@@ -171,7 +171,7 @@ fn clock_beside(ahead: Option<i64>) -> Finding {
     };
     let distance = seconds.unsigned_abs();
     let side = if seconds < 0 { "behind" } else { "ahead of" };
-    let mend = "Set the clock of this machine right and keep it so: `timedatectl set-ntp true`";
+    let fix = "Set the clock of this machine right and keep it so: `timedatectl set-ntp true`";
     let what = format!("The clock of this machine is {distance} s {side} that of Discogs");
     let finding = match distance {
         0..FINE => {
@@ -180,12 +180,12 @@ fn clock_beside(ahead: Option<i64>) -> Finding {
         }
         FINE..TOO_FAR => {
             let what = format!("{what}; from {TOO_FAR} s on it may refuse what we sign");
-            Finding::warning(Check::Clock, what, mend)
+            Finding::warning(Check::Clock, what, fix)
         }
         _ => Finding::error(
             Check::Clock,
             format!("{what}: it may refuse what we sign, and access tokens end at a wrong time"),
-            mend,
+            fix,
         ),
     };
     finding.measured(Measured::Seconds(seconds))

@@ -53,8 +53,8 @@ fn write_finding(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
         Severity::Error => "ERROR",
     };
     write_text(f, &format!("  {mark:<8} "), &finding.what)?;
-    match &finding.mend {
-        Some(mend) => write_text(f, &format!("{:INDENT$}-> ", ""), mend),
+    match &finding.fix {
+        Some(fix) => write_text(f, &format!("{:INDENT$}-> ", ""), fix),
         None => Ok(()),
     }
 }

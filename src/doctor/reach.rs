@@ -51,7 +51,7 @@ impl Server<'_> {
     pub(super) fn unreached(self, unreached: &Unreached) -> Finding {
         let Self { address, name, variable, check } = self;
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let (what, mend) = match unreached {
+        let (what, fix) = match unreached {
             Unreached::Name(why) => (
                 format!("The name `{host}` of {name} does not resolve: {why}"),
                 format!("Correct {variable}, or the name server of this machine or container"),
@@ -68,6 +68,6 @@ impl Server<'_> {
                 format!("Correct {variable}, or fix the network between here and there"),
             ),
         };
-        Finding::error(check, what, mend)
+        Finding::error(check, what, fix)
     }
 }

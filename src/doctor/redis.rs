@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::inspect::ServerInfo;
 use super::reach::Server;
 use super::report::{Check, Finding, Measured, Severity};
 use super::tls;
 use crate::config::RedisConfig;
-use crate::expiring::{RecordsError, RedisRecords, ServerInfo};
+use crate::expiring::{RecordsError, RedisRecords};
 use crate::{flows, rate_limits};
 
 /// The first with the scripts' commands that we use.
@@ -14,7 +15,7 @@ const OLDEST: u32 = 6;
 
 const WAY: tls::Store = tls::Store { address: "REDIS_URL", roots: "REDIS_SSLROOTCERT" };
 
-pub(super) async fn look(config: &RedisConfig) -> Vec<Finding> {
+pub(super) async fn redis(config: &RedisConfig) -> Vec<Finding> {
     let address = config.address();
     let server = Server {
         address: &address,
@@ -34,7 +35,7 @@ pub(super) async fn look(config: &RedisConfig) -> Vec<Finding> {
     let asked = Instant::now();
     let pinged = if first.is_ok() { states.ping().await } else { first };
     let latency = asked.elapsed();
-    let info = states.server_info().await.ok();
+    let info = states.info().await.ok().map(|answer| ServerInfo::parse(&answer));
     let mut findings: Vec<_> = info.iter().flat_map(writes).collect();
     match pinged {
         Ok(()) => {
@@ -65,15 +66,15 @@ fn answered(address: &str, info: Option<&ServerInfo>, latency: Duration) -> Find
 
 fn refused(error: &RecordsError) -> Finding {
     let said = error.to_string();
-    let mend = tls::mend_store(error, &WAY).unwrap_or_else(|| mend_refusal(&said).to_owned());
+    let fix = tls::fix_store(error, &WAY).unwrap_or_else(|| fix_refusal(&said).to_owned());
     let what = format!("Redis can't be used, so nobody can connect Discogs: {said}");
-    Finding::error(Check::Redis, what, mend)
+    Finding::error(Check::Redis, what, fix)
 }
 
 /// Each replica then counts by itself.
 fn no_limits(error: &RecordsError) -> Finding {
     let what = format!("Request limits can't be shared by all replicas: {error}");
-    Finding::warning(Check::Redis, what, mend_refusal(&error.to_string()))
+    Finding::warning(Check::Redis, what, fix_refusal(&error.to_string()))
 }
 
 fn unknown_memory() -> Finding {
@@ -85,7 +86,7 @@ fn unknown_memory() -> Finding {
 }
 
 /// Of a server's message only its code is known, since the rest may repeat what was sent.
-fn mend_refusal(error: &str) -> &'static str {
+fn fix_refusal(error: &str) -> &'static str {
     let has = |codes: &[&str]| codes.iter().any(|code| error.contains(code));
     if has(&["WRONGPASS", "NOAUTH", "AuthenticationFailed"]) {
         "Correct the user and password in REDIS_URL, or REDIS_PASSWORD: `redis://USER:PASSWORD@HOST:6379/0`"
@@ -143,7 +144,7 @@ fn writes(info: &ServerInfo) -> Vec<Finding> {
 /// Whether it drops flows under way, or refuses new ones, when its memory is full.
 fn memory(info: &ServerInfo) -> Finding {
     let policy = &info.eviction;
-    let mend = "`redis-cli config set maxmemory-policy noeviction`, and the same in redis.conf";
+    let fix = "`redis-cli config set maxmemory-policy noeviction`, and the same in redis.conf";
     match info.most_memory {
         Some(most) if info.evicts() => Finding::warning(
             Check::RedisMemory,
@@ -151,7 +152,7 @@ fn memory(info: &ServerInfo) -> Finding {
                 "maxmemory-policy is {policy}: with its {most} bytes full, Redis drops flows \
                  under way and counts of requests"
             ),
-            mend,
+            fix,
         ),
         None if info.evicts() => Finding::warning(
             Check::RedisMemory,
@@ -159,7 +160,7 @@ fn memory(info: &ServerInfo) -> Finding {
                 "maxmemory-policy is {policy}: as soon as somebody sets maxmemory, Redis drops \
                  flows under way and counts of requests"
             ),
-            mend,
+            fix,
         ),
         Some(most) if info.memory >= most => Finding::error(
             Check::RedisMemory,

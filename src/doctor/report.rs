@@ -1,4 +1,4 @@
-//! What was found: findings, each in plain words and with its mend, and the whole of them.
+//! What was found: findings, each in plain words and with its fix, and the whole of them.
 //!
 //! The names here are what `doctor --json` says (docs/operations/troubleshooting.md), so they stay.
 
@@ -18,7 +18,7 @@ pub enum Severity {
     Ok,
     /// Nothing is wrong; somebody may want to know.
     Note,
-    /// It works, and should be mended before it does not, or before somebody misuses it.
+    /// It works, but may fail or be misused unless it is fixed.
     Warning,
     /// It does not work, or anybody could misuse it.
     Error,
@@ -99,7 +99,7 @@ pub struct Finding {
     /// What was found, in plain words.
     pub what: String,
     /// What to do about it; `None` where there is nothing to do.
-    pub mend: Option<String>,
+    pub fix: Option<String>,
     /// The figure behind it.
     pub measured: Option<Measured>,
 }
@@ -178,19 +178,19 @@ impl Area {
 
 impl Finding {
     pub(super) fn ok(check: Check, what: impl Into<String>) -> Self {
-        Self { check, severity: Severity::Ok, what: what.into(), mend: None, measured: None }
+        Self { check, severity: Severity::Ok, what: what.into(), fix: None, measured: None }
     }
 
-    pub(super) fn note(check: Check, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { severity: Severity::Note, mend: Some(mend.into()), ..Self::ok(check, what) }
+    pub(super) fn note(check: Check, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, fix: Some(fix.into()), ..Self::ok(check, what) }
     }
 
-    pub(super) fn warning(check: Check, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::note(check, what, mend) }
+    pub(super) fn warning(check: Check, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::note(check, what, fix) }
     }
 
-    pub(super) fn error(check: Check, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, ..Self::note(check, what, mend) }
+    pub(super) fn error(check: Check, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, ..Self::note(check, what, fix) }
     }
 
     pub(super) fn measured(self, measured: Measured) -> Self {
@@ -206,7 +206,7 @@ impl Report {
     ) -> Self {
         for finding in &mut findings {
             finding.what = printable::line(&finding.what, LONGEST_TEXT);
-            finding.mend = finding.mend.as_deref().map(|mend| printable::line(mend, LONGEST_TEXT));
+            finding.fix = finding.fix.as_deref().map(|fix| printable::line(fix, LONGEST_TEXT));
         }
         let place = |finding: &Finding| Check::ALL.iter().position(|check| *check == finding.check);
         findings.sort_by_key(place);

@@ -89,18 +89,18 @@ fn of_jwt_secret(secret: &SecretString, name: &str, config: &Config) -> Option<F
 
 fn of_password(password: &SecretString, username: &str, signs: Option<&str>) -> Finding {
     let password = password.expose_secret();
-    let mend = "Give the role another: `\\password` in psql, then POSTGRES_PASSWORD";
+    let fix = "Give the role another: `\\password` in psql, then POSTGRES_PASSWORD";
     let what = if password == username {
         "POSTGRES_PASSWORD is the same as POSTGRES_USERNAME"
     } else if signs == Some(password) {
         "POSTGRES_PASSWORD is the same as JWT_SECRET_KEY: who knows one knows both"
     } else if password.chars().count() < LEAST_PASSWORD {
         let what = "POSTGRES_PASSWORD is shorter than 12 characters and could be guessed";
-        return Finding::note(Check::StorePasswords, what, mend);
+        return Finding::note(Check::StorePasswords, what, fix);
     } else {
         return Finding::ok(Check::StorePasswords, "POSTGRES_PASSWORD is not easily guessed");
     };
-    Finding::warning(Check::StorePasswords, what, mend)
+    Finding::warning(Check::StorePasswords, what, fix)
 }
 
 /// Who may read the files that `…_FILE` variables name. A user name is no secret.

@@ -1,4 +1,4 @@
-//! What mends a TLS connection that does not come about.
+//! Suggests fixes for TLS connections that fail.
 
 use std::error::Error;
 
@@ -12,8 +12,8 @@ pub(super) struct Store {
     pub(super) roots: &'static str,
 }
 
-/// What mends the way to a store; `None` where TLS is not what is wrong.
-pub(super) fn mend_store(
+/// Suggests a fix for the connection to a store; `None` if TLS is not the cause.
+pub(super) fn fix_store(
     error: &(dyn Error + 'static),
     Store { address, roots }: &Store,
 ) -> Option<String> {
@@ -28,12 +28,12 @@ pub(super) fn mend_store(
         }
         Kind::ShowsCa => "Give the server a certificate of its own that the CA signed".to_owned(),
         Kind::NoAgreement => "Have the server speak TLS 1.2 or 1.3".to_owned(),
-        Kind::Expired | Kind::NotValidYet => mend_time(kind).to_owned(),
+        Kind::Expired | Kind::NotValidYet => fix_time(kind).to_owned(),
     })
 }
 
-/// What mends the way to Discogs.
-pub(super) fn mend_discogs(kind: Kind) -> &'static str {
+/// Suggests a fix for the connection to Discogs.
+pub(super) fn fix_discogs(kind: Kind) -> &'static str {
     match kind {
         Kind::AnotherHost => {
             "Correct the address; or somebody else answers under this name: look at the DNS"
@@ -46,11 +46,11 @@ pub(super) fn mend_discogs(kind: Kind) -> &'static str {
             "Correct the address: is its port one for https? Or something in between answers"
         }
         Kind::NoAgreement => "Look for a proxy or firewall that breaks TLS open on the way",
-        Kind::Expired | Kind::NotValidYet => mend_time(kind),
+        Kind::Expired | Kind::NotValidYet => fix_time(kind),
     }
 }
 
-fn mend_time(kind: Kind) -> &'static str {
+fn fix_time(kind: Kind) -> &'static str {
     if kind == Kind::NotValidYet {
         "Set the clock of this machine right: `timedatectl set-ntp true`"
     } else {

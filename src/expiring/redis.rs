@@ -18,7 +18,7 @@ use redis::{
 use secrecy::ExposeSecret as _;
 
 use super::error::{Cause, STEP_TIMEOUT};
-use super::{RecordsError, ServerInfo, Stored, Write};
+use super::{RecordsError, Stored, Write};
 use crate::clock::Timestamp;
 use crate::config::RedisConfig;
 use crate::tls;
@@ -87,15 +87,15 @@ impl RedisRecords {
         self.in_time(pinged).await.map(drop)
     }
 
-    /// What the server says of itself, which writes nothing.
+    /// Returns the server's answer to the command `INFO`.
     ///
     /// # Errors
     ///
-    /// When it does not answer, or does not allow the question.
-    pub async fn server_info(&self) -> Result<ServerInfo, RecordsError> {
+    /// If it does not answer, or the user may not run the command.
+    pub async fn info(&self) -> Result<String, RecordsError> {
         let info =
             async |mut connection| redis::cmd("INFO").query_async::<String>(&mut connection).await;
-        Ok(ServerInfo::parse(&self.in_time(self.ask(info)).await?))
+        self.in_time(self.ask(info)).await
     }
 
     /// Writes a record, whatever was there.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::look::Glance;
+use super::read_only::ReadOnly;
 use super::{APPLICATION_ID, SqliteError};
 
 /// A table, where there are any but the one that a file of ours always has.
@@ -19,8 +19,8 @@ const TABLE: &str = "
 
 /// Fails where the file is another program's, and changes nothing in it.
 pub(super) fn check_file(path: &Path) -> Result<(), SqliteError> {
-    match Glance::open(path) {
-        Ok(glance) => check(&glance.connection),
+    match ReadOnly::open(path) {
+        Ok(file) => check(&file.connection),
         // It is checked again once it is open.
         Err(SqliteError::Unfinished(_)) => Ok(()),
         Err(error) => Err(error),

@@ -98,7 +98,7 @@ pub(super) fn check_beside(path: &Path, damage: Arc<OnceLock<String>>) -> Result
 }
 
 /// What is damaged, if anything is.
-pub(super) fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
+pub(crate) fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let found = connection.query_row("pragma quick_check(1)", [], |row| row.get::<_, String>(0))?;
     // Its first line names the database, which is always the same.
     let flaw = found.lines().find(|line| !line.starts_with("***")).unwrap_or(&found);
@@ -160,7 +160,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, SqliteError> {
     Ok(connection)
 }
 
-pub(super) fn migrate(
+pub(crate) fn migrate(
     connection: &mut Connection,
     how: Migrations,
 ) -> Result<Vec<Migration>, SqliteError> {

@@ -6,12 +6,10 @@
 mod administration;
 mod connection;
 mod error;
-mod look;
 mod making;
 mod migrate;
 mod ours;
 mod pool;
-mod rights;
 mod rows;
 mod server;
 mod statements;
@@ -25,9 +23,7 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::user_loader::UserLoader;
-use super::{
-    Admin, Look, LookError, MOST_KNOWN_ADDRESSES, Storage, StorageError, Written, not_stored,
-};
+use super::{Admin, MOST_KNOWN_ADDRESSES, Storage, StorageError, Written, not_stored};
 use crate::clock::Timestamp;
 use crate::config::{Migrations, PostgresConfig};
 use crate::metrics::{Metrics, Purpose};
@@ -38,10 +34,16 @@ use crate::model::{
 };
 use crate::random::Random;
 use connection::Call;
-use error::{PostgresError, matching};
+use error::matching;
 use pool::{Group, Limits, Reach};
 use rows::At;
-use server::Server;
+
+pub(crate) use error::{PostgresError, refuses_settings};
+pub(crate) use migrate::{has_migrations, pending};
+pub(crate) use ours::{MissingUnique, lacking_encoding, missing_unique, objection};
+pub(crate) use rows::config_entry;
+pub(crate) use server::{Made, Server};
+pub(crate) use statements::{CONFIG, PING, Statements};
 
 /// Two calls, as most requests make, fit into the five seconds after which they are answered.
 const CALL: Duration = Duration::from_millis(2_400);
@@ -86,15 +88,6 @@ impl PostgresStorage {
             server,
             random: random.clone(),
         }
-    }
-
-    /// Looks at the database over one connection, in a transaction that can't change anything.
-    ///
-    /// # Errors
-    ///
-    /// See [`LookError`].
-    pub async fn look(config: &PostgresConfig) -> Result<Look, LookError> {
-        look::look(config).await
     }
 }
 

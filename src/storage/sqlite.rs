@@ -6,10 +6,8 @@
 
 mod addresses;
 mod administration;
-mod look;
 mod rows;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +17,7 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::user_loader::UserLoader;
-use super::{Admin, Look, LookError, Storage, StorageError, Written, not_stored};
+use super::{Admin, Storage, StorageError, Written, not_stored};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Migrations;
 use crate::migrations::Migration;
@@ -29,6 +27,8 @@ use crate::model::{
 };
 use crate::random::Random;
 use crate::sqlite::{Counted, SqliteError};
+
+pub(crate) use rows::config_entry;
 
 const CREATE_USER: &str = "
     insert into users (id, email, hashed_password, created_at, updated_at)
@@ -91,7 +91,7 @@ const DELETE_CONNECTION: &str = "
     delete from oauth_tokens
     where user_id in (:user_id, upper(:user_id)) and provider = :provider";
 
-const CONFIG: &str = "
+pub(crate) const CONFIG: &str = "
     select key, value, updated_at
     from app_config
     where value <> ''
@@ -122,15 +122,6 @@ impl SqliteStorage {
     pub fn new(database: Counted, clock: Clock, random: Random) -> Self {
         let database = Arc::new(database);
         Self { user_loader: user_loader(Arc::clone(&database)), database, clock, random }
-    }
-
-    /// Looks at a file without changing anything; waits for the disk, so not for async threads.
-    ///
-    /// # Errors
-    ///
-    /// See [`LookError`].
-    pub fn look(path: &Path) -> Result<Look, LookError> {
-        look::look(path)
     }
 
     fn now(&self) -> i64 {

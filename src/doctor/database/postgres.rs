@@ -1,12 +1,13 @@
 //! PostgreSQL: reached, signed in to, fit for the service, and keeping its promises.
 
+use super::super::inspect::{self, InspectionError, RiskySetting, Writes};
 use super::super::reach::Server;
 use super::super::report::{Check, Finding};
 use super::super::tls;
-use super::{Credentials, Looked, answered, credentials, remedy, schema};
+use super::{Credentials, Inspected, answered, credentials, remedy, schema};
 use crate::config::{Migrations, PostgresConfig};
 use crate::migrations::Schema;
-use crate::storage::{Doubt, LookError, MissingUnique, PostgresStorage, Writes};
+use crate::storage::postgres::MissingUnique;
 use crate::telemetry::chain;
 
 /// The oldest with every function that the schema needs.
@@ -18,7 +19,10 @@ const OLDEST_POSTGRES: u32 = 15;
 const WAY: tls::Store =
     tls::Store { address: "POSTGRES_ADDRESS (or DATABASE_URL)", roots: "POSTGRES_SSLROOTCERT" };
 
-pub(in crate::doctor) async fn postgres(config: &PostgresConfig, migrations: Migrations) -> Looked {
+pub(in crate::doctor) async fn postgres(
+    config: &PostgresConfig,
+    migrations: Migrations,
+) -> Inspected {
     let address = config.address();
     let server = Server {
         address: &address,
@@ -26,72 +30,74 @@ pub(in crate::doctor) async fn postgres(config: &PostgresConfig, migrations: Mig
         variable: "POSTGRES_ADDRESS (or POSTGRES_HOST, or DATABASE_URL)",
         check: Check::Database,
     };
-    let look = match PostgresStorage::look(config).await {
-        Ok(look) => look,
-        Err(LookError::Unreached(unreached)) => {
+    let inspection = match inspect::postgres(config).await {
+        Ok(inspection) => inspection,
+        Err(InspectionError::Unreached(unreached)) => {
             return (vec![server.unreached(&unreached)], Credentials::Unknown);
         }
         Err(error) => return (vec![refused(&error, config)], Credentials::Unknown),
     };
-    let mut findings =
-        vec![answered(&format!("PostgreSQL {} at {address} answers", look.version), look.latency)];
-    findings.extend(too_old(&look.version));
-    if look.writes == Writes::Refused {
+    let mut findings = vec![answered(
+        &format!("PostgreSQL {} at {address} answers", inspection.version),
+        inspection.latency,
+    )];
+    findings.extend(too_old(&inspection.version));
+    if inspection.writes == Writes::Refused {
         findings.push(Finding::error(
             Check::Database,
             "PostgreSQL takes no writes: it is a standby, or was made read-only",
             "Point POSTGRES_ADDRESS, or what stands for it, to the primary; or promote this one",
         ));
     }
-    findings.extend(look.lacking_encoding.as_ref().map(|encoding| lacking(encoding, config)));
-    findings.extend(look.doubts.iter().map(|doubt| doubted(*doubt, config)));
-    findings.extend(look.missing_unique.iter().map(not_unique));
-    if look.missing_unique.is_empty() || look.schema != Schema::UpToDate {
-        findings.push(schema(&look, migrations));
+    findings.extend(inspection.lacking_encoding.as_ref().map(|encoding| lacking(encoding, config)));
+    findings.extend(inspection.risky_settings.iter().map(|setting| risky(*setting, config)));
+    findings.extend(inspection.missing_unique.iter().map(not_unique));
+    if inspection.missing_unique.is_empty() || inspection.schema != Schema::UpToDate {
+        findings.push(schema(&inspection, migrations));
     }
-    (findings, credentials(&look))
+    (findings, credentials(&inspection))
 }
 
 fn too_old(version: &str) -> Option<Finding> {
     let major: u32 = version.split('.').next()?.parse().ok()?;
-    let mend = format!("Upgrade it to {OLDEST_POSTGRES} or newer");
+    let fix = format!("Upgrade it to {OLDEST_POSTGRES} or newer");
     if major < OLDEST_USABLE {
         let what = format!(
             "PostgreSQL {version} is too old: versions before {OLDEST_USABLE} lack a function that \
              the schema needs"
         );
-        return Some(Finding::error(Check::Database, what, mend));
+        return Some(Finding::error(Check::Database, what, fix));
     }
     (major < OLDEST_POSTGRES).then(|| {
         let what = format!("PostgreSQL {version} is older than {OLDEST_POSTGRES}, and not tested");
-        Finding::warning(Check::Database, what, mend)
+        Finding::warning(Check::Database, what, fix)
     })
 }
 
 /// A promise that the server's settings break, and what restores it.
-fn doubted(doubt: Doubt, config: &PostgresConfig) -> Finding {
+fn risky(setting: RiskySetting, config: &PostgresConfig) -> Finding {
     let lost = |setting: &str, when: &str| {
         format!("{setting} is off: after {when}, users and connections may be lost")
     };
-    let (what, mend) = match doubt {
-        Doubt::Fsync => (
+    let (what, fix) = match setting {
+        RiskySetting::FsyncOff => (
             lost("fsync", "a crash of the machine"),
             "As a superuser: `alter system set fsync = on`, then reload. Nothing to do where a \
              hosted PostgreSQL keeps its data safe in another way"
                 .to_owned(),
         ),
-        Doubt::SynchronousCommit => (
+        RiskySetting::SynchronousCommitOff => (
             lost("synchronous_commit", "a crash of PostgreSQL"),
             format!("`alter role \"{}\" set synchronous_commit = on`", config.username),
         ),
-        Doubt::NoStatementTimeout => (
+        RiskySetting::NoStatementTimeout => (
             "With POSTGRES_STATEMENTS=unnamed the role has to limit its statements, and does not: \
              one that hangs keeps its connection"
                 .to_owned(),
             format!("`alter role \"{}\" set statement_timeout = '2s'`", config.username),
         ),
     };
-    Finding::warning(Check::Database, what, mend)
+    Finding::warning(Check::Database, what, fix)
 }
 
 /// The tables are ours already, so the service works on, but not for everybody.
@@ -124,45 +130,45 @@ fn not_unique(missing: &MissingUnique) -> Finding {
 }
 
 /// Why nothing could be seen, and what helps.
-fn refused(error: &LookError, config: &PostgresConfig) -> Finding {
-    let mend = match error {
-        LookError::SignIn(_) => {
+fn refused(error: &InspectionError, config: &PostgresConfig) -> Finding {
+    let fix = match error {
+        InspectionError::SignInRefused(_) => {
             "Correct POSTGRES_USERNAME or POSTGRES_PASSWORD (or DATABASE_URL); or pg_hba.conf, which \
              says who may come from where"
                 .to_owned()
         }
-        LookError::NoDatabase(_) => format!(
+        InspectionError::NoDatabase(_) => format!(
             "Correct POSTGRES_DATABASE, or make it: `createdb --owner {} {}`",
             config.username, config.database
         ),
-        LookError::Lacks(lacks) => remedy(lacks),
-        LookError::NotPermitted(_) => format!(
+        InspectionError::MissingPrivileges(missing) => remedy(missing),
+        InspectionError::PermissionDenied(_) => format!(
             "As the database's owner, or a superuser: `grant connect on database \"{}\" to \"{}\"`",
             config.database, config.username
         ),
-        LookError::Crowded(_) => "Raise max_connections, or put PgBouncer before PostgreSQL and \
+        InspectionError::TooManyConnections(_) => "Raise max_connections, or put PgBouncer before PostgreSQL and \
                                   set POSTGRES_STATEMENTS=unnamed"
             .to_owned(),
-        LookError::NotOurs(_) => "Create a database for this service alone, with the encoding \
+        InspectionError::NotOurs(_) => "Create a database for this service alone, with the encoding \
                                   UTF8, and name it in POSTGRES_DATABASE"
             .to_owned(),
-        LookError::NotMade(_) => "Check what that step needs: the name server, the network and \
+        InspectionError::ConnectTimeout(_) => "Check what that step needs: the name server, the network and \
                                   firewalls on the way, and the load of PostgreSQL"
             .to_owned(),
-        LookError::Blocked(_) => "Find what holds the lock: `select pid, state, query from \
+        InspectionError::StatementTimeout(_) => "Find what holds the lock: `select pid, state, query from \
                                   pg_stat_activity where xact_start < now() - interval '2s'`"
             .to_owned(),
-        LookError::Pooler(_) => {
+        InspectionError::RefusedByPooler(_) => {
             format!(
                 "Set POSTGRES_STATEMENTS=unnamed, and `alter role \"{}\" set statement_timeout = \
                  '2s'`",
                 config.username
             )
         }
-        LookError::Unreached(_)
-        | LookError::Damaged(_)
-        | LookError::Unfinished(_)
-        | LookError::Storage(_) => tls::mend_store(error, &WAY).unwrap_or_else(|| {
+        InspectionError::Unreached(_)
+        | InspectionError::Damaged(_)
+        | InspectionError::Unfinished(_)
+        | InspectionError::Storage(_) => tls::fix_store(error, &WAY).unwrap_or_else(|| {
             let said = chain(error);
             if ["encrypt", "SSL", "TLS"].iter().any(|word| said.contains(word)) {
                 "See POSTGRES_SSLMODE in docs/configuration.md".to_owned()
@@ -172,7 +178,7 @@ fn refused(error: &LookError, config: &PostgresConfig) -> Finding {
             }
         }),
     };
-    Finding::error(Check::Database, format!("PostgreSQL can't be used: {}", chain(error)), mend)
+    Finding::error(Check::Database, format!("PostgreSQL can't be used: {}", chain(error)), fix)
 }
 
 #[cfg(test)]

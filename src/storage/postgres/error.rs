@@ -13,12 +13,12 @@ use tokio_postgres::error::SqlState;
 use super::making::Step;
 use crate::dial::Unreached;
 use crate::printable::{self, SERVER_MESSAGE};
-use crate::storage::{LookError, StorageError};
+use crate::storage::StorageError;
 use crate::tls::fault::{self, TlsFault};
 
 /// Why a call did not get its answer.
 #[derive(Debug, Error)]
-pub(super) enum PostgresError {
+pub(crate) enum PostgresError {
     /// No connection was there in time.
     #[error("no connection to PostgreSQL within {} ms", .0.as_millis())]
     NoConnection(Duration),
@@ -201,29 +201,9 @@ fn with_hint(code: &str, message: &str) -> String {
 }
 
 /// What poolers say to a connection that brings settings: PgBouncer, Neon's, and RDS Proxy.
-fn refuses_settings(message: &str) -> bool {
+pub(crate) fn refuses_settings(message: &str) -> bool {
     message.contains("unsupported startup parameter")
         || message.contains("doesn't support command-line options")
-}
-
-impl From<PostgresError> for LookError {
-    fn from(error: PostgresError) -> Self {
-        let (code, message) = match &error {
-            PostgresError::Server { code, message, .. } => (code, message),
-            PostgresError::Unreached(unreached) => return Self::Unreached(unreached.clone()),
-            PostgresError::NotMade { .. } => return Self::NotMade(Arc::new(error)),
-            _ => return Self::Storage(error.into()),
-        };
-        match code.as_str() {
-            "57014" | "55P03" => Self::Blocked(Arc::new(error)),
-            _ if refuses_settings(message) => Self::Pooler(Arc::new(error)),
-            "3D000" => Self::NoDatabase(Arc::new(error)),
-            "42501" => Self::NotPermitted(Arc::new(error)),
-            "53300" => Self::Crowded(Arc::new(error)),
-            code if code.starts_with("28") => Self::SignIn(Arc::new(error)),
-            _ => Self::Storage(error.into()),
-        }
-    }
 }
 
 fn with_source(error: &tokio_postgres::Error) -> String {

@@ -25,7 +25,7 @@ const MOST_TRIES: usize = 8;
 
 /// A step on the way to a connection, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
+pub(crate) enum Step {
     LookUp,
     Connecting,
     Tls,

@@ -115,7 +115,7 @@ async fn apply_all(
 }
 
 /// The migrations that the database lacks; a newer version's are none of our business.
-pub(super) async fn pending(
+pub(crate) async fn pending(
     transaction: &Transaction<'_>,
 ) -> Result<Vec<Migration>, PostgresError> {
     if !has_migrations(transaction).await? {
@@ -125,7 +125,7 @@ pub(super) async fn pending(
 }
 
 /// Whether a service has made its schema here.
-pub(super) async fn has_migrations(transaction: &Transaction<'_>) -> Result<bool, PostgresError> {
+pub(crate) async fn has_migrations(transaction: &Transaction<'_>) -> Result<bool, PostgresError> {
     Ok(!transaction.query_typed(HAS_TABLE, &[]).await?.is_empty())
 }
 

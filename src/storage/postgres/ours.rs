@@ -6,7 +6,6 @@ use tokio_postgres::types::Type;
 
 use super::error::PostgresError;
 use crate::migrations::{Migration, POSTGRES};
-use crate::storage::look::MissingUnique;
 
 /// The first column of a table of ours that another table of that name lacks, or has with another
 /// type. Columns that a migration adds may be missing; more columns are fine.
@@ -87,9 +86,18 @@ const NOT_UNIQUE: &str = "
         )
     order by place, columns";
 
+/// Columns that no unique constraint covers, though two equal rows must be impossible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MissingUnique {
+    /// The table.
+    pub(crate) table: String,
+    /// As in `unique (…)`.
+    pub(crate) columns: String,
+}
+
 /// What keeps the service from using the database; `None` if nothing does. `missing` are the
 /// migrations to come, whose tables may be there already.
-pub(super) async fn objection(
+pub(crate) async fn objection(
     transaction: &Transaction<'_>,
     missing: &[Migration],
 ) -> Result<Option<String>, PostgresError> {
@@ -113,7 +121,7 @@ pub(super) async fn objection(
 }
 
 /// Which unique constraints are missing, of the tables that these migrations make.
-pub(super) async fn missing_unique(
+pub(crate) async fn missing_unique(
     transaction: &Transaction<'_>,
     migrations: &[String],
 ) -> Result<Vec<MissingUnique>, PostgresError> {
@@ -126,7 +134,7 @@ pub(super) async fn missing_unique(
 
 /// The encoding of the database, if it lacks characters. A database that has our tables already is used
 /// all the same: what it can't store is refused where it is sent.
-pub(super) async fn lacking_encoding(
+pub(crate) async fn lacking_encoding(
     transaction: &Transaction<'_>,
 ) -> Result<Option<String>, PostgresError> {
     let row = transaction.query_typed("select current_setting('server_encoding')", &[]).await?;

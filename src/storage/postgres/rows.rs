@@ -82,7 +82,7 @@ fn connection_from(row: &Row, first: usize) -> Result<Connection, PostgresError>
 }
 
 /// `None` for a key that another program keeps in the table.
-pub(super) fn config_entry(row: &Row) -> Result<Option<ConfigEntry>, PostgresError> {
+pub(crate) fn config_entry(row: &Row) -> Result<Option<ConfigEntry>, PostgresError> {
     let Some(key) = row.try_get::<_, Option<_>>(0)?.and_then(ConfigKey::from_name) else {
         return Ok(None);
     };

@@ -38,11 +38,11 @@ const SETTINGS: &str = "-c statement_timeout=2s -c plan_cache_mode=force_generic
                         -c enable_seqscan=off -c jit=off";
 
 /// What moves a connection's bytes; it is large.
-pub(super) type Driver = Box<Connection<Watched, WatchedTlsStream>>;
+pub(crate) type Driver = Box<Connection<Watched, WatchedTlsStream>>;
 
 /// A server, and what it takes to connect to it; clones share it.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(crate) struct Server {
     host: Arc<str>,
     port: u16,
     settings: Arc<Config>,
@@ -51,9 +51,9 @@ pub(super) struct Server {
 }
 
 /// A connection that was just made.
-pub(super) struct Made {
-    pub(super) client: Client,
-    pub(super) driver: Driver,
+pub(crate) struct Made {
+    pub(crate) client: Client,
+    pub(crate) driver: Driver,
     /// Where it leads: the name may lead elsewhere later.
     pub(super) address: SocketAddr,
 }
@@ -65,7 +65,7 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    pub(super) fn new(config: &PostgresConfig) -> Self {
+    pub(crate) fn new(config: &PostgresConfig) -> Self {
         let mut settings = Config::new();
         settings
             .user(&config.username)
@@ -94,7 +94,7 @@ impl Server {
     }
 
     /// Connects with the settings of every session of ours, in bounded time.
-    pub(super) async fn connect(&self) -> Result<Made, PostgresError> {
+    pub(crate) async fn connect(&self) -> Result<Made, PostgresError> {
         let server = self.clone();
         make(move |progress| {
             let server = server.clone();

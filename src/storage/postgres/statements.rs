@@ -4,9 +4,9 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Statement};
 
 /// A statement with the types of its parameters.
-pub(super) struct Sql {
-    pub(super) types: &'static [Type],
-    pub(super) text: &'static str,
+pub(crate) struct Sql {
+    pub(crate) types: &'static [Type],
+    pub(crate) text: &'static str,
 }
 
 /// A statement on a connection.
@@ -116,7 +116,7 @@ static DELETE_CONNECTION: Sql = Sql {
     where user_id = $1 and provider = $2",
 };
 
-pub(super) static CONFIG: Sql = Sql {
+pub(crate) static CONFIG: Sql = Sql {
     types: &[],
     text: "
     select key, value, updated_at
@@ -181,10 +181,10 @@ static PUT_KNOWN_ADDRESS: Sql = Sql {
     set seen_at = excluded.seen_at",
 };
 
-pub(super) static PING: Sql = Sql { types: &[], text: "select 1" };
+pub(crate) static PING: Sql = Sql { types: &[], text: "select 1" };
 
 /// The statements of one connection.
-pub(super) struct Statements {
+pub(crate) struct Statements {
     pub(super) create_user: Prepared,
     pub(super) users_by_ids: Prepared,
     pub(super) user_by_email: Prepared,
@@ -205,7 +205,7 @@ pub(super) struct Statements {
 impl Statements {
     /// Prepares them all: one round trip each, all under way at once. With no client they are
     /// parsed anew each time.
-    pub(super) async fn prepare(client: Option<&Client>) -> Result<Self, Error> {
+    pub(crate) async fn prepare(client: Option<&Client>) -> Result<Self, Error> {
         let prepare = |sql| Box::pin(prepare(client, sql));
         let (users, connections, config, addresses, ping) = tokio::try_join!(
             async {

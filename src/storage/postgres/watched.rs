@@ -15,11 +15,11 @@ use super::making::{Progress, Step};
 /// documentation, "SSL Session Encryption").
 const NO_TLS: u8 = b'N';
 
-pub(super) type WatchedTlsStream = <MakeRustlsConnect as MakeTlsConnect<Watched>>::Stream;
+pub(crate) type WatchedTlsStream = <MakeRustlsConnect as MakeTlsConnect<Watched>>::Stream;
 
 /// A stream whose first byte may say that no TLS comes.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     stream: TcpStream,
     /// Until the server has answered whether it speaks TLS.
     asked: Option<Progress>,

@@ -60,7 +60,7 @@ fn connection_from(row: &Row<'_>, first: usize) -> rusqlite::Result<Connection> 
 }
 
 /// `None` for a key that another program keeps in the table.
-pub(super) fn config_entry(row: &Row<'_>) -> rusqlite::Result<Option<ConfigEntry>> {
+pub(crate) fn config_entry(row: &Row<'_>) -> rusqlite::Result<Option<ConfigEntry>> {
     let Some(key) = ConfigKey::from_name(&text(row, 0)?) else {
         return Ok(None);
     };

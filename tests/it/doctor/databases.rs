@@ -24,7 +24,7 @@ async fn a_schema_that_is_behind_is_found_and_left_behind(setup: Setup) {
     let scene = scene.with("AUTO_MIGRATE", "off");
     let finding = scene.finding("schema", "error");
     assert_eq!(
-        (&finding["what"], &finding["mend"]),
+        (&finding["what"], &finding["fix"]),
         (&behind.into(), &"`discogsography-api migrate`".into())
     );
     let migrated = scene.program.run(&["migrate"]);
@@ -55,7 +55,7 @@ async fn credentials_that_are_not_set_are_found(setup: Setup) {
     assert_eq!(scene.finding("app_credentials", "warning")["what"], what);
     assert_eq!(scene.program.run(&["discogs-setup", "--unset"]).code, Some(0));
     let finding = scene.finding("app_credentials", "warning");
-    assert!(finding["mend"].as_str().unwrap().contains("`discogsography-api discogs-setup"));
+    assert!(finding["fix"].as_str().unwrap().contains("`discogsography-api discogs-setup"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,15 +94,15 @@ async fn a_refused_sign_in_to_postgresql_says_which_variables_to_correct() {
     let what = "PostgreSQL can't be used: the sign-in is refused: PostgreSQL says 28P01: password \
                 authentication failed for user \"tester\"";
     assert_eq!(finding["what"], what);
-    assert!(finding["mend"].as_str().unwrap().contains("POSTGRES_PASSWORD"));
+    assert!(finding["fix"].as_str().unwrap().contains("POSTGRES_PASSWORD"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn a_database_that_there_is_not_can_be_made_with_one_command() {
     let scene = Scene::new(Composition::Servers).await.with("POSTGRES_DATABASE", "nowhere");
-    let mend = scene.finding("database", "error")["mend"].clone();
-    assert_eq!(mend, "Correct POSTGRES_DATABASE, or make it: `createdb --owner tester nowhere`");
+    let fix = scene.finding("database", "error")["fix"].clone();
+    assert_eq!(fix, "Correct POSTGRES_DATABASE, or make it: `createdb --owner tester nowhere`");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,7 +141,7 @@ fn a_file_that_is_not_there_is_said_and_not_made() {
     assert!(program.left_nothing());
     let program = program.with("AUTO_MIGRATE", "off");
     let finding = scene::finding(&look(&program), "database", "error");
-    assert_eq!(finding["mend"], "Make it: `discogsography-api migrate`");
+    assert_eq!(finding["fix"], "Make it: `discogsography-api migrate`");
     fs::create_dir(program.data("")).unwrap();
     fs::write(program.data("discogsography.lock"), "").unwrap();
     let finding = scene::finding(&look(&program), "database", "error");
@@ -158,7 +158,7 @@ async fn a_damaged_file_is_found() {
     bytes[page..].fill(0xA5);
     fs::write(&path, &bytes).unwrap();
     let finding = scene.finding("integrity", "error");
-    assert!(finding["mend"].as_str().unwrap().contains("backup"), "{finding:#}");
+    assert!(finding["fix"].as_str().unwrap().contains("backup"), "{finding:#}");
     fs::write(&path, "no database").unwrap();
     scene.finding("database", "error");
     assert_eq!(fs::read(&path).unwrap(), b"no database");
@@ -171,15 +171,15 @@ async fn a_postgresql_that_is_not_trusted_says_where_to_name_whom_to_trust() {
     let scene = scene.with("POSTGRES_SSLMODE", "verify-ca");
     let other = scene.with("POSTGRES_SSLROOTCERT", &certificate("other-ca.pem"));
     let finding = other.finding("database", "error");
-    let mend = "Set POSTGRES_SSLROOTCERT to the path of the root certificate that signed the \
+    let fix = "Set POSTGRES_SSLROOTCERT to the path of the root certificate that signed the \
                 server's, a PEM file";
-    assert_eq!(finding["mend"], mend, "{finding:#}");
+    assert_eq!(finding["fix"], fix, "{finding:#}");
     let own = other.with("POSTGRES_SSLROOTCERT", &certificate("ca.pem"));
     own.finding("database", "ok");
     let another_name = own.with("POSTGRES_SSLMODE", "verify-full");
-    let mend =
+    let fix =
         "Correct POSTGRES_ADDRESS (or DATABASE_URL): it needs a name that the certificate has";
-    assert_eq!(another_name.finding("database", "error")["mend"], mend);
+    assert_eq!(another_name.finding("database", "error")["fix"], fix);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,11 +207,11 @@ async fn a_unique_constraint_that_is_gone_is_found_and_can_be_made_again() {
         let finding = scene.finding("schema", "error");
         let what =
             format!("The schema was changed: `{table}` has no unique constraint on ({columns})");
-        let mend = format!(
+        let fix = format!(
             "Remove rows that have the same ({columns}), then, as the owner of the table: `alter \
              table {table} add unique ({columns})`"
         );
-        assert_eq!((&finding["what"], &finding["mend"]), (&what.into(), &mend.into()));
+        assert_eq!((&finding["what"], &finding["fix"]), (&what.into(), &fix.into()));
         scene.sql(&format!("alter table {table} add unique ({columns})")).await;
         scene.finding("schema", "ok");
     }
@@ -227,7 +227,7 @@ async fn settings_that_break_a_promise_are_found() {
     let what = "fsync is off: after a crash of the machine, users and connections may be lost";
     let finding = findings.iter().find(|finding| finding["what"] == what).unwrap();
     assert_eq!(finding["severity"], "warning");
-    assert!(finding["mend"].as_str().unwrap().contains("`alter system set fsync = on`"));
+    assert!(finding["fix"].as_str().unwrap().contains("`alter system set fsync = on`"));
     let name = scene.stores.database().name.clone();
     scene.sql(&format!("alter database {name} set synchronous_commit = off")).await;
     let finding = scene.finding("database", "warning");
@@ -237,7 +237,7 @@ async fn settings_that_break_a_promise_are_found() {
     scene.sql(&format!("alter database {name} reset synchronous_commit")).await;
     let scene = scene.with("POSTGRES_STATEMENTS", "unnamed");
     let finding = scene.finding("database", "warning");
-    assert_eq!(finding["mend"], "`alter role \"tester\" set statement_timeout = '2s'`");
+    assert_eq!(finding["fix"], "`alter role \"tester\" set statement_timeout = '2s'`");
     scene.sql(&format!("alter database {name} set statement_timeout = '2s'")).await;
     scene.finding("database", "ok");
 }
@@ -254,8 +254,8 @@ async fn a_pooler_that_refuses_settings_says_which_variable_leaves_them_out() {
         what.starts_with("PostgreSQL can't be used: a pooler refuses the connection"),
         "{what}"
     );
-    let mend = finding["mend"].as_str().unwrap();
-    assert!(mend.starts_with("Set POSTGRES_STATEMENTS=unnamed, and `alter role "), "{mend}");
+    let fix = finding["fix"].as_str().unwrap();
+    assert!(fix.starts_with("Set POSTGRES_STATEMENTS=unnamed, and `alter role "), "{fix}");
     let scene = scene.with("POSTGRES_STATEMENTS", "unnamed");
     scene.finding("database", "ok");
 }
@@ -268,11 +268,11 @@ async fn a_table_that_is_locked_is_told_from_a_server_that_is_away() {
     let transaction = client.transaction().await.unwrap();
     transaction.batch_execute("lock table users in access exclusive mode").await.unwrap();
     let finding = scene.finding("database", "error");
-    let what = "PostgreSQL can't be used: a statement was not done in time: PostgreSQL says 57014: \
+    let what = "PostgreSQL can't be used: a statement took too long: PostgreSQL says 57014: \
                 canceling statement due to statement timeout (it waited for a lock, or the server \
                 is too busy)";
     assert_eq!(finding["what"], what);
-    assert!(finding["mend"].as_str().unwrap().starts_with("Find what holds the lock"));
+    assert!(finding["fix"].as_str().unwrap().starts_with("Find what holds the lock"));
     transaction.rollback().await.unwrap();
     scene.finding("database", "ok");
 }
@@ -284,7 +284,7 @@ async fn an_empty_file_is_no_file_that_a_start_would_fill() {
     fs::write(&path, "").unwrap();
     let finding = scene.finding("database", "error");
     assert!(finding["what"].as_str().unwrap().contains("is empty"), "{finding:#}");
-    assert!(finding["mend"].as_str().unwrap().contains("backup"), "{finding:#}");
+    assert!(finding["fix"].as_str().unwrap().contains("backup"), "{finding:#}");
 }
 
 #[test]

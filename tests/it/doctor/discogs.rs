@@ -25,7 +25,7 @@ async fn credentials_that_discogs_refuses_are_found() {
     scene.set_credentials("canary-wrong-secret");
     let finding = scene.finding("app_credentials", "error");
     assert_eq!(finding["what"], "Discogs refuses the app's credentials (status 401)");
-    assert!(finding["mend"].as_str().unwrap().contains("`discogsography-api discogs-setup"));
+    assert!(finding["fix"].as_str().unwrap().contains("`discogsography-api discogs-setup"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,8 +68,8 @@ async fn a_machine_that_only_used_the_sandbox_is_told_how_to_check_it() {
     let program = Program::new().with("DISCOGS_API_URL", &nowhere);
     let is_advised = || {
         let report = scene::report(&program.run(&["doctor", "--json"]));
-        let mend = scene::finding(&report, "discogs", "error")["mend"].clone();
-        mend.as_str().unwrap().ends_with(ADVICE)
+        let fix = scene::finding(&report, "discogs", "error")["fix"].clone();
+        fix.as_str().unwrap().ends_with(ADVICE)
     };
     assert!(!is_advised());
     std::fs::create_dir_all(program.data("sandbox")).unwrap();

@@ -40,7 +40,7 @@ async fn nothing_is_wrong_where_everything_is_there(setup: Setup) {
         (&["variables", "jwt_secret"], &["discogs", "clock", "app_credentials"]);
     assert_eq!(checks, [around.0, stores, around.1].concat());
     for finding in findings {
-        assert_eq!((&finding["severity"], &finding["mend"]), (&json!("ok"), &json!(null)));
+        assert_eq!((&finding["severity"], &finding["fix"]), (&json!("ok"), &json!(null)));
     }
     let said = scene.program.run(&["doctor"]);
     assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{said:?}");
@@ -67,7 +67,7 @@ fn a_configuration_that_can_not_be_used_is_told_as_a_whole() {
             "check": "variables",
             "severity": "note",
             "what": "The stores, the disk and Discogs were not looked at",
-            "mend": "They need a configuration that can be used: mend it first",
+            "fix": "They need a configuration that can be used: fix it first",
             "measured": null,
         })
     );
@@ -102,7 +102,7 @@ fn what_a_start_would_warn_about_is_found() {
     let limits = scene::finding(&report, "variables", "warning");
     assert_eq!(limits["what"], "RATE_LIMITS is off: nothing slows down who guesses passwords");
     let proxies = scene::finding(&report, "trusted_proxies", "warning");
-    assert!(proxies["mend"].as_str().unwrap().contains("TRUSTED_PROXIES=10.0.0.0/8"));
+    assert!(proxies["fix"].as_str().unwrap().contains("TRUSTED_PROXIES=10.0.0.0/8"));
     let program =
         Program::new().with("API_HOST", "0.0.0.0").with("DISCOGS_API_URL", "https://127.0.0.1:1");
     let report = scene::report(&program.run(&["doctor", "--json"]));

@@ -22,7 +22,7 @@ async fn a_redis_that_would_drop_flows_is_found() {
     let finding = scene.finding("redis_memory", "warning");
     assert!(finding["what"].as_str().unwrap().starts_with("maxmemory-policy is allkeys-lru: "));
     assert!(
-        finding["mend"]
+        finding["fix"]
             .as_str()
             .unwrap()
             .contains("`redis-cli config set maxmemory-policy noeviction`")
@@ -56,9 +56,9 @@ async fn a_refused_sign_in_to_redis_says_what_to_correct() {
         [scene.with("REDIS_URL", &redis.url()), spoiled(&redis).await.with("REDIS_URL", &url)]
     {
         let finding = scene.finding("redis", "error");
-        let mend = "Correct the user and password in REDIS_URL, or REDIS_PASSWORD: \
+        let fix = "Correct the user and password in REDIS_URL, or REDIS_PASSWORD: \
                     `redis://USER:PASSWORD@HOST:6379/0`";
-        assert_eq!(finding["mend"], mend, "{finding:#}");
+        assert_eq!(finding["fix"], fix, "{finding:#}");
     }
 }
 
@@ -89,9 +89,9 @@ async fn a_redis_that_is_not_trusted_says_where_to_name_whom_to_trust() {
     let scene = Scene::on(stores, Duration::ZERO, &[]).await;
     let scene = scene.with("REDIS_URL", &format!("rediss://localhost:{port}/0"));
     let finding = scene.finding("redis", "error");
-    let mend = "Set REDIS_SSLROOTCERT to the path of the root certificate that signed the \
+    let fix = "Set REDIS_SSLROOTCERT to the path of the root certificate that signed the \
                 server's, a PEM file";
-    assert_eq!(finding["mend"], mend, "{finding:#}");
+    assert_eq!(finding["fix"], fix, "{finding:#}");
     scene.with("REDIS_SSLROOTCERT", &certificate("ca.pem")).finding("redis", "ok");
 }
 
@@ -120,7 +120,7 @@ async fn a_user_who_lacks_what_a_step_needs_is_found() {
         let finding = scene.finding("redis", "error");
         let what = "Redis can't be used, so nobody can connect Discogs: Redis says NOPERM";
         assert_eq!(finding["what"], what, "{rights:?}");
-        assert!(finding["mend"].as_str().unwrap().contains("EVALSHA"), "{finding:#}");
+        assert!(finding["fix"].as_str().unwrap().contains("EVALSHA"), "{finding:#}");
     }
     scene.finding("redis", "ok");
 }
@@ -150,9 +150,9 @@ async fn a_redis_with_shards_is_found() {
     let finding = spoiled(&redis).await.finding("redis", "error");
     let what = "Redis can't be used, so nobody can connect Discogs: Redis says CROSSSLOT";
     assert_eq!(finding["what"], what);
-    let mend = "Use a Redis that keeps all keys on one server: Redis Cluster and sharded Redis are \
+    let fix = "Use a Redis that keeps all keys on one server: Redis Cluster and sharded Redis are \
                 not supported";
-    assert_eq!(finding["mend"], mend);
+    assert_eq!(finding["fix"], fix);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,6 +164,6 @@ async fn a_database_number_that_redis_lacks_is_named() {
     let what = "Redis can't be used, so nobody can connect Discogs: Redis refuses the database \
                 number in REDIS_URL";
     assert_eq!(finding["what"], what);
-    let mend = finding["mend"].as_str().unwrap();
-    assert!(mend.starts_with("Correct the number at the end of REDIS_URL"), "{mend}");
+    let fix = finding["fix"].as_str().unwrap();
+    assert!(fix.starts_with("Correct the number at the end of REDIS_URL"), "{fix}");
 }

@@ -34,17 +34,17 @@ fn dropped(role: &str) -> String {
     format!("drop owned by \"{role}\"; drop role \"{role}\"")
 }
 
-/// Follows the mend of what the role lacks, which doctor finds about the database.
+/// Runs the fix for the privileges that `doctor` finds missing in the database.
 async fn give(scene: &Scene, lacks: &str) {
     let finding = scene.finding("database", "error");
     assert_eq!(finding["what"], format!("PostgreSQL can't be used: the role lacks {lacks}"));
-    follow(scene, &finding["mend"]).await;
+    follow(scene, &finding["fix"]).await;
 }
 
-/// Runs the statements that a finding's mend has between its backticks, as the owner.
-async fn follow(scene: &Scene, mend: &serde_json::Value) {
-    let [_, statements, _] = *mend.as_str().unwrap().split('`').collect::<Vec<_>>() else {
-        panic!("no statements in {mend}")
+/// Runs the statements between the backticks of a finding's fix, as the owner.
+async fn follow(scene: &Scene, fix: &serde_json::Value) {
+    let [_, statements, _] = *fix.as_str().unwrap().split('`').collect::<Vec<_>>() else {
+        panic!("no statements in {fix}")
     };
     scene.sql(statements).await;
 }
@@ -115,7 +115,7 @@ async fn a_database_or_schema_that_is_closed_to_the_role_is_found() {
         finding["what"].as_str().unwrap().split(": ").nth(1),
         Some("a permission is missing")
     );
-    follow(&scene, &finding["mend"]).await;
+    follow(&scene, &finding["fix"]).await;
     give(&scene, "usage on schema public").await;
     give(&scene, ALL).await;
     scene.finding("schema", "ok");
@@ -137,10 +137,11 @@ async fn a_role_that_can_not_bring_the_schema_up_to_date_is_found() {
     scene.sql(&format!("grant select, insert, update, delete on {tables} to \"{role}\"")).await;
     let finding = scene.finding("schema", "error");
     let what = finding["what"].as_str().unwrap();
-    let lacks = "the role that would mend it lacks create on schema public; ownership of users";
+    let lacks =
+        "the role lacks the privileges to migrate: create on schema public; ownership of users";
     assert!(what.ends_with(lacks), "{what}");
     let owner = &test_servers().postgres_username;
-    assert!(finding["mend"].as_str().unwrap().contains(&format!(" of {owner}, ")), "{finding}");
+    assert!(finding["fix"].as_str().unwrap().contains(&format!(" of {owner}, ")), "{finding}");
     let migrated = scene.program.run(&["migrate"]);
     assert_eq!(migrated.code, Some(1), "{migrated:?}");
 
@@ -149,7 +150,7 @@ async fn a_role_that_can_not_bring_the_schema_up_to_date_is_found() {
     assert_eq!(migrated.code, Some(0), "{migrated:?}");
     let scene = as_role(scene, &role, PASSWORD);
     let finding = scene.finding("database", "error");
-    follow(&scene, &finding["mend"]).await;
+    follow(&scene, &finding["fix"]).await;
     scene.finding("schema", "ok");
     let scene = as_owner(scene);
     scene.finding("database", "ok");
@@ -158,17 +159,17 @@ async fn a_role_that_can_not_bring_the_schema_up_to_date_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn what_only_grants_are_missing_for_is_mended_by_them() {
+async fn missing_grants_are_fixed_by_the_suggested_statements() {
     let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
     give(&scene, ALL).await;
     // Nothing that is there has to be altered for this one.
     scene.sql("drop table known_addresses; delete from api_migrations where number = 4").await;
     let scene = scene.with("AUTO_MIGRATE", "off");
     let finding = scene.finding("schema", "error");
-    let what = "The schema is behind: 0004_known_addresses is missing, and the role that would mend \
-                it lacks create on schema public; insert on api_migrations";
+    let what = "The schema is behind: 0004_known_addresses is missing, and the role lacks the \
+                privileges to migrate: create on schema public; insert on api_migrations";
     assert_eq!(finding["what"], what);
-    follow(&scene, &finding["mend"]).await;
+    follow(&scene, &finding["fix"]).await;
     let migrated = scene.program.run(&["migrate"]);
     assert_eq!(migrated.code, Some(0), "{migrated:?}");
     scene.finding("schema", "ok");

@@ -106,7 +106,7 @@ pub(crate) fn report(outcome: &Outcome) -> Value {
     for finding in findings.iter_mut() {
         if finding["severity"] == "warning" && !finding["measured"]["milliseconds"].is_null() {
             finding["severity"] = "ok".into();
-            finding["mend"].take();
+            finding["fix"].take();
         }
     }
     let has = |severity: &&str| findings.iter().any(|finding| finding["severity"] == *severity);
@@ -119,7 +119,7 @@ pub(crate) fn whole_report(outcome: &Outcome) -> Value {
     serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"))
 }
 
-/// The one finding of a check that is so bad, with a mend unless it is fine.
+/// Returns a check's only finding of this severity, and checks that it has a fix unless it is ok.
 #[track_caller]
 pub(crate) fn finding(report: &Value, check: &str, severity: &str) -> Value {
     let findings = report["findings"].as_array().unwrap().iter();
@@ -127,7 +127,7 @@ pub(crate) fn finding(report: &Value, check: &str, severity: &str) -> Value {
         .filter(|finding| finding["check"] == check && finding["severity"] == severity)
         .collect();
     let [finding] = *of_check else { panic!("no one {severity} of {check} in {report:#}") };
-    assert_eq!(finding["mend"].is_null(), severity == "ok", "{finding:#}");
+    assert_eq!(finding["fix"].is_null(), severity == "ok", "{finding:#}");
     finding.clone()
 }
 

@@ -24,7 +24,7 @@ async fn a_weak_secret_is_found(setup: Setup) {
     let scene = scene.with("JWT_SECRET_KEY", "canary-short");
     let finding = scene.finding("jwt_secret", "warning");
     assert_eq!(finding["what"], "JWT_SECRET_KEY is shorter than 32 bytes and could be guessed");
-    assert!(finding["mend"].as_str().unwrap().contains("`openssl rand -hex 32`"));
+    assert!(finding["fix"].as_str().unwrap().contains("`openssl rand -hex 32`"));
     let scene = scene.with("JWT_SECRET_KEY", &"canary".repeat(8));
     let what = "JWT_SECRET_KEY is long, but has only 5 different characters and could be guessed";
     assert_eq!(scene.finding("jwt_secret", "warning")["what"], what);
@@ -50,7 +50,7 @@ fn a_secret_that_the_service_made_is_looked_at_and_left_alone() {
     set_mode(program.folder(), 0o755);
     set_mode(&program.data(""), 0o755);
     let finding = scene::finding(&look(), "data_dir", "warning");
-    assert_eq!(finding["mend"], format!("`chmod 600 {}`", path.display()));
+    assert_eq!(finding["fix"], format!("`chmod 600 {}`", path.display()));
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
     set_mode(&path, 0o600);
     set_mode(&program.data(""), 0o777);
@@ -76,7 +76,7 @@ fn a_file_of_a_secret_that_others_can_read_is_found() {
     let finding = scene::finding(&look(), "secret_files", "warning");
     let what = "Others on this machine can read the file of JWT_SECRET_KEY_FILE: its mode is 0644";
     assert_eq!(finding["what"], what);
-    assert_eq!(finding["mend"], format!("`chmod 600 {}`", path.display()));
+    assert_eq!(finding["fix"], format!("`chmod 600 {}`", path.display()));
     // As Kubernetes mounts it for `fsGroup`.
     for mode in [0o440, 0o640] {
         set_mode(&path, mode);

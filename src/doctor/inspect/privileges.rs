@@ -1,13 +1,14 @@
-//! What the role may not do and has to: asked of the server, without trying it.
+//! Finds the privileges that the role lacks, by asking the server instead of trying.
 
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 
-use super::error::PostgresError;
-use crate::storage::look::{Lack, Remedy};
+use super::{MissingPrivilege, Remedy};
+use crate::storage::postgres::PostgresError;
 
-/// What the statements need of the tables that are there: of the whole table, or of each column. Nobody
-/// deletes columns, and old addresses are found by their `ctid`, on which no right can be given.
+/// The privileges that the statements need on each existing table, or on all of its columns. A
+/// `delete` can't be granted by column, and old addresses are found by their `ctid`, on which no
+/// privilege can be granted.
 const TO_SERVE: &str = "
     with needed (place, privilege) as (
         values ('users', 'select'), ('users', 'insert'), ('users', 'update'),
@@ -42,8 +43,8 @@ const TO_SERVE: &str = "
     from lacking
     order by lack";
 
-/// What the migrations that are missing need besides: to make tables, to note that they were applied,
-/// and to own the tables that they alter, which another role may have made.
+/// What missing migrations need besides: to create tables, to record that they were applied, and to
+/// own the tables that they alter, which another role may have created.
 const TO_MIGRATE: &str = "
     with lacking (lack) as (
         select 'create on schema ' || quote_ident(coalesce(current_schema(), 'public'))
@@ -65,27 +66,27 @@ const TO_MIGRATE: &str = "
     where migration = any($1) and not pg_has_role(relowner, 'usage')
     order by 1";
 
-pub(super) async fn lacking_to_serve(
+pub(super) async fn missing_to_serve(
     transaction: &Transaction<'_>,
-) -> Result<Vec<Lack>, PostgresError> {
-    lacks(&transaction.query_typed(TO_SERVE, &[]).await?)
+) -> Result<Vec<MissingPrivilege>, PostgresError> {
+    read(&transaction.query_typed(TO_SERVE, &[]).await?)
 }
 
-/// `missing` are the names of migrations.
-pub(super) async fn lacking_to_migrate(
+/// `migrations` are the names of those to apply.
+pub(super) async fn missing_to_migrate(
     transaction: &Transaction<'_>,
-    missing: &[String],
-) -> Result<Vec<Lack>, PostgresError> {
-    lacks(&transaction.query_typed(TO_MIGRATE, &[(&missing, Type::TEXT_ARRAY)]).await?)
+    migrations: &[String],
+) -> Result<Vec<MissingPrivilege>, PostgresError> {
+    read(&transaction.query_typed(TO_MIGRATE, &[(&migrations, Type::TEXT_ARRAY)]).await?)
 }
 
-fn lacks(rows: &[tokio_postgres::Row]) -> Result<Vec<Lack>, PostgresError> {
-    let lack = |row: &tokio_postgres::Row| {
+fn read(rows: &[tokio_postgres::Row]) -> Result<Vec<MissingPrivilege>, PostgresError> {
+    let privilege = |row: &tokio_postgres::Row| {
         let remedy = match row.try_get(1)? {
             Some(statement) => Remedy::Grant(statement),
             None => Remedy::Owner(row.try_get(2)?),
         };
-        Ok(Lack { right: row.try_get(0)?, remedy })
+        Ok(MissingPrivilege { privilege: row.try_get(0)?, remedy })
     };
-    rows.iter().map(lack).collect()
+    rows.iter().map(privilege).collect()
 }

@@ -1,25 +1,25 @@
-//! What a Redis server says of itself (its command INFO), as far as it matters to our records.
+//! Reads what a Redis server reports about itself (its command INFO).
 
-/// The server as it was found.
+/// The state of a Redis server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerInfo {
+pub(in crate::doctor) struct ServerInfo {
     /// `7.4.1`
-    pub version: String,
-    /// A replica takes no writes.
-    pub is_replica: bool,
+    pub(in crate::doctor) version: String,
+    /// Whether it is a replica, which accepts no writes.
+    pub(in crate::doctor) is_replica: bool,
     /// Whether it refuses writes because it could not save its data to disk.
-    pub has_failed_to_save: bool,
-    /// `maxmemory-policy`: which keys it drops where memory is short.
-    pub eviction: String,
-    /// `maxmemory` in bytes; `None` where there is no limit.
-    pub most_memory: Option<u64>,
-    /// What its data takes now, in bytes.
-    pub memory: u64,
+    pub(in crate::doctor) has_failed_to_save: bool,
+    /// `maxmemory-policy`: which keys it evicts when its memory is full.
+    pub(in crate::doctor) eviction: String,
+    /// `maxmemory` in bytes; `None` if there is no limit.
+    pub(in crate::doctor) most_memory: Option<u64>,
+    /// How much memory its data uses, in bytes.
+    pub(in crate::doctor) memory: u64,
 }
 
 impl ServerInfo {
-    /// Reads the lines of an answer; what is missing counts as unremarkable.
-    pub(super) fn parse(answer: &str) -> Self {
+    /// Parses the lines of an answer; a missing field counts as healthy.
+    pub(in crate::doctor) fn parse(answer: &str) -> Self {
         let field = |name: &str| {
             let lines = answer.lines().filter_map(|line| line.split_once(':'));
             let mut values = lines.filter(|(key, _)| *key == name).map(|(_, value)| value.trim());
@@ -36,10 +36,9 @@ impl ServerInfo {
         }
     }
 
-    /// Whether it may drop our records before their time: they all have one, so every policy but
-    /// `noeviction` takes them.
-    #[must_use]
-    pub fn evicts(&self) -> bool {
+    /// Whether it may evict records before they expire. Every record has a time to live, so every
+    /// policy but `noeviction` may.
+    pub(in crate::doctor) fn evicts(&self) -> bool {
         !self.eviction.is_empty() && self.eviction != "noeviction"
     }
 }
@@ -49,7 +48,7 @@ mod tests {
     use super::ServerInfo;
 
     #[test]
-    fn an_answer_is_read_line_by_line() {
+    fn an_answer_is_parsed_line_by_line() {
         let answer = "# Server\r\nredis_version:7.4.1\r\n# Memory\r\nused_memory:2048\r\n\
                       maxmemory:4096\r\nmaxmemory_policy:volatile-ttl\r\n# Replication\r\n\
                       role:slave\r\nrdb_last_bgsave_status:err\r\n";
@@ -66,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_says_little_is_taken_as_it_should_be() {
+    fn missing_fields_count_as_healthy() {
         let info = ServerInfo::parse("maxmemory:0\r\nmaxmemory_policy:noeviction\r\n");
         assert_eq!((info.evicts(), info.is_replica, info.most_memory), (false, false, None));
         assert!(!ServerInfo::parse("").evicts());

@@ -1,0 +1,130 @@
+//! What `doctor` reads from the stores; every inspection leaves them unchanged.
+
+mod postgres;
+mod privileges;
+mod redis;
+mod sqlite;
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::dial::Unreached;
+use crate::migrations::Schema;
+use crate::model::ConfigEntry;
+use crate::storage::postgres::MissingUnique;
+use crate::storage::{Cause, StorageError};
+
+pub(super) use self::redis::ServerInfo;
+pub(super) use postgres::postgres;
+pub(super) use sqlite::{Integrity, integrity, sqlite};
+
+/// The state of a database.
+#[derive(Debug)]
+pub(super) struct Inspection {
+    /// The version that it reports: `17.4`.
+    pub(super) version: String,
+    /// How long one small read took.
+    pub(super) latency: Duration,
+    /// How its schema compares with the one of this version.
+    pub(super) schema: Schema,
+    /// What the role lacks to apply the migrations that are missing.
+    pub(super) missing_to_migrate: Vec<MissingPrivilege>,
+    /// Whether the server accepts writes; always [`Writes::Accepted`] for a file.
+    pub(super) writes: Writes,
+    /// The unique constraints that the service depends on and a table lacks.
+    pub(super) missing_unique: Vec<MissingUnique>,
+    /// The encoding of the database, if it lacks characters.
+    pub(super) lacking_encoding: Option<String>,
+    /// The server's settings that put data or availability at risk.
+    pub(super) risky_settings: Vec<RiskySetting>,
+    /// The rows of `app_config`; empty if there is no such table.
+    pub(super) config: Vec<ConfigEntry>,
+}
+
+/// A setting of the server that breaks a promise of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RiskySetting {
+    /// `fsync` is off.
+    FsyncOff,
+    /// `synchronous_commit` is off.
+    SynchronousCommitOff,
+    /// Behind a pooler, neither the role nor the connection limits statements.
+    NoStatementTimeout,
+}
+
+/// A privilege that the role does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MissingPrivilege {
+    /// `insert, update on users`
+    pub(super) privilege: String,
+    /// How the operator can provide it.
+    pub(super) remedy: Remedy,
+}
+
+/// How an operator can provide a missing privilege.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Run this statement.
+    Grant(String),
+    /// Migrate as the role of this name, which owns the table. Giving the table to another role would
+    /// break the programs that use it as its owner.
+    Owner(String),
+}
+
+/// Whether a server accepts writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writes {
+    Accepted,
+    /// It is a standby, or was made read-only.
+    Refused,
+}
+
+/// Why a database could not be inspected.
+#[derive(Debug, Error)]
+pub(super) enum InspectionError {
+    /// The user name or password is wrong, or not allowed from this address.
+    #[error("the sign-in is refused")]
+    SignInRefused(#[source] Cause),
+    /// The server has no database of that name.
+    #[error("there is no such database")]
+    NoDatabase(#[source] Cause),
+    /// The role lacks privileges on the tables that the service needs.
+    #[error("the role lacks {}", privileges_in_words(.0))]
+    MissingPrivileges(Vec<MissingPrivilege>),
+    /// The role may not connect to the database.
+    #[error("a permission is missing")]
+    PermissionDenied(#[source] Cause),
+    /// The server has reached its connection limit.
+    #[error("the server accepts no more connections")]
+    TooManyConnections(#[source] Cause),
+    /// The file is damaged, or not a SQLite database.
+    #[error("the file is damaged")]
+    Damaged(#[source] Cause),
+    /// The file can't be read without writing what waits beside it.
+    #[error("the file waits for the next start of the service")]
+    Unfinished(#[source] Cause),
+    /// The tables or the file belong to another application, or the encoding lacks characters.
+    #[error("{0}")]
+    NotOurs(String),
+    /// No address of the server accepts a connection.
+    #[error(transparent)]
+    Unreached(Unreached),
+    /// Connecting took too long.
+    #[error(transparent)]
+    ConnectTimeout(Cause),
+    /// A statement waited for a lock or ran for too long.
+    #[error("a statement took too long")]
+    StatementTimeout(#[source] Cause),
+    /// A pooler in front of the server refuses the connection's settings.
+    #[error("a pooler refuses the connection")]
+    RefusedByPooler(#[source] Cause),
+    /// Any other failure.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Joins privileges for a sentence: `insert on users; delete on app_config`.
+pub(super) fn privileges_in_words(missing: &[MissingPrivilege]) -> String {
+    missing.iter().map(|it| it.privilege.as_str()).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,182 @@
+//! Inspects PostgreSQL over one connection, in one read-only transaction.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_postgres::{Client, Transaction};
+
+use super::privileges::{missing_to_migrate, missing_to_serve};
+use super::{Inspection, InspectionError, RiskySetting, Writes};
+use crate::config::{PostgresConfig, StatementNames};
+use crate::migrations::{Migration, POSTGRES, Schema};
+use crate::model::ConfigEntry;
+use crate::storage::postgres::{
+    CONFIG, Made, PING, PostgresError, Server, Statements, config_entry, has_migrations,
+    lacking_encoding, missing_unique, objection, pending, refuses_settings,
+};
+
+/// How long all statements together may take.
+const TIMEOUT: Duration = Duration::from_millis(2_500);
+
+pub(in crate::doctor) async fn postgres(
+    config: &PostgresConfig,
+) -> Result<Inspection, InspectionError> {
+    let Made { client, driver, .. } = Server::new(config).connect().await?;
+    let driver = tokio::spawn(driver);
+    let inspected = tokio::time::timeout(TIMEOUT, inspect(client, config.statements)).await;
+    driver.abort();
+    inspected.unwrap_or_else(|_| Err(PostgresError::NoAnswer(TIMEOUT).into()))
+}
+
+async fn inspect(
+    mut client: Client,
+    statement_names: StatementNames,
+) -> Result<Inspection, InspectionError> {
+    let transaction =
+        client.build_transaction().read_only(true).start().await.map_err(PostgresError::from)?;
+    let asked = Instant::now();
+    transaction.query_typed(PING.text, &[]).await.map_err(PostgresError::from)?;
+    let latency = asked.elapsed();
+    if !has_migrations(&transaction).await? {
+        refuse_foreign_tables(&transaction, &POSTGRES).await?;
+    }
+    let version =
+        text(&transaction, "select split_part(current_setting('server_version'), ' ', 1)").await?;
+    let writes = writes(&transaction).await?;
+    let missing = missing_to_serve(&transaction).await?;
+    if !missing.is_empty() {
+        return Err(InspectionError::MissingPrivileges(missing));
+    }
+    refuse_foreign_tables(&transaction, &pending(&transaction).await?).await?;
+    let schema = schema(&transaction).await?;
+    let missing_to_migrate = match &schema {
+        Schema::Behind(missing) => missing_to_migrate(&transaction, missing).await?,
+        _ => Vec::new(),
+    };
+    let config = config(&transaction).await?;
+    let names: Vec<_> = POSTGRES.iter().map(ToString::to_string).collect();
+    let missing_unique = missing_unique(&transaction, &names).await?;
+    let lacking_encoding = lacking_encoding(&transaction).await?;
+    let risky_settings = risky_settings(&transaction, statement_names).await?;
+    transaction.rollback().await.map_err(PostgresError::from)?;
+    let schema = match schema {
+        Schema::UpToDate if statement_names == StatementNames::Named => prepared(&client).await?,
+        schema => schema,
+    };
+    Ok(Inspection {
+        version,
+        latency,
+        schema,
+        missing_to_migrate,
+        writes,
+        missing_unique,
+        lacking_encoding,
+        risky_settings,
+        config,
+    })
+}
+
+impl From<PostgresError> for InspectionError {
+    fn from(error: PostgresError) -> Self {
+        let (code, message) = match &error {
+            PostgresError::Server { code, message, .. } => (code, message),
+            PostgresError::Unreached(unreached) => return Self::Unreached(unreached.clone()),
+            PostgresError::NotMade { .. } => return Self::ConnectTimeout(Arc::new(error)),
+            _ => return Self::Storage(error.into()),
+        };
+        match code.as_str() {
+            "57014" | "55P03" => Self::StatementTimeout(Arc::new(error)),
+            _ if refuses_settings(message) => Self::RefusedByPooler(Arc::new(error)),
+            "3D000" => Self::NoDatabase(Arc::new(error)),
+            "42501" => Self::PermissionDenied(Arc::new(error)),
+            "53300" => Self::TooManyConnections(Arc::new(error)),
+            code if code.starts_with("28") => Self::SignInRefused(Arc::new(error)),
+            _ => Self::Storage(error.into()),
+        }
+    }
+}
+
+async fn writes(transaction: &Transaction<'_>) -> Result<Writes, PostgresError> {
+    let read_only = "select (pg_is_in_recovery()
+            or current_setting('default_transaction_read_only') = 'on')::text";
+    let is_read_only = text(transaction, read_only).await? == "true";
+    Ok(if is_read_only { Writes::Refused } else { Writes::Accepted })
+}
+
+async fn config(transaction: &Transaction<'_>) -> Result<Vec<ConfigEntry>, PostgresError> {
+    if !has_table(transaction, "app_config").await? {
+        return Ok(Vec::new());
+    }
+    let rows = transaction.query_typed(CONFIG.text, &[]).await?;
+    rows.iter().filter_map(|row| config_entry(row).transpose()).collect()
+}
+
+/// Fails if a table that these migrations create exists and belongs to another application.
+async fn refuse_foreign_tables(
+    transaction: &Transaction<'_>,
+    missing: &[Migration],
+) -> Result<(), InspectionError> {
+    let objection = objection(transaction, missing).await?;
+    objection.map_or(Ok(()), |objection| Err(InspectionError::NotOurs(objection)))
+}
+
+/// Finds settings that let the server lose committed data, or let a statement run forever.
+async fn risky_settings(
+    transaction: &Transaction<'_>,
+    names: StatementNames,
+) -> Result<Vec<RiskySetting>, PostgresError> {
+    let mut found = Vec::new();
+    for (setting, bad, risk) in [
+        ("fsync", "off", RiskySetting::FsyncOff),
+        ("synchronous_commit", "off", RiskySetting::SynchronousCommitOff),
+        ("statement_timeout", "0", RiskySetting::NoStatementTimeout),
+    ] {
+        // Without a pooler, each connection sets its own limit.
+        let is_set_by_connection =
+            risk == RiskySetting::NoStatementTimeout && names == StatementNames::Named;
+        let value = text(transaction, &format!("select current_setting('{setting}')")).await?;
+        if value == bad && !is_set_by_connection {
+            found.push(risk);
+        }
+    }
+    Ok(found)
+}
+
+async fn schema(transaction: &Transaction<'_>) -> Result<Schema, PostgresError> {
+    let mut applied = Vec::new();
+    if has_table(transaction, "api_migrations").await? {
+        let rows = "select number, name from api_migrations order by number";
+        for row in transaction.query_typed(rows, &[]).await? {
+            applied.push((row.try_get(0)?, row.try_get(1)?));
+        }
+    }
+    Ok(Schema::compare(&POSTGRES, &applied))
+}
+
+/// Asks the server to prepare every statement of the service, which fails if a table was changed.
+/// Nothing is executed.
+async fn prepared(client: &Client) -> Result<Schema, PostgresError> {
+    let Err(error) = Box::pin(Statements::prepare(Some(client))).await else {
+        return Ok(Schema::UpToDate);
+    };
+    match PostgresError::from(error) {
+        // Class 42, except for a missing permission: a table or column was changed.
+        PostgresError::Server { code, message, .. }
+            if code.starts_with("42") && code != "42501" =>
+        {
+            Ok(Schema::Changed(message))
+        }
+        error => Err(error),
+    }
+}
+
+async fn has_table(transaction: &Transaction<'_>, name: &str) -> Result<bool, PostgresError> {
+    let found = format!("select (to_regclass('{name}') is not null)::text");
+    Ok(text(transaction, &found).await? == "true")
+}
+
+async fn text(transaction: &Transaction<'_>, query: &str) -> Result<String, PostgresError> {
+    let rows = transaction.query_typed(query, &[]).await?;
+    let row = rows.first().ok_or_else(|| PostgresError::Row(format!("`{query}` gave none")))?;
+    Ok(row.try_get(0)?)
+}
