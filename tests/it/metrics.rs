@@ -1,10 +1,11 @@
 //! `GET /metrics`: where it is, that Prometheus can read it, that labels stay bounded.
 //!
-//! [`document`]: docs/metrics.md. [`moves`]: each family moves when the thing happens. [`operators`]:
-//! what uses the metrics.
+//! [`document`]: docs/metrics.md. [`moves`]: each family moves when the thing happens. [`names`]:
+//! what must not change. [`operators`]: what uses the metrics.
 
 mod document;
 mod moves;
+mod names;
 mod operators;
 pub(crate) mod scrape;
 
