@@ -1,7 +1,6 @@
-//! Randomness as a value: seeded once from the operating system.
+//! Randomness as a value: a `ChaCha12` generator, seeded once from the operating system.
 //!
-//! The generator is `ChaCha12`, a cryptographic one, so drawing from it can't fail; only seeding
-//! can, and that happens before the service starts.
+//! Only seeding can fail, and that happens before the service starts.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,22 +10,22 @@ use rand::rngs::{StdRng, SysError, SysRng};
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use uuid::Uuid;
 
-/// Draws random bytes, ids, nonces and waiting times.
+/// Generates random bytes, ids, nonces and delays; clones share the generator.
 #[derive(Clone)]
 pub struct Random(Arc<Mutex<StdRng>>);
 
 impl Random {
-    /// Seeds a generator from the operating system.
+    /// Seeds the generator from the operating system.
     ///
     /// # Errors
     ///
-    /// Where the operating system has no randomness to give.
+    /// Fails if the operating system has no randomness.
     pub fn from_system() -> Result<Self, SysError> {
         let generator = StdRng::try_from_rng(&mut SysRng)?;
         Ok(Self(Arc::new(Mutex::new(generator))))
     }
 
-    /// Draws `N` bytes.
+    /// Generates `N` bytes.
     #[must_use]
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
@@ -34,20 +33,20 @@ impl Random {
         bytes
     }
 
-    /// Draws 16 bytes and writes them as 32 hex digits: a nonce, a `jti`, a claim's id.
+    /// Generates 16 bytes as 32 hex digits, for a nonce, a `jti` or the id of a claim.
     #[must_use]
     pub fn hex(&self) -> String {
         let mut digits = Uuid::encode_buffer();
         Uuid::from_bytes(self.bytes()).simple().encode_lower(&mut digits).to_owned()
     }
 
-    /// Draws a UUID of version 4.
+    /// Generates a version 4 UUID.
     #[must_use]
     pub fn uuid(&self) -> Uuid {
         uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
     }
 
-    /// Draws a time from `least` to `most`.
+    /// Generates a duration between `least` and `most`, inclusive.
     #[must_use]
     pub fn between(&self, least: Duration, most: Duration) -> Duration {
         let span = most.saturating_sub(least).as_secs_f64();

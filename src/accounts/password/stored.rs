@@ -22,12 +22,12 @@ impl StoredHash {
     /// Reads the stored text; `None` where it can't be read.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (salt, key) = text.split_once(':')?;
-        let key: [u8; KEY_LENGTH] = from_hex(key)?.try_into().ok()?;
-        Some(Self { salt: from_hex(salt)?, key: key.into() })
+        let key: [u8; KEY_LENGTH] = hex::decode(key).ok()?.try_into().ok()?;
+        Some(Self { salt: hex::decode(salt).ok()?, key: key.into() })
     }
 
     pub(super) fn to_text(&self) -> SecretString {
-        format!("{}:{}", to_hex(&self.salt), to_hex(self.key.as_bytes())).into()
+        format!("{}:{}", hex::encode(&self.salt), hex::encode(self.key.as_bytes())).into()
     }
 
     /// Whether a key is the stored one; takes as long whatever differs.
@@ -40,23 +40,6 @@ impl fmt::Debug for StoredHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StoredHash([REDACTED])")
     }
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).map(hex_digit).collect()
-}
-
-fn hex_digit(half: u8) -> char {
-    char::from_digit(u32::from(half), 16).unwrap_or('0')
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
 #[cfg(test)]
