@@ -266,11 +266,11 @@ impl Discogs {
         if let Err(Failure::Other(_)) = &answer {
             return answer; // Nothing was sent.
         }
-        self.metrics.discogs_durations.of(call.endpoint).observe(begun.elapsed());
+        self.metrics.discogs_durations.get_or_create(&call.endpoint).observe(begun.elapsed());
         let outcome = answer.as_ref().map_or(CallOutcome::NoAnswer, Answer::outcome);
-        self.metrics.discogs_requests.of(call.endpoint).of(outcome).add_one();
+        self.metrics.discogs_requests.get_or_create(&(call.endpoint, outcome)).inc();
         if let Some(remaining) = answer.as_ref().ok().and_then(|answer| answer.rate_remaining) {
-            self.metrics.discogs_rate_remaining.see(remaining);
+            self.metrics.discogs_rate_remaining.set(remaining);
         }
         answer
     }

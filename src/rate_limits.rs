@@ -267,7 +267,7 @@ impl Inner {
         match self.counts.take(counted).await {
             Outcome::Granted(at) => Ok(at),
             Outcome::Refused(limit, wait) => {
-                self.metrics.rate_limited.of(limit).add_one();
+                self.metrics.rate_limited.get_or_create(&limit).inc();
                 Err(LimitError::Reached(wait))
             }
         }

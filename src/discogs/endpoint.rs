@@ -1,7 +1,7 @@
 //! What Discogs is asked for, and what comes of it.
 
 /// One of Discogs's OAuth endpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// Issues a request token.
     RequestToken,
@@ -12,7 +12,7 @@ pub enum Endpoint {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CallOutcome {
     /// A status below 300.
     Good,

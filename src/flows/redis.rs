@@ -37,7 +37,7 @@ impl RedisStates {
     /// Counts what failed, and says once when Redis goes away.
     fn note<T>(&self, step: Result<T, RecordsError>) -> Result<T, StateError> {
         if let Err(error) = &step {
-            self.metrics.state_store_errors.add_one();
+            self.metrics.state_store_errors.inc();
             if !self.is_away.swap(true, Ordering::Relaxed) {
                 let error = chain(error);
                 tracing::warn!(error, "⚠️ Redis can't be used: nobody can connect Discogs");

@@ -26,7 +26,7 @@ use super::request::body::{self, WaitsForClient};
 use super::request::extract::Caller;
 use super::request::host;
 use super::state::AppState;
-use crate::metrics::{Label as _, Method, Route};
+use crate::metrics::{Method, Route};
 use crate::panics;
 use headers::{CommonHeaders, REQUEST_ID};
 use trace::Trace;

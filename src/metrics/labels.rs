@@ -1,67 +1,49 @@
-//! The labels, each with every value that it can have.
+//! The labels. Each is an enum, so it has a fixed set of values.
+
+use std::fmt;
+
+use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
 
 use crate::discogs::{CallOutcome, Endpoint};
 use crate::rate_limits::Limit;
 
-/// A label: its name, and its values in the order of their indices.
-pub trait Label: Copy {
-    /// The name of the label.
-    const NAME: &'static str;
-    /// Every value that it can have.
-    const VALUES: &'static [&'static str];
-
-    /// The value's place in [`Label::VALUES`].
-    fn index(self) -> usize;
-
-    /// The value as it is shown.
-    fn as_str(self) -> &'static str {
-        Self::VALUES.get(self.index()).copied().unwrap_or_default()
-    }
+/// Makes a label of an enum that has `as_str`.
+macro_rules! label_of {
+    ($name:ident $label:literal) => {
+        impl EncodeLabelSet for $name {
+            fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+                ($label, self.as_str()).encode(encoder.encode_label())
+            }
+        }
+    };
 }
 
-/// Makes an enum whose variants are the values of a label.
+/// Declares an enum that is a label.
 macro_rules! label {
     (
         $(#[$of_enum:meta])*
         $name:ident $label:literal { $($(#[$of_variant:meta])* $variant:ident $value:literal)* }
     ) => {
         $(#[$of_enum])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum $name {
             $($(#[$of_variant])* $variant,)*
         }
 
-        impl Label for $name {
-            const NAME: &'static str = $label;
-            const VALUES: &'static [&'static str] = &[$($value),*];
+        impl $name {
+            /// Every value.
+            pub const ALL: [Self; [$($value),*].len()] = [$(Self::$variant),*];
 
-            fn index(self) -> usize {
-                self as usize
-            }
-        }
-    };
-}
-
-/// Makes a label of an enum that another module owns.
-macro_rules! label_of {
-    ($name:ident $label:literal) => {
-        impl Label for $name {
-            const NAME: &'static str = $label;
-            #[expect(clippy::indexing_slicing, reason = "checked at compile time")]
-            const VALUES: &'static [&'static str] = &{
-                let mut values = [""; $name::ALL.len()];
-                let mut at = 0;
-                while at < values.len() {
-                    values[at] = $name::ALL[at].as_str();
-                    at += 1;
+            /// The value as metrics show it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $value,)*
                 }
-                values
-            };
-
-            fn index(self) -> usize {
-                self as usize
             }
         }
+
+        label_of!($name $label);
     };
 }
 
@@ -70,7 +52,7 @@ label_of!(Endpoint "step");
 label_of!(Limit "limit");
 
 label! {
-    /// The method of a request; what no route takes is `other`.
+    /// The method of a request.
     Method "method" {
         /// `GET`
         Get "GET"
@@ -84,24 +66,16 @@ label! {
         Head "HEAD"
         /// `OPTIONS`
         Options "OPTIONS"
-        /// Whatever a client made up, or HTTP has besides.
+        /// A method that no route accepts.
         Other "other"
     }
 }
 
 impl Method {
-    /// The label of a method as it stands in a request.
+    /// The label for a request's method.
     #[must_use]
     pub fn of(method: &str) -> Self {
-        match method {
-            "GET" => Self::Get,
-            "POST" => Self::Post,
-            "PUT" => Self::Put,
-            "DELETE" => Self::Delete,
-            "HEAD" => Self::Head,
-            "OPTIONS" => Self::Options,
-            _ => Self::Other,
-        }
+        Self::ALL.into_iter().find(|known| known.as_str() == method).unwrap_or(Self::Other)
     }
 }
 
@@ -110,15 +84,15 @@ label! {
     SignIn "outcome" {
         /// With an access token.
         Good "good"
-        /// Wrong, whatever it was.
+        /// With a wrong email address or password.
         Refused "refused"
         /// With the right password of a user who has two-factor sign-in.
         SecondFactor "second_factor"
-        /// Too many came before it.
+        /// A limit refused it.
         Limited "limited"
-        /// So much is under way that it was not tried.
+        /// The queue for password hashing was full.
         Overloaded "overloaded"
-        /// The service could not look, or made a mistake.
+        /// A store failed, or the service did.
         Unavailable "unavailable"
     }
 }
@@ -138,9 +112,9 @@ label! {
     Purpose "purpose" {
         /// Statements that only read.
         Reads "reads"
-        /// The others.
+        /// All other statements.
         Writes "writes"
-        /// Checks.
+        /// Health checks.
         Health "health"
     }
 }
@@ -157,10 +131,10 @@ label! {
 
 #[cfg(test)]
 mod tests {
-    use super::{Label as _, Method};
+    use super::Method;
 
     #[test]
-    fn a_method_that_no_route_takes_is_other() {
+    fn a_method_that_no_route_accepts_is_other() {
         for method in ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"] {
             assert_eq!(Method::of(method).as_str(), method);
         }

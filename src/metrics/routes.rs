@@ -1,124 +1,122 @@
 //! What is counted for every request: by method, route and status.
 //!
-//! Most combinations never occur, so only those that did are shown.
+//! Most combinations never occur, so each is created by its first request. A [`Route`] keeps what it
+//! created: counting looks nothing up.
 
-use std::sync::Arc;
+use std::array;
+use std::borrow::Cow;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::kinds::{Counter, Family, Histogram};
-use super::labels::{Label, Method};
-use super::text::{Samples, Text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 
-/// The route of paths that there are none for.
+use super::durations::Durations;
+use super::labels::Method;
+
+/// The route of paths without one.
 const NO_ROUTE: &str = "none";
+
+/// Every status that the service sends.
+const STATUSES: [u16; 17] =
+    [200, 201, 204, 304, 400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 502, 503];
+
+/// Those, any other status, and requests that ended before they were answered.
+const OUTCOMES: usize = STATUSES.len() + 2;
+
+/// The names of labels with their values.
+type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
+
+/// The families of requests.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    pub(super) answered: Family<Labels<3>, Counter>,
+    pub(super) durations: Family<Labels<1>, Durations>,
+}
 
 /// The counts of one route.
 #[derive(Debug)]
 pub struct Route {
-    template: &'static str,
-    answers: Family<Method, Family<Status, Counter>>,
-    durations: Histogram,
+    template: Box<str>,
+    requests: Requests,
+    /// The counter of each method and outcome that occurred.
+    counters: [OnceLock<Counter>; Method::ALL.len() * OUTCOMES],
+    durations: OnceLock<Durations>,
 }
 
-/// The status of an answer: one that the service gives, or `other`; `none` where the client went
-/// away, or was given up, before it.
-#[derive(Debug, Clone, Copy)]
-struct Status(Option<u16>);
-
-impl Label for Status {
-    const NAME: &'static str = "status";
-    const VALUES: &'static [&'static str] = &[
-        "200", "201", "204", "304", "400", "401", "403", "404", "405", "409", "413", "415", "422",
-        "429", "500", "502", "503", "other", "none",
-    ];
-
-    fn index(self) -> usize {
-        match self.0 {
-            Some(200) => 0,
-            Some(201) => 1,
-            Some(204) => 2,
-            Some(304) => 3,
-            Some(400) => 4,
-            Some(401) => 5,
-            Some(403) => 6,
-            Some(404) => 7,
-            Some(405) => 8,
-            Some(409) => 9,
-            Some(413) => 10,
-            Some(415) => 11,
-            Some(422) => 12,
-            Some(429) => 13,
-            Some(500) => 14,
-            Some(502) => 15,
-            Some(503) => 16,
-            Some(_) => 17,
-            None => 18,
-        }
+impl Requests {
+    pub(super) fn route(&self, template: &str) -> Route {
+        let requests = Self { answered: self.answered.clone(), durations: self.durations.clone() };
+        let counters = array::from_fn(|_| OnceLock::new());
+        Route { template: template.into(), requests, counters, durations: OnceLock::new() }
     }
 }
 
 impl Route {
-    pub(super) fn new(template: &'static str) -> Self {
-        Self { template, answers: Family::default(), durations: Histogram::default() }
+    /// The path of the route with its parameters named; empty for paths without a route.
+    #[must_use]
+    pub fn template(&self) -> &str {
+        &self.template
     }
 
-    pub(super) fn template(&self) -> &'static str {
-        self.template
-    }
-
-    /// Counts a request, by the status of its answer if it got one.
+    /// Counts a request, by the status of its answer; `None` if it ended before it was answered.
     pub fn count(&self, method: Method, status: Option<u16>, took: Duration) {
-        self.answers.of(method).of(Status(status)).add_one();
-        self.durations.observe(took);
+        if let Some(counter) = self.counters.get(method as usize * OUTCOMES + outcome(status)) {
+            counter.get_or_init(|| self.counter(method, status)).inc();
+        }
+        self.durations.get_or_init(|| self.durations()).observe(took);
     }
 
-    fn shown(&self) -> &'static str {
-        if self.template.is_empty() { NO_ROUTE } else { self.template }
+    fn counter(&self, method: Method, status: Option<u16>) -> Counter {
+        let labels = [
+            ("method", method.as_str().into()),
+            ("route", self.shown().into()),
+            ("status", shown(status)),
+        ];
+        self.requests.answered.get_or_create_owned(&labels)
+    }
+
+    fn durations(&self) -> Durations {
+        self.requests.durations.get_or_create_owned(&[("route", self.shown().into())])
+    }
+
+    fn shown(&self) -> String {
+        if self.template.is_empty() { NO_ROUTE.to_owned() } else { self.template.to_string() }
     }
 }
 
-/// The counters of all routes.
-pub(super) struct Answers<'a>(pub(super) &'a [Arc<Route>]);
-
-impl Samples for Answers<'_> {
-    const KIND: &'static str = "counter";
-
-    fn write(&self, text: &mut Text, _: &[(&str, &str)]) {
-        for route in self.0 {
-            for (method, by_status) in route.answers.iter() {
-                for (status, counter) in by_status.iter().filter(|(_, it)| it.value() > 0) {
-                    let labels =
-                        [(Method::NAME, method), ("route", route.shown()), (Status::NAME, status)];
-                    counter.write(text, &labels);
-                }
-            }
-        }
-    }
+/// The place of a status among a method's counters.
+fn outcome(status: Option<u16>) -> usize {
+    status.map_or(STATUSES.len() + 1, |status| {
+        STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len())
+    })
 }
 
-/// The histograms of all routes.
-pub(super) struct Durations<'a>(pub(super) &'a [Arc<Route>]);
-
-impl Samples for Durations<'_> {
-    const KIND: &'static str = "histogram";
-
-    fn write(&self, text: &mut Text, _: &[(&str, &str)]) {
-        for route in self.0.iter().filter(|route| !route.durations.sum().is_zero()) {
-            route.durations.write(text, &[("route", route.shown())]);
-        }
+/// The value of the label `status`.
+fn shown(status: Option<u16>) -> Cow<'static, str> {
+    match status {
+        Some(status) if STATUSES.contains(&status) => status.to_string().into(),
+        Some(_) => "other".into(),
+        None => "none".into(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Label as _, Status};
+    use std::collections::BTreeSet;
+
+    use super::{OUTCOMES, STATUSES, outcome, shown};
 
     #[test]
-    fn a_status_is_shown_as_itself_or_as_other() {
-        for value in Status::VALUES.iter().filter(|value| value.len() == 3) {
-            assert_eq!(Status(value.parse().ok()).as_str(), *value);
-        }
-        assert_eq!(Status(Some(418)).as_str(), "other");
-        assert_eq!(Status(None).as_str(), "none");
+    fn each_status_of_the_service_has_its_own_counter() {
+        let all = STATUSES.map(Some).into_iter().chain([Some(418), None]);
+        let places: BTreeSet<_> = all.clone().map(outcome).collect();
+        assert_eq!(places, (0..OUTCOMES).collect());
+        let words: BTreeSet<_> = all.map(shown).collect();
+        assert_eq!(words.len(), OUTCOMES);
+        assert_eq!(
+            (shown(Some(200)), shown(Some(418)), shown(None)),
+            ("200".into(), "other".into(), "none".into())
+        );
     }
 }

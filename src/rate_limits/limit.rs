@@ -1,7 +1,7 @@
 //! The limits by name.
 
 /// What a request limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit {
     /// Registrations from an address.
     Register,

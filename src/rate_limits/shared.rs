@@ -174,7 +174,7 @@ impl Inner {
 
     /// Counts here what Redis did not answer, and whatever waits behind it.
     fn lose(&self, error: Option<&RecordsError>, batch: &Batch, answers: Answers) {
-        self.metrics.state_store_errors.add_one();
+        self.metrics.state_store_errors.inc();
         let mut queue = self.lock();
         let was_lost = matches!(queue.reach, Reach::Lost { .. });
         queue.reach = Reach::Lost { retry_at: Instant::now() + LEFT_ALONE };

@@ -149,7 +149,7 @@ impl Door {
         let (served, connections) = if room.is_there() {
             (&self.served, &mut self.connections)
         } else if room == Room::None && self.crowd.make_room(now).is_there() {
-            self.limits.metrics.connections_turned_away.of(self.limits.port).add_one();
+            self.limits.metrics.connections_turned_away.get_or_create(&self.limits.port).inc();
             (&self.turned_away, &mut self.crowd)
         } else {
             self.waiting = Some(client);
@@ -186,7 +186,7 @@ impl Door {
     fn report(&mut self, room: Room) {
         let Limits { connections: most, port, metrics, .. } = &self.limits;
         if room == Room::Made {
-            metrics.connections_closed_for_room.of(*port).add_one();
+            metrics.connections_closed_for_room.get_or_create(port).inc();
         }
         let (address, warnings) = (&self.address, &mut self.warnings);
         if room == Room::None && warnings.all_at_work.may_come() {

@@ -63,14 +63,14 @@ impl Client {
         metrics: &Arc<Metrics>,
         port: metrics::Port,
     ) -> Self {
-        metrics.http_connections.of(port).up();
+        metrics.http_connections.get_or_create(&port).inc();
         Self { stream, peer, open: Open(Arc::clone(metrics), port) }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.http_connections.of(self.1).down();
+        self.0.http_connections.get_or_create(&self.1).dec();
     }
 }
 

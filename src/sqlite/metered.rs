@@ -84,7 +84,7 @@ impl Counted {
     /// A row that breaks a constraint is the store's answer, and no error of it.
     fn count<T>(&self, done: Result<T, SqliteError>) -> Result<T, SqliteError> {
         if done.as_ref().is_err_and(|error| !error.is_broken_constraint()) {
-            (self.errors)(&self.metrics).add_one();
+            (self.errors)(&self.metrics).inc();
         }
         done
     }

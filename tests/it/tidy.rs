@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("pem", &[]),
     ("private_files", &[]),
     ("small_file", &[]),
-    ("metrics", &["clock", "discogs", "rate_limits"]),
+    ("metrics", &["clock", "discogs", "rate_limits", "telemetry"]),
     (
         "accounts",
         &["clock", "config", "metrics", "model", "panics", "random", "storage", "telemetry"],

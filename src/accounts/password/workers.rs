@@ -97,7 +97,7 @@ impl Workers {
         let overloaded = PasswordError::Overloaded { wait: queue.wait(self.count) };
         let most = queue.most_waiting(self.count);
         let displaced = queue.waiting.add(wanted, place, most).map_err(|_| overloaded)?;
-        self.shared.metrics.password_queue_length.set(queue.waiting.len());
+        self.shared.metrics.password_queue_length.set(queue.waiting.len() as u64);
         drop(queue);
         self.shared.changed.notify_one();
         for wanted in displaced {
@@ -189,7 +189,7 @@ impl Shared {
             }
             if queue.waiting.len() > 0 {
                 let taken = queue.take();
-                self.metrics.password_queue_length.set(queue.waiting.len());
+                self.metrics.password_queue_length.set(queue.waiting.len() as u64);
                 return Some(taken);
             }
             queue.idle += 1;

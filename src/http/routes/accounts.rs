@@ -144,7 +144,7 @@ pub(crate) async fn login(
         Err(ApiError::Overloaded(..)) => SignIn::Overloaded,
         Err(_) => SignIn::Unavailable,
     };
-    app.metrics.sign_ins.of(outcome).add_one();
+    app.metrics.sign_ins.get_or_create(&outcome).inc();
     answer.map(Json)
 }
 

@@ -180,14 +180,11 @@ impl Health {
             checked => up(&checked),
         };
         let outcome = Checks { service, database, state_store: up(&states) };
-        self.metrics
-            .stores_up
-            .of(Store::Database)
-            .see((outcome.database == StoreStatus::Up).into());
-        self.metrics
-            .stores_up
-            .of(Store::StateStore)
-            .see((outcome.state_store == StoreStatus::Up).into());
+        for (store, status) in
+            [(Store::Database, outcome.database), (Store::StateStore, outcome.state_store)]
+        {
+            self.metrics.stores_up.get_or_create(&store).set((status == StoreStatus::Up).into());
+        }
         *last = Some(Checked { at: Instant::now(), outcome });
         outcome
     }

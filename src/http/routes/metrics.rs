@@ -8,13 +8,11 @@ use axum::response::{IntoResponse, Response};
 
 use crate::http::routes::health::Health;
 use crate::http::state::AppState;
-use crate::telemetry;
-
-const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+use crate::metrics::CONTENT_TYPE;
 
 /// What was counted, with the stores as they are: they are checked as `/health` checks them.
 pub(crate) async fn metrics(State(app): State<AppState>, health: Arc<Health>) -> Response {
     health.check().await;
-    let text = app.metrics.to_text(telemetry::lines_dropped());
+    let text = app.metrics.to_text();
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }

@@ -18,7 +18,7 @@ use super::connection::{Call, Room, Session, Ticket};
 use super::error::PostgresError;
 use super::server::Server;
 use crate::clock;
-use crate::metrics::{Label as _, Metrics, Purpose};
+use crate::metrics::{Metrics, Purpose};
 use crate::panics;
 use crate::random::Random;
 use crate::storage::detach_on_drop::DetachOnDrop;
@@ -170,7 +170,7 @@ impl Group {
         };
         let answer = DetachOnDrop::new(run, &self.0.left_alone).await;
         if answer.as_ref().is_err_and(PostgresError::is_of_the_store) {
-            self.0.metrics.storage_errors.add_one();
+            self.0.metrics.storage_errors.inc();
         }
         answer
     }
@@ -324,16 +324,16 @@ impl Shared {
         };
         let session = Arc::new(session);
         self.put(place, Some(Arc::clone(&session)));
-        let up = self.metrics.postgres_connections.of(self.purpose);
-        up.up();
+        let up = self.metrics.postgres_connections.get_or_create_owned(&self.purpose);
+        up.inc();
         let (ended, is_lost) = tokio::select! {
             ended = session.drive(driver) => (ended, true),
             () = self.until_spare(place, &session) => (Ok(()), false),
         };
-        up.down();
+        up.dec();
         self.put(place, None);
         if is_lost && !self.lock().is_closed {
-            self.metrics.postgres_lost_connections.of(self.purpose).add_one();
+            self.metrics.postgres_lost_connections.get_or_create(&self.purpose).inc();
         }
         ended.map_or_else(Held::Broke, |()| Held::Ended)
     }
