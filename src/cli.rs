@@ -21,7 +21,6 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -39,9 +38,6 @@ use crate::server::open_stores;
 use crate::storage::Storage;
 use crate::surroundings::Surroundings;
 use crate::{panics, sqlite, telemetry, threads};
-
-/// A log that is read is written in less; one that is not must not keep the process.
-const FLUSH_TIME: Duration = Duration::from_secs(1);
 
 const PROGRAM: &str = "discogsography-api";
 
@@ -212,7 +208,7 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
     let ended = panics::catch(|| runtime.block_on(command));
     // A look-up at a name server that does not answer must not hold up the end.
     runtime.shutdown_background();
-    telemetry::flush(FLUSH_TIME);
+    telemetry::flush();
     ended?
 }
 

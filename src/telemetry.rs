@@ -1,27 +1,41 @@
-//! The log: one JSON object a line, or lines for people on a terminal; always on stderr.
+//! The log on stderr: one JSON object a line, or text for people on a terminal.
 //!
-//! Our own lines are shown from the configured level on. Of the libraries only warnings are
-//! shown, whatever the level: their details may hold what must not be logged.
+//! The service's own events are shown from the configured level on. Other crates' events are shown
+//! from warnings on, whatever the level: their details may hold what must not be logged.
 
-mod lines;
-mod output;
+mod format;
 mod sink;
 
 use std::io::IsTerminal as _;
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thiserror::Error;
 use tracing::dispatcher::SetGlobalDefaultError;
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::clock::Clock;
 use crate::config::{LogFormat, LogLevel};
-use lines::{Lines, Shape};
-use output::Output;
+use format::{Lines, Shape};
+use sink::{Losses, Sink};
+
+/// The crates whose events follow the configured level.
+const OWN_CRATES: [&str; 2] = ["discogsography_api", "discogs_sandbox"];
+
+/// How many lines may wait to be written; more are dropped.
+const MOST_WAITING: usize = 4096;
 
 /// The log of this process, once it was started.
-static OUTPUT: OnceLock<Output> = OnceLock::new();
+static LOG: OnceLock<Log> = OnceLock::new();
+
+struct Log {
+    losses: Arc<Losses>,
+    /// Writes the waiting lines when it is dropped.
+    guard: Mutex<Option<WorkerGuard>>,
+}
 
 /// The marks that begin our messages; `tests/it/tidy.rs` holds the messages to them.
 pub const MARKS: [&str; 10] = ["🚀", "💾", "🔴", "🏥", "🔐", "✅", "🔧", "📊", "⚠️", "❌"];
@@ -32,9 +46,6 @@ pub enum LogError {
     /// A process has one log.
     #[error("the log has been started already")]
     Started(#[from] SetGlobalDefaultError),
-    /// The machine gives no more threads.
-    #[error("the log's thread can't be started")]
-    NoThread(#[from] std::io::Error),
 }
 
 /// Starts the log of this process.
@@ -43,6 +54,48 @@ pub enum LogError {
 ///
 /// See [`LogError`].
 pub fn start(level: LogLevel, format: LogFormat) -> Result<(), LogError> {
+    let is_terminal = std::io::stderr().is_terminal();
+    let shape = match format {
+        LogFormat::Pretty | LogFormat::Auto if is_terminal => Shape::Coloured,
+        LogFormat::Pretty => Shape::Plain,
+        LogFormat::Json | LogFormat::Auto => Shape::Json,
+    };
+    let report = match shape {
+        Shape::Json => report_as_json,
+        Shape::Coloured | Shape::Plain => report_as_text,
+    };
+    let losses = Arc::<Losses>::default();
+    let sink = Sink::new(std::io::stderr(), Arc::clone(&losses), report);
+    let appender = NonBlockingBuilder::default().buffered_lines_limit(MOST_WAITING);
+    let (appender, guard) = appender.thread_name("log").finish(sink);
+    let _ = losses.not_queued.set(appender.error_counter());
+    let lines = fmt::layer()
+        .event_format(Lines { shape, clock: Clock::system() })
+        .log_internal_errors(false)
+        .with_writer(appender);
+    let subscriber = tracing_subscriber::registry().with(filter(level)).with(lines);
+    tracing::subscriber::set_global_default(subscriber)?;
+    let _ = LOG.set(Log { losses, guard: Mutex::new(Some(guard)) });
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// Writes the lines that are waiting and ends the log, just before the process exits.
+///
+/// Waits about a second at most: the reader of the log may be stuck.
+pub fn flush() {
+    if let Some(log) = LOG.get() {
+        drop(log.guard.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// How many lines were dropped since the log was started, or could not be written.
+#[must_use]
+pub fn lines_dropped() -> u64 {
+    LOG.get().map_or(0, |log| log.losses.total())
+}
+
+fn filter(level: LogLevel) -> Targets {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warning => LevelFilter::WARN,
@@ -50,51 +103,21 @@ pub fn start(level: LogLevel, format: LogFormat) -> Result<(), LogError> {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let is_terminal = std::io::stderr().is_terminal();
-    let shape = match format {
-        LogFormat::Pretty | LogFormat::Auto if is_terminal => Shape::Coloured,
-        LogFormat::Pretty => Shape::Plain,
-        LogFormat::Json | LogFormat::Auto => Shape::Json,
-    };
-    let dropped = match shape {
-        Shape::Json => dropped_as_json,
-        Shape::Coloured | Shape::Plain => dropped_for_people,
-    };
-    let output = Output::start(Box::new(std::io::stderr()), dropped)?;
-    let _ = OUTPUT.set(output.clone());
-    let lines = Lines { level, shape, clock: Clock::system(), output };
-    tracing::subscriber::set_global_default(lines)?;
-    std::panic::set_hook(Box::new(log_panic));
-    Ok(())
+    let own = OWN_CRATES.map(|own| (own, level));
+    Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(own)
 }
 
-/// Has what was logged so far written, if that takes no longer than `limit`; the last thing before
-/// the process ends.
-pub fn flush(limit: Duration) {
-    if let Some(output) = OUTPUT.get() {
-        output.flush(limit);
-    }
+fn report_as_text(missing: u64) -> String {
+    format!("⚠️ {missing} lines are missing here: the log was full or could not be written\n")
 }
 
-/// How many lines did not get into the log since its start; none before it.
-#[must_use]
-pub fn lines_dropped() -> u64 {
-    OUTPUT.get().map_or(0, Output::dropped)
-}
-
-fn dropped_for_people(count: u64) -> Vec<u8> {
-    format!("⚠️ {count} lines are missing here: the log was not taken in time, or not at all\n")
-        .into_bytes()
-}
-
-fn dropped_as_json(count: u64) -> Vec<u8> {
-    let message = "⚠️ Lines are missing here: the log was not taken in time, or not at all";
+fn report_as_json(missing: u64) -> String {
+    let message = "⚠️ Lines are missing here: the log was full or could not be written";
     let timestamp = Clock::system().now();
     format!(
         "{{\"timestamp\":\"{timestamp}\",\"level\":\"WARN\",\"message\":\"{message}\",\
-         \"lines\":{count},\"target\":\"discogsography_api::telemetry\"}}\n"
+         \"lines\":{missing},\"target\":\"discogsography_api::telemetry\"}}\n"
     )
-    .into_bytes()
 }
 
 /// An error with all its causes in one line: `outer: inner: innermost`.
@@ -112,8 +135,8 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Says where a panic happened; its message may hold anything, so it is left out.
+/// Logs where a panic happened, without its message, which may contain anything.
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    tracing::error!(place, "❌ A panic: this is a mistake in the service, please report it");
+    tracing::error!(place, "❌ Panic: this is a bug in the service, please report it");
 }

@@ -12,9 +12,6 @@ use super::{Context, sandbox, surroundings};
 use crate::config::{IfLost, StoreKind, Stores};
 use crate::{server, telemetry};
 
-/// How long a second signal waits for its own line to be written.
-const AT_ONCE: Duration = Duration::from_millis(100);
-
 /// Signals that come within this time count as one: `timeout` and terminals send two.
 const ONE_SIGNAL: Duration = Duration::from_millis(100);
 
@@ -63,7 +60,7 @@ async fn told_to_stop(mut signals: Signals) {
             signals.next().await;
         }
         warn!("⚠️ Told to stop a second time: ending at once");
-        telemetry::flush(AT_ONCE);
+        telemetry::flush();
         std::process::exit(1);
     });
 }
