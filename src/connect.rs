@@ -15,7 +15,7 @@ use crate::discogs::{Discogs, DiscogsError};
 use crate::flows::{
     ClaimId, Claimed, OAuthStates, PendingAuthorization, Release, STATE_LENGTH, StateError,
 };
-use crate::model::{ConfigEntry, DiscogsToken, FlowOwner, Identity, Provider, Verifier};
+use crate::model::{ConfigEntry, DiscogsToken, FlowOwner, Identity, Verifier};
 use crate::random::Random;
 use crate::storage::{Storage, StorageError};
 
@@ -183,7 +183,7 @@ impl Finish<'_> {
         };
         let identity = discogs.identity(&self.consumer, &token, self.until).await?;
         let owner = self.pending.owner;
-        storage.put_connection(owner, Provider::Discogs, &token, &identity).await?;
+        storage.put_connection(owner, &token, &identity).await?;
         Ok(identity)
     }
 

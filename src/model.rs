@@ -120,23 +120,6 @@ pub struct NewUser {
     pub hashed_password: SecretString,
 }
 
-/// Whom a connection goes to; the column `provider` of `oauth_tokens`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provider {
-    /// The record database at discogs.com.
-    Discogs,
-}
-
-impl Provider {
-    /// The word in the `provider` column.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Discogs => "discogs",
-        }
-    }
-}
-
 /// The permanent credentials that Discogs gave for one user: `access_token` and `access_secret`.
 #[derive(Debug, Clone)]
 pub struct DiscogsToken(pub Token);

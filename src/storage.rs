@@ -23,7 +23,7 @@ use crate::config::Migrations;
 use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, FlowOwner, Identity,
-    KnownAddress, NewUser, Provider, User, UserWithHash,
+    KnownAddress, NewUser, User, UserWithHash,
 };
 
 pub use administration::{Administration, UserChange};
@@ -61,12 +61,8 @@ pub trait Storage: Administration + Debug + Send + Sync {
     /// The addresses of all admins, sorted.
     async fn admins(&self) -> Result<Vec<String>, StorageError>;
 
-    /// A user's connection to a provider.
-    async fn connection(
-        &self,
-        user_id: Uuid,
-        provider: Provider,
-    ) -> Result<Option<Connection>, StorageError>;
+    /// A user's connection.
+    async fn connection(&self, user_id: Uuid) -> Result<Option<Connection>, StorageError>;
 
     /// Stores what a flow ended with: makes a connection, or replaces the tokens of the one there is.
     ///
@@ -76,17 +72,12 @@ pub trait Storage: Administration + Debug + Send + Sync {
     async fn put_connection(
         &self,
         owner: FlowOwner,
-        provider: Provider,
         token: &DiscogsToken,
         identity: &Identity,
     ) -> Result<(), StorageError>;
 
     /// Removes a connection, if there is one, and ends the user's flows under way.
-    async fn delete_connection(
-        &self,
-        user_id: Uuid,
-        provider: Provider,
-    ) -> Result<(), StorageError>;
+    async fn delete_connection(&self, user_id: Uuid) -> Result<(), StorageError>;
 
     /// The rows of `app_config` that we know; an empty value counts as not set.
     async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError>;

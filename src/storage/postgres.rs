@@ -30,7 +30,7 @@ use crate::metrics::{Metrics, Purpose};
 use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, FlowOwner, Identity,
-    KnownAddress, NewUser, Provider, User, UserWithHash,
+    KnownAddress, NewUser, User, UserWithHash,
 };
 use crate::random::Random;
 use connection::Call;
@@ -171,15 +171,8 @@ impl Storage for PostgresStorage {
         Ok(rows.iter().map(|row| rows::text(row, 0)).collect::<Result<_, _>>()?)
     }
 
-    async fn connection(
-        &self,
-        user_id: Uuid,
-        provider: Provider,
-    ) -> Result<Option<Connection>, StorageError> {
-        let call = Call::new(
-            |prepared| &prepared.connection,
-            vec![Box::new(user_id), Box::new(provider.as_str())],
-        );
+    async fn connection(&self, user_id: Uuid) -> Result<Option<Connection>, StorageError> {
+        let call = Call::new(|prepared| &prepared.connection, vec![Box::new(user_id)]);
         let rows = self.reads.call(call).await?;
         Ok(rows.first().map(rows::connection).transpose()?)
     }
@@ -187,7 +180,6 @@ impl Storage for PostgresStorage {
     async fn put_connection(
         &self,
         owner: FlowOwner,
-        provider: Provider,
         token: &DiscogsToken,
         identity: &Identity,
     ) -> Result<(), StorageError> {
@@ -197,7 +189,6 @@ impl Storage for PostgresStorage {
                 Box::new(self.random.uuid()),
                 Box::new(owner.user_id),
                 Box::new(owner.epoch.0),
-                Box::new(provider.as_str()),
                 Box::new(token.0.token.clone()),
                 Box::new(token.0.secret.expose_secret().to_owned()),
                 Box::new(identity.username.clone()),
@@ -210,19 +201,12 @@ impl Storage for PostgresStorage {
         Ok(())
     }
 
-    async fn delete_connection(
-        &self,
-        user_id: Uuid,
-        provider: Provider,
-    ) -> Result<(), StorageError> {
+    async fn delete_connection(&self, user_id: Uuid) -> Result<(), StorageError> {
         // Two statements, in this order: a connection that a finish stores before the first is seen by
         // the second, which reads the table as it is by then.
         let call = Call::new(|prepared| &prepared.end_flows, vec![Box::new(user_id)]);
         self.writes.call(call).await?;
-        let call = Call::new(
-            |prepared| &prepared.delete_connection,
-            vec![Box::new(user_id), Box::new(provider.as_str())],
-        );
+        let call = Call::new(|prepared| &prepared.delete_connection, vec![Box::new(user_id)]);
         Ok(self.writes.call(call).await.map(drop)?)
     }
 

@@ -23,7 +23,7 @@ use crate::config::Migrations;
 use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, FlowEpoch, FlowOwner, Identity,
-    KnownAddress, NewUser, Provider, User, UserWithHash,
+    KnownAddress, NewUser, User, UserWithHash,
 };
 use crate::random::Random;
 use crate::sqlite::{Counted, SqliteError};
@@ -63,7 +63,7 @@ const ADMINS: &str = "
 const CONNECTION: &str = "
     select provider_username, provider_user_id, updated_at
     from oauth_tokens
-    where user_id in (:user_id, upper(:user_id)) and provider = :provider";
+    where user_id in (:user_id, upper(:user_id)) and provider = 'discogs'";
 
 const PUT_CONNECTION: &str = "
     insert into oauth_tokens (
@@ -71,7 +71,7 @@ const PUT_CONNECTION: &str = "
         provider_username, provider_user_id, created_at, updated_at
     )
     select
-        :id, users.id, :provider, :access_token, :access_secret,
+        :id, users.id, 'discogs', :access_token, :access_secret,
         :provider_username, :provider_user_id, :now, :now
     from users
     where users.id in (:user_id, upper(:user_id)) and is_active and flow_epoch = :epoch
@@ -89,7 +89,7 @@ const END_FLOWS: &str = "
 
 const DELETE_CONNECTION: &str = "
     delete from oauth_tokens
-    where user_id in (:user_id, upper(:user_id)) and provider = :provider";
+    where user_id in (:user_id, upper(:user_id)) and provider = 'discogs'";
 
 pub(crate) const CONFIG: &str = "
     select key, value, updated_at
@@ -223,16 +223,9 @@ impl Storage for SqliteStorage {
         Ok(self.database.read(read).await?)
     }
 
-    async fn connection(
-        &self,
-        user_id: Uuid,
-        provider: Provider,
-    ) -> Result<Option<Connection>, StorageError> {
+    async fn connection(&self, user_id: Uuid) -> Result<Option<Connection>, StorageError> {
         let read = move |connection: &mut rusqlite::Connection| {
-            let parameters = named_params! {
-                ":user_id": user_id.to_string(),
-                ":provider": provider.as_str(),
-            };
+            let parameters = named_params! { ":user_id": user_id.to_string() };
             let mut statement = connection.prepare_cached(CONNECTION)?;
             statement.query_row(parameters, rows::connection).optional()
         };
@@ -242,7 +235,6 @@ impl Storage for SqliteStorage {
     async fn put_connection(
         &self,
         owner: FlowOwner,
-        provider: Provider,
         token: &DiscogsToken,
         identity: &Identity,
     ) -> Result<(), StorageError> {
@@ -253,7 +245,6 @@ impl Storage for SqliteStorage {
                 ":id": id.to_string(),
                 ":user_id": owner.user_id.to_string(),
                 ":epoch": owner.epoch.0,
-                ":provider": provider.as_str(),
                 ":access_token": token.0.token,
                 ":access_secret": token.0.secret.expose_secret(),
                 ":provider_username": identity.username,
@@ -268,17 +259,12 @@ impl Storage for SqliteStorage {
         self.database.write(put).await?
     }
 
-    async fn delete_connection(
-        &self,
-        user_id: Uuid,
-        provider: Provider,
-    ) -> Result<(), StorageError> {
+    async fn delete_connection(&self, user_id: Uuid) -> Result<(), StorageError> {
         let delete = move |transaction: &rusqlite::Transaction<'_>| {
             let user_id = user_id.to_string();
-            let of_user = named_params! { ":user_id": user_id };
-            transaction.prepare_cached(END_FLOWS)?.execute(of_user)?;
-            let of_both = named_params! { ":user_id": user_id, ":provider": provider.as_str() };
-            transaction.prepare_cached(DELETE_CONNECTION)?.execute(of_both)
+            let parameters = named_params! { ":user_id": user_id };
+            transaction.prepare_cached(END_FLOWS)?.execute(parameters)?;
+            transaction.prepare_cached(DELETE_CONNECTION)?.execute(parameters)
         };
         Ok(self.database.write(delete).await.map(drop)?)
     }

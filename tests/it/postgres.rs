@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use discogsography_api::config::Migrations;
-use discogsography_api::model::{DiscogsToken, Email, Identity, KnownAddress, NewUser, Provider};
+use discogsography_api::model::{DiscogsToken, Email, Identity, KnownAddress, NewUser};
 use discogsography_api::random::Random;
 use discogsography_api::storage::{Admin, Storage};
 use oauth1::Token;
@@ -129,9 +129,9 @@ async fn ask_for_everything(storage: &dyn Storage, random: &Random, number: u8) 
     assert!(storage.put_admin(&user.email, Admin::Revoked).await.unwrap().is_some());
     let token = DiscogsToken(Token { token: "token".to_owned(), secret: "secret".into() });
     let identity = Identity { id: "1".to_owned(), username: "digger".to_owned() };
-    storage.put_connection(user.flow_owner(), Provider::Discogs, &token, &identity).await.unwrap();
-    assert!(storage.connection(user.id, Provider::Discogs).await.unwrap().is_some());
-    storage.delete_connection(user.id, Provider::Discogs).await.unwrap();
+    storage.put_connection(user.flow_owner(), &token, &identity).await.unwrap();
+    assert!(storage.connection(user.id).await.unwrap().is_some());
+    storage.delete_connection(user.id).await.unwrap();
     let address = KnownAddress { account: [number; 16], address: [0; 16] };
     storage.put_known_address(&address, MONTH).await.unwrap();
     assert!(storage.known_address(&address).await.unwrap().is_some());

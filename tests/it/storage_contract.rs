@@ -7,7 +7,7 @@ use discogsography_api::config::Migrations;
 use discogsography_api::migrations;
 use discogsography_api::model::{
     ConfigEntry, ConfigKey, ConfigValue, DiscogsToken, Email, FlowEpoch, FlowOwner, Identity,
-    KnownAddress, NewUser, Provider, User,
+    KnownAddress, NewUser, User,
 };
 use discogsography_api::storage::{Admin, Storage, StorageError, Written};
 use oauth1::Token;
@@ -162,13 +162,10 @@ async fn admins_are_granted_revoked_and_listed(opened: Opened) {
 async fn a_connection_is_replaced_in_place(opened: Opened) {
     let (storage, alice) = (&opened.storage, user(&opened, "alice@example.com").await);
     let bob = user(&opened, "bob@example.com").await;
-    let shown = async |id| storage.connection(id, Provider::Discogs).await.unwrap();
+    let shown = async |id| storage.connection(id).await.unwrap();
     assert_eq!(shown(alice.id).await, None);
     let put = async |token: DiscogsToken, identity: Identity| {
-        storage
-            .put_connection(alice.flow_owner(), Provider::Discogs, &token, &identity)
-            .await
-            .unwrap();
+        storage.put_connection(alice.flow_owner(), &token, &identity).await.unwrap();
     };
     put(token("first", "secret"), identity("1001", "digger")).await;
     let first = shown(alice.id).await.unwrap();
@@ -185,17 +182,17 @@ async fn a_connection_is_replaced_in_place(opened: Opened) {
 async fn a_connection_needs_its_user(opened: Opened) {
     let (token, identity) = (token("token", "secret"), identity("1", "digger"));
     let nobody = FlowOwner { user_id: Uuid::nil(), epoch: FlowEpoch(0) };
-    let put = opened.storage.put_connection(nobody, Provider::Discogs, &token, &identity).await;
+    let put = opened.storage.put_connection(nobody, &token, &identity).await;
     assert!(matches!(put, Err(StorageError::NoSuchUser)), "{put:?}");
 }
 
 async fn removing_a_connection_is_safe_to_repeat(opened: Opened) {
     let (storage, alice) = (&opened.storage, user(&opened, "alice@example.com").await);
     let (token, identity) = (token("token", "secret"), identity("1", "digger"));
-    storage.put_connection(alice.flow_owner(), Provider::Discogs, &token, &identity).await.unwrap();
+    storage.put_connection(alice.flow_owner(), &token, &identity).await.unwrap();
     for _ in 0..2 {
-        storage.delete_connection(alice.id, Provider::Discogs).await.unwrap();
-        assert_eq!(storage.connection(alice.id, Provider::Discogs).await.unwrap(), None);
+        storage.delete_connection(alice.id).await.unwrap();
+        assert_eq!(storage.connection(alice.id).await.unwrap(), None);
     }
 }
 
@@ -204,13 +201,13 @@ async fn removing_a_connection_ends_flows_whether_there_was_one_or_not(opened: O
     let (token, identity) = (token("token", "secret"), identity("1", "digger"));
     let mut owner = alice.flow_owner();
     for _ in 0..2 {
-        storage.delete_connection(alice.id, Provider::Discogs).await.unwrap();
-        let put = storage.put_connection(owner, Provider::Discogs, &token, &identity).await;
+        storage.delete_connection(alice.id).await.unwrap();
+        let put = storage.put_connection(owner, &token, &identity).await;
         assert!(matches!(put, Err(StorageError::FlowEnded)), "{put:?}");
-        assert_eq!(storage.connection(alice.id, Provider::Discogs).await.unwrap(), None);
+        assert_eq!(storage.connection(alice.id).await.unwrap(), None);
         owner = storage.user_by_id(alice.id).await.unwrap().unwrap().flow_owner();
-        storage.put_connection(owner, Provider::Discogs, &token, &identity).await.unwrap();
-        assert!(storage.connection(alice.id, Provider::Discogs).await.unwrap().is_some());
+        storage.put_connection(owner, &token, &identity).await.unwrap();
+        assert!(storage.connection(alice.id).await.unwrap().is_some());
     }
 }
 
@@ -220,14 +217,12 @@ async fn of_a_finish_and_a_removal_at_once_the_removal_counts(opened: Opened) {
         let finish = {
             let (storage, owner) = (Arc::clone(&opened.storage), alice.flow_owner());
             let (token, identity) = (token("token", "secret"), identity("1", "digger"));
-            tokio::spawn(async move {
-                storage.put_connection(owner, Provider::Discogs, &token, &identity).await
-            })
+            tokio::spawn(async move { storage.put_connection(owner, &token, &identity).await })
         };
-        opened.storage.delete_connection(alice.id, Provider::Discogs).await.unwrap();
+        opened.storage.delete_connection(alice.id).await.unwrap();
         let finished = finish.await.unwrap();
         assert!(matches!(finished, Ok(()) | Err(StorageError::FlowEnded)), "{finished:?}");
-        let left = opened.storage.connection(alice.id, Provider::Discogs).await.unwrap();
+        let left = opened.storage.connection(alice.id).await.unwrap();
         assert_eq!(left, None);
     }
 }

@@ -13,7 +13,7 @@ use crate::http::request::client::RequestClient;
 use crate::http::request::extract::{CurrentUser, JsonBody};
 use crate::http::request::input::{Fields, Input, Refusal};
 use crate::http::state::AppState;
-use crate::model::{Provider, Verifier};
+use crate::model::Verifier;
 use crate::rate_limits::Action;
 
 /// The code (PIN) that Discogs showed.
@@ -171,7 +171,7 @@ pub(crate) async fn status(
     CurrentUser(user): CurrentUser,
     State(app): State<AppState>,
 ) -> Result<Json<StatusAnswer>, ApiError> {
-    let connection = app.storage()?.connection(user.id, Provider::Discogs).await?;
+    let connection = app.storage()?.connection(user.id).await?;
     Ok(Json(match connection {
         None => StatusAnswer::NotConnected { connected: false },
         Some(connection) => StatusAnswer::Connected {
@@ -199,7 +199,7 @@ pub(crate) async fn revoke(
     CurrentUser(user): CurrentUser,
     State(app): State<AppState>,
 ) -> Result<Json<RevokeAnswer>, ApiError> {
-    app.storage()?.delete_connection(user.id, Provider::Discogs).await?;
+    app.storage()?.delete_connection(user.id).await?;
     Ok(Json(RevokeAnswer { revoked: true }))
 }
 

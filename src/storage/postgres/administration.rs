@@ -12,7 +12,7 @@ use super::connection::Call;
 use super::error::{PostgresError, matching};
 use super::rows;
 use super::statements::Sql;
-use crate::model::{Provider, UserDetails};
+use crate::model::UserDetails;
 use crate::storage::{Administration, StorageError, UserChange};
 
 macro_rules! users {
@@ -23,14 +23,14 @@ macro_rules! users {
         oauth_tokens.user_id is not null,
         provider_username, provider_user_id, oauth_tokens.updated_at
     from users
-    left join oauth_tokens on oauth_tokens.user_id = users.id and provider = $3",
+    left join oauth_tokens on oauth_tokens.user_id = users.id and provider = 'discogs'",
             $which
         )
     };
 }
 
 static USERS_AFTER: Sql = Sql {
-    types: &[Type::TEXT, Type::UUID, Type::TEXT],
+    types: &[Type::TEXT, Type::UUID],
     text: users!(
         "
     where (email, users.id) > ($1, $2)
@@ -40,7 +40,7 @@ static USERS_AFTER: Sql = Sql {
 };
 
 static USER_DETAILS: Sql = Sql {
-    types: &[Type::TEXT, Type::UUID, Type::TEXT],
+    types: &[Type::TEXT, Type::UUID],
     text: users!(
         "
     where email = $1 or users.id = $2"
@@ -169,10 +169,8 @@ impl PostgresStorage {
         email: &str,
         id: Option<Uuid>,
     ) -> Result<Vec<Row>, PostgresError> {
-        let provider = Provider::Discogs.as_str();
-        let parameters: Vec<super::connection::Parameter> =
-            vec![Box::new(email.to_owned()), Box::new(id), Box::new(provider)];
-        self.reads.call(Call::once(sql, parameters)).await
+        let call = Call::once(sql, vec![Box::new(email.to_owned()), Box::new(id)]);
+        self.reads.call(call).await
     }
 
     /// Runs a statement that gives one row, whether the user is the last admin, or none.

@@ -64,31 +64,22 @@ static ADMINS: Sql = Sql {
 };
 
 static CONNECTION: Sql = Sql {
-    types: &[Type::UUID, Type::TEXT],
+    types: &[Type::UUID],
     text: "
     select provider_username, provider_user_id, updated_at
     from oauth_tokens
-    where user_id = $1 and provider = $2",
+    where user_id = $1 and provider = 'discogs'",
 };
 
 /// Locks the user's row, so it waits for a concurrent revoke and sees its epoch.
 static PUT_CONNECTION: Sql = Sql {
-    types: &[
-        Type::UUID,
-        Type::UUID,
-        Type::INT8,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-    ],
+    types: &[Type::UUID, Type::UUID, Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT],
     text: "
     insert into oauth_tokens (
         id, user_id, provider, access_token, access_secret,
         provider_username, provider_user_id
     )
-    select $1::uuid, id, $4::text, $5::text, $6::text, $7::text, $8::text
+    select $1::uuid, id, 'discogs', $4::text, $5::text, $6::text, $7::text
     from users
     where id = $2 and is_active and coalesce(flow_epoch, 0) = $3
     for share
@@ -110,10 +101,10 @@ static END_FLOWS: Sql = Sql {
 };
 
 static DELETE_CONNECTION: Sql = Sql {
-    types: &[Type::UUID, Type::TEXT],
+    types: &[Type::UUID],
     text: "
     delete from oauth_tokens
-    where user_id = $1 and provider = $2",
+    where user_id = $1 and provider = 'discogs'",
 };
 
 pub(crate) static CONFIG: Sql = Sql {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, Transaction, ffi, named_params};
 
 use super::{SqliteStorage, rows};
-use crate::model::{Provider, UserDetails};
+use crate::model::UserDetails;
 use crate::storage::{Administration, StorageError, UserChange};
 
 macro_rules! users {
@@ -15,7 +15,7 @@ macro_rules! users {
         oauth_tokens.user_id is not null,
         provider_username, provider_user_id, oauth_tokens.updated_at
     from users
-    left join oauth_tokens on oauth_tokens.user_id = users.id and provider = :provider",
+    left join oauth_tokens on oauth_tokens.user_id = users.id and provider = 'discogs'",
             $which
         )
     };
@@ -74,8 +74,7 @@ impl Administration for SqliteStorage {
         let (email, id) =
             last.map(|last| (last.email.clone(), last.id.clone())).unwrap_or_default();
         let read = move |connection: &mut rusqlite::Connection| {
-            let provider = Provider::Discogs.as_str();
-            let after = named_params! { ":email": email, ":id": id, ":provider": provider };
+            let after = named_params! { ":email": email, ":id": id };
             connection.prepare(USERS_AFTER)?.query_map(after, rows::user_details)?.collect()
         };
         Ok(self.database.read(read).await?)
@@ -84,8 +83,7 @@ impl Administration for SqliteStorage {
     async fn user_details(&self, address_or_id: &str) -> Result<Option<UserDetails>, StorageError> {
         let address_or_id = address_or_id.to_owned();
         let read = move |connection: &mut rusqlite::Connection| {
-            let provider = Provider::Discogs.as_str();
-            let which = named_params! { ":address_or_id": address_or_id, ":provider": provider };
+            let which = named_params! { ":address_or_id": address_or_id };
             connection.query_row(USER_DETAILS, which, rows::user_details).optional()
         };
         Ok(self.database.read(read).await?)
