@@ -30,6 +30,7 @@ pub mod http;
 pub mod metrics;
 pub mod migrations;
 pub mod model;
+pub mod outage;
 pub mod panics;
 mod pem;
 pub mod printable;

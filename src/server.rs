@@ -35,10 +35,10 @@ use crate::connect::Connect;
 use crate::discogs::Discogs;
 use crate::http::{self, App, AppState, ForwardingWarnings, Health, Phase, Stage};
 use crate::metrics::Metrics;
+use crate::outage;
 use crate::sqlite::LockError;
 use crate::storage::{Storage, StorageError};
 use crate::surroundings::Surroundings;
-use crate::telemetry::chain;
 use crate::threads::{NoThreads, processors};
 
 use announce::Addresses;
@@ -53,10 +53,6 @@ const CONNECTIONS_TO_COME: i32 = 4096;
 
 /// How long requests and finishes under way may go on after the service was told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
-
-/// Between two tries to prepare the storage.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why the service did not start.
 #[derive(Debug, Error)]
@@ -251,28 +247,10 @@ async fn get_ready(config: Config, app: AppState, has_sandbox: bool, addresses: 
     addresses.tell();
 }
 
-/// Prepares the storage, trying again until it succeeds; says what changes, once each.
+/// Prepares the storage, and retries until that succeeds.
 async fn prepare(storage: &dyn Storage, migrations: Migrations) {
-    let mut pause = SHORTEST_PAUSE;
-    let mut last_problem = String::new();
-    loop {
-        match storage.prepare(migrations).await {
-            Ok(applied) => {
-                for migration in applied {
-                    info!(migration = %migration, "💾 Applied a migration");
-                }
-                return;
-            }
-            Err(error) => {
-                let problem = chain(&error);
-                if problem != last_problem {
-                    report_not_prepared(&error, &problem);
-                    last_problem = problem;
-                }
-            }
-        }
-        clock::pause(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+    for migration in outage::retry(|| storage.prepare(migrations), report_not_prepared).await {
+        info!(migration = %migration, "💾 Applied a migration");
     }
 }
 

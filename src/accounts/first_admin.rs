@@ -4,21 +4,15 @@
 //! finds the address taken, with the same password. An account with a different password may be a
 //! stranger's, since addresses are not confirmed, and is left alone.
 
-use std::time::Duration;
-
 use thiserror::Error;
 use tracing::{info, warn};
 
 use crate::accounts::password::{PasswordError, Passwords, Place};
-use crate::clock;
 use crate::config::FirstAdmin;
 use crate::model::NewUser;
+use crate::outage;
 use crate::random::Random;
 use crate::storage::{Admin, Storage, StorageError, Written};
-use crate::telemetry::chain;
-
-/// Pause after a failed attempt.
-const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// What it takes to make an account.
 #[derive(Debug, Clone, Copy)]
@@ -42,15 +36,10 @@ enum Failure {
 
 /// Makes the admin, retrying until that succeeds.
 pub async fn make_sure(admin: &FirstAdmin, accounts: Accounts<'_>) {
-    let mut last_problem = String::new();
-    while let Err(error) = accounts.make(admin).await {
-        let problem = chain(&error);
-        if problem != last_problem {
-            warn!(problem, "⚠️ The first admin can't be made yet; trying again until it is");
-            last_problem = problem;
-        }
-        clock::pause(BETWEEN_TRIES).await;
-    }
+    let report = |_: &Failure, problem: &str| {
+        warn!(problem, "⚠️ The first admin can't be made yet; retrying until it can");
+    };
+    outage::retry(|| accounts.make(admin), report).await;
 }
 
 impl Accounts<'_> {
