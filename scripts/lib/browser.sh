@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# The browser tests, where a browser and a Node.js that is new enough can be had.
+# The browser tests, if this machine has a browser and Node.js 20 or newer.
 #
-#     find_browser                   installs Chromium where it is missing; without Node.js it says
-#                                    what is left out
-#     browser_tests FOLDER           runs them, ending with a line like those of `cargo test`;
-#                                    their output goes into the folder, too
+#     find_browser                   installs Chromium if it is missing; without Node.js it reports
+#                                    that the tests are left out
+#     browser_tests FOLDER           runs them; the last line of output is like that of `cargo test`.
+#                                    The output is also written to the folder
 
 # shellcheck source=scripts/lib/packages.sh
 source "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 
-# Why the browser tests are left out; empty when they are not.
+# Why the browser tests are left out; empty if they run.
 no_browser=
 
 find_browser() {
@@ -17,10 +17,10 @@ find_browser() {
     no_browser="they need Node.js 20 or newer, with npm"
     say "The browser tests are left out: $no_browser."
   elif ! find_chromium; then
-    need chromium "the browser that tries the account page"
-    need fonts-dejavu-core "the letters that it shows"
+    need chromium "the browser that tests the account page"
+    need fonts-dejavu-core "the fonts that it uses"
     install_missing
-    find_chromium || fail "Chromium can't be found. Please say where it is: CHROMIUM=/path/to/it"
+    find_chromium || fail "Chromium was not found. Set CHROMIUM to its path."
   fi
 }
 

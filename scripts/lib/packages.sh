@@ -1,8 +1,10 @@
 # shellcheck shell=bash
-# Installs what a script needs through apt, or names it where there is no apt.
+# Messages, `--help`, and installing what a script needs through apt, or naming it without apt.
 #
+#     wants_help "$@"                             whether an argument asks for help
+#     show_help                                   prints the comment at the top of the script
 #     need shellcheck "to check the scripts"      for each package that is missing
-#     install_missing                             installs them all in one go
+#     install_missing                             installs all of them
 
 missing_packages=()
 
@@ -17,6 +19,19 @@ fail() {
 
 has() {
   command -v "$1" >/dev/null 2>&1
+}
+
+# Whether one of the arguments asks for help.
+wants_help() {
+  local word
+  for word; do [[ $word != --help && $word != -h ]] || return 0; done
+  return 1
+}
+
+# The lines of comment after the first line of the script.
+show_help() {
+  sed -n '2,${/^#/!q; s/^# \{0,1\}//p}' "$0"
+  exit
 }
 
 # need PACKAGE WHY
@@ -37,15 +52,15 @@ install_missing() {
   missing_packages=()
 }
 
-# A subshell, so that its exit trap runs however the installation ends.
+# In a subshell, so that its exit trap always runs.
 apt_install() (
   set -e
   folder=/etc/postgresql-common/createcluster.d
   file=$folder/90-private-test-servers.conf
   trap 'as_root rm -f "$file"; as_root rmdir "$folder" "${folder%/*}" 2>/dev/null || true' EXIT
 
-  # Debian's PostgreSQL makes a cluster and starts it when it is first installed. Only the
-  # programs are wanted here, so that is switched off for as long as this takes.
+  # Debian's PostgreSQL creates and starts a cluster when it is installed. Only the programs are
+  # needed here, so that is disabled during the installation.
   as_root mkdir -p "$folder"
   echo "create_main_cluster = false" | as_root tee "$file" >/dev/null
 
@@ -55,7 +70,7 @@ apt_install() (
     install --no-install-recommends "$@" </dev/null >/dev/null
 )
 
-# unpack_packages FOLDER PACKAGE…: their files and those of what they need, without installing them:
+# unpack_packages FOLDER PACKAGE…: unpacks them and their dependencies without installing them, since
 # an installed server would be started.
 unpack_packages() {
   local folder=$1 package

