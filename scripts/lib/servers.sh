@@ -16,9 +16,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/postgres-programs.sh"
 
 servers_folder=
 server_user=
-# Tests throw the cluster away; `on` is for those who measure.
-postgres_durability=off
-# `on` is for the tests: whoever measures wants nothing encrypted by the way.
+# `on` for the tests.
 postgres_tls=off
 watcher=
 
@@ -265,7 +263,6 @@ start_postgres() {
   on_a_free_port launch_postgres postgres_is_ready postgres || return
   export TEST_POSTGRES_ADDRESS=127.0.0.1:$postgres_port
   export TEST_POSTGRES_SOCKET=$servers_folder/postgres
-  export TEST_POSTGRES_BIN=$postgres_bin TEST_POSTGRES_MAJOR=$postgres_major
 }
 
 # PostgreSQL takes no key that others own or may read.
@@ -282,7 +279,7 @@ launch_postgres() {
     -c listen_addresses=127.0.0.1 -c unix_socket_directories="$servers_folder/postgres" \
     -c max_connections=400 -c ssl="$postgres_tls" \
     -c ssl_cert_file=../server.pem -c ssl_key_file=../server.key \
-    -c fsync="$postgres_durability" -c full_page_writes="$postgres_durability"
+    -c fsync=off -c full_page_writes=off
 }
 
 # As the first and eighth lines of its pid file say, so that it is this server and no other.

@@ -1,4 +1,4 @@
-//! What the service's speed is measured against, for `scripts/bench`.
+//! What the service's speed is measured against, for `scripts/try bench`.
 //!
 //! A route that does nothing, hashing that does nothing else, and a client that asks at a steady
 //! pace: each prints figures for a program to read. Must not know the service.

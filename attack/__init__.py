@@ -1,1 +1,0 @@
-"""Attacks on a running service, as somebody on the network would make them."""

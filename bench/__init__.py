@@ -1,1 +1,0 @@
-"""Measures the service beside its yardsticks; scripts/bench runs it with the servers it needs."""

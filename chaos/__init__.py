@@ -1,1 +1,0 @@
-"""Breaks what the service stands on and looks whether it keeps its promises; scripts/chaos runs it."""

@@ -1,0 +1,1 @@
+"""Attacks a running service over the network, and checks that honest clients do not notice."""

@@ -1,0 +1,1 @@
+"""Measures the service beside its yardsticks; docs/performance.md explains the figures."""

@@ -1,0 +1,1 @@
+"""Breaks what the service depends on, and checks the guarantees of docs/reliability.md."""
