@@ -2,7 +2,7 @@
 #
 #     docker build --tag discogsography/api .
 #
-# scripts/image assembles and tries the last stage without Docker.
+# scripts/image assembles and tests the last stage without Docker.
 
 FROM rust:1.95.0-bookworm AS build
 ARG TARGETARCH
@@ -10,6 +10,7 @@ WORKDIR /src
 COPY . .
 # One target folder for each architecture: build scripts of different machines don't mix.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,id=discogsography-api-tools-$TARGETARCH,target=/usr/local/cargo/tools \
     --mount=type=cache,id=discogsography-api-$TARGETARCH,target=/src/target,sharing=locked \
     ops/image/build /image
 
@@ -28,7 +29,7 @@ ENV PATH=/usr/local/bin API_HOST=0.0.0.0 DATA_DIR=/data
 USER 1000:1000
 VOLUME /data
 EXPOSE 8004 8005
-# The timeout is longer than the command's own 5 s, so that its message is seen.
+# Longer than the command's own timeout of 5 s, so that its message is shown.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=30s --retries=3 \
     CMD ["/usr/local/bin/discogsography-api", "health"]
 ENTRYPOINT ["/usr/local/bin/discogsography-api"]
