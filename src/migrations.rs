@@ -1,15 +1,15 @@
 //! The numbered files of `migrations/`, compiled in: the same numbers and names for both databases.
 //!
-//! A released one is never edited. Must not know who applies them.
+//! `build.rs` lists them. A released file is never edited. Must not know the databases.
 
 use std::fmt;
 
 /// One step of the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migration {
-    /// Its place in the order, from 1.
+    /// Its position in the order, from 1.
     pub number: i32,
-    /// What it is about.
+    /// The rest of its file name, such as `admins`.
     pub name: &'static str,
     /// Its statements.
     pub(crate) sql: &'static str,
@@ -21,37 +21,37 @@ impl fmt::Display for Migration {
     }
 }
 
-/// How the schema of a database stands to the migrations of this version.
+/// How the schema of a database compares with the migrations of this version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Schema {
-    /// It has had them all, and nothing else.
+    /// Exactly these migrations were applied.
     UpToDate,
-    /// It lacks these.
+    /// These migrations are missing.
     Behind(Vec<String>),
-    /// It has had these too, which only a newer version knows.
+    /// These migrations of a newer version were applied too.
     Ahead(Vec<String>),
-    /// It is not what the migrations made of it; says what differs.
+    /// The schema was changed by other means; says what differs.
     Changed(String),
 }
 
 impl Schema {
-    /// Compares ours with the numbers and names that a database keeps of those it has had.
+    /// Compares the migrations of this version with the numbers and names of those applied.
     #[must_use]
-    pub fn compare(ours: &[Migration], applied: &[(i32, String)]) -> Self {
+    pub fn compare(known: &[Migration], applied: &[(i32, String)]) -> Self {
         let is_applied =
-            |ours: &&Migration| applied.iter().any(|(number, _)| *number == ours.number);
+            |known: &&Migration| applied.iter().any(|(number, _)| *number == known.number);
         let missing: Vec<_> =
-            ours.iter().filter(|ours| !is_applied(ours)).map(ToString::to_string).collect();
+            known.iter().filter(|known| !is_applied(known)).map(ToString::to_string).collect();
         if !missing.is_empty() {
             return Self::Behind(missing);
         }
         let mut newer = Vec::new();
         for (number, name) in applied {
-            match ours.iter().find(|ours| ours.number == *number) {
+            match known.iter().find(|known| known.number == *number) {
                 None => newer.push(format!("{number:04}_{name}")),
-                Some(ours) if ours.name == name => {}
-                Some(ours) => {
-                    return Self::Changed(format!("migration {ours} is called `{name}` there"));
+                Some(known) if known.name == name => {}
+                Some(known) => {
+                    return Self::Changed(format!("migration {known} is called `{name}` there"));
                 }
             }
         }
@@ -59,44 +59,8 @@ impl Schema {
     }
 }
 
-/// Builds one side's list: both sides have the same numbers and names.
-macro_rules! migrations {
-    ($side:literal) => {
-        [
-            Migration {
-                number: 1,
-                name: "accounts",
-                sql: include_str!(concat!("../migrations/", $side, "/0001_accounts.sql")),
-            },
-            Migration {
-                number: 2,
-                name: "admins",
-                sql: include_str!(concat!("../migrations/", $side, "/0002_admins.sql")),
-            },
-            Migration {
-                number: 3,
-                name: "oauth_states",
-                sql: include_str!(concat!("../migrations/", $side, "/0003_oauth_states.sql")),
-            },
-            Migration {
-                number: 4,
-                name: "known_addresses",
-                sql: include_str!(concat!("../migrations/", $side, "/0004_known_addresses.sql")),
-            },
-            Migration {
-                number: 5,
-                name: "sign_in_and_flows",
-                sql: include_str!(concat!("../migrations/", $side, "/0005_sign_in_and_flows.sql")),
-            },
-        ]
-    };
-}
-
-/// For PostgreSQL.
-pub const POSTGRES: [Migration; 5] = migrations!("postgres");
-
-/// For SQLite.
-pub const SQLITE: [Migration; 5] = migrations!("sqlite");
+// `POSTGRES` and `SQLITE`, which `build.rs` makes from the files.
+include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
 #[cfg(test)]
 mod tests {
@@ -107,17 +71,17 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_stands_to_ours_as_its_migrations_do() {
-        assert_eq!(Schema::compare(&SQLITE, &applied()), Schema::UpToDate);
-        let [earlier @ .., last] = &SQLITE;
+    fn a_schema_is_judged_by_its_migrations() {
+        assert_eq!(Schema::compare(SQLITE, &applied()), Schema::UpToDate);
+        let [earlier @ .., last] = SQLITE else { panic!("no migrations") };
         let behind = Schema::Behind(vec![last.to_string()]);
-        assert_eq!(Schema::compare(&SQLITE, &applied()[..earlier.len()]), behind);
+        assert_eq!(Schema::compare(SQLITE, &applied()[..earlier.len()]), behind);
         let newer = [applied(), vec![(99, "sleeves".to_owned())]].concat();
         let ahead = Schema::Ahead(vec!["0099_sleeves".to_owned()]);
-        assert_eq!(Schema::compare(&SQLITE, &newer), ahead);
+        assert_eq!(Schema::compare(SQLITE, &newer), ahead);
         let mut renamed = applied();
         renamed[1].1 = "owners".to_owned();
         let changed = "migration 0002_admins is called `owners` there".to_owned();
-        assert_eq!(Schema::compare(&SQLITE, &renamed), Schema::Changed(changed));
+        assert_eq!(Schema::compare(SQLITE, &renamed), Schema::Changed(changed));
     }
 }

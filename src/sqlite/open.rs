@@ -199,5 +199,5 @@ fn pending(connection: &Connection) -> Result<Vec<Migration>, SqliteError> {
     }
     let mut statement = connection.prepare("select number from api_migrations")?;
     let applied = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<i32>, _>>()?;
-    Ok(SQLITE.into_iter().filter(|step| !applied.contains(&step.number)).collect())
+    Ok(SQLITE.iter().copied().filter(|step| !applied.contains(&step.number)).collect())
 }

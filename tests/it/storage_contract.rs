@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use discogsography_api::config::Migrations;
-use discogsography_api::migrations;
+use discogsography_api::migrations::{self, Migration};
 use discogsography_api::model::{
     ConfigEntry, ConfigKey, ConfigValue, DiscogsToken, Email, FlowEpoch, FlowOwner, Identity,
     KnownAddress, NewUser, User,
@@ -331,8 +331,9 @@ async fn the_schema_is_only_checked_where_migrations_are_manual(opened: Opened) 
     let empty = Opened::unprepared(crate::harness::TestStores::new(composition).await);
     let checked = empty.storage.prepare(Migrations::Manual).await;
     let Err(StorageError::SchemaBehind { missing }) = checked else { panic!("{checked:?}") };
-    let all = migrations::POSTGRES.map(|migration| migration.to_string());
-    assert_eq!(all, migrations::SQLITE.map(|migration| migration.to_string()));
+    let names = |all: &[Migration]| all.iter().map(Migration::to_string).collect::<Vec<_>>();
+    let all = names(migrations::POSTGRES);
+    assert_eq!(all, names(migrations::SQLITE));
     assert_eq!(missing, all);
     let applied = empty.storage.prepare(Migrations::Automatic).await.unwrap();
     let applied: Vec<_> = applied.iter().map(ToString::to_string).collect();

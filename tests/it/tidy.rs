@@ -254,8 +254,8 @@ fn both_databases_have_the_same_migrations() {
         list.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(names("postgres"), names("sqlite"));
-    assert_eq!(names("postgres"), listed(&discogsography_api::migrations::POSTGRES));
-    assert_eq!(names("sqlite"), listed(&discogsography_api::migrations::SQLITE));
+    assert_eq!(names("postgres"), listed(discogsography_api::migrations::POSTGRES));
+    assert_eq!(names("sqlite"), listed(discogsography_api::migrations::SQLITE));
 }
 
 #[test]

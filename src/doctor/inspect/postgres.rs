@@ -38,7 +38,7 @@ async fn inspect(
     transaction.query_typed(PING.text, &[]).await.map_err(PostgresError::from)?;
     let latency = asked.elapsed();
     if !has_migrations(&transaction).await? {
-        refuse_foreign_tables(&transaction, &POSTGRES).await?;
+        refuse_foreign_tables(&transaction, POSTGRES).await?;
     }
     let version =
         text(&transaction, "select split_part(current_setting('server_version'), ' ', 1)").await?;
@@ -150,7 +150,7 @@ async fn schema(transaction: &Transaction<'_>) -> Result<Schema, PostgresError> 
             applied.push((row.try_get(0)?, row.try_get(1)?));
         }
     }
-    Ok(Schema::compare(&POSTGRES, &applied))
+    Ok(Schema::compare(POSTGRES, &applied))
 }
 
 /// Asks the server to prepare every statement of the service, which fails if a table was changed.

@@ -4,6 +4,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 
 use super::{MissingPrivilege, Remedy};
+use crate::migrations::{Migration, POSTGRES};
 use crate::storage::postgres::PostgresError;
 
 /// The privileges that the statements need on each existing table, or on all of its columns. A
@@ -43,8 +44,8 @@ const TO_SERVE: &str = "
     from lacking
     order by lack";
 
-/// What missing migrations need besides: to create tables, to record that they were applied, and to
-/// own the tables that they alter, which another role may have created.
+/// What the missing migrations need as well: to create tables, to record that they were applied, and
+/// to own the tables that they alter (`$1`), which another role may have created.
 const TO_MIGRATE: &str = "
     with lacking (lack) as (
         select 'create on schema ' || quote_ident(coalesce(current_schema(), 'public'))
@@ -52,18 +53,14 @@ const TO_MIGRATE: &str = "
         union all
         select 'insert on api_migrations'
         where not has_table_privilege(to_regclass('api_migrations'), 'insert')
-    ),
-    altered (migration, place) as (
-        values ('0002_admins', 'users'), ('0004_known_addresses', 'known_addresses'),
-            ('0005_sign_in_and_flows', 'users')
     )
     select lack, 'grant ' || lack || ' to ' || quote_ident(current_user), null::text
     from lacking
     union
     select 'ownership of ' || place, null, pg_get_userbyid(relowner)::text
-    from altered
+    from unnest($1) as place
     join pg_class on pg_class.oid = to_regclass(place)
-    where migration = any($1) and not pg_has_role(relowner, 'usage')
+    where not pg_has_role(relowner, 'usage')
     order by 1";
 
 pub(super) async fn missing_to_serve(
@@ -72,12 +69,34 @@ pub(super) async fn missing_to_serve(
     read(&transaction.query_typed(TO_SERVE, &[]).await?)
 }
 
-/// `migrations` are the names of those to apply.
+/// `missing` are the names of migrations.
 pub(super) async fn missing_to_migrate(
     transaction: &Transaction<'_>,
-    migrations: &[String],
+    missing: &[String],
 ) -> Result<Vec<MissingPrivilege>, PostgresError> {
-    read(&transaction.query_typed(TO_MIGRATE, &[(&migrations, Type::TEXT_ARRAY)]).await?)
+    let is_missing = |migration: &&Migration| missing.contains(&migration.to_string());
+    let tables: Vec<_> = POSTGRES.iter().filter(is_missing).flat_map(altered_tables).collect();
+    read(&transaction.query_typed(TO_MIGRATE, &[(&tables, Type::TEXT_ARRAY)]).await?)
+}
+
+/// The tables that a migration alters or adds an index to, which only their owner may do.
+fn altered_tables(migration: &Migration) -> Vec<&'static str> {
+    let mut tables = Vec::new();
+    for statement in migration.sql.split(';') {
+        let lines = statement.lines().filter(|line| !line.starts_with("--"));
+        let mut words =
+            lines.flat_map(|line| line.split([' ', '('])).filter(|word| !word.is_empty());
+        match (words.next(), words.next()) {
+            (Some("alter"), Some("table")) => {
+                tables.extend(words.find(|word| !["if", "exists", "only"].contains(word)));
+            }
+            (Some("create"), Some("index" | "unique")) => {
+                tables.extend(words.skip_while(|word| *word != "on").nth(1));
+            }
+            _ => {}
+        }
+    }
+    tables
 }
 
 fn read(rows: &[tokio_postgres::Row]) -> Result<Vec<MissingPrivilege>, PostgresError> {
@@ -89,4 +108,20 @@ fn read(rows: &[tokio_postgres::Row]) -> Result<Vec<MissingPrivilege>, PostgresE
         Ok(MissingPrivilege { privilege: row.try_get(0)?, remedy })
     };
     rows.iter().map(privilege).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::altered_tables;
+    use crate::migrations::{Migration, POSTGRES};
+
+    #[test]
+    fn the_altered_tables_are_read_from_a_migration() {
+        let altered = POSTGRES[..5].iter().map(altered_tables).collect::<Vec<_>>();
+        let expected = [&[][..], &["users"], &[], &["known_addresses"], &["users", "users"]];
+        assert_eq!(altered, expected);
+        let sql = "alter table only users add a int;\ncreate unique index a on oauth_tokens(a);";
+        let migration = Migration { number: 99, name: "sleeves", sql };
+        assert_eq!(altered_tables(&migration), ["users", "oauth_tokens"]);
+    }
 }

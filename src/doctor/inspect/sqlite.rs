@@ -92,7 +92,7 @@ fn schema(connection: &Connection) -> Result<Schema, SqliteError> {
         let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         applied = rows.collect::<Result<_, _>>()?;
     }
-    let schema = Schema::compare(&SQLITE, &applied);
+    let schema = Schema::compare(SQLITE, &applied);
     if schema != Schema::UpToDate {
         return Ok(schema);
     }

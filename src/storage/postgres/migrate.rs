@@ -131,5 +131,5 @@ pub(crate) async fn has_migrations(transaction: &Transaction<'_>) -> Result<bool
 
 fn pending_in(rows: &[Row]) -> Result<Vec<Migration>, PostgresError> {
     let applied = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i32>, _>>()?;
-    Ok(POSTGRES.into_iter().filter(|migration| !applied.contains(&migration.number)).collect())
+    Ok(POSTGRES.iter().copied().filter(|migration| !applied.contains(&migration.number)).collect())
 }
