@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
-#[expect(clippy::print_stdout, reason = "Cargo reads its instructions from stdout")]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=migrations");
     let lists = format!("{}{}", list("POSTGRES", "postgres")?, list("SQLITE", "sqlite")?);

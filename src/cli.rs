@@ -22,6 +22,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use thiserror::Error;
@@ -306,7 +307,8 @@ fn name_storage(
     let config = context.config()?;
     telemetry::start(config.log_level, config.log_format)?;
     if let (Stores::Embedded(embedded), NewDatabase::Refused) = (&config.stores, new) {
-        sqlite::require_database(embedded)?;
+        sqlite_file::require_database(&sqlite::settings(embedded))
+            .map_err(|missing| anyhow!("{missing}: is DATA_DIR right?"))?;
     }
     let stores = open_stores(&config.stores, &surroundings()?, &Metrics::new())?;
     Ok((stores.storage, config.migrations))

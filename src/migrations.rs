@@ -1,25 +1,8 @@
 //! The numbered files of `migrations/`, compiled in: the same numbers and names for both databases.
 //!
-//! `build.rs` lists them. A released file is never edited. Must not know the databases.
+//! `build.rs` lists them. A released file is never edited.
 
-use std::fmt;
-
-/// One step of the schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Migration {
-    /// Its position in the order, from 1.
-    pub number: i32,
-    /// The rest of its file name, such as `admins`.
-    pub name: &'static str,
-    /// Its statements.
-    pub(crate) sql: &'static str,
-}
-
-impl fmt::Display for Migration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}_{}", self.number, self.name)
-    }
-}
+pub use sqlite_file::Migration;
 
 /// How the schema of a database compares with the migrations of this version.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use discogsography_token::Key;
 use secrecy::{ExposeSecret as _, SecretString};
+use sqlite_file::LockError;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -36,7 +37,6 @@ use crate::discogs::Discogs;
 use crate::http::{self, App, AppState, ForwardingWarnings, Health, Phase, Stage};
 use crate::metrics::Metrics;
 use crate::outage;
-use crate::sqlite::LockError;
 use crate::storage::{Storage, StorageError};
 use crate::surroundings::Surroundings;
 use crate::threads::{NoThreads, processors};

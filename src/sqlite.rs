@@ -1,223 +1,167 @@
-//! One SQLite file with a thread that writes and a thread that reads.
+//! The embedded store's database file: where it is, whose it is, and what is logged and counted of it.
 //!
-//! A slow disk holds up these threads and never the async ones; what waits for them is bounded.
-//! Knows neither the storage nor the OAuth state, which both live in the file.
+//! `crates/sqlite-file` does the work. Two stores share the file; must not know either.
 
-mod checkpoints;
-mod copy;
-mod error;
-mod first_start;
-mod foreign;
-mod lock;
-mod metered;
-mod open;
-mod read_only;
-mod restore;
-mod trouble;
-mod worker;
+use std::sync::{Arc, Weak};
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
-use std::time::Duration;
-
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::oneshot;
+use rusqlite::{Connection, Transaction};
+use sqlite_file::{Application, Event, Loss, Settings, WhenBehind};
+use tracing::{error, info, warn};
 
 use crate::config::{EmbeddedStores, Migrations};
-use crate::migrations::Migration;
-use checkpoints::Checkpoints;
-use open::Identity;
-use trouble::Trouble;
-use worker::Worker;
+use crate::metrics::{Counter, Metrics};
+use crate::migrations::{Migration, SQLITE};
 
-pub use crate::private_files::Unusable;
-pub use copy::{Copied, CopyError, Existing, back_up, write_backup};
-pub use error::SqliteError;
-pub use first_start::{Loss, NoDatabase, begin, is_lost, require_database, start_afresh};
-pub use lock::{LockError, is_locked, lock};
-pub use metered::Counted;
-pub(crate) use open::{migrate, quick_check};
-pub(crate) use read_only::ReadOnly;
-pub use restore::{Restored, restore};
+pub use sqlite_file::{Database, Error as SqliteError};
 
-/// Nobody waits longer than this for an answer.
-const LONGEST_WAIT: Duration = Duration::from_millis(4_500);
+/// This service as the owner of a database.
+pub const APPLICATION: Application = Application {
+    // `DGRY`
+    id: 0x4447_5259,
+    migrations_table: "api_migrations",
+    migrations: SQLITE,
+    count: "select count(*) from users",
+};
 
-/// How often what was committed is moved into the file itself, so that a plain copy of it is no
-/// older.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
-
-/// Says in the file whose it is: `DGRY`.
-const APPLICATION_ID: u32 = 0x4447_5259;
-
-/// The file, which may be open or not yet.
-#[derive(Debug)]
-pub struct Database {
-    stores: EmbeddedStores,
-    path: PathBuf,
-    checkpoint_every: Duration,
-    threads: Mutex<Option<Arc<Threads>>>,
-    /// What `quick_check` found, if it found something.
-    damage: Arc<OnceLock<String>>,
-    /// What keeps it from being written to, if something does.
-    trouble: Trouble,
+/// The files of the embedded stores.
+#[must_use]
+pub fn settings(stores: &EmbeddedStores) -> Settings {
+    Settings {
+        database: stores.database(),
+        lock: stores.lock(),
+        first_start: stores.first_start(),
+        others: vec![stores.jwt_secret()],
+        application: APPLICATION,
+        on_event: log,
+    }
 }
 
-#[derive(Debug)]
-struct Threads {
-    writer: Worker,
-    reader: Worker,
-    identity: Identity,
-    /// Ends with the threads.
-    _checkpoints: Checkpoints,
-}
-
-impl Database {
-    /// Names the file; nothing is opened.
-    #[must_use]
-    pub fn new(stores: EmbeddedStores) -> Arc<Self> {
-        Self::with_checkpoints(stores, CHECKPOINT_EVERY)
-    }
-
-    fn with_checkpoints(stores: EmbeddedStores, checkpoint_every: Duration) -> Arc<Self> {
-        Arc::new(Self {
-            path: stores.database(),
-            stores,
-            checkpoint_every,
-            threads: Mutex::default(),
-            damage: Arc::default(),
-            trouble: Trouble::default(),
-        })
-    }
-
-    /// Opens the file and brings its schema up to date, or only checks it.
-    ///
-    /// # Errors
-    ///
-    /// See [`SqliteError`]; may be tried again.
-    pub async fn open(&self, migrations: Migrations) -> Result<Vec<Migration>, SqliteError> {
-        let stores = self.stores.clone();
-        let (done, opened) = oneshot::channel();
-        let open = move || {
-            // Whoever waits for it may have gone.
-            let _ = done.send(open::open(&stores, migrations));
-        };
-        // Where there are no threads, tokio's own for blocking work would panic.
-        let started = thread::Builder::new().name("sqlite-open".to_owned()).spawn(open);
-        let path = self.path.clone();
-        started.map_err(|source| SqliteError::CannotOpen { path, source })?;
-        let opened = opened.await.map_err(|_| SqliteError::NotOpen)??;
-        let mut threads = self.lock();
-        if threads.is_none() {
-            *threads = Some(Arc::new(Threads {
-                writer: Worker::writer(opened.writer)?,
-                reader: Worker::reader(opened.reader)?,
-                identity: opened.identity,
-                _checkpoints: Checkpoints::start(opened.checkpoints, self.checkpoint_every)?,
-            }));
-            drop(threads);
-            open::check_beside(&self.path, Arc::clone(&self.damage))?;
+impl From<Migrations> for WhenBehind {
+    fn from(migrations: Migrations) -> Self {
+        match migrations {
+            Migrations::Automatic => Self::Migrate,
+            Migrations::Manual => Self::Fail,
         }
-        Ok(opened.applied)
+    }
+}
+
+/// Logs what happened to a file.
+pub fn log(event: Event<'_>) {
+    match event {
+        Event::ClosedToOthers(path) => {
+            info!(file = %path.display(), "🔧 Other users could read a file; now only its owner can");
+        }
+        Event::OpenToOthers(path, error) => {
+            warn!(file = %path.display(), %error, "⚠️ Other users may be able to read a file");
+        }
+        Event::Damaged(damage) => {
+            error!(
+                damage,
+                "❌ The database file is damaged: stop the service, then restore it from a backup"
+            );
+        }
+        Event::WritesFail(error) if error.is_full_disk() => {
+            error!(%error, "❌ The disk is full: nothing can be saved until there is room on it");
+        }
+        Event::WritesFail(error) => {
+            warn!(%error, "⚠️ The database file can't be written to");
+        }
+        Event::WritesSucceed => info!("💾 The database file can be written to again"),
+    }
+}
+
+/// How a database was lost, and what the operator can do about it.
+#[must_use]
+pub fn advice(loss: &Loss) -> String {
+    match loss {
+        Loss::Missing(_) => format!(
+            "{loss}: put it back, or a backup of it (`discogsography-api restore FILE`), or start with \
+             an empty one: `serve --new-database`"
+        ),
+        Loss::Empty(_) => format!(
+            "{loss}: restore a backup (`discogsography-api restore FILE`), or start with a new one: \
+             `serve --new-database`"
+        ),
+    }
+}
+
+/// A [`Database`] whose errors are counted, for one of its stores.
+#[derive(Debug)]
+pub struct Counted {
+    database: Arc<Database>,
+    metrics: Arc<Metrics>,
+    errors: fn(&Metrics) -> &Counter,
+}
+
+impl Counted {
+    /// `errors` names the counter.
+    #[must_use]
+    pub fn new(
+        database: Arc<Database>,
+        metrics: Arc<Metrics>,
+        errors: fn(&Metrics) -> &Counter,
+    ) -> Self {
+        Self { database, metrics, errors }
     }
 
-    /// Whether the file can be read and written, is where it was, and is not known to be damaged.
-    ///
-    /// Writes, since a disk that is full or read-only still answers reads.
+    /// See [`Database::open`].
     ///
     /// # Errors
     ///
-    /// See [`SqliteError`].
+    /// As there.
+    pub async fn open(&self, migrations: Migrations) -> Result<Vec<Migration>, SqliteError> {
+        self.count(self.database.open(migrations.into()).await)
+    }
+
+    /// See [`Database::ping`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
     pub async fn ping(&self) -> Result<(), SqliteError> {
-        // This writes to the disk even though nothing changes.
-        let mark = |transaction: &Transaction<'_>| {
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)
-        };
-        let written = self.transact(mark).await.map(drop);
-        self.trouble.see(written.as_ref().copied());
-        written
+        self.count(self.database.ping().await)
     }
 
-    /// Runs one read on the reader's thread.
+    /// See [`Database::read`].
     ///
     /// # Errors
     ///
-    /// See [`SqliteError`].
+    /// As there.
     pub async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, SqliteError> {
-        self.threads()?.reader.run(read).await
+        self.count(self.database.read(read).await)
     }
 
-    /// Runs one transaction on the writer's thread; it is on the disk when this returns.
+    /// See [`Database::write`].
     ///
     /// # Errors
     ///
-    /// See [`SqliteError`]. After [`SqliteError::TimedOut`] the transaction may still happen.
+    /// As there.
     pub async fn write<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, SqliteError> {
-        let written = self.transact(write).await;
-        match &written {
-            // A transaction without a change succeeds on a full disk, too.
-            Ok((_, 0)) => {}
-            Ok(_) => self.trouble.see(Ok(())),
-            Err(error) => self.trouble.see(Err(error)),
-        }
-        written.map(|(written, _)| written)
+        self.count(self.database.write(write).await)
     }
 
-    /// Gives the number of changed rows as well.
-    async fn transact<T: Send + 'static>(
-        &self,
-        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<(T, u64), SqliteError> {
-        let threads = self.threads()?;
-        let (identity, path) = (threads.identity, self.path.clone());
-        let transact = move |connection: &mut Connection| {
-            if let Err(gone) = identity.check(&path) {
-                return Ok(Err(gone));
-            }
-            let before = connection.total_changes();
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let written = write(&transaction)?;
-            transaction.commit()?;
-            Ok(Ok((written, connection.total_changes() - before)))
-        };
-        threads.writer.run(transact).await?
-    }
-
-    /// Ends the work that has begun, and closes the file.
+    /// See [`Database::close`].
     pub async fn close(&self) {
-        let threads = self.lock().take();
-        if let Some(threads) = threads {
-            threads.reader.close().await;
-            threads.writer.close().await;
+        self.database.close().await;
+    }
+
+    /// The file, for a task that ends when the file is no longer used.
+    #[must_use]
+    pub fn downgrade(&self) -> Weak<Database> {
+        Arc::downgrade(&self.database)
+    }
+
+    /// A violated constraint is an answer of the store, and not counted.
+    fn count<T>(&self, done: Result<T, SqliteError>) -> Result<T, SqliteError> {
+        if done.as_ref().is_err_and(|error| !error.is_constraint_violation()) {
+            (self.errors)(&self.metrics).inc();
         }
+        done
     }
-
-    /// Once the file is known to be damaged it is left alone: what can't be found in it may be
-    /// there, and what is written to it may be lost.
-    fn threads(&self) -> Result<Arc<Threads>, SqliteError> {
-        if let Some(damage) = self.damage.get() {
-            return Err(SqliteError::Damaged(damage.clone()));
-        }
-        self.lock().clone().ok_or(SqliteError::NotOpen)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Threads>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A file that SQLite keeps beside the database: `-wal`, `-shm`.
-#[must_use]
-pub fn side_file(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }

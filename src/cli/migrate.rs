@@ -1,4 +1,4 @@
-//! `migrate`: bring the schema up to date, whatever `AUTO_MIGRATE` says.
+//! `migrate`: brings the schema up to date, whatever the value of `AUTO_MIGRATE`.
 
 use super::{Context, NewDatabase, name_storage, say};
 use crate::config::Migrations;

@@ -5,6 +5,7 @@
 use std::io;
 use std::path::Path;
 
+use private_files::small;
 use secrecy::SecretString;
 
 use super::environment::Environment;
@@ -14,7 +15,6 @@ use super::shown::{path_shown, shown};
 use super::variables::{Kind, VARIABLES, kind_of};
 use super::warning::Warning;
 use super::wrapped::{readable, trimmed};
-use crate::small_file;
 
 /// Reads variables one by one and remembers what is wrong with them.
 pub(super) struct Reader<'a> {
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
     fn file(&mut self, name: &str, file_name: &str) -> Option<String> {
         let path = self.text(file_name)?;
         let example = format!("/run/secrets/{}", name.to_lowercase());
-        let content = small_file::read_text(Path::new(path)).map_err(|error| why_unread(&error));
+        let content = small::read_text(Path::new(path)).map_err(|error| why_unread(&error));
         let content = content.and_then(|content| {
             let content = trimmed(&content);
             if content.is_empty() {

@@ -7,7 +7,8 @@ use super::environment::Environment;
 use super::reader::{Reader, why_unread};
 use super::shown::path_shown;
 use super::warning::Warning;
-use crate::{pem, small_file};
+use crate::pem;
+use private_files::small;
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
@@ -34,7 +35,7 @@ fn fault_of_file(environment: &Environment) -> Option<String> {
         return Some(format!("{FILE} is empty"));
     }
     let path = environment.get(FILE)?;
-    let read = small_file::read(Path::new(path)).map_err(|error| why_unread(&error));
+    let read = small::read(Path::new(path)).map_err(|error| why_unread(&error));
     let found = read.and_then(|content| {
         pem::any_certificates(&content).map_err(|flaw| format!("can't be used: {flaw}"))
     });

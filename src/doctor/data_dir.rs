@@ -4,12 +4,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use private_files::Exposure;
 use rustix::fs::{Access, access, statfs, statvfs};
+use sqlite_file::side_file;
 
 use super::report::{Check, Finding, Measured};
 use crate::config::EmbeddedStores;
-use crate::private_files::{self, Exposure};
-use crate::sqlite::side_file;
 
 /// With less, the next busy hour may not fit.
 const LITTLE: u64 = 256 * MEBIBYTE;

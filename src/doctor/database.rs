@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use oauth1::Consumer;
 use secrecy::ExposeSecret as _;
+use sqlite_file::{Integrity, LockError, is_locked, is_lost, quick_check_within};
 
 use super::inspect::{
-    self, Inspection, InspectionError, Integrity, MissingPrivilege, Remedy, privileges_in_words,
+    self, Inspection, InspectionError, MissingPrivilege, Remedy, privileges_in_words,
 };
 use super::report::{Check, Finding, Measured};
 use crate::config::{EmbeddedStores, Migrations};
 use crate::migrations::Schema;
 use crate::model::ConfigEntry;
-use crate::sqlite::{LockError, is_locked, is_lost};
+use crate::sqlite;
 use crate::telemetry::chain;
 
 pub(super) use postgres::postgres;
@@ -73,7 +74,7 @@ pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
         return None;
     }
     let file = path.display();
-    Some(match inspect::integrity(&path, QUICK_CHECK).ok()? {
+    Some(match quick_check_within(&path, QUICK_CHECK).ok()? {
         Integrity::Whole => Finding::ok(Check::Integrity, "The file is whole (quick_check)"),
         Integrity::Unfinished => Finding::note(
             Check::Integrity,
@@ -90,7 +91,7 @@ pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
 
 /// Whether a service runs on the file, as its lock tells.
 fn service(stores: &EmbeddedStores) -> Finding {
-    let error = match is_locked(stores) {
+    let error = match is_locked(&sqlite::settings(stores)) {
         Ok(true) => return Finding::ok(Check::Service, "A service is running on the file"),
         Ok(false) => return Finding::ok(Check::Service, "No service is running on the file"),
         Err(error) => error,
@@ -125,7 +126,7 @@ fn empty(path: &Path) -> Finding {
 fn missing(stores: &EmbeddedStores, migrations: Migrations) -> Finding {
     let file = stores.database();
     let file = file.display();
-    if is_lost(stores) {
+    if is_lost(&sqlite::settings(stores)) {
         return Finding::error(
             Check::Database,
             format!("{file} is missing, though a service has run in this folder"),

@@ -17,7 +17,7 @@ use crate::storage::{Cause, StorageError};
 
 pub(super) use self::redis::ServerInfo;
 pub(super) use postgres::postgres;
-pub(super) use sqlite::{Integrity, integrity, sqlite};
+pub(super) use sqlite::sqlite;
 
 /// The state of a database.
 #[derive(Debug)]

@@ -4,14 +4,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use private_files::{Exposure, small};
 use rustix::process::{getegid, geteuid, getgroups};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::configuration;
 use super::report::{Check, Finding};
 use crate::config::{Config, EmbeddedStores, Environment, Stores, VARIABLES, Warning};
-use crate::private_files::{self, Exposure};
-use crate::small_file;
 
 /// The bits of a mode that let in more than the owner, and a group that reads.
 const NOT_OUR_GROUP: u32 = 0o037;
@@ -56,7 +55,7 @@ pub(super) fn strength(config: &Config) -> Vec<Finding> {
 fn kept_secret(embedded: &EmbeddedStores) -> Result<(SecretString, String), Finding> {
     let path = embedded.jwt_secret();
     let file = path.display();
-    match small_file::read_text(&path) {
+    match small::read_text(&path) {
         Ok(text) if text.trim().is_empty() => Err(Finding::error(
             Check::JwtSecret,
             format!("{file} is empty, and the service does not start"),

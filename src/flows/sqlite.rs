@@ -138,7 +138,7 @@ impl From<SqliteError> for StateError {
     fn from(error: SqliteError) -> Self {
         match error {
             SqliteError::Overloaded => Self::Overloaded,
-            error => Self::Unavailable(error.into_cause()),
+            error => Self::Unavailable(error.into()),
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use private_files::{PendingFile, Unusable, small};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tracing::info;
 
 use crate::config::{Config, Stores, Warning};
-use crate::private_files::{self, Half, Unusable};
 use crate::random::Random;
-use crate::small_file;
+use crate::sqlite;
 
 /// The file of the secret can't be used.
 #[derive(Debug, Error)]
@@ -54,10 +54,10 @@ pub(super) fn read_or_make(config: &Config, random: &Random) -> Result<SecretStr
 /// Only the service that holds the lock makes the file, so it does not come up meanwhile.
 fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
     private_files::check(path)?;
-    match small_file::read_text(path) {
+    match small::read_text(path) {
         Ok(text) if text.trim().is_empty() => Err(SecretError::Empty(path.to_owned())),
         Ok(text) => {
-            private_files::close_to_others(path);
+            sqlite_file::close_to_others(path, sqlite::log);
             let (name, secret) = (path.display().to_string(), SecretString::from(text.trim()));
             let weak = Warning::of_weak_secret(&name, &secret);
             let wrapped = Warning::of_wrapped_secret(&name, secret.expose_secret());
@@ -69,15 +69,15 @@ fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
     }
 }
 
-/// The file is made whole or not at all: there is never half a secret.
+/// The file appears complete or not at all: there is never half a secret.
 fn make(path: &Path, random: &Random) -> Result<SecretString, SecretError> {
     let unusable = |source| SecretError::Unusable { verb: "make", path: path.to_owned(), source };
     let secret = SecretString::from(format!("{}{}", random.hex(), random.hex()));
     let publish = || {
-        let mut half = Half::beside(path)?;
-        writeln!(half.file(), "{}", secret.expose_secret())?;
-        half.give_to_owner_of_folder()?;
-        half.publish(path)
+        let mut file = PendingFile::beside(path)?;
+        writeln!(file.file(), "{}", secret.expose_secret())?;
+        file.give_to_owner_of_folder()?;
+        file.publish(path)
     };
     publish().map_err(unusable)?;
     info!(file = %path.display(), "🔧 Made a secret for access tokens");

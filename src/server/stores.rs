@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use sqlite_file::LockError;
 use tracing::warn;
 
 use super::ServerError;
@@ -10,9 +11,8 @@ use crate::clock::Clock;
 use crate::config::{Config, IfLost, Stores};
 use crate::flows::{OAuthStates, RedisStates, SqliteStates};
 use crate::metrics::{Counter, Metrics};
-use crate::private_files;
 use crate::rate_limits::Limits;
-use crate::sqlite::{self, Counted, Database, LockError};
+use crate::sqlite::{self, Counted, Database};
 use crate::storage::{PostgresStorage, SqliteStorage, Storage};
 use crate::surroundings::Surroundings;
 use crate::tls;
@@ -40,7 +40,7 @@ pub fn open_stores(
     let Surroundings { clock, random, .. } = surroundings;
     match stores {
         Stores::Embedded(embedded) => {
-            let database = Database::new(embedded.clone());
+            let database = Database::new(sqlite::settings(embedded));
             let counted = |errors: fn(&Metrics) -> &Counter| {
                 Counted::new(Arc::clone(&database), Arc::clone(metrics), errors)
             };
@@ -87,10 +87,14 @@ pub(super) fn lock(stores: &Stores) -> Result<Option<File>, LockError> {
     };
     let folder = &embedded.data_dir;
     let failed = |source| LockError::Failed { path: folder.clone(), source };
-    sqlite::begin(embedded).map_err(failed)?;
-    let lock = sqlite::lock(embedded)?;
-    if embedded.if_lost == IfLost::StartAfresh {
-        sqlite::start_afresh(embedded).map_err(failed)?;
+    let settings = sqlite::settings(embedded);
+    sqlite_file::begin(&settings).map_err(failed)?;
+    let lock = sqlite_file::lock(&settings)?;
+    if embedded.if_lost == IfLost::StartAfresh
+        && !sqlite_file::start_afresh(&settings).map_err(failed)?
+    {
+        let file = settings.database.display();
+        warn!(%file, "⚠️ --new-database changes nothing, since there is a database: leave it out");
     }
     if let Ok(Some(mode)) = private_files::changed_by_others(folder) {
         let (folder, mode) = (folder.display().to_string(), format!("{mode:04o}"));

@@ -8,6 +8,7 @@ mod addresses;
 mod administration;
 mod rows;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use crate::model::{
     KnownAddress, NewUser, User, UserWithHash,
 };
 use crate::random::Random;
-use crate::sqlite::{Counted, SqliteError};
+use crate::sqlite::{self, Counted, SqliteError};
 
 pub(crate) use rows::config_entry;
 
@@ -344,11 +345,13 @@ impl From<SqliteError> for StorageError {
         match error {
             SqliteError::Overloaded => Self::Overloaded,
             SqliteError::SchemaBehind(missing) => Self::SchemaBehind { missing },
-            SqliteError::NotOurs(_) => Self::NotOurs(error.to_string()),
-            error @ SqliteError::Lost(_) => Self::Lost(error.into_cause().into()),
-            error if error.is_full_disk() => Self::DiskFull(error.into_cause().into()),
-            error if error.is_passing() => Self::Unavailable(error.into_cause().into()),
-            error => Self::Refused(error.into_cause().into()),
+            SqliteError::Foreign(_) => Self::NotOurs(error.to_string()),
+            SqliteError::Lost(loss) => {
+                Self::Lost(Box::<dyn Error + Send + Sync>::from(sqlite::advice(&loss)).into())
+            }
+            error if error.is_full_disk() => Self::DiskFull(Arc::new(error)),
+            error if error.is_temporary() => Self::Unavailable(Arc::new(error)),
+            error => Self::Refused(Arc::new(error)),
         }
     }
 }

@@ -5,13 +5,14 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use private_files::small;
 use rustls::RootCertStore;
 
 use super::super::reader::{Reader, why_unread};
 use super::super::shown::path_shown;
 use super::agreement::{Given, agreed};
 use super::database_url;
-use crate::{pem, small_file};
+use crate::pem;
 
 const MODE: &str = "POSTGRES_SSLMODE";
 const ROOTS: &str = "POSTGRES_SSLROOTCERT";
@@ -127,7 +128,7 @@ pub(super) fn read_roots(
     // Nothing of a URL with a password is shown.
     let is_of_url = name.starts_with(database_url::NAME);
     let shown = if is_of_url { "has an sslrootcert that".to_owned() } else { path_shown(path) };
-    let roots = small_file::read(Path::new(path))
+    let roots = small::read(Path::new(path))
         .map_err(|error| format!("{shown} {}", why_unread(&error)))
         .and_then(|content| {
             parse_roots(&content).map_err(|flaw| format!("{shown} can't be used: {flaw}"))

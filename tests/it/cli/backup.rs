@@ -44,8 +44,7 @@ fn backed_up(program: &Program, copy: &str, users: &str) -> String {
     let path = program.folder().join(copy);
     format!(
         "Copied the database to {copy} and checked the copy: {users}, {} bytes.\n\
-         It holds the database alone. Keep {} with it: without that, everybody has to sign in \
-         again.\n",
+         Keep {} with it: without that secret, every user has to sign in again.\n",
         fs::metadata(path).unwrap().len(),
         program.data("jwt-secret").display()
     )
@@ -53,10 +52,10 @@ fn backed_up(program: &Program, copy: &str, users: &str) -> String {
 
 fn restored(program: &Program, users: &str, kept: Option<&str>) -> String {
     let kept = kept.map(|name| {
-        format!("The database that was there is kept as {}.\n", program.data(name).display())
+        format!("The previous database is kept as {}.\n", program.data(name).display())
     });
     format!(
-        "Restored {}: {users}.\n{}Tokens stay good if {} is the one of the backup.\n",
+        "Restored {}: {users}.\n{}Users stay signed in if {} is the one of the backup.\n",
         program.data("discogsography.db").display(),
         kept.unwrap_or_default(),
         program.data("jwt-secret").display()
@@ -75,7 +74,7 @@ async fn a_backup_holds_all_that_was_acknowledged_beside_a_running_service() {
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o7777, 0o600);
 
     register(&service, "bob").await;
-    let refused = "error: copy.db exists: choose another name, or give --force to replace it";
+    let refused = "error: copy.db exists: choose another name, or use --force to replace it";
     assert_failed(&program.run(&["backup", "copy.db"]), 1, refused);
     assert_eq!(users(&copy), ["alice@example.com"]);
     let copied = program.run(&["backup", "--force", "copy.db"]);
@@ -123,7 +122,7 @@ async fn a_backup_goes_to_stdout_and_comes_from_stdin() {
     let new = Program::new();
     let taken = new.run_from(&["restore", "-"], &copy);
     let said = format!(
-        "Restored {}: 1 user.\n{} is missing: put the one of the backup there, or everybody has to \
+        "Restored {}: 1 user.\n{} is missing: put the one of the backup there, or every user has to \
          sign in again.\n",
         new.data("discogsography.db").display(),
         new.data("jwt-secret").display()
@@ -137,7 +136,7 @@ async fn a_backup_goes_to_stdout_and_comes_from_stdin() {
 fn a_full_disk_behind_stdout_is_not_taken_for_the_database() {
     let program = Program::new();
     assert_eq!(program.run(&["migrate"]).code, Some(0));
-    let error = "error: can't write the copy to stdout: No space left on device (os error 28)";
+    let error = "error: can't write the copy to the output: No space left on device (os error 28)";
     assert_failed(&program.run_into(&["backup", "-"], Path::new("/dev/full")), 1, error);
 }
 
@@ -149,8 +148,7 @@ fn force_replaces_no_symbolic_link() {
     for target in ["file", "missing"] {
         fs::write(program.folder().join("file"), "kept").unwrap();
         std::os::unix::fs::symlink(target, &link).unwrap();
-        let error = "error: copy.db is a symbolic link, which --force does not replace: choose \
-                     another name";
+        let error = "error: copy.db is a symbolic link, which is not replaced: choose another name";
         assert_failed(&program.run(&["backup", "--force", "copy.db"]), 1, error);
         assert_eq!(fs::read_link(&link).unwrap(), Path::new(target));
         fs::remove_file(&link).unwrap();
@@ -200,7 +198,7 @@ async fn a_backup_never_takes_the_place_of_a_file_of_the_service() {
     }
     assert_eq!(fs::read(program.data("discogsography.db")).unwrap(), before);
     let folder = program.run(&["backup", "--force", "data"]);
-    assert_failed(&folder, 1, "error: data is a folder, not a file: move it away");
+    assert_failed(&folder, 1, "error: data is a directory, not a regular file: move it away");
     assert_eq!(program.run(&["backup", "--force", "/dev/null"]).code, Some(1));
 }
 
@@ -234,8 +232,7 @@ async fn a_restore_takes_the_place_of_the_database_and_keeps_it() {
     let service = program.serve(&["serve"]);
     register(&service, "bob").await;
     let error = format!(
-        "error: another discogsography-api serves from {}: stop it, or set DATA_DIR to another \
-         folder",
+        "error: another service runs on {}: stop it, or use another folder",
         program.data("discogsography.db").display()
     );
     assert_failed(&program.run(&["restore", "copy.db"]), 1, &error);

@@ -14,7 +14,7 @@ const ANOTHER: u32 = 65_534;
 type Make = fn(&Path);
 
 /// What may stand in the place of a file, and what it is called.
-const NO_FILES: [(Make, &str); 2] = [(make_fifo, "a FIFO"), (make_folder, "a folder")];
+const NO_FILES: [(Make, &str); 2] = [(make_fifo, "a FIFO"), (make_folder, "a directory")];
 
 fn make_fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
@@ -33,7 +33,8 @@ fn what_is_no_file_is_refused_at_once() {
             let path = program.data(name);
             fs::remove_file(&path).unwrap();
             make(&path);
-            let error = format!("error: {} is {kind}, not a file: move it away", path.display());
+            let error =
+                format!("error: {} is {kind}, not a regular file: move it away", path.display());
             assert_failed(&program.run(&["serve"]), 1, &error);
         }
     }
@@ -49,7 +50,7 @@ fn a_database_that_is_no_file_is_named_and_left_alone() {
             // There need not be one.
             let _ = fs::remove_file(&path);
             make(&path);
-            let told = format!("{} is {kind}, not a file: move it away", path.display());
+            let told = format!("{} is {kind}, not a regular file: move it away", path.display());
             let error = format!("error: the database is unavailable: {told}");
             assert_failed(&program.run(&["migrate"]), 1, &error);
             assert_failed(&program.run(&["backup", "copy.db"]), 1, &format!("error: {told}"));
@@ -62,7 +63,7 @@ fn a_database_that_is_no_file_is_named_and_left_alone() {
 #[test]
 fn files_of_another_user_are_refused() {
     if !rustix::process::geteuid().is_root() {
-        // Nobody else may give files away; `private_files` has the rule in a table.
+        // Only root may give files away; `crates/private-files` has the rule in a table.
         return;
     }
     let told = |path: &Path| {

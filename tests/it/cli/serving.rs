@@ -137,8 +137,8 @@ fn a_second_service_on_the_same_file_is_refused() {
         .with("API_PORT", &api)
         .with("API_HEALTH_PORT", &health);
     let refused = format!(
-        "error: another discogsography-api serves from {data_dir}/discogsography.db: stop it, or \
-         set DATA_DIR to another folder"
+        "error: another service runs on {data_dir}/discogsography.db: stop it, or use another \
+         folder"
     );
     assert_failed(&second.run(&["serve"]), 1, &refused);
     assert_eq!(second.run(&["admin", "list"]).code, Some(0));
@@ -267,7 +267,7 @@ fn what_was_open_to_others_is_closed_to_them() {
     for file in &files {
         assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
     }
-    let told = ended.stderr.matches("🔧 Others could read a file of ours").count();
+    let told = ended.stderr.matches("🔧 Other users could read a file").count();
     assert_eq!(told, 2, "{}", ended.stderr);
 }
 

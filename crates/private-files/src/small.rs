@@ -1,12 +1,12 @@
-//! Reads the small files that settings name. No path can make the service hang or fill its memory:
-//! only regular files are opened, and at most 1 MiB is read.
+//! Reads the small files that settings name. No path can block the program or fill its memory: only
+//! regular files are opened, and at most 1 MiB is read.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, FileType};
 use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use crate::open;
 
 /// The largest file that is read, in bytes. The root certificates of a system need a fifth of it.
 const LENGTH: u64 = 1024 * 1024;
@@ -14,18 +14,18 @@ const LENGTH: u64 = 1024 * 1024;
 /// What some editors put at the start of a text file.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Reads a file as a whole, without a byte order mark at its start.
+/// Reads a whole file, without a byte order mark at its start.
 ///
 /// # Errors
 ///
-/// Also when it is not a regular file, or is larger than 1 MiB. The error never shows what the file
-/// holds.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// If the file can't be read, is not a regular file, or is larger than 1 MiB. The error never shows the
+/// content.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     // Opening a device can already have an effect, so the path is checked first.
-    check_kind(&fs::metadata(path)?)?;
+    check_kind(fs::metadata(path)?.file_type())?;
     let file = open(path)?;
     // By now the path may name another file.
-    check_kind(&file.metadata()?)?;
+    check_kind(file.metadata()?.file_type())?;
     let mut content = Vec::new();
     let length = file.take(LENGTH + 1).read_to_end(&mut content)?;
     if length as u64 > LENGTH {
@@ -37,36 +37,36 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Reads a file as a whole, as text.
+/// Reads a whole file as text.
 ///
 /// # Errors
 ///
-/// Also when it is not UTF-8.
-pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+/// As [`read`], or if the file is not UTF-8.
+pub fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path)?)
         .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
 
-/// Opens without waiting for a writer, as a plain `open` of a FIFO does.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+fn check_kind(found: FileType) -> io::Result<()> {
+    other_kind(found).map_or(Ok(()), |kind| {
+        let problem = format!("it is {kind}, not a regular file");
+        Err(io::Error::new(ErrorKind::InvalidInput, problem))
+    })
 }
 
-fn check_kind(metadata: &Metadata) -> io::Result<()> {
-    let kind = metadata.file_type();
-    let what = if kind.is_file() {
-        return Ok(());
-    } else if kind.is_dir() {
-        "it is a directory"
-    } else if kind.is_fifo() {
-        "it is a FIFO, not a regular file"
-    } else if kind.is_char_device() || kind.is_block_device() {
-        "it is a device, not a regular file"
+/// What a file is instead of a regular one.
+pub(crate) fn other_kind(found: FileType) -> Option<&'static str> {
+    if found.is_file() {
+        None
+    } else if found.is_dir() {
+        Some("a directory")
+    } else if found.is_fifo() {
+        Some("a FIFO")
+    } else if found.is_socket() {
+        Some("a socket")
     } else {
-        "it is not a regular file"
-    };
-    Err(io::Error::new(ErrorKind::InvalidInput, what))
+        Some("a device")
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +77,8 @@ mod tests {
 
     use rustix::fs::{CWD, Mode, mkfifoat};
 
-    use super::{LENGTH, open, read, read_text};
+    use super::{LENGTH, read, read_text};
+    use crate::open;
 
     #[test]
     fn a_file_is_read_up_to_a_mebibyte() {
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_refused() {
+    fn a_file_that_is_not_utf_8_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, b"\xff").unwrap();
@@ -117,8 +118,8 @@ mod tests {
         for (path, what) in [
             (&*fifo, "it is a FIFO, not a regular file"),
             (&link, "it is a FIFO, not a regular file"),
-            (&socket, "it is not a regular file"),
-            (folder.path(), "it is a directory"),
+            (&socket, "it is a socket, not a regular file"),
+            (folder.path(), "it is a directory, not a regular file"),
             (Path::new("/dev/zero"), "it is a device, not a regular file"),
             (Path::new("/dev/tty"), "it is a device, not a regular file"),
         ] {

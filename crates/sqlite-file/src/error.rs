@@ -1,73 +1,71 @@
-//! Why the SQLite file did not do what it was asked.
+//! Why an operation on the file failed.
 
-use std::error::Error;
 use std::ffi::c_int;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use private_files::Unusable;
 use rusqlite::{ErrorCode, ffi};
-use thiserror::Error;
 
-use super::LONGEST_WAIT;
-use super::first_start::Loss;
-use crate::private_files::Unusable;
+use crate::first_start::Loss;
+use crate::worker::TIMEOUT;
 
-/// Why the file did not do what it was asked.
-#[derive(Debug, Error)]
-pub enum SqliteError {
-    /// [`super::Database::open`] has not succeeded, or the service is closing.
+/// Why an operation on the file failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// [`crate::Database::open`] has not succeeded, or the file was closed.
     #[error("the file is not open")]
     NotOpen,
-    /// So many are waiting that this was not even tried.
-    #[error("too many are waiting for the file")]
+    /// The queue was full, so nothing was done.
+    #[error("too many operations are waiting for the file")]
     Overloaded,
-    /// No answer came in time; what was asked may still happen.
-    #[error("the file did not answer within {} ms", LONGEST_WAIT.as_millis())]
+    /// The operation took too long. It may still happen.
+    #[error("the file did not answer within {} ms", TIMEOUT.as_millis())]
     TimedOut,
     /// `quick_check` found the file damaged.
     #[error("the file is damaged: {0}")]
     Damaged(String),
-    /// The path leads to no file, or to another one: what is written to ours would be lost.
+    /// The file was moved or replaced: what is written to it would be lost.
     #[error("{} is no longer the file that was opened: put it back, or restart the service", .0.display())]
     Gone(PathBuf),
-    /// A service has run here, and its database is missing or empty.
+    /// The database existed, and is missing or empty now.
     #[error(transparent)]
     Lost(#[from] Loss),
-    /// The file is somebody else's, or not a file.
+    /// The file belongs to another user, or is not a regular file.
     #[error(transparent)]
     Unusable(#[from] Unusable),
-    /// The file system can't do what SQLite needs.
+    /// The file system lacks what SQLite needs.
     #[error(
-        "the file system of {} can't share memory between processes, which SQLite needs: set DATA_DIR to a folder on a local disk",
+        "the file system of {} can't share memory between processes, which SQLite needs: use a folder on a local disk",
         .0.display()
     )]
     FileSystem(PathBuf),
-    /// The schema lacks migrations, and they are not ours to make now.
+    /// The schema lacks these migrations, and [`crate::WhenBehind::Fail`] was asked for.
     #[error("the schema is behind, missing {}", .0.join(", "))]
     SchemaBehind(Vec<String>),
-    /// The file is another program's, and was left as it is.
-    #[error("the file is another program's: {0}. Set DATA_DIR to another folder")]
-    NotOurs(String),
-    /// The folder or file can't be made or opened.
+    /// The file belongs to another program, and was left as it is. Says how that is known.
+    #[error("the file is another program's: {0}. Use another folder")]
+    Foreign(String),
+    /// The folder or file can't be created or opened.
     #[error("{} can't be opened", .path.display())]
     CannotOpen {
         /// The folder or file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// A service was killed, and what it wrote last can't be read without writing.
-    #[error("{} has writes waiting that only the next start of the service takes in", .0.display())]
+    /// A program was killed, and its last writes can't be read without changing the file.
+    #[error("{} has pending writes that only the next start of the service completes", .0.display())]
     Unfinished(PathBuf),
-    /// SQLite says no.
+    /// SQLite failed.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
 }
 
-impl SqliteError {
-    /// Whether trying again later may succeed, with nothing fixed in the service.
+impl Error {
+    /// Whether the same operation may succeed later, without a change to the program.
     #[must_use]
-    pub fn is_passing(&self) -> bool {
+    pub fn is_temporary(&self) -> bool {
         match self {
             Self::Sqlite(error) => matches!(
                 error.sqlite_error_code(),
@@ -93,18 +91,19 @@ impl SqliteError {
             | Self::Unusable(_)
             | Self::FileSystem(_)
             | Self::SchemaBehind(_)
-            | Self::NotOurs(_)
+            | Self::Foreign(_)
             | Self::Unfinished(_)
             | Self::CannotOpen { .. } => true,
         }
     }
 
-    /// Whether a row would have broken a rule of its table.
-    pub(super) fn is_broken_constraint(&self) -> bool {
+    /// Whether a row violates a constraint of its table.
+    #[must_use]
+    pub fn is_constraint_violation(&self) -> bool {
         self.code() == Some(ErrorCode::ConstraintViolation)
     }
 
-    /// Whether the file is damaged, or is no database at all.
+    /// Whether the file is damaged, or is not a database.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged(_))
@@ -119,21 +118,21 @@ impl SqliteError {
         };
         matches!(self, Self::CannotOpen { source, .. } if is_full(source))
             || self.code() == Some(ErrorCode::DiskFull)
-            // The side file of shared memory could not grow.
+            // The `-shm` file could not grow.
             || self.extended_code() == Some(ffi::SQLITE_IOERR_SHMSIZE)
     }
 
     /// Whether the file system can't map a file that processes share.
-    pub(super) fn is_lack_of_shared_memory(&self) -> bool {
+    pub(crate) fn is_lack_of_shared_memory(&self) -> bool {
         self.extended_code() == Some(ffi::SQLITE_IOERR_SHMMAP)
     }
 
-    /// The code of SQLite, where it is SQLite that says no.
-    pub(super) fn code(&self) -> Option<ErrorCode> {
+    /// SQLite's code, if the error is SQLite's.
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
         if let Self::Sqlite(error) = self { error.sqlite_error_code() } else { None }
     }
 
-    /// The extended code of SQLite, where it is SQLite that says no.
+    /// SQLite's extended code, if the error is SQLite's.
     #[must_use]
     pub fn extended_code(&self) -> Option<c_int> {
         if let Self::Sqlite(error) = self {
@@ -141,12 +140,6 @@ impl SqliteError {
         } else {
             None
         }
-    }
-
-    /// This error as the cause of another.
-    #[must_use]
-    pub fn into_cause(self) -> Box<dyn Error + Send + Sync> {
-        Box::new(self)
     }
 }
 
@@ -157,26 +150,26 @@ mod tests {
     use rusqlite::ffi;
     use rustix::io::Errno;
 
-    use super::SqliteError;
+    use super::Error;
 
-    fn failed(code: i32) -> SqliteError {
+    fn failed(code: i32) -> Error {
         rusqlite::Error::SqliteFailure(ffi::Error::new(code), None).into()
     }
 
     #[test]
-    fn a_full_disk_is_known_by_whatever_fails() {
+    fn a_full_disk_is_recognised_whatever_fails() {
         for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
             assert!(failed(code).is_full_disk(), "{code}");
         }
         for code in [Errno::NOSPC, Errno::DQUOT] {
             let source = io::Error::from(code);
-            assert!(SqliteError::CannotOpen { path: "data".into(), source }.is_full_disk());
+            assert!(Error::CannotOpen { path: "data".into(), source }.is_full_disk());
         }
         assert!(!failed(ffi::SQLITE_IOERR_WRITE).is_full_disk());
     }
 
     #[test]
-    fn a_lack_of_shared_memory_is_known() {
+    fn a_lack_of_shared_memory_is_recognised() {
         assert!(failed(5386).is_lack_of_shared_memory(), "as SQLite documents it");
         assert!(!failed(ffi::SQLITE_IOERR_SHMSIZE).is_lack_of_shared_memory());
     }

@@ -1,27 +1,29 @@
-//! Whose files are ours to use: a file of somebody else may hold what they want us to believe.
+//! Which files a program may use: the content of another user's file can't be trusted.
 
 use std::ffi::OsStr;
-use std::fs::{self, FileType};
+use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::small::other_kind;
+
 const ROOT: u32 = 0;
 
-/// A file that is there, and must not be used.
+/// Why an existing file must not be used.
 #[derive(Debug, Error)]
 pub enum Unusable {
-    /// It is a folder, a FIFO, a device or a socket.
-    #[error("{} is {kind}, not a file: move it away", .path.display())]
+    /// It is a directory, a FIFO, a device or a socket.
+    #[error("{} is {kind}, not a regular file: move it away", .path.display())]
     NotAFile {
         /// The file.
         path: PathBuf,
         /// `a FIFO`
         kind: &'static str,
     },
-    /// Somebody else owns it.
+    /// Another user owns it.
     #[error(
         "{} belongs to {}, but this program runs as {}: {}",
         .path.display(), name(*.owner), name(*.user), advice(path, *.owner, *.user)
@@ -31,10 +33,10 @@ pub enum Unusable {
         path: PathBuf,
         /// The id of its owner.
         owner: u32,
-        /// The id that we run as.
+        /// The id that this program runs as.
         user: u32,
     },
-    /// Nothing can be said about it.
+    /// It can't be inspected.
     #[error("{} can't be read", .path.display())]
     Unreadable {
         /// The file.
@@ -44,8 +46,15 @@ pub enum Unusable {
     },
 }
 
-/// Fails if the path is not a regular file or belongs to another user; a missing file is fine.
-pub(crate) fn check(path: &Path) -> Result<(), Unusable> {
+/// Checks that a file is a regular one and belongs to this user; a missing file is fine.
+///
+/// Besides its own files, root may use those of the folder's owner, and every user those of root in a
+/// folder of root. Where the mount decides who owns files, their owner is the one that a new file gets.
+///
+/// # Errors
+///
+/// See [`Unusable`].
+pub fn check(path: &Path) -> Result<(), Unusable> {
     let found = match fs::metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -61,23 +70,24 @@ pub(crate) fn check(path: &Path) -> Result<(), Unusable> {
     Err(Unusable::OfAnotherUser { path: path.to_owned(), owner, user })
 }
 
-/// If root makes a file in the folder of somebody else, gives it to them: a command that root runs
-/// must not make files that the service can't use.
-pub(crate) fn give_to_owner_of_folder(path: &Path) -> io::Result<()> {
+/// Gives a file that root created to the owner of its folder: a command that root runs must not leave
+/// files that the owner can't use.
+///
+/// # Errors
+///
+/// If the file can't be given away.
+pub fn give_to_owner_of_folder(path: &Path) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
     let folder = fs::metadata(folder_of(path))?;
-    // Where a mount decides who owns files, it is theirs already, and `chown` may be refused.
+    // Where the mount decides who owns files, it is theirs already, and `chown` may be refused.
     if folder.uid() == ROOT || folder.uid() == fs::metadata(path)?.uid() {
         return Ok(());
     }
     chown(path, Some(folder.uid()), Some(folder.gid()))
 }
 
-/// Besides our own files, root may use those of the folder's owner, and every user those of root in
-/// the folder of root. If neither holds, the mount may decide who owns files: then a file that we
-/// make in the folder has the same owner.
 fn may_own(
     owner: u32,
     user: u32,
@@ -89,7 +99,7 @@ fn may_own(
         || owner_of_new_file() == Some(owner)
 }
 
-/// The owner that a file gets when this process makes it in the folder of `path`.
+/// The owner of a file that this process creates in the folder of `path`.
 fn owner_of_new_file(path: &Path) -> Option<u32> {
     let made = tempfile::tempfile_in(folder_of(path)).and_then(|file| file.metadata());
     made.ok().map(|file| file.uid())
@@ -99,28 +109,14 @@ fn owner_of_folder(path: &Path) -> Option<u32> {
     fs::metadata(folder_of(path)).ok().map(|folder| folder.uid())
 }
 
-/// The folder that a path is in, which is the current one for a mere name.
-pub(crate) fn folder_of(path: &Path) -> &Path {
+/// The folder that a path is in; for a bare name, the current one.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| folder.as_os_str() != OsStr::new(""));
     folder.unwrap_or(Path::new("."))
 }
 
-/// What a file is if it is no plain one.
-fn other_kind(found: FileType) -> Option<&'static str> {
-    if found.is_file() {
-        None
-    } else if found.is_dir() {
-        Some("a folder")
-    } else if found.is_fifo() {
-        Some("a FIFO")
-    } else if found.is_socket() {
-        Some("a socket")
-    } else {
-        Some("a device")
-    }
-}
-
-/// Root is never told to take a file from its owner, which the service probably runs as.
+/// Never suggests that root takes a file from its owner, which the service probably runs as.
 fn advice(path: &Path, owner: u32, user: u32) -> String {
     if user == ROOT {
         format!("run this as user {owner}")
@@ -140,7 +136,7 @@ mod tests {
     use super::{Unusable, may_own, owner_of_new_file};
 
     #[test]
-    fn a_file_of_another_user_is_used_only_where_the_folder_says_so() {
+    fn a_file_of_another_user_is_used_only_if_the_folder_says_so() {
         let (root, we, another) = (0, 1000, 1001);
         for (owner, user, folder, expected) in [
             (we, we, we, true),
@@ -168,12 +164,12 @@ mod tests {
             assert!(may_own(squashed, user, Some(folder), || Some(squashed)));
             assert!(!may_own(squashed, user, Some(folder), || Some(user)));
         }
-        // Nothing is made in the folder to accept a file of our own.
-        assert!(may_own(we, we, Some(root), || panic!("a file was made")));
+        // Nothing is created in the folder to accept the user's own file.
+        assert!(may_own(we, we, Some(root), || panic!("a file was created")));
     }
 
     #[test]
-    fn a_new_file_is_ours_on_a_disk_that_keeps_owners_and_leaves_nothing() {
+    fn a_new_file_belongs_to_this_user_on_a_disk_that_keeps_owners_and_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let user = rustix::process::geteuid().as_raw();
         assert_eq!(owner_of_new_file(&folder.path().join("file")), Some(user));
@@ -182,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn root_is_not_told_to_take_a_file_from_the_service() {
+    fn root_is_not_advised_to_take_a_file_from_the_service() {
         let told = |owner, user| {
             Unusable::OfAnotherUser { path: PathBuf::from("/data/db"), owner, user }.to_string()
         };

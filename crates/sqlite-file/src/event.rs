@@ -1,0 +1,21 @@
+//! What a program may want to log.
+
+use std::io;
+use std::path::Path;
+
+use crate::Error;
+
+/// Something that happened to the file and that no call returns.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// Others could read the file; now only its owner can.
+    ClosedToOthers(&'a Path),
+    /// Others may be able to read the file, and it can't be closed to them.
+    OpenToOthers(&'a Path, &'a io::Error),
+    /// The file is damaged; nothing is read or written any more. Says what is damaged.
+    Damaged(&'a str),
+    /// Writes fail from now on, or fail for another reason than before.
+    WritesFail(&'a Error),
+    /// Writes succeed again.
+    WritesSucceed,
+}
