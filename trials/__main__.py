@@ -1,4 +1,4 @@
-"""Tries the service: breaks, attacks and measures it."""
+"""Breaks, attacks and measures a running service."""
 
 import argparse
 import signal

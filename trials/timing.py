@@ -1,7 +1,7 @@
 """Measures whether the time of a refused sign-in reveals who has an account.
 
-The kinds of refusal run in an order that is drawn again for each turn, so that all of them find
-the same machine. The result is Welch's t against the baseline, as in dudect (Reparaz, Balasch and
+Each turn measures all kinds of refusal in a random order, so that all of them find the same
+machine. The result is Welch's t against the baseline, as in dudect (Reparaz, Balasch and
 Verbauwhede, 2017). The slowest tenth of all samples depends on the machine and not on the service,
 so it is cut off at one bound for all kinds. A t of 4.5 or more is a difference.
 

@@ -36,7 +36,7 @@ class Found:
 
     is_warm: bool = False
     statuses: Counter[int] = field(default_factory=Counter)
-    # Answers 503 that did not say when to come back.
+    # Answers 503 without Retry-After.
     without_wait: int = 0
     # Of the sign-ins that succeeded.
     seconds: list[float] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Found:
 
 
 def flood(lab: Lab, scale: float) -> None:
-    """Below full scale only tries it out: the figures need a warm service and a real crowd."""
+    """Compares rates only at full scale, since they need a warm service and a large crowd."""
     report, is_full = lab.report, scale == 1
     with running(lab, "A flood of sign-ins") as target:
         best = defaultdict[int, float](float)

@@ -111,7 +111,8 @@ def chunks(outer: MakeOuter) -> list[Form]:
     size = b"%x" % len(HIDDEN)
     framed = {
         "an extension": (size + b";name=value\r\n" + HIDDEN + b"\r\n" + END, EITHER),
-        "an extension of 100 KB": (size + b";a=" + b"b" * 100_000 + b"\r\n" + HIDDEN + END, REFUSED),
+        "an extension of 100 KB":
+            (size + b";a=" + b"b" * 100_000 + b"\r\n" + HIDDEN + END, REFUSED),
         "an extension with a bare LF": (size + b";a\n" + HIDDEN + b"\r\n" + END, REFUSED),
         "bare LFs": (size + b"\n" + HIDDEN + b"\n0\n\n", REFUSED),
         "a bare CR": (size + b"\r" + HIDDEN + b"\r0\r\r", REFUSED),

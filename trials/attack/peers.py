@@ -19,9 +19,7 @@ class Crowd:
     With `reconnects`, each comes back as soon as its connection has ended.
     """
 
-    def __init__(
-        self, at: str, count: int, behave: Behaviour, reconnects: bool = False
-    ) -> None:
+    def __init__(self, at: str, count: int, behave: Behaviour, reconnects: bool = False) -> None:
         self.at, self.count, self.behave, self.reconnects = at, count, behave, reconnects
         self.opened, self.refused, self.answers = 0, 0, list[bytes]()
         self.seconds_held: list[float] = []

@@ -31,7 +31,7 @@ def exchange(port: int, sent: bytes) -> tuple[bytes, bool]:
 
 
 def responses(received: bytes) -> list[Response]:
-    """Parses the answers to requests none of which is a HEAD."""
+    """Parses answers; no request may be a HEAD."""
     found = []
     while received:
         status, headers, rest = parse_head(received)

@@ -39,11 +39,9 @@ from pg_class where relname in ('users', 'oauth_tokens', 'known_addresses') orde
 
 
 def fill(lab: Lab, postgres: Postgres, stores: dict[str, str], users: int) -> None:
-    """Gives a database the service's schema and users."""
+    """Creates the service's schema and users in a database."""
     variables = {**stores, "JWT_SECRET_KEY": SECRET, "LOG_LEVEL": "ERROR"}
-    subprocess.run(
-        [lab.program, "migrate"], check=True, env=variables, stdout=subprocess.DEVNULL
-    )
+    subprocess.run([lab.program, "migrate"], check=True, env=variables, stdout=subprocess.DEVNULL)
     postgres.sql(INSERT.format(last=users - 1), stores["POSTGRES_DATABASE"])
 
 

@@ -13,7 +13,7 @@ from .figures import Quiet
 from .load import Measured, Wrk, Yardsticks
 from .users import fill, sign_up
 
-# The variables that name a service's stores; none of them for the embedded ones.
+# The variables that name a service's stores; empty for the embedded stores.
 Stores = dict[str, str]
 
 
@@ -27,9 +27,7 @@ class Rate(float):
 class Workbench:
     """Everything is started when a case first needs it, and ends with the `with` block."""
 
-    def __init__(
-        self, lab: Lab, rounds: int, seconds: int, other_program: str | None
-    ) -> None:
+    def __init__(self, lab: Lab, rounds: int, seconds: int, other_program: str | None) -> None:
         self.lab, self.rounds, self.seconds = lab, rounds, seconds
         self.other_program, self.quiet = other_program, Quiet()
         self.stack, self.tokens = ExitStack(), dict[str, str]()

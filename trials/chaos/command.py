@@ -15,9 +15,9 @@ from .stop import stop
 
 KINDS = {
     "crash": "kills the service while clients are busy, and during its first start",
-    "stop": "stops it under load, with half a request open, and with a second signal",
+    "stop": "stops it under load, and while its servers do not answer",
     "postgres": "PostgreSQL is stopped, frozen, read-only, full, …",
-    "redis": "Redis is stopped, frozen, emptied, full, failed over, …",
+    "redis": "Redis is stopped, frozen, flushed, full, …",
     "disk": "the embedded store's disk is full, frozen, …; its files are damaged",
 }
 FAULTS: dict[str, ModuleType] = {

@@ -56,7 +56,7 @@ def try_one(lab: Lab, name: str) -> None:
             return
         during = during_of(run.results, run.episode)
         if any(result.status == 503 and result.kind in WRITES for result in during):
-            run.check_health({"unhealthy", "degraded", ""})
+            run.check_health(lambda reported: "healthy" not in reported)
         check_users(run)
         deployment.service.check_stop()
 

@@ -76,12 +76,12 @@ class FaultRun:
             self._check_recovery()
         return True
 
-    def check_health(self, allowed: set[str]) -> None:
+    def check_health(self, is_right: Callable[[set[str]], bool]) -> None:
         """Checks what /health reported once it must have noticed the fault."""
         if self.fault.is_reported:
             reported = health_during(self.results, self.episode)
             what = f"/health reported {sorted(reported)} meanwhile"
-            self.deployment.report.check(reported <= allowed, what)
+            self.deployment.report.check(is_right(reported), what)
 
     def _check_warnings(self, since: int) -> None:
         """A fault may log a few lines, beside the one line of each request."""

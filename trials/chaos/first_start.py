@@ -46,7 +46,7 @@ def discard_stores(deployment: Deployment) -> None:
 
 
 def check_start(deployment: Deployment, number: int) -> None:
-    """It works, keeps its secret across a restart, and nobody else can read its files."""
+    """It works, keeps its secret across a restart, and only its owner can read its files."""
     service, report = deployment.service, deployment.report
     api, email = Api(service.port), new_email()
     answer = api.register(email)

@@ -68,7 +68,7 @@ def chaos(lab: Lab, names: list[str]) -> None:
 def try_one(deployment: Deployment, name: str, fault: Fault) -> None:
     run = try_fault(deployment, name, fault, deployment.redis)
     if run and fault.is_reported:
-        run.check_health({"degraded"})
+        run.check_health(lambda reported: reported == {"degraded"})
         before, during = medians_of_me(run.results, run.episode)
         is_fast = during <= before + MAX_ADDED_MILLISECONDS
         what = f"me took {during:.0f} ms meanwhile, and {before:.0f} ms before"

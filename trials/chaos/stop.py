@@ -106,9 +106,7 @@ def stop_under_load(deployment: Deployment, chance: random.Random) -> None:
     report.figure("exited after the signal", f"{(ended - stopped) * 1000:.0f} ms")
 
 
-def check_sign_ins(
-    report: Report, sign_ins: list[PendingRequest], read: Collection[str]
-) -> None:
+def check_sign_ins(report: Report, sign_ins: list[PendingRequest], read: Collection[str]) -> None:
     """Every request that the service has read has to be answered."""
     for request in sign_ins:
         is_right = request.is_answered or request.api.request_id not in read

@@ -22,14 +22,27 @@ TIMEOUT_SECONDS = 30
 ME, STATUS, REVOKE, LOGIN, REGISTER = "me", "status", "revoke", "login", "register"
 AUTHORIZE, VERIFY, HEALTH = "authorize", "verify", "health"
 
-PER_SECOND = {
-    ME: 100, STATUS: 20, REVOKE: 5, LOGIN: 3, REGISTER: 2, AUTHORIZE: 5, VERIFY: 5, HEALTH: 5,
-}
 
-# What a service that works answers; the state that is verified is unknown.
-NORMAL = {
-    ME: 200, STATUS: 200, REVOKE: 200, LOGIN: 200, REGISTER: 201, AUTHORIZE: 200, VERIFY: 400,
-    HEALTH: 200,
+@dataclass(frozen=True)
+class Kind:
+    """A kind of request: its rate, and the status with which a service that works answers."""
+
+    per_second: int
+    normal: int
+    method: str
+    path: str
+
+
+KINDS = {
+    ME: Kind(100, 200, "GET", "/api/auth/me"),
+    STATUS: Kind(20, 200, "GET", "/api/oauth/status/discogs"),
+    REVOKE: Kind(5, 200, "DELETE", "/api/oauth/revoke/discogs"),
+    LOGIN: Kind(3, 200, "POST", "/api/auth/login"),
+    REGISTER: Kind(2, 201, "POST", "/api/auth/register"),
+    AUTHORIZE: Kind(5, 200, "GET", "/api/oauth/authorize/discogs"),
+    # Of an unknown state.
+    VERIFY: Kind(5, 400, "POST", "/api/oauth/verify/discogs"),
+    HEALTH: Kind(5, 200, "GET", "/health"),
 }
 
 
@@ -51,7 +64,7 @@ class Result:
     @property
     def is_normal(self) -> bool:
         is_healthy = self.kind != HEALTH or self.code == "healthy"
-        return self.status == NORMAL[self.kind] and is_healthy
+        return self.status == KINDS[self.kind].normal and is_healthy
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.status or 'no answer'} {self.code} after {self.seconds:.2f} s"
@@ -88,8 +101,8 @@ class Load:
 
     async def _send_all(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for kind, per_second in PER_SECOND.items():
-                group.create_task(self._send_steadily(group, kind, 1 / per_second))
+            for name, kind in KINDS.items():
+                group.create_task(self._send_steadily(group, name, 1 / kind.per_second))
 
     async def _send_steadily(self, group: asyncio.TaskGroup, kind: str, interval: float) -> None:
         due = time.monotonic()
@@ -129,17 +142,11 @@ class Load:
             self.idle[port].append((reader, writer))
         return response
 
-    def _request(self, kind: str) -> bytes:
-        method, path, body = {
-            ME: ("GET", "/api/auth/me", None),
-            STATUS: ("GET", "/api/oauth/status/discogs", None),
-            REVOKE: ("DELETE", "/api/oauth/revoke/discogs", None),
-            LOGIN: ("POST", "/api/auth/login", {"email": self.email, "password": PASSWORD}),
-            REGISTER: ("POST", "/api/auth/register", {"email": new_email(), "password": PASSWORD}),
-            AUTHORIZE: ("GET", "/api/oauth/authorize/discogs", None),
-            VERIFY: ("POST", "/api/oauth/verify/discogs",
-                     {"state": uuid.uuid4().hex, "oauth_verifier": "pin"}),
-            HEALTH: ("GET", "/health", None),
-        }[kind]
-        text = json.dumps(body) if body else ""
-        return json_request(method, path, text, f"Authorization: Bearer {self.token}")
+    def _request(self, name: str) -> bytes:
+        bodies = {
+            LOGIN: {"email": self.email, "password": PASSWORD},
+            REGISTER: {"email": new_email(), "password": PASSWORD},
+            VERIFY: {"state": uuid.uuid4().hex, "oauth_verifier": "pin"},
+        }
+        kind, text = KINDS[name], json.dumps(bodies[name]) if name in bodies else ""
+        return json_request(kind.method, kind.path, text, f"Authorization: Bearer {self.token}")

@@ -17,7 +17,7 @@ DURABLE = {"max_connections": "400"}
 
 
 def server_user() -> pwd.struct_passwd | None:
-    """Whom to run as: PostgreSQL refuses to run as root."""
+    """The user who runs PostgreSQL, which refuses to run as root."""
     if os.geteuid() != 0:
         return None
     try:

@@ -72,7 +72,7 @@ def descriptors(pid: int, own_ports: set[int], servers: dict[int, str]) -> Count
     """Counts file descriptors by use; `servers` names the ports that the process connects to.
 
     A connection that opens or closes during the count can't be assigned, so the count with the
-    fewest unassigned ones wins.
+    fewest unassigned descriptors is used.
     """
     counts = [count_descriptors(pid, own_ports, servers) for _ in range(ATTEMPTS)]
     return min(counts, key=lambda count: count[OTHER])

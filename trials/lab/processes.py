@@ -65,9 +65,7 @@ def launch(
         )
 
 
-def end(
-    process: subprocess.Popen[bytes], how: int = signal.SIGTERM, seconds: float = 10
-) -> int:
+def end(process: subprocess.Popen[bytes], how: int = signal.SIGTERM, seconds: float = 10) -> int:
     """Ends a process, by force after `seconds`; returns its exit code."""
     if process.poll() is None:
         process.send_signal(how)
