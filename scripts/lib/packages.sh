@@ -6,6 +6,7 @@
 #     need shellcheck "to check the scripts"      for each package that is missing
 #     install_missing                             installs all of them
 
+scripts_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 missing_packages=()
 
 say() {
@@ -30,7 +31,7 @@ wants_help() {
 
 # The lines of comment after the first line of the script.
 show_help() {
-  sed -n '2,${/^#/!q; s/^# \{0,1\}//p}' "$0"
+  sed -n '2,${/^#/!q; s/^# \{0,1\}//p}' "$scripts_folder/${0##*/}"
   exit
 }
 
@@ -49,7 +50,8 @@ install_missing() {
 
   say "Installing with apt: ${missing_packages[*]}"
   apt_install "${missing_packages[@]}" || fail "apt could not install: ${missing_packages[*]}"
-  missing_packages=()
+  scripts_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+missing_packages=()
 }
 
 # In a subshell, so that its exit trap always runs.
