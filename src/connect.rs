@@ -1,8 +1,8 @@
 //! Connecting a user's Discogs account: start, then finish with a PIN.
 //!
-//! A finish is a state machine that can be taken up again: it claims the state, exchanges the
-//! verifier, keeps the granted token in the state, asks who that is, and stores the connection.
-//! Each step that fails leaves the record where the next try can go on. Must not know HTTP.
+//! A finish is a state machine that can resume: it claims the flow, exchanges the verifier, keeps
+//! the granted token in the flow's record, asks Discogs for the identity, and stores the connection.
+//! After a failure the next attempt resumes from the record. Must not know HTTP.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,39 +12,38 @@ use thiserror::Error;
 use tokio_util::task::TaskTracker;
 
 use crate::discogs::{Discogs, DiscogsError};
-use crate::flows::{
-    ClaimId, Claimed, OAuthStates, PendingAuthorization, Release, STATE_LENGTH, StateError,
-};
+use crate::expiring::ExpiringError;
+use crate::flows::{ClaimId, Claimed, Flows, PendingAuthorization, Release, STATE_LENGTH};
 use crate::model::{ConfigEntry, DiscogsToken, FlowOwner, Identity, Verifier};
 use crate::random::Random;
 use crate::storage::{Storage, StorageError};
 
 /// How long one request may take, whatever Discogs does.
-const REQUEST_TIME: Duration = Duration::from_secs(18);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(18);
 
-/// Starts and finishes flows; clones share everything.
+/// Starts and finishes flows; clones share their parts.
 #[derive(Debug, Clone)]
 pub struct Connect {
-    /// Where the app's credentials are read and the connections kept.
+    /// The app's credentials, and the stored connections.
     pub storage: Arc<dyn Storage>,
-    /// Where the flows under way are kept.
-    pub states: Arc<dyn OAuthStates>,
-    /// Whom we ask.
+    /// The pending flows.
+    pub flows: Flows,
+    /// The calls to Discogs.
     pub discogs: Discogs,
-    /// Draws the ids of claims.
+    /// Generates the ids of claims.
     pub random: Random,
-    /// The sandbox's credentials, which count instead of the stored ones.
+    /// The sandbox's credentials, used instead of the stored ones.
     pub sandbox_consumer: Option<Consumer>,
-    /// Finishes under way, which a service that stops waits for.
+    /// The running finishes, which a stopping service waits for.
     pub finishes: TaskTracker,
 }
 
 /// A flow that has begun.
 #[derive(Clone)]
 pub struct Started {
-    /// The page on which the person approves.
+    /// The page where the user approves.
     pub authorize_url: String,
-    /// What the finish must name: the request token.
+    /// The request token, which the finish must send back.
     pub state: String,
 }
 
@@ -57,24 +56,24 @@ pub enum ConnectError {
     /// Never seen, expired, used, or ended with the user's other flows.
     #[error("unknown state")]
     StateUnknown,
-    /// Another finish has it.
+    /// Another finish holds it.
     #[error("the state is being finished")]
     StateBusy,
-    /// Somebody else started it.
+    /// Another user started it.
     #[error("the state belongs to another user")]
     StateNotYours,
-    /// The state store failed.
+    /// The pending flows can't be read or written.
     #[error(transparent)]
-    States(#[from] StateError),
+    Flows(#[from] ExpiringError),
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// Discogs failed, or said no.
+    /// Discogs failed or refused.
     #[error(transparent)]
     Discogs(#[from] DiscogsError),
 }
 
-/// A finish that holds its claim.
+/// A finish while it holds its claim.
 struct Finish<'a> {
     connect: &'a Connect,
     claim: ClaimId,
@@ -85,13 +84,13 @@ struct Finish<'a> {
 }
 
 impl Connect {
-    /// Asks Discogs for a request token and keeps it as the state of a new flow.
+    /// Requests a token from Discogs and keeps it as the state of a new flow.
     ///
     /// # Errors
     ///
-    /// See [`ConnectError`]; Discogs is not asked while the state store is away.
+    /// See [`ConnectError`]; Discogs is not called while flows can't be stored.
     pub async fn start(&self, owner: FlowOwner) -> Result<Started, ConnectError> {
-        let until = Instant::now() + REQUEST_TIME;
+        let until = Instant::now() + REQUEST_TIMEOUT;
         let start = self.start_until(owner, until);
         tokio::time::timeout_at(until.into(), start).await.unwrap_or_else(|_| {
             let what = "the start takes too long".to_owned();
@@ -99,12 +98,12 @@ impl Connect {
         })
     }
 
-    /// Finishes a flow: a task of its own that runs to its end even when nobody waits for it.
+    /// Finishes a flow, in a task that runs to completion even if the caller drops this.
     ///
     /// # Errors
     ///
-    /// See [`ConnectError`]. The state is kept for the next try, except after a third refused PIN and
-    /// when the user's flows were ended meanwhile.
+    /// See [`ConnectError`]. The flow is kept for another attempt, except after the third wrong PIN or
+    /// if the user's flows were ended meanwhile.
     pub async fn finish(
         &self,
         owner: FlowOwner,
@@ -112,15 +111,15 @@ impl Connect {
         verifier: Verifier,
     ) -> Result<Identity, ConnectError> {
         let connect = self.clone();
-        let until = Instant::now() + REQUEST_TIME;
+        let until = Instant::now() + REQUEST_TIMEOUT;
         let task = async move { connect.claim_and_finish(owner, &state, verifier, until).await };
         let task = self.finishes.spawn(task);
         match tokio::time::timeout_at(until.into(), task).await {
             Ok(Ok(finished)) => finished,
-            // It is told as every panic is.
+            // Reported like every other panic.
             Ok(Err(ended)) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
             Ok(Err(_)) | Err(_) => {
-                let what = "the finish takes too long; it goes on by itself".to_owned();
+                let what = "the finish takes too long; it continues in the background".to_owned();
                 Err(DiscogsError::Unavailable { step: "finish", what, source: None }.into())
             }
         }
@@ -128,14 +127,14 @@ impl Connect {
 
     async fn start_until(&self, owner: FlowOwner, until: Instant) -> Result<Started, ConnectError> {
         let consumer = self.consumer().await?;
-        self.states.ping().await?;
+        self.flows.ping().await?;
         let request_token = self.discogs.request_token(&consumer, until).await?;
         let started = Started {
             authorize_url: self.discogs.authorize_url(&request_token.token),
             state: request_token.token.clone(),
         };
         let pending = PendingAuthorization { owner, request_token, granted: None };
-        self.states.put(&pending).await?;
+        self.flows.put(&pending).await?;
         Ok(started)
     }
 
@@ -151,7 +150,7 @@ impl Connect {
             return Err(ConnectError::StateUnknown);
         }
         let claim = ClaimId(self.random.hex());
-        let pending = match self.states.claim(state, owner, &claim).await? {
+        let pending = match self.flows.claim(state, owner, &claim).await? {
             Claimed::Yours(pending) => pending,
             Claimed::Busy => return Err(ConnectError::StateBusy),
             Claimed::NotYours => return Err(ConnectError::StateNotYours),
@@ -163,7 +162,7 @@ impl Connect {
         finished
     }
 
-    /// The app's credentials, read at every start and finish and never cached.
+    /// The app's credentials, read for every start and finish and never cached.
     async fn consumer(&self) -> Result<Consumer, ConnectError> {
         if let Some(consumer) = &self.sandbox_consumer {
             return Ok(consumer.clone());
@@ -174,7 +173,7 @@ impl Connect {
 }
 
 impl Finish<'_> {
-    /// From the exchange, or from where an earlier finish had to stop, to the stored connection.
+    /// Runs from the exchange, or from where an earlier finish stopped, to the stored connection.
     async fn run(&mut self) -> Result<Identity, ConnectError> {
         let Connect { storage, discogs, .. } = self.connect;
         let token = match self.pending.granted.clone() {
@@ -187,38 +186,38 @@ impl Finish<'_> {
         Ok(identity)
     }
 
-    /// Exchanges the verifier, and keeps the granted token before anything else can fail.
+    /// Exchanges the verifier and keeps the granted token before anything else can fail.
     async fn exchange(&mut self) -> Result<DiscogsToken, ConnectError> {
-        let Connect { states, discogs, .. } = self.connect;
+        let Connect { flows, discogs, .. } = self.connect;
         let request_token = &self.pending.request_token;
         let token =
             discogs.access_token(&self.consumer, request_token, &self.verifier, self.until).await?;
         self.pending.granted = Some(token.clone());
-        if let Err(error) = states.granted(&self.claim, &self.pending).await {
-            // The token is in our hands: going on is the best that can be done for the person.
+        if let Err(error) = flows.granted(&self.claim, &self.pending).await {
+            // The finish holds the token, so completing it serves the user best.
             let error = crate::telemetry::chain(&error);
-            tracing::warn!(error, "⚠️ A granted Discogs token could not be kept in the state");
+            tracing::warn!(error, "⚠️ A granted Discogs token could not be saved with its flow");
         }
         Ok(token)
     }
 
-    /// Removes the state, or gives the claim back; what can't be done now ends with the lease.
+    /// Removes the flow or releases the claim; if that fails, the lease still ends.
     async fn end(&self, error: Option<&ConnectError>) {
-        let states = &self.connect.states;
+        let flows = &self.connect.flows;
         let state = &self.pending.request_token.token;
         let ended = match error {
             None
             | Some(ConnectError::Storage(StorageError::FlowEnded | StorageError::NoSuchUser)) => {
-                states.remove(state, &self.claim).await
+                flows.remove(state, &self.claim).await
             }
             Some(ConnectError::Discogs(DiscogsError::VerifierRejected { .. })) => {
-                states.release(state, &self.claim, Release::VerifierRefused).await
+                flows.release(state, &self.claim, Release::VerifierRefused).await
             }
-            Some(_) => states.release(state, &self.claim, Release::Failed).await,
+            Some(_) => flows.release(state, &self.claim, Release::Failed).await,
         };
         if let Err(error) = ended {
             let error = crate::telemetry::chain(&error);
-            tracing::warn!(error, "⚠️ A claim on an OAuth state ends only with its lease");
+            tracing::warn!(error, "⚠️ A flow stays claimed until its lease ends");
         }
     }
 }

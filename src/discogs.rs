@@ -1,7 +1,7 @@
 //! Discogs as an OAuth 1.0a server, out of band (RFC 5849 section 2): the three calls and the page.
 //!
-//! What Discogs answers is turned into [`DiscogsError`] here and nowhere else. Bodies are looked
-//! at and never shown or logged. Must not know users or storage.
+//! Maps Discogs's answers to [`DiscogsError`]. Bodies are parsed and never shown or logged. Must not
+//! know users or storage.
 
 mod answer;
 mod endpoint;
@@ -25,23 +25,23 @@ use crate::tls;
 use answer::Answer;
 
 pub use endpoint::{CallOutcome, Endpoint};
-pub use probe::Greeting;
+pub use probe::Probe;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One answer, from the first byte sent to the last one received.
+/// How long one call may take, from the first byte sent to the last one received.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// A call is made a second time only when at least this much of the request's time is left.
-const LEFT_FOR_SECOND_TRY: Duration = Duration::from_secs(9);
+/// A call is retried only if at least this much of the request's time is left.
+const LEFT_FOR_RETRY: Duration = Duration::from_secs(9);
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
-/// Shorter than a server in between is likely to keep an idle connection.
+/// Shorter than intermediaries usually keep an idle connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What RFC 3986 section 2.3 leaves as it is.
+/// Every character but the unreserved ones (RFC 3986 section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Calls Discogs.
@@ -54,7 +54,7 @@ pub struct Discogs {
     metrics: Arc<Metrics>,
 }
 
-/// Why Discogs did not give what it was asked for.
+/// Why a call to Discogs failed.
 #[derive(Debug, Error)]
 pub enum DiscogsError {
     /// The consumer key or secret is wrong.
@@ -65,7 +65,7 @@ pub enum DiscogsError {
         /// The status of the answer.
         status: u16,
     },
-    /// The PIN is wrong, or the request token is no longer good.
+    /// The PIN is wrong, or the request token is no longer valid.
     #[error("discogs refuses the verifier with status {status}")]
     VerifierRejected {
         /// The status of the answer.
@@ -77,7 +77,7 @@ pub enum DiscogsError {
         /// 1 to 300 seconds.
         retry_after: Duration,
     },
-    /// A page in front of Discogs keeps us out, by address or `User-Agent`.
+    /// A page in front of Discogs blocks the service, by address or `User-Agent`.
     #[error("a block page in front of discogs answers {step} with status {status}")]
     Blocked {
         /// Which call.
@@ -85,20 +85,20 @@ pub enum DiscogsError {
         /// The status of the answer.
         status: u16,
     },
-    /// No answer, or one that makes no sense.
+    /// No answer, or an invalid one.
     #[error("discogs is unavailable at {step}: {what}")]
     Unavailable {
         /// Which call.
         step: &'static str,
         /// What happened instead.
         what: String,
-        /// Why the connection failed, where that is what happened.
+        /// Why the connection failed; `None` if it did not.
         source: Option<reqwest::Error>,
     },
 }
 
-/// One call, before it is signed.
-struct Call<'a> {
+/// A call before it is signed.
+struct UnsignedCall<'a> {
     method: Method,
     endpoint: Endpoint,
     consumer: &'a Consumer,
@@ -108,20 +108,20 @@ struct Call<'a> {
 }
 
 /// Why a call has no answer.
-enum Failure {
-    /// The connection could not be made, or broke.
+enum CallFailure {
+    /// Connecting failed, or the connection broke.
     Connection(reqwest::Error),
     TimedOut,
-    /// The call itself is impossible.
+    /// The call could not be sent.
     Other(String),
 }
 
 impl Discogs {
-    /// Prepares one pooled client; nothing is sent.
+    /// Prepares a pooled client without sending anything.
     ///
     /// # Errors
     ///
-    /// Where TLS can't be set up on this machine.
+    /// If TLS can't be set up on this machine.
     pub fn new(
         config: DiscogsConfig,
         clock: Clock,
@@ -146,17 +146,17 @@ impl Discogs {
         Ok(Self { client, config, clock, random, metrics })
     }
 
-    /// Asks for a request token; "temporary credentials" in RFC 5849 section 2.1.
+    /// Requests a request token, the "temporary credentials" of RFC 5849 section 2.1.
     ///
     /// # Errors
     ///
-    /// See [`DiscogsError`]; a second try is made where that is harmless.
+    /// See [`DiscogsError`], after a retry if the call failed on the way or at Discogs.
     pub async fn request_token(
         &self,
         consumer: &Consumer,
         until: Instant,
     ) -> Result<Token, DiscogsError> {
-        let call = Call {
+        let call = UnsignedCall {
             method: Method::GET,
             endpoint: Endpoint::RequestToken,
             consumer,
@@ -173,16 +173,16 @@ impl Discogs {
         }
     }
 
-    /// The page on which a person approves; RFC 5849 section 2.2.
+    /// The URL of the page where the user approves (RFC 5849 section 2.2).
     #[must_use]
     pub fn authorize_url(&self, request_token: &str) -> String {
         let token = utf8_percent_encode(request_token, RESERVED);
         format!("{}/oauth/authorize?oauth_token={token}", self.config.web_url)
     }
 
-    /// Exchanges an approved request token for the permanent one; RFC 5849 section 2.3.
+    /// Exchanges an approved request token for the permanent one (RFC 5849 section 2.3).
     ///
-    /// Sent once, whatever happens: a second time could spoil what the first one achieved.
+    /// Never retried: a second exchange could invalidate the first.
     ///
     /// # Errors
     ///
@@ -194,7 +194,7 @@ impl Discogs {
         verifier: &Verifier,
         until: Instant,
     ) -> Result<DiscogsToken, DiscogsError> {
-        let call = Call {
+        let call = UnsignedCall {
             method: Method::POST,
             endpoint: Endpoint::AccessToken,
             consumer,
@@ -214,18 +214,18 @@ impl Discogs {
         }
     }
 
-    /// Asks whose token it is.
+    /// Requests the identity of the user that a token belongs to.
     ///
     /// # Errors
     ///
-    /// See [`DiscogsError`]; a second try is made where that is harmless.
+    /// See [`DiscogsError`], after a retry if the call failed on the way or at Discogs.
     pub async fn identity(
         &self,
         consumer: &Consumer,
         token: &DiscogsToken,
         until: Instant,
     ) -> Result<Identity, DiscogsError> {
-        let call = Call {
+        let call = UnsignedCall {
             method: Method::GET,
             endpoint: Endpoint::Identity,
             consumer,
@@ -241,29 +241,27 @@ impl Discogs {
         }
     }
 
-    /// Sends a GET, and once more where the connection failed or Discogs did (5xx).
-    async fn get(&self, call: &Call<'_>, until: Instant) -> Result<Answer, DiscogsError> {
+    /// Sends a GET, and retries it once if the connection or Discogs failed (5xx).
+    async fn get(&self, call: &UnsignedCall<'_>, until: Instant) -> Result<Answer, DiscogsError> {
         let first = self.send(call, until).await;
         let has_failed = match &first {
             Ok(answer) => (500..=599).contains(&answer.status),
-            Err(Failure::Connection(_)) => true,
-            Err(Failure::TimedOut | Failure::Other(_)) => false,
+            Err(CallFailure::Connection(_)) => true,
+            Err(CallFailure::TimedOut | CallFailure::Other(_)) => false,
         };
         let pause = self.random.between(SHORTEST_PAUSE, LONGEST_PAUSE);
-        if !has_failed
-            || until.saturating_duration_since(Instant::now()) < LEFT_FOR_SECOND_TRY + pause
-        {
+        if !has_failed || until.saturating_duration_since(Instant::now()) < LEFT_FOR_RETRY + pause {
             return first.map_err(|failure| failure.at(call.endpoint.as_str()));
         }
         clock::pause(pause).await;
         self.send(call, until).await.map_err(|failure| failure.at(call.endpoint.as_str()))
     }
 
-    /// Sends a request, and counts what came of it.
-    async fn send(&self, call: &Call<'_>, until: Instant) -> Result<Answer, Failure> {
+    /// Sends a call and counts its outcome.
+    async fn send(&self, call: &UnsignedCall<'_>, until: Instant) -> Result<Answer, CallFailure> {
         let begun = Instant::now();
         let answer = self.ask(call, until).await;
-        if let Err(Failure::Other(_)) = &answer {
+        if let Err(CallFailure::Other(_)) = &answer {
             return answer; // Nothing was sent.
         }
         self.metrics.discogs_durations.get_or_create(&call.endpoint).observe(begun.elapsed());
@@ -275,7 +273,7 @@ impl Discogs {
         answer
     }
 
-    async fn ask(&self, call: &Call<'_>, until: Instant) -> Result<Answer, Failure> {
+    async fn ask(&self, call: &UnsignedCall<'_>, until: Instant) -> Result<Answer, CallFailure> {
         let url = format!("{}/oauth/{}", self.config.api_url, call.endpoint.as_str());
         let request = Request {
             target: Target::new(call.method.as_str(), &url),
@@ -287,9 +285,9 @@ impl Discogs {
             timestamp: self.clock.now().as_seconds(),
         };
         let authorization =
-            request.authorization().map_err(|error| Failure::Other(error.to_string()))?;
+            request.authorization().map_err(|error| CallFailure::Other(error.to_string()))?;
         let mut authorization = header::HeaderValue::try_from(authorization)
-            .map_err(|_| Failure::Other("the app's credentials fit in no header".to_owned()))?;
+            .map_err(|_| CallFailure::Other("the app's credentials fit in no header".to_owned()))?;
         authorization.set_sensitive(true);
         let left = until.saturating_duration_since(Instant::now());
         let mut request = self
@@ -298,23 +296,23 @@ impl Discogs {
             .timeout(left.min(ANSWER_TIMEOUT))
             .header(header::AUTHORIZATION, authorization);
         if call.method == Method::POST {
-            // What stands in front of a server may refuse a POST without a length (411).
+            // Intermediaries may refuse a POST without a length (411).
             request = request
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .header(header::CONTENT_LENGTH, 0);
         }
-        let response = request.send().await.map_err(Failure::from)?;
-        Answer::read(response, self.clock.now()).await.map_err(Failure::from)
+        let response = request.send().await.map_err(CallFailure::from)?;
+        Answer::read(response, self.clock.now()).await.map_err(CallFailure::from)
     }
 }
 
-/// Only what is encrypted to its end goes through the proxy, which then learns the host alone.
+/// Uses the proxy for HTTPS only, so that it learns nothing but the host.
 fn through(DiscogsProxy { url, except }: &DiscogsProxy) -> reqwest::Result<reqwest::Proxy> {
     let proxy = reqwest::Proxy::https(url.expose_secret())?;
     Ok(proxy.no_proxy(reqwest::NoProxy::from_string(except)))
 }
 
-impl Failure {
+impl CallFailure {
     fn at(self, step: &'static str) -> DiscogsError {
         let (what, source) = match self {
             Self::Connection(error) => ("the connection failed".to_owned(), Some(error)),
@@ -325,7 +323,7 @@ impl Failure {
     }
 }
 
-impl From<reqwest::Error> for Failure {
+impl From<reqwest::Error> for CallFailure {
     fn from(error: reqwest::Error) -> Self {
         if error.is_timeout() {
             return Self::TimedOut;

@@ -1,35 +1,100 @@
-//! Records with a life that several replicas share: read, decided on here, replaced only if nobody
-//! else was faster.
+//! Keeps short-lived records: pending flows, the counts of request limits.
 //!
-//! The flows under way (`state`) and the counters of the request limits (`limits`) are kept so.
-//! Knows neither of them.
+//! A keeper reads a record together with its own clock's time, asks a pure function what becomes of
+//! it, and writes that only if nothing changed meanwhile. Must not know what the records mean.
+//!
+//! Another kind of record is a module like `flows`: pure functions over a record, and a prefix of
+//! its own for its keys. `server/stores.rs` picks its keeper.
 
 mod error;
+mod memory;
 mod redis;
+mod sqlite;
 
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use thiserror::Error;
+use async_trait::async_trait;
 
+use crate::clock::Timestamp;
+
+pub use self::error::ExpiringError;
+pub use self::memory::MemoryRecords;
 pub use self::redis::RedisRecords;
+pub use self::sqlite::SqliteRecords;
 
-/// A record as it is stored; `None` where there is none.
+/// A record as it is stored; `None` if there is none.
 pub type Stored = Option<Vec<u8>>;
 
-/// What is to be done with a record.
-#[derive(Debug)]
+/// What becomes of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// Leave it as it is.
+    /// Nothing is written.
     Nothing,
-    /// Replace it; it expires when it would have.
+    /// The record is replaced and expires when it would have.
     Replace(String),
-    /// Replace it, and begin a new life of this length.
+    /// The record is replaced and expires after this long.
     Renew(String, Duration),
-    /// Remove it.
+    /// The record is removed.
     Delete,
 }
 
-/// Why a record could not be read or written.
-#[derive(Debug, Error)]
-#[error(transparent)]
-pub struct RecordsError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
+/// Decides what becomes of records, given in the order of their keys; may be called repeatedly.
+pub type Decide = Arc<dyn Fn(&[Stored], Timestamp) -> Vec<Write> + Send + Sync>;
+
+/// Keeps records that expire, by key.
+#[async_trait]
+pub trait Expiring: Debug + Send + Sync {
+    /// Succeeds if records can be read and written now.
+    async fn ping(&self) -> Result<(), ExpiringError>;
+
+    /// Writes a record that expires after `life`, replacing any other.
+    async fn put(&self, key: &str, record: &str, life: Duration) -> Result<(), ExpiringError>;
+
+    /// Writes what `decide` makes of the records under `keys`, atomically.
+    ///
+    /// After an error, all or none of it may have been written.
+    async fn replace(&self, keys: &[String], decide: Decide) -> Result<(), ExpiringError>;
+}
+
+impl dyn Expiring {
+    /// Writes what `decide` makes of one record, and returns its outcome.
+    ///
+    /// # Errors
+    ///
+    /// See [`Expiring::replace`].
+    pub async fn update<T: Send + 'static>(
+        &self,
+        key: &str,
+        decide: impl Fn(Option<&[u8]>, Timestamp) -> (Write, T) + Send + Sync + 'static,
+    ) -> Result<T, ExpiringError> {
+        let decide = move |stored: &[Stored], now| {
+            let (write, outcome) = decide(stored.first().and_then(Option::as_deref), now);
+            (vec![write], outcome)
+        };
+        self.update_all(&[key.to_owned()], decide).await
+    }
+
+    /// Writes what `decide` makes of several records, all or none, and returns its outcome.
+    ///
+    /// # Errors
+    ///
+    /// See [`Expiring::replace`].
+    pub async fn update_all<T: Send + 'static>(
+        &self,
+        keys: &[String],
+        decide: impl Fn(&[Stored], Timestamp) -> (Vec<Write>, T) + Send + Sync + 'static,
+    ) -> Result<T, ExpiringError> {
+        let latest = Arc::new(Mutex::new(None));
+        let outcome = Arc::clone(&latest);
+        let decide = move |stored: &[Stored], now| {
+            let (writes, outcome) = decide(stored, now);
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+            writes
+        };
+        self.replace(keys, Arc::new(decide)).await?;
+        let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        outcome.ok_or_else(|| ExpiringError::Unavailable("nothing was decided".into()))
+    }
+}

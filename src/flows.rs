@@ -1,46 +1,44 @@
-//! The OAuth state: flows that have been started at Discogs and are not finished yet.
+//! Pending flows: started at Discogs and not finished yet, each under its state.
 //!
-//! One trait, in Redis or in the SQLite file. What a step does to a record is decided in one
-//! place, `record`, so both stores do the same; a store only has to replace a record atomically.
-//! `tests/it/state_contract.rs` holds them to it. Must not know HTTP, nor the storage of users.
+//! `record` decides what an operation makes of a flow's record, as pure functions; a keeper of
+//! [`Expiring`] records stores it. Must not know HTTP, nor the storage of users.
 
 mod record;
-mod redis;
-mod sqlite;
+mod reported;
 
-use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use oauth1::Token;
-use thiserror::Error;
 
+use crate::expiring::{Expiring, ExpiringError};
 use crate::model::{DiscogsToken, FlowOwner};
 
-pub use self::redis::{PREFIX as REDIS_PREFIX, RedisStates};
-pub use record::{Outcome, Step};
-pub use sqlite::SqliteStates;
+pub use reported::Reported;
 
-/// How long a flow may take from its start, and again from the moment Discogs granted a token.
+/// The prefix of each key in Redis, which other services know too.
+pub const REDIS_PREFIX: &str = "discogs:oauth:state:";
+
+/// How long a flow may take from its start, and again once Discogs has granted a token.
 pub const STATE_LIFE: Duration = Duration::from_secs(600);
 
-/// How long a finish may hold a state: a lease, so that one that dies loses nothing.
+/// How long a claim holds: a lease, so that a finish that dies blocks nothing for longer.
 pub const CLAIM_LEASE: Duration = Duration::from_secs(25);
 
-/// The tries that a person has to give the right PIN.
+/// How many wrong PINs end a flow.
 pub const REFUSALS_ALLOWED: u32 = 3;
 
-/// The most characters of a state; a longer one is an unknown one.
+/// The most characters of a state; a longer one is unknown.
 pub const STATE_LENGTH: usize = 512;
 
-/// A flow under way, as the finish that claimed it sees it.
+/// A flow as the finish that claimed it sees it.
 #[derive(Debug, Clone)]
 pub struct PendingAuthorization {
-    /// Who started it.
+    /// The user who started it.
     pub owner: FlowOwner,
     /// Discogs's temporary credentials; the token itself is the state.
     pub request_token: Token,
-    /// The permanent ones, where an earlier finish got them and could not go on.
+    /// The permanent credentials, if an earlier finish got them and then failed.
     pub granted: Option<DiscogsToken>,
 }
 
@@ -48,86 +46,116 @@ pub struct PendingAuthorization {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimId(pub String);
 
-/// What came of claiming a state.
+/// The result of claiming a state.
 #[derive(Debug)]
 pub enum Claimed {
-    /// It is ours until the lease ends.
+    /// The claim holds until the lease ends.
     Yours(PendingAuthorization),
-    /// Another finish has it.
+    /// Another finish holds it.
     Busy,
-    /// Somebody else started it.
+    /// Another user started it.
     NotYours,
-    /// Never seen, expired, used, ended with the user's other flows, or a record that is not ours.
+    /// Never seen, expired, used, ended with the user's other flows, or not a flow's record.
     Unknown,
 }
 
-/// Why a claim is given back.
+/// Why a claim is released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
-    /// The finish failed, and may be tried again as before.
+    /// The finish failed and may be retried.
     Failed,
-    /// Discogs refused the PIN: the third time deletes the state.
+    /// Discogs refused the PIN: after [`REFUSALS_ALLOWED`] of these, the flow is removed.
     VerifierRefused,
 }
 
-/// Flows under way, by state. Every step is safe to repeat: it carries the claim's own id.
-#[async_trait]
-pub trait OAuthStates: Debug + Send + Sync {
-    /// Succeeds while the store answers and takes writes.
-    async fn ping(&self) -> Result<(), StateError>;
+/// The pending flows. Every operation carries the claim's id, so it is safe to repeat.
+#[derive(Debug, Clone)]
+pub struct Flows(Arc<dyn Expiring>);
+
+impl Flows {
+    /// Keeps flows in `records`.
+    #[must_use]
+    pub fn new(records: Arc<dyn Expiring>) -> Self {
+        Self(records)
+    }
+
+    /// Succeeds if flows can be read and written now.
+    ///
+    /// # Errors
+    ///
+    /// If they can't.
+    pub async fn ping(&self) -> Result<(), ExpiringError> {
+        self.0.ping().await
+    }
 
     /// Keeps a new flow for [`STATE_LIFE`].
-    async fn put(&self, pending: &PendingAuthorization) -> Result<(), StateError>;
+    ///
+    /// # Errors
+    ///
+    /// If it could not be written.
+    pub async fn put(&self, pending: &PendingAuthorization) -> Result<(), ExpiringError> {
+        let state = &pending.request_token.token;
+        self.0.put(state, &record::encode(pending), STATE_LIFE).await
+    }
 
-    /// Does one step with a state, atomically.
-    async fn step(&self, state: &str, step: Step) -> Result<Outcome, StateError>;
-
-    /// Claims a state for [`CLAIM_LEASE`]; its life stays as it is. `owner` is the user as of now: a
-    /// state from before the user's flows were ended is removed.
-    async fn claim(
+    /// Claims a state for [`CLAIM_LEASE`]; it still expires when it would have.
+    ///
+    /// `owner` is the user as of now: a flow from before the user's flows were ended is removed.
+    ///
+    /// # Errors
+    ///
+    /// If the record could not be read or written.
+    pub async fn claim(
         &self,
         state: &str,
         owner: FlowOwner,
         claim: &ClaimId,
-    ) -> Result<Claimed, StateError> {
-        let step = Step::Claim { owner, claim: claim.clone() };
-        Ok(match self.step(state, step).await? {
-            Outcome::Claimed(pending) => Claimed::Yours(pending),
-            Outcome::Busy => Claimed::Busy,
-            Outcome::NotYours => Claimed::NotYours,
-            Outcome::Unknown | Outcome::Done => Claimed::Unknown,
-        })
+    ) -> Result<Claimed, ExpiringError> {
+        let (key, claim) = (state.to_owned(), claim.clone());
+        self.0
+            .update(state, move |stored, now| record::claim(&key, stored, now, owner, &claim))
+            .await
     }
 
-    /// Gives a claim back, if it is still held.
-    async fn release(&self, state: &str, claim: &ClaimId, why: Release) -> Result<(), StateError> {
-        self.step(state, Step::Release { claim: claim.clone(), why }).await.map(drop)
+    /// Releases a claim if it still holds.
+    ///
+    /// # Errors
+    ///
+    /// If the record could not be read or written.
+    pub async fn release(
+        &self,
+        state: &str,
+        claim: &ClaimId,
+        why: Release,
+    ) -> Result<(), ExpiringError> {
+        let claim = claim.clone();
+        self.0.update(state, move |stored, _| (record::release(stored, &claim, why), ())).await
     }
 
-    /// Keeps the token that Discogs granted; the life of the state starts again.
-    async fn granted(
+    /// Keeps the token that Discogs granted, for another [`STATE_LIFE`].
+    ///
+    /// # Errors
+    ///
+    /// If the record could not be read or written.
+    pub async fn granted(
         &self,
         claim: &ClaimId,
         pending: &PendingAuthorization,
-    ) -> Result<(), StateError> {
+    ) -> Result<(), ExpiringError> {
         let state = &pending.request_token.token;
-        let step = Step::Granted { claim: claim.clone(), pending: pending.clone() };
-        self.step(state, step).await.map(drop)
+        let (claim, pending) = (claim.clone(), pending.clone());
+        self.0
+            .update(state, move |stored, now| (record::granted(stored, now, &claim, &pending), ()))
+            .await
     }
 
-    /// Removes a state that has served its purpose, unless another finish holds it.
-    async fn remove(&self, state: &str, claim: &ClaimId) -> Result<(), StateError> {
-        self.step(state, Step::Remove { claim: claim.clone() }).await.map(drop)
+    /// Removes a finished flow, unless another finish holds it.
+    ///
+    /// # Errors
+    ///
+    /// If the record could not be read or written.
+    pub async fn remove(&self, state: &str, claim: &ClaimId) -> Result<(), ExpiringError> {
+        let claim = claim.clone();
+        self.0.update(state, move |stored, now| (record::remove(stored, now, &claim), ())).await
     }
-}
-
-/// Why a step was not done.
-#[derive(Debug, Error)]
-pub enum StateError {
-    /// The store can't be reached, does not answer in time, or takes no writes.
-    #[error("the OAuth state store is unavailable")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// So much is under way that this was not even tried.
-    #[error("the OAuth state store has too much to do")]
-    Overloaded,
 }

@@ -1,15 +1,15 @@
-//! Request limits: how often an address, an account or a user may ask.
+//! Request limits: how many requests an address, an account or a user may make.
 //!
-//! Counts live for minutes, in Redis for all replicas, else in this process. The addresses from which a
-//! user has signed in successfully are kept in the storage, so that a stranger's wrong passwords lock
-//! nobody out. All names are keyed hashes. Must not know HTTP.
+//! Counts are kept for minutes, in Redis for all replicas or else in this process. The addresses from
+//! which a user has signed in are kept in the storage, so that a stranger's wrong passwords lock no
+//! user out. All keys are keyed hashes. Must not know HTTP.
 
 mod batch;
 mod bucket_keys;
-mod budget;
+mod grants;
 mod limit;
 mod local;
-mod record;
+mod rule;
 mod shared;
 
 use std::sync::Arc;
@@ -19,37 +19,38 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Budget, Budgets, RateLimits, RedisConfig};
-use crate::expiring::{RecordsError, RedisRecords};
+use crate::config::{Budget, Budgets, RateLimits};
+use crate::expiring::{Expiring, MemoryRecords};
 use crate::metrics::Metrics;
 use crate::model::{Client, KnownAddress, Network, Standing};
 use crate::storage::{Storage, StorageError};
-use bucket_keys::{Hasher, Names, Whom};
-use budget::{Counted, Kind, Outcome, Rule, Step};
-use local::Local;
-use shared::Shared;
+use bucket_keys::{Hasher, KeySpace, Subject};
+use rule::{Bucket, Operation, Policy, Rule, Verdict};
+use shared::SharedCounts;
 
 pub use limit::Limit;
-pub use shared::PREFIX as REDIS_PREFIX;
 
-/// What a provider gives one customer, of which the customer can take any address: one budget.
+/// The prefix of each key in Redis.
+pub const REDIS_PREFIX: &str = "discogs:limits:";
+
+/// The IPv6 network that a provider assigns to one customer, who controls all its addresses.
 const OWN_PREFIX: u8 = 64;
 
-/// What customers can get as well, with how many budgets such a network has.
+/// Larger IPv6 networks that a customer can obtain, each with its multiple of the budget.
 const WIDE_PREFIXES: [(u8, u32); 2] = [(56, 4), (48, 16)];
 
-/// The networks that share the queue of passwords.
+/// The IPv4 and IPv6 networks that share a place in the queue of passwords.
 const QUEUE_PREFIXES: (u8, u8) = (24, 48);
 
 /// How long an address is known after a successful sign-in from it.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A known address is written down again after this long.
+/// How long before a sign-in from a known address is recorded again.
 const FRESH_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Counts requests; nothing where limits are switched off.
+/// Counts requests and refuses those over a limit; allows all if limits are off.
 #[derive(Debug)]
-pub struct Limits(Option<Inner>);
+pub struct RateLimiter(Option<Inner>);
 
 struct Inner {
     budgets: Budgets,
@@ -62,11 +63,11 @@ struct Inner {
 
 #[derive(Debug)]
 enum Counts {
-    Local(Local),
-    Shared(Shared),
+    Local(MemoryRecords),
+    Shared(SharedCounts),
 }
 
-/// What a client asks for.
+/// A request that is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// A registration.
@@ -79,78 +80,75 @@ pub enum Action {
     Verify(Uuid, Client),
 }
 
-/// A sign-in that has begun: what it took, and where it comes from.
+/// A sign-in whose password is being checked.
 #[derive(Debug)]
 #[must_use]
-pub struct SignIn {
-    taken: Option<(Counted, Timestamp)>,
+pub struct SignInAttempt {
+    /// What was counted and when; `None` if nothing was.
+    counted: Option<(Bucket, Timestamp)>,
     standing: Standing,
-    /// The address to record if this succeeds; `None` if it is known or can't be.
+    /// The address to record on success; `None` if it is known or can't become known.
     new_address: Option<KnownAddress>,
 }
 
 /// How a sign-in ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignInEnd {
-    /// The user is in.
+    /// The user is signed in.
     Good,
-    /// Wrong, whatever it was.
+    /// The email or password was wrong.
     Refused,
-    /// The password was not checked, or it was right but not enough.
+    /// The password was not checked, or was right but not sufficient.
     NotTried,
 }
 
-/// Why a request may not go on.
+/// Why a request was refused.
 #[derive(Debug, Error)]
 pub enum LimitError {
     /// A budget is used up.
-    #[error("too many requests; the next one may come in {} s", .0.as_secs())]
+    #[error("too many requests; the next one is allowed in {} s", .0.as_secs())]
     Reached(Duration),
-    /// It could not be looked up whether the address is known.
+    /// Known addresses can't be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
-impl Limits {
-    /// Sets the limits up, shared through Redis where there is one.
-    ///
-    /// # Errors
-    ///
-    /// When Redis has an address that the library can't use.
+impl RateLimiter {
+    /// Keeps counts in `shared` if given, otherwise in this process.
+    #[must_use]
     pub fn new(
         limits: RateLimits,
         secret: &[u8],
-        redis: Option<&RedisConfig>,
+        shared: Option<Arc<dyn Expiring>>,
         storage: Arc<dyn Storage>,
         clock: Clock,
         metrics: Arc<Metrics>,
-    ) -> Result<Self, RecordsError> {
+    ) -> Self {
         let RateLimits::On(budgets) = limits else {
-            return Ok(Self(None));
+            return Self(None);
         };
-        let local = Local::new(clock.clone());
-        let counts = match redis {
-            Some(redis) => {
-                let records = RedisRecords::new(redis, shared::PREFIX)?;
-                Counts::Shared(Shared::new(records, local, Arc::clone(&metrics)))
+        let local = MemoryRecords::new(clock.clone(), local::CAPACITY);
+        let counts = match shared {
+            Some(records) => {
+                Counts::Shared(SharedCounts::new(records, local, Arc::clone(&metrics)))
             }
             None => Counts::Local(local),
         };
         let hasher = Hasher::new(secret);
-        Ok(Self(Some(Inner { budgets, hasher, counts, storage, clock, metrics })))
+        Self(Some(Inner { budgets, hasher, counts, storage, clock, metrics }))
     }
 
-    /// Counts one more request, in every count that it belongs to or in none.
+    /// Counts a request in all of its buckets, or in none.
     ///
     /// # Errors
     ///
-    /// [`LimitError::Reached`] where there were too many.
+    /// [`LimitError::Reached`] if a budget is used up.
     pub async fn take(&self, action: Action) -> Result<(), LimitError> {
         let Some(inner) = &self.0 else {
             return Ok(());
         };
         let budgets = &inner.budgets;
-        let counted = match action {
+        let buckets = match action {
             Action::Register(client) => inner.of_client(Limit::Register, budgets.register, client),
             Action::SignIn(client) => inner.of_client(Limit::SignIn, budgets.sign_in, client),
             Action::Authorize(user, client) => {
@@ -167,61 +165,66 @@ impl Limits {
                 all
             }
         };
-        inner.take(&counted).await.map(drop)
+        inner.take(&buckets).await.map(drop)
     }
 
-    /// Begins a sign-in to the account of an email, which may not exist: it counts as a failure
-    /// until [`Limits::end_sign_in`] says otherwise, so that many at once don't slip through.
+    /// Begins a sign-in to the account of an email, which need not exist. It counts as failed until
+    /// [`RateLimiter::end_sign_in`], so that concurrent attempts can't exceed the limit.
     ///
     /// # Errors
     ///
-    /// [`LimitError::Reached`] where too many failed, unless the address is known to the account;
-    /// [`LimitError::Storage`] where that can't be looked up.
-    pub async fn begin_sign_in(&self, email: &str, client: Client) -> Result<SignIn, LimitError> {
-        let stranger = SignIn { taken: None, standing: Standing::Stranger, new_address: None };
+    /// [`LimitError::Reached`] after too many failures, unless the account knows the address;
+    /// [`LimitError::Storage`] if known addresses can't be read.
+    pub async fn begin_sign_in(
+        &self,
+        email: &str,
+        client: Client,
+    ) -> Result<SignInAttempt, LimitError> {
+        let stranger =
+            SignInAttempt { counted: None, standing: Standing::Stranger, new_address: None };
         let Some(inner) = &self.0 else {
             return Ok(stranger);
         };
-        let account = inner.hasher.hash(Whom::Email(email));
+        let account = inner.hasher.hash(Subject::Email(email));
         let mut new_address = None;
         if let Client::Device(device) = client {
             let network = Network::around(device, 32, OWN_PREFIX);
-            let address = inner.hasher.hash(Whom::Network(network));
+            let address = inner.hasher.hash(Subject::Network(network));
             let address = KnownAddress { account, address };
             let now = inner.clock.now();
             let seen = inner.storage.known_address(&address).await?;
             let is_within = |life| seen.is_some_and(|seen| seen.plus(life) > now);
             new_address = (!is_within(FRESH_FOR)).then_some(address);
             if is_within(KNOWN_FOR) {
-                return Ok(SignIn { standing: Standing::Known, new_address, ..stranger });
+                return Ok(SignInAttempt { standing: Standing::Known, new_address, ..stranger });
             }
         }
         let limit = Limit::FailedSignIn;
-        let name = bucket_keys::name(account, limit.as_str(), Names::Many);
-        let rule = Rule { budget: inner.budgets.failed_sign_in, kind: Kind::Growing };
-        let counted = Counted { name, limit, rule };
-        let at = inner.take(std::slice::from_ref(&counted)).await?;
-        Ok(SignIn { taken: Some((counted, at)), new_address, ..stranger })
+        let key = bucket_keys::key(account, limit.as_str(), KeySpace::Large);
+        let rule = Rule { budget: inner.budgets.failed_sign_in, policy: Policy::Growing };
+        let bucket = Bucket { key, limit, rule };
+        let at = inner.take(std::slice::from_ref(&bucket)).await?;
+        Ok(SignInAttempt { counted: Some((bucket, at)), new_address, ..stranger })
     }
 
-    /// Ends a sign-in.
-    pub async fn end_sign_in(&self, sign_in: SignIn, end: SignInEnd) {
+    /// Ends a sign-in: unless it was refused, it no longer counts as failed.
+    pub async fn end_sign_in(&self, attempt: SignInAttempt, end: SignInEnd) {
         let Some(inner) = &self.0 else {
             return;
         };
         if end == SignInEnd::Refused {
             return;
         }
-        if let Some((counted, at)) = sign_in.taken {
-            inner.counts.give_back(std::slice::from_ref(&counted), at);
+        if let Some((bucket, at)) = attempt.counted {
+            inner.counts.give_back(std::slice::from_ref(&bucket), at);
         }
-        if let (SignInEnd::Good, Some(address)) = (end, sign_in.new_address) {
-            // Should it fail, the next good sign-in writes it.
+        if let (SignInEnd::Good, Some(address)) = (end, attempt.new_address) {
+            // If this fails, the next successful sign-in writes it.
             let _ = inner.storage.put_known_address(&address, KNOWN_FOR).await;
         }
     }
 
-    /// The network whose passwords share a part of the queue; `None` where limits are off.
+    /// The network whose passwords share a place in the queue; `None` if limits are off.
     #[must_use]
     pub fn queue_network(&self, client: Client) -> Option<Network> {
         let (v4, v6) = QUEUE_PREFIXES;
@@ -229,8 +232,8 @@ impl Limits {
     }
 }
 
-impl SignIn {
-    /// Whether it comes from an address that is known to the account.
+impl SignInAttempt {
+    /// Whether it comes from an address that the account knows.
     #[must_use]
     pub fn standing(&self) -> Standing {
         self.standing
@@ -238,35 +241,35 @@ impl SignIn {
 }
 
 impl Inner {
-    fn of_user(&self, limit: Limit, budget: Budget, user: Uuid) -> Counted {
-        let name =
-            bucket_keys::name(self.hasher.hash(Whom::User(user)), limit.as_str(), Names::Few);
-        Counted { name, limit, rule: Rule { budget, kind: Kind::Sliding } }
+    fn of_user(&self, limit: Limit, budget: Budget, user: Uuid) -> Bucket {
+        let hash = self.hasher.hash(Subject::User(user));
+        let key = bucket_keys::key(hash, limit.as_str(), KeySpace::Small);
+        Bucket { key, limit, rule: Rule { budget, policy: Policy::Sliding } }
     }
 
-    /// The count of a client's address, and for IPv6 those of the networks around it.
-    fn of_client(&self, limit: Limit, budget: Budget, client: Client) -> Vec<Counted> {
-        let counted = |network, kind: &str, rule| {
-            let hash = self.hasher.hash(Whom::Network(network));
-            Counted { name: bucket_keys::name(hash, kind, Names::Few), limit, rule }
+    /// The bucket of a client's address, and for IPv6 those of the networks around it.
+    fn of_client(&self, limit: Limit, budget: Budget, client: Client) -> Vec<Bucket> {
+        let bucket = |network, kind: &str, rule| {
+            let hash = self.hasher.hash(Subject::Network(network));
+            Bucket { key: bucket_keys::key(hash, kind, KeySpace::Small), limit, rule }
         };
         let (address, kind) = (client.address(), limit.as_str());
         let own = Network::around(address, 32, OWN_PREFIX);
-        let mut all = vec![counted(own, kind, Rule { budget, kind: Kind::Sliding })];
+        let mut all = vec![bucket(own, kind, Rule { budget, policy: Policy::Sliding })];
         if own.address().is_ipv6() {
             all.extend(WIDE_PREFIXES.map(|(prefix, budgets)| {
                 let budget = Budget { most: budget.most.saturating_mul(budgets), ..budget };
-                let rule = Rule { budget, kind: Kind::Coarse };
-                counted(Network::around(address, 32, prefix), &format!("{kind}_{prefix}"), rule)
+                let rule = Rule { budget, policy: Policy::Coarse };
+                bucket(Network::around(address, 32, prefix), &format!("{kind}_{prefix}"), rule)
             }));
         }
         all
     }
 
-    async fn take(&self, counted: &[Counted]) -> Result<Timestamp, LimitError> {
-        match self.counts.take(counted).await {
-            Outcome::Granted(at) => Ok(at),
-            Outcome::Refused(limit, wait) => {
+    async fn take(&self, buckets: &[Bucket]) -> Result<Timestamp, LimitError> {
+        match self.counts.take(buckets).await {
+            Verdict::Granted(at) => Ok(at),
+            Verdict::Refused(limit, wait) => {
                 self.metrics.rate_limited.get_or_create(&limit).inc();
                 Err(LimitError::Reached(wait))
             }
@@ -275,19 +278,19 @@ impl Inner {
 }
 
 impl Counts {
-    async fn take(&self, counted: &[Counted]) -> Outcome {
+    async fn take(&self, buckets: &[Bucket]) -> Verdict {
         match self {
-            Self::Local(local) => local.step(counted, Step::Take),
-            Self::Shared(shared) => shared.take(counted).await,
+            Self::Local(records) => local::charge(records, buckets, Operation::Take),
+            Self::Shared(shared) => shared.take(buckets).await,
         }
     }
 
-    fn give_back(&self, counted: &[Counted], at: Timestamp) {
+    fn give_back(&self, buckets: &[Bucket], at: Timestamp) {
         match self {
-            Self::Local(local) => {
-                local.step(counted, Step::GiveBack(at));
+            Self::Local(records) => {
+                local::charge(records, buckets, Operation::GiveBack(at));
             }
-            Self::Shared(shared) => shared.give_back(counted, at),
+            Self::Shared(shared) => shared.give_back(buckets, at),
         }
     }
 }

@@ -34,9 +34,11 @@ use crate::clock::{self, Timestamp};
 use crate::config::{Config, Migrations};
 use crate::connect::Connect;
 use crate::discogs::Discogs;
+use crate::flows::Flows;
 use crate::http::{self, App, AppState, ForwardingWarnings, Health, Phase, Stage};
 use crate::metrics::Metrics;
 use crate::outage;
+use crate::rate_limits::RateLimiter;
 use crate::storage::{Storage, StorageError};
 use crate::surroundings::Surroundings;
 use crate::threads::{NoThreads, processors};
@@ -176,16 +178,18 @@ fn assemble(
     let discogs = Discogs::new(config.discogs.clone(), clock.clone(), random.clone(), shared());
     let passwords = Passwords::start(processors(), random.clone(), shared());
     let passwords = passwords.map_err(NoThreads::from);
-    let OpenedStores { storage, states } = stores.clone();
-    let checked = (Arc::clone(&storage), Arc::clone(&states));
+    let OpenedStores { storage, flows, counts } = stores.clone();
+    let flows = Flows::new(flows);
+    let checked = (Arc::clone(&storage), flows.clone());
     let secret = secret.expose_secret().as_bytes();
-    let limits = stores::limits(config, secret, &storage, &clock, metrics)?;
+    let (limits, known) = (config.rate_limits, Arc::clone(&storage));
+    let limits = RateLimiter::new(limits, secret, counts, known, clock.clone(), shared());
     Ok(AppState::new(App {
         health: Health::new(checked.0, checked.1, Phase::default(), clock.clone(), shared()),
         metrics: shared(),
         connect: Connect {
             storage: Arc::clone(&storage),
-            states,
+            flows,
             discogs: discogs.map_err(setup("the client for Discogs"))?,
             random: random.clone(),
             sandbox_consumer,

@@ -9,55 +9,56 @@ use super::Warning;
 use super::parse_switch;
 use super::reader::Reader;
 
-/// More in one window would be no limit, and takes memory for each.
-const MOST: u32 = 1_000;
+/// The largest budget: each request in a window takes memory.
+const MAX_BUDGET: u32 = 1_000;
 
-const LONGEST_WINDOW: u64 = 24 * 60 * 60;
+/// In seconds.
+const MAX_WINDOW: u64 = 24 * 60 * 60;
 
-/// All IPv4 addresses as IPv6 has them.
+/// All IPv4 addresses, mapped into IPv6.
 const MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
 
-/// Trusting more IPv4 addresses than four networks of /8 have is a mistake: the private ones are
-/// little more than one.
-const MOST_V4: u64 = 1 << 26;
+/// Trusting more IPv4 addresses than four /8 networks is a mistake: the private ranges are little
+/// more than one.
+const MAX_V4: u64 = 1 << 26;
 
-/// Trusting more public IPv6 addresses than a network of /16 has is a mistake.
-const MOST_V6: u128 = 1 << 112;
+/// Trusting more public IPv6 addresses than a /16 network is a mistake.
+const MAX_V6: u128 = 1 << 112;
 
-/// Whether, and how often, somebody may ask.
+/// Whether requests are limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateLimits {
-    /// As often as they like.
+    /// No request is limited.
     Off,
-    /// So often.
+    /// Requests are limited to these budgets.
     On(Budgets),
 }
 
-/// How often somebody may ask.
+/// How many requests are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budgets {
-    /// Registrations of one address.
+    /// Registrations from one address.
     pub register: Budget,
-    /// Sign-ins of one address.
+    /// Sign-ins from one address.
     pub sign_in: Budget,
     /// Failed sign-ins to one account.
     pub failed_sign_in: Budget,
     /// Starts of a connection by one user.
     pub authorize: Budget,
-    /// Starts of a connection by one address.
+    /// Starts of a connection from one address.
     pub authorize_address: Budget,
     /// Finishes of a connection by one user.
     pub verify: Budget,
-    /// Finishes of a connection by one address.
+    /// Finishes of a connection from one address.
     pub verify_address: Budget,
 }
 
-/// The most there may be in any stretch of time of this length.
+/// How many requests any window of time may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// So many.
+    /// The number of requests.
     pub most: u32,
-    /// In so long.
+    /// The length of the window.
     pub window: Duration,
 }
 
@@ -80,23 +81,22 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RateLimits {
     if is_on {
         return RateLimits::On(budgets);
     }
-    reader.warn(Warning::Careful(
-        "RATE_LIMITS is off: nothing slows down who guesses passwords".into(),
-    ));
+    reader
+        .warn(Warning::Careful("RATE_LIMITS is off: nothing slows down guessing passwords".into()));
     RateLimits::Off
 }
 
 /// Reads `<number>/<seconds>`.
 fn parse_budget(value: &str) -> Result<Budget, String> {
     let parsed = value.split_once('/').and_then(|(most, seconds)| {
-        let most = most.trim().parse().ok().filter(|most| (1..=MOST).contains(most))?;
+        let most = most.trim().parse().ok().filter(|most| (1..=MAX_BUDGET).contains(most))?;
         let seconds = seconds.trim().parse().ok()?;
-        let is_window = (1..=LONGEST_WINDOW).contains(&seconds);
+        let is_window = (1..=MAX_WINDOW).contains(&seconds);
         is_window.then_some(Budget { most, window: Duration::from_secs(seconds) })
     });
     parsed.ok_or_else(|| {
         format!(
-            "is not COUNT/SECONDS with a count from 1 to {MOST} and 1 to {LONGEST_WINDOW} seconds"
+            "is not COUNT/SECONDS with a count from 1 to {MAX_BUDGET} and 1 to {MAX_WINDOW} seconds"
         )
     })
 }
@@ -110,11 +110,11 @@ pub(super) fn read_proxies(reader: &mut Reader<'_>) -> Vec<IpNet> {
     proxies
 }
 
-/// What is careless about trusting these networks together.
+/// Why trusting these networks together is dangerous; `None` if it isn't.
 fn danger(networks: &Vec<IpNet>) -> Option<&'static str> {
     let merged = IpNet::aggregate(networks);
     if merged.iter().any(|network| network.prefix_len() == 0) {
-        return Some("trusts everybody: a request comes from wherever it says");
+        return Some("trusts every client: each can claim any address");
     }
     let (mut v4, mut v6) = (0_u64, 0_u128);
     for network in merged {
@@ -124,11 +124,11 @@ fn danger(networks: &Vec<IpNet>) -> Option<&'static str> {
             IpNet::V6(_) => {}
         }
     }
-    (v4 > MOST_V4 || v6 > MOST_V6)
+    (v4 > MAX_V4 || v6 > MAX_V6)
         .then_some("trusts a large part of the internet: anyone there can claim any address")
 }
 
-/// Whether a network has public IPv6 addresses, which are in `2000::/3`.
+/// Whether a network contains public IPv6 addresses, which are in `2000::/3`.
 fn is_public(network: &Ipv6Net) -> bool {
     let first = network.network().segments()[0] >> 13;
     network.prefix_len() < 3 && first == 0 || first == 1
@@ -147,8 +147,8 @@ fn parse_networks(value: &str) -> Result<Vec<IpNet>, String> {
     Ok(parsed.into_iter().flatten().collect())
 }
 
-/// The same network in the form in which peers are compared: IPv4 addresses that are mapped into IPv6
-/// (`::ffff:0:0/96`) as IPv4 addresses.
+/// The same network as peers are compared: IPv4 addresses mapped into IPv6 (`::ffff:0:0/96`) become
+/// IPv4 addresses.
 fn canonical(network: IpNet) -> Vec<IpNet> {
     let IpNet::V6(v6) = network else {
         return vec![network];

@@ -1,4 +1,4 @@
-//! What Discogs answered, read with bounds, and what it means.
+//! Answers of Discogs: read with bounds, and interpreted.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,23 +10,24 @@ use super::{CallOutcome, DiscogsError};
 use crate::clock::Timestamp;
 use crate::model::{DISCOGS_NAME_LENGTH, Identity};
 
-/// How many requests are left of the minute's.
+/// How many requests this minute's budget still allows.
 const RATE_REMAINING: &str = "x-discogs-ratelimit-remaining";
 
-/// What is longer is cut.
-const BODY_LENGTH: usize = 64 * 1024;
+/// The most bytes of a body that are read.
+const MAX_BODY_LENGTH: usize = 64 * 1024;
 
-/// The longest token or secret that is taken; the request tokens seen have forty letters.
-const TOKEN_LENGTH: usize = 512;
+/// The longest token or secret that is accepted; Discogs's request tokens have forty letters.
+const MAX_TOKEN_LENGTH: usize = 512;
 
-const LEAST_RETRY_AFTER: u64 = 1;
-const MOST_RETRY_AFTER: u64 = 300;
+/// Bounds and default of `Retry-After`, in seconds.
+const MIN_RETRY_AFTER: u64 = 1;
+const MAX_RETRY_AFTER: u64 = 300;
 const DEFAULT_RETRY_AFTER: u64 = 60;
 
-/// An answer of Discogs, or of something that stands in front of it.
+/// An answer of Discogs, or of a server in front of it.
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// `None` where the answer does not say it.
+    /// `None` if the answer has no such header.
     pub(super) rate_remaining: Option<u32>,
     is_html: bool,
     retry_after: Option<String>,
@@ -35,7 +36,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Reads a response to its end, or to the bound.
+    /// Reads a response, at most [`MAX_BODY_LENGTH`] bytes of its body.
     pub(super) async fn read(
         mut response: reqwest::Response,
         now: Timestamp,
@@ -47,17 +48,17 @@ impl Answer {
         let rate_remaining = text(RATE_REMAINING).and_then(|given| given.trim().parse().ok());
         let status = response.status().as_u16();
         let mut body = Vec::new();
-        while body.len() < BODY_LENGTH {
+        while body.len() < MAX_BODY_LENGTH {
             let Some(chunk) = response.chunk().await? else {
                 break;
             };
-            body.extend_from_slice(chunk.get(..BODY_LENGTH - body.len()).unwrap_or(&chunk));
+            body.extend_from_slice(chunk.get(..MAX_BODY_LENGTH - body.len()).unwrap_or(&chunk));
         }
         let is_html = content_type.contains("html") || begins_like_html(&body);
         Ok(Self { status, rate_remaining, is_html, retry_after, received_at: now, body })
     }
 
-    /// What it counts as.
+    /// How the call is counted.
     pub(super) fn outcome(&self) -> CallOutcome {
         match self.status {
             0..=299 => CallOutcome::Good,
@@ -68,50 +69,51 @@ impl Answer {
         }
     }
 
-    /// A token with its secret, form-encoded (RFC 5849 section 2.1).
+    /// Parses a token with its secret, form-encoded (RFC 5849 section 2.1).
     ///
-    /// The content type is not looked at: it is not to be relied on.
+    /// The content type is ignored, as servers often set a wrong one.
     pub(super) fn token(&self, step: &'static str) -> Result<Token, DiscogsError> {
-        // White space around a pair is no part of it: some servers end the body with a line break.
+        // White space around a pair does not belong to it: some servers end the body with a line break.
         let pairs = self.body.split(|byte| *byte == b'&').map(<[u8]>::trim_ascii);
         let pairs = pairs.filter(|pair| !pair.iter().any(u8::is_ascii_control));
         let field = |name| {
             let mut pairs = pairs.clone().flat_map(form_urlencoded::parse);
             let (_, value) = pairs.find(|(key, _)| key == name)?;
-            let is_sane =
-                !value.is_empty() && !value.contains('\0') && value.chars().count() <= TOKEN_LENGTH;
-            if is_sane { Some(value.into_owned()) } else { None }
+            let is_valid = !value.is_empty()
+                && !value.contains('\0')
+                && value.chars().count() <= MAX_TOKEN_LENGTH;
+            if is_valid { Some(value.into_owned()) } else { None }
         };
         match (field("oauth_token"), field("oauth_token_secret")) {
             (Some(token), Some(secret)) => Ok(Token { token, secret: secret.into() }),
-            _ => Err(self.senseless(step, "the answer holds no token with its secret")),
+            _ => Err(self.invalid(step, "the answer holds no token with its secret")),
         }
     }
 
-    /// `id` and `username` of the identity, which is JSON.
+    /// Parses `id` and `username` of the identity, which is JSON.
     pub(super) fn identity(&self, step: &'static str) -> Result<Identity, DiscogsError> {
         let identity: Value = serde_json::from_slice(&self.body)
-            .map_err(|_| self.senseless(step, "the identity is not JSON"))?;
+            .map_err(|_| self.invalid(step, "the identity is not JSON"))?;
         let id = match identity.get("id") {
             Some(Value::Number(number)) if number.is_u64() => number.to_string(),
-            _ => return Err(self.senseless(step, "the identity has no id")),
+            _ => return Err(self.invalid(step, "the identity has no id")),
         };
         let username = identity.get("username").and_then(Value::as_str).unwrap_or_default();
         if username.is_empty() || username.contains('\0') {
-            return Err(self.senseless(step, "the identity has no username"));
+            return Err(self.invalid(step, "the identity has no username"));
         }
         if username.chars().count() > DISCOGS_NAME_LENGTH {
-            return Err(self.senseless(step, "the username is too long"));
+            return Err(self.invalid(step, "the username is too long"));
         }
         Ok(Identity { id, username: username.to_owned() })
     }
 
-    /// Whether a refusal is about the app's credentials and not about the person's PIN, which the
-    /// body may repeat: what it repeats says nothing.
+    /// Whether a refusal is about the app's credentials rather than the user's PIN. The body may repeat
+    /// the PIN, so that part of it is ignored.
     pub(super) fn names_the_app(&self, verifier: &str) -> bool {
         let names_the_app = |text: &str| text.contains("consumer") || text.contains("signature");
         let mut body = String::from_utf8_lossy(&self.body).to_ascii_lowercase();
-        // Letters and digits are the same however the body encodes the rest.
+        // The body may encode the PIN, but letters and digits stay the same.
         let verifier = verifier.to_ascii_lowercase();
         let parts = verifier.split(|character: char| !character.is_ascii_alphanumeric());
         for part in parts.filter(|part| names_the_app(part)) {
@@ -120,7 +122,7 @@ impl Answer {
         names_the_app(&body)
     }
 
-    /// What any answer means that the step itself has no meaning for.
+    /// The error for a status that the call has no meaning of its own for.
     pub(super) fn refusal(&self, step: &'static str) -> DiscogsError {
         match self.status {
             429 => DiscogsError::RateLimited { retry_after: self.retry_after() },
@@ -131,7 +133,7 @@ impl Answer {
         }
     }
 
-    fn senseless(&self, step: &'static str, what: &str) -> DiscogsError {
+    fn invalid(&self, step: &'static str, what: &str) -> DiscogsError {
         DiscogsError::Unavailable {
             step,
             what: format!("status {}, but {what}", self.status),
@@ -139,19 +141,19 @@ impl Answer {
         }
     }
 
-    /// Seconds or a date (RFC 9110 section 10.2.3), within bounds.
+    /// Parses seconds or a date (RFC 9110 section 10.2.3), within bounds.
     fn retry_after(&self) -> Duration {
         let given = self.retry_after.as_deref().map(str::trim);
         let seconds = given.and_then(|given| {
             if !given.is_empty() && given.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Some(given.parse().unwrap_or(MOST_RETRY_AFTER));
+                return Some(given.parse().unwrap_or(MAX_RETRY_AFTER));
             }
             let date = httpdate::parse_http_date(given).ok()?;
             let now = SystemTime::UNIX_EPOCH + self.received_at.since_epoch();
             Some(date.duration_since(now).map_or(0, |left| left.as_secs()))
         });
         let seconds = seconds.unwrap_or(DEFAULT_RETRY_AFTER);
-        Duration::from_secs(seconds.clamp(LEAST_RETRY_AFTER, MOST_RETRY_AFTER))
+        Duration::from_secs(seconds.clamp(MIN_RETRY_AFTER, MAX_RETRY_AFTER))
     }
 }
 
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_around_a_field_is_no_part_of_it() {
+    fn white_space_around_a_field_is_ignored() {
         let expected = Some(("to".to_owned(), "sec1".to_owned()));
         for body in [
             "oauth_token=to&oauth_token_secret=sec1",
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_character_that_is_not_encoded_is_no_part_of_a_token() {
+    fn an_unencoded_control_character_invalidates_a_field() {
         for body in [
             "oauth_token=to\noauth_token_secret=sec1",
             "oauth_token=to&oauth_token_secret=se\nc1",
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_that_a_refusal_repeats_does_not_name_the_app() {
+    fn a_repeated_pin_does_not_name_the_app() {
         for (body, verifier, names_the_app) in [
             ("Invalid consumer.", "AbCdEfGhIj", true),
             ("Invalid consumer.", "Xconsumer", true),
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_taken_as_given_within_bounds() {
+    fn retry_after_is_used_within_bounds() {
         assert_eq!(retry_after(Some("17")), 17);
         assert_eq!(retry_after(Some("0")), 1);
         assert_eq!(retry_after(Some("301")), 300);
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_sensible_value_it_is_a_minute() {
+    fn an_invalid_retry_after_means_a_minute() {
         for given in [None, Some(""), Some("soon"), Some("-5"), Some("1.5")] {
             assert_eq!(retry_after(given), 60, "{given:?}");
         }

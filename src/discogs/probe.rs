@@ -1,10 +1,10 @@
-//! A call without credentials: whether Discogs answers, and what time it is there.
+//! A call without credentials: whether Discogs answers, and how far the clocks differ.
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::header;
 
-use super::{Answer, Discogs, DiscogsError, Failure};
+use super::{Answer, CallFailure, Discogs, DiscogsError};
 use crate::clock::Timestamp;
 
 /// The name of this call in errors.
@@ -13,42 +13,42 @@ const STEP: &str = "greeting";
 /// In microseconds.
 const SECOND: i64 = 1_000_000;
 
-/// What the root of the API answered.
+/// The result of a probe.
 #[derive(Debug)]
-pub struct Greeting {
-    /// How far our clock is ahead of the `Date` of the answer, in seconds; behind it below zero.
-    /// `None` where the answer had no date.
+pub struct Probe {
+    /// How far this machine's clock is ahead of the answer's `Date`, in seconds; negative if behind.
+    /// `None` if the answer has no date.
     pub ahead: Option<i64>,
-    /// Whether it was Discogs that answered, and not something that keeps us out.
+    /// Whether Discogs answered, rather than a page that blocks the service.
     pub answer: Result<(), DiscogsError>,
 }
 
 impl Discogs {
-    /// Asks for the root of the API, whatever it is, within `limit`.
+    /// Requests the root of the API, within `limit`.
     ///
     /// # Errors
     ///
-    /// Where no answer came.
-    pub async fn greeting(&self, limit: Duration) -> Result<Greeting, DiscogsError> {
+    /// If there is no answer.
+    pub async fn probe(&self, limit: Duration) -> Result<Probe, DiscogsError> {
         let request = self.client.get(&self.config.api_url).timeout(limit);
         let sent_at = self.clock.now();
         let sent = request.send().await;
-        let response = sent.map_err(|error| Failure::from(error).at(STEP))?;
+        let response = sent.map_err(|error| CallFailure::from(error).at(STEP))?;
         let received_at = self.clock.now();
         let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
         let ahead = date.and_then(|date| ahead(date, sent_at, received_at));
         let read = Answer::read(response, received_at).await;
-        let answer = read.map_err(|error| Failure::from(error).at(STEP))?;
+        let answer = read.map_err(|error| CallFailure::from(error).at(STEP))?;
         let answer = match answer.status {
             403 | 429 | 500..=599 => Err(answer.refusal(STEP)),
             _ => Ok(()),
         };
-        Ok(Greeting { ahead, answer })
+        Ok(Probe { ahead, answer })
     }
 }
 
-/// Between our clock, half-way through the call, and a date of whole seconds (RFC 9110 section
-/// 5.6.7), which was half a second longer on average.
+/// Compares this machine's clock half-way through the call with a date in whole seconds (RFC 9110
+/// section 5.6.7), to which it adds half a second for what was cut off on average.
 fn ahead(date: &str, sent_at: Timestamp, received_at: Timestamp) -> Option<i64> {
     let date = httpdate::parse_http_date(date).ok()?;
     let theirs = date.duration_since(SystemTime::UNIX_EPOCH).ok()? + Duration::from_millis(500);
@@ -62,7 +62,7 @@ mod tests {
     use super::{Duration, Timestamp, ahead};
 
     #[test]
-    fn the_difference_is_told_in_whole_seconds() {
+    fn the_difference_is_in_whole_seconds() {
         let at = |seconds: i64| Timestamp::from_microseconds((784_111_777 + seconds) * 1_000_000);
         let difference = |sent, received| ahead("Sun, 06 Nov 1994 08:49:37 GMT", sent, received);
         assert_eq!(difference(at(0), at(1)), Some(0));

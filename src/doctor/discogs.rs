@@ -67,18 +67,18 @@ pub(super) async fn discogs(
         }
     };
     let sent = Instant::now();
-    match discogs.greeting(GREETING).await {
-        Ok(greeting) => {
+    match discogs.probe(GREETING).await {
+        Ok(probe) => {
             let milliseconds = sent.elapsed().as_secs_f64() * 1000.0;
-            let answered = match &greeting.answer {
+            let answered = match &probe.answer {
                 Ok(()) => {
                     let what = format!("{} answers, in {milliseconds:.0} ms", config.api_url);
                     Finding::ok(Check::Discogs, what).measured(Measured::Milliseconds(milliseconds))
                 }
                 Err(error) => failed(Check::Discogs, error, &config.api_url),
             };
-            let way = greeting.answer.is_ok().then_some(discogs);
-            (vec![answered, clock_beside(greeting.ahead)], way)
+            let way = probe.answer.is_ok().then_some(discogs);
+            (vec![answered, clock_beside(probe.ahead)], way)
         }
         Err(error) => closed(failed(Check::Discogs, &error, &config.api_url)),
     }

@@ -7,7 +7,7 @@ use super::reach::Server;
 use super::report::{Check, Finding, Measured, Severity};
 use super::tls;
 use crate::config::RedisConfig;
-use crate::expiring::{RecordsError, RedisRecords};
+use crate::expiring::{Expiring as _, ExpiringError, RedisRecords};
 use crate::{flows, rate_limits};
 
 /// The first with the scripts' commands that we use.
@@ -51,7 +51,7 @@ pub(super) async fn redis(config: &RedisConfig) -> Vec<Finding> {
 }
 
 /// The flows under way, and the counts of requests.
-fn records(config: &RedisConfig) -> Result<(RedisRecords, RedisRecords), RecordsError> {
+fn records(config: &RedisConfig) -> Result<(RedisRecords, RedisRecords), ExpiringError> {
     let flows = RedisRecords::new(config, flows::REDIS_PREFIX)?;
     Ok((flows, RedisRecords::new(config, rate_limits::REDIS_PREFIX)?))
 }
@@ -64,7 +64,7 @@ fn answered(address: &str, info: Option<&ServerInfo>, latency: Duration) -> Find
     Finding::ok(Check::Redis, what).measured(Measured::Milliseconds(milliseconds))
 }
 
-fn refused(error: &RecordsError) -> Finding {
+fn refused(error: &ExpiringError) -> Finding {
     let said = error.to_string();
     let fix = tls::fix_store(error, &WAY).unwrap_or_else(|| fix_refusal(&said).to_owned());
     let what = format!("Redis can't be used, so nobody can connect Discogs: {said}");
@@ -72,7 +72,7 @@ fn refused(error: &RecordsError) -> Finding {
 }
 
 /// Each replica then counts by itself.
-fn no_limits(error: &RecordsError) -> Finding {
+fn no_limits(error: &ExpiringError) -> Finding {
     let what = format!("Request limits can't be shared by all replicas: {error}");
     Finding::warning(Check::Redis, what, fix_refusal(&error.to_string()))
 }

@@ -1,27 +1,36 @@
-//! Why Redis did not do what it was asked, and what of it may be shown.
+//! Why records could not be read or written, without showing what they hold.
 
 use std::time::Duration;
 
 use redis::RedisError;
 use thiserror::Error;
 
-use super::RecordsError;
 use crate::printable;
 use crate::tls::fault::{self, TlsFault};
 
-/// One step with all its round trips and second tries may take this long.
-pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long one operation may take, with all its round trips and retries.
+pub(super) const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The most characters of the code at the start of a server's error.
-const LONGEST_CODE: usize = 40;
+/// The most characters shown of an error code of Redis.
+const MAX_CODE_LENGTH: usize = 40;
 
-/// What Redis 6 and 7 say where a script does what its user may not.
+/// How Redis 6 and 7 report that a script lacks a permission.
 const ACL_IN_SCRIPT: [&str; 2] = ["The user executing the script can't", "ACL failure in script"];
 
-/// What Redis or the way to it says; of a server's message only the code, since the rest may
-/// repeat what was sent.
+/// Why a record could not be read or written.
 #[derive(Debug, Error)]
-pub(super) enum Cause {
+pub enum ExpiringError {
+    /// The keeper can't be reached, does not answer in time, or refuses writes.
+    #[error(transparent)]
+    Unavailable(#[from] Box<dyn std::error::Error + Send + Sync>),
+    /// Too many operations are waiting, so this one was not attempted.
+    #[error("the state store has too many operations waiting")]
+    Overloaded,
+}
+
+/// Why Redis failed. Shows only the code of a server's message, since the rest may repeat a record.
+#[derive(Debug, Error)]
+pub(super) enum RedisFailure {
     #[error("Redis says {0}")]
     Server(String),
     #[error("Redis refuses the database number in REDIS_URL")]
@@ -30,29 +39,29 @@ pub(super) enum Cause {
     Connection(RedisError),
     #[error("the connection to Redis failed: {0}")]
     Tls(#[source] TlsFault),
-    #[error("no answer from Redis within {} ms", STEP_TIMEOUT.as_millis())]
+    #[error("no answer from Redis within {} ms", OPERATION_TIMEOUT.as_millis())]
     TimedOut,
-    #[error("too many steps with one record at once")]
+    #[error("too many concurrent updates of one record")]
     Contended,
 }
 
-impl From<Cause> for RecordsError {
-    fn from(cause: Cause) -> Self {
-        Self(Box::new(cause))
+impl From<RedisFailure> for ExpiringError {
+    fn from(failure: RedisFailure) -> Self {
+        Self::Unavailable(Box::new(failure))
     }
 }
 
-impl From<RedisError> for Cause {
+impl From<RedisError> for RedisFailure {
     fn from(error: RedisError) -> Self {
-        let said = error.to_string();
+        let message = error.to_string();
         match error.code() {
-            // The library says so before it connects.
-            Some(_) if said.contains("refused to switch database") => Self::DatabaseNumber,
-            // Within a script, a missing permission has the code ERR.
-            Some(_) if ACL_IN_SCRIPT.iter().any(|words| said.contains(words)) => {
+            // From the library, before it connects.
+            Some(_) if message.contains("refused to switch database") => Self::DatabaseNumber,
+            // In a script, a missing permission has the code ERR.
+            Some(_) if ACL_IN_SCRIPT.iter().any(|words| message.contains(words)) => {
                 Self::Server("NOPERM".to_owned())
             }
-            Some(code) => Self::Server(printable::line(code, LONGEST_CODE)),
+            Some(code) => Self::Server(printable::line(code, MAX_CODE_LENGTH)),
             None => match fault::behind(&error) {
                 Some(fault) => Self::Tls(fault),
                 None => Self::Connection(error),
@@ -61,8 +70,8 @@ impl From<RedisError> for Cause {
     }
 }
 
-impl Cause {
-    /// Whether the connection is up and nothing comes over it.
+impl RedisFailure {
+    /// Whether the connection is open but silent.
     pub(super) fn is_silence(&self) -> bool {
         match self {
             Self::TimedOut => true,
@@ -72,8 +81,7 @@ impl Cause {
     }
 }
 
-/// What the library says, unless it may repeat what came over the connection: a record holds
-/// secrets.
+/// The library's message, unless it may repeat received data: records hold secrets.
 fn without_values(error: &RedisError) -> String {
     if error.is_io_error() { error.to_string() } else { format!("{:?}", error.kind()) }
 }
@@ -82,14 +90,14 @@ fn without_values(error: &RedisError) -> String {
 mod tests {
     use redis::{RedisError, Value, from_redis_value};
 
-    use super::Cause;
+    use super::RedisFailure;
 
     #[test]
-    fn a_value_that_is_not_understood_is_not_told() {
+    fn an_unexpected_value_is_not_shown() {
         let value = Value::Array(vec![Value::BulkString(b"s3cret".to_vec())]);
         let error: RedisError = from_redis_value::<i64>(value).unwrap_err().into();
         assert!(error.to_string().contains("s3cret") || format!("{error:?}").contains("115"));
-        let said = Cause::from(error).to_string();
-        assert_eq!(said, "the connection to Redis failed: Parse");
+        let shown = RedisFailure::from(error).to_string();
+        assert_eq!(shown, "the connection to Redis failed: Parse");
     }
 }

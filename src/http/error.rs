@@ -18,7 +18,7 @@ use super::request::input::FieldError;
 use crate::accounts::password::PasswordError;
 use crate::connect::ConnectError;
 use crate::discogs::DiscogsError;
-use crate::flows::StateError;
+use crate::expiring::ExpiringError;
 use crate::rate_limits::LimitError;
 use crate::storage::StorageError;
 use crate::telemetry::chain;
@@ -181,7 +181,7 @@ impl ApiError {
             ConnectError::StateUnknown => Self::StateUnknown,
             ConnectError::StateBusy => Self::StateBusy,
             ConnectError::StateNotYours => Self::StateNotYours,
-            ConnectError::States(error) => error.into(),
+            ConnectError::Flows(error) => error.into(),
             // As a username that is too long: what Discogs says can't be stored.
             ConnectError::Storage(error @ StorageError::Untranslatable(_)) => {
                 Self::DiscogsUnavailable(chain(&error))
@@ -276,11 +276,11 @@ impl From<StorageError> for ApiError {
     }
 }
 
-impl From<StateError> for ApiError {
-    fn from(error: StateError) -> Self {
+impl From<ExpiringError> for ApiError {
+    fn from(error: ExpiringError) -> Self {
         match error {
-            StateError::Unavailable(_) => Self::StateStoreUnavailable(chain(&error)),
-            StateError::Overloaded => Self::Overloaded(chain(&error), RETRY_SOON),
+            ExpiringError::Unavailable(_) => Self::StateStoreUnavailable(chain(&error)),
+            ExpiringError::Overloaded => Self::Overloaded(chain(&error), RETRY_SOON),
         }
     }
 }

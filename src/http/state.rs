@@ -17,7 +17,7 @@ use crate::config::{CorsOrigins, WebPage};
 use crate::connect::Connect;
 use crate::metrics::Metrics;
 use crate::random::Random;
-use crate::rate_limits::Limits;
+use crate::rate_limits::RateLimiter;
 use crate::storage::Storage;
 
 /// What every handler can reach.
@@ -52,7 +52,7 @@ pub struct App {
     /// The front end to which the account page links.
     pub app_base_url: Option<Url>,
     /// How often somebody may ask.
-    pub limits: Limits,
+    pub limits: RateLimiter,
     /// Whose word on where a request comes from counts.
     pub trusted_proxies: Vec<IpNet>,
     /// What was already said about forwarding headers.

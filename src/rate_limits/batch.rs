@@ -1,96 +1,98 @@
-//! Steps that one process takes together: the counts of all of them are read, decided on and written at
-//! once, so that requests of one network don't compete for its count.
+//! Operations that are applied together: the records of all their buckets are read, decided on and
+//! written at once, so that requests from one network don't compete for its record.
 
 use std::collections::HashMap;
 
-use super::budget::{Counted, Outcome, Step, step};
-use super::record::Record;
+use super::grants::Grants;
+use super::rule::{Bucket, Operation, Verdict, apply};
 use crate::clock::Timestamp;
 use crate::expiring::{Stored, Write};
 
-/// One step and the counts that it concerns.
+/// One request's operation on its buckets.
 #[derive(Debug, Clone)]
-pub(super) struct Ask {
-    pub(super) counted: Vec<Counted>,
-    pub(super) step: Step,
+pub(super) struct Charge {
+    pub(super) buckets: Vec<Bucket>,
+    pub(super) operation: Operation,
 }
 
-/// Steps in the order in which they were asked for.
+/// Charges in the order of their arrival.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) asks: Vec<Ask>,
-    /// Each count once.
-    pub(super) counts: Vec<Counted>,
-    /// What each of them was granted that is not in its record yet.
+    pub(super) charges: Vec<Charge>,
+    /// Each bucket once.
+    pub(super) buckets: Vec<Bucket>,
+    /// For each bucket, the grants that its shared record lacks.
     pub(super) unshared: Vec<Vec<i64>>,
-    /// Which of the counts each step concerns.
+    /// For each charge, the indices of its buckets.
     places: Vec<Vec<usize>>,
 }
 
-/// What came of a batch.
+/// What a batch results in.
 #[derive(Debug)]
 pub(super) struct Decided {
-    /// Of each step.
-    pub(super) outcomes: Vec<Outcome>,
-    /// Of each count.
-    pub(super) records: Vec<Record>,
+    /// One for each charge.
+    pub(super) verdicts: Vec<Verdict>,
+    /// The resulting record of each bucket, changed or not.
+    pub(super) records: Vec<Write>,
 }
 
 impl Batch {
-    pub(super) fn new(asks: Vec<Ask>, unshared: &HashMap<String, Vec<i64>>) -> Self {
-        let (mut counts, mut by_name) = (Vec::new(), HashMap::new());
-        let mut place = |counted: &Counted| {
-            *by_name.entry(counted.name.clone()).or_insert_with(|| {
-                counts.push(counted.clone());
-                counts.len() - 1
+    pub(super) fn new(charges: Vec<Charge>, unshared: &HashMap<String, Vec<i64>>) -> Self {
+        let (mut buckets, mut by_key) = (Vec::new(), HashMap::new());
+        let mut place = |bucket: &Bucket| {
+            *by_key.entry(bucket.key.clone()).or_insert_with(|| {
+                buckets.push(bucket.clone());
+                buckets.len() - 1
             })
         };
-        let places = asks.iter().map(|ask| ask.counted.iter().map(&mut place).collect()).collect();
-        let of_count = |counted: &Counted| unshared.get(&counted.name).cloned().unwrap_or_default();
-        let unshared = counts.iter().map(of_count).collect();
-        Self { asks, counts, unshared, places }
+        let places =
+            charges.iter().map(|charge| charge.buckets.iter().map(&mut place).collect()).collect();
+        let of_bucket = |bucket: &Bucket| unshared.get(&bucket.key).cloned().unwrap_or_default();
+        let unshared = buckets.iter().map(of_bucket).collect();
+        Self { charges, buckets, unshared, places }
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
-        self.counts.iter().map(|counted| counted.name.clone()).collect()
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.buckets.iter().map(|bucket| bucket.key.clone()).collect()
     }
 
-    /// Takes the steps with what is stored.
+    /// Applies the charges to the stored records, in the order of [`Batch::keys`].
     pub(super) fn decide(&self, stored: &[Stored], now: Timestamp) -> (Vec<Write>, Decided) {
-        let mut records: Vec<_> =
-            stored.iter().map(|stored| Record::parse(stored.as_deref())).collect();
+        let mut all: Vec<_> =
+            stored.iter().map(|stored| Grants::parse(stored.as_deref())).collect();
         let mut is_changed: Vec<_> =
             self.unshared.iter().map(|unshared| !unshared.is_empty()).collect();
-        for ((counted, unshared), record) in
-            self.counts.iter().zip(&self.unshared).zip(&mut records)
-        {
-            counted.rule.merge(record, unshared, now.as_microseconds());
+        for ((bucket, unshared), grants) in self.buckets.iter().zip(&self.unshared).zip(&mut all) {
+            bucket.rule.merge(grants, unshared, now.as_microseconds());
         }
-        let mut outcomes = Vec::with_capacity(self.asks.len());
-        for (ask, places) in self.asks.iter().zip(&self.places) {
+        let mut verdicts = Vec::with_capacity(self.charges.len());
+        for (charge, places) in self.charges.iter().zip(&self.places) {
             let mut taken: Vec<_> = places
                 .iter()
-                .map(|place| records.get_mut(*place).map(std::mem::take).unwrap_or_default())
+                .map(|place| all.get_mut(*place).map(std::mem::take).unwrap_or_default())
                 .collect();
-            let outcome = step(ask.counted.iter().zip(&mut taken), now, ask.step);
-            for (place, record) in places.iter().zip(taken) {
+            let verdict = apply(charge.buckets.iter().zip(&mut taken), now, charge.operation);
+            for (place, grants) in places.iter().zip(taken) {
                 if let (Some(kept), Some(is_changed)) =
-                    (records.get_mut(*place), is_changed.get_mut(*place))
+                    (all.get_mut(*place), is_changed.get_mut(*place))
                 {
-                    *kept = record;
-                    *is_changed |= matches!(outcome, Outcome::Granted(_));
+                    *kept = grants;
+                    *is_changed |= matches!(verdict, Verdict::Granted(_));
                 }
             }
-            outcomes.push(outcome);
+            verdicts.push(verdict);
         }
-        let writes = self.counts.iter().zip(&records).zip(is_changed);
-        let writes =
-            writes.map(
-                |((counted, record), is_changed)| {
-                    if is_changed { counted.rule.write(record) } else { Write::Nothing }
-                },
-            );
-        (writes.collect(), Decided { outcomes, records })
+        let records: Vec<_> = self
+            .buckets
+            .iter()
+            .zip(&all)
+            .map(|(bucket, grants)| bucket.rule.write(grants))
+            .collect();
+        let writes = records
+            .iter()
+            .zip(is_changed)
+            .map(|(record, is_changed)| if is_changed { record.clone() } else { Write::Nothing });
+        (writes.collect(), Decided { verdicts, records })
     }
 }
 
@@ -99,23 +101,23 @@ mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    use super::{Ask, Batch, Counted, Outcome, Step};
+    use super::{Batch, Bucket, Charge, Operation, Verdict};
     use crate::clock::Timestamp;
     use crate::config::Budget;
     use crate::expiring::Write;
     use crate::rate_limits::Limit;
-    use crate::rate_limits::budget::{Kind, Rule};
+    use crate::rate_limits::rule::{Policy, Rule};
 
     const NOW: Timestamp = Timestamp::from_microseconds(1_790_000_000_000_000);
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn take(names: &[(&str, u32)]) -> Ask {
-        let counted = names.iter().map(|(name, most)| Counted {
-            name: (*name).to_owned(),
+    fn take(names: &[(&str, u32)]) -> Charge {
+        let buckets = names.iter().map(|(name, most)| Bucket {
+            key: (*name).to_owned(),
             limit: Limit::SignIn,
-            rule: Rule { budget: Budget { most: *most, window: MINUTE }, kind: Kind::Sliding },
+            rule: Rule { budget: Budget { most: *most, window: MINUTE }, policy: Policy::Sliding },
         });
-        Ask { counted: counted.collect(), step: Step::Take }
+        Charge { buckets: buckets.collect(), operation: Operation::Take }
     }
 
     fn text(write: &Write) -> &str {
@@ -127,19 +129,19 @@ mod tests {
     }
 
     #[test]
-    fn steps_with_one_count_see_each_other() {
-        let asks = vec![
+    fn charges_to_one_bucket_see_each_other() {
+        let charges = vec![
             take(&[("a", 1), ("all", 2)]),
             take(&[("a", 1), ("all", 2)]),
             take(&[("b", 1), ("all", 2)]),
             take(&[("c", 1), ("all", 2)]),
         ];
-        let batch = Batch::new(asks, &HashMap::new());
-        assert_eq!(batch.names(), ["a", "all", "b", "c"]);
+        let batch = Batch::new(charges, &HashMap::new());
+        assert_eq!(batch.keys(), ["a", "all", "b", "c"]);
         let (writes, decided) = batch.decide(&[None, None, None, None], NOW);
-        let refused = Outcome::Refused(Limit::SignIn, MINUTE);
-        let granted = Outcome::Granted(NOW);
-        assert_eq!(decided.outcomes, [granted, refused, granted, refused]);
+        let refused = Verdict::Refused(Limit::SignIn, MINUTE);
+        let granted = Verdict::Granted(NOW);
+        assert_eq!(decided.verdicts, [granted, refused, granted, refused]);
         let once = r#"{"granted":[1790000000000000],"holds":0}"#;
         let twice = r#"{"granted":[1790000000000000,1790000000000000],"holds":0}"#;
         let texts: Vec<_> = writes.iter().map(text).collect();
@@ -147,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_granted_apart_is_added() {
+    fn unshared_grants_are_added() {
         let at = NOW.as_microseconds();
         let unshared = HashMap::from([("a".to_owned(), vec![at - 1, at - 2])]);
         let batch = Batch::new(vec![take(&[("a", 3)]), take(&[("a", 3)])], &unshared);
         let (writes, decided) = batch.decide(&[None], NOW);
         let wait = Duration::from_micros(59_999_998);
-        let refused = Outcome::Refused(Limit::SignIn, wait);
-        assert_eq!(decided.outcomes, [Outcome::Granted(NOW), refused]);
+        let refused = Verdict::Refused(Limit::SignIn, wait);
+        assert_eq!(decided.verdicts, [Verdict::Granted(NOW), refused]);
         let all = r#"{"granted":[1789999999999998,1789999999999999,1790000000000000],"holds":0}"#;
         assert_eq!(text(&writes[0]), all);
     }
@@ -164,25 +166,25 @@ mod tests {
         NOW.as_microseconds() + minute * 60_000_000
     }
 
-    /// Asks for one more failed sign-in, of 10 in 15 minutes, and gives the hold in minutes if it is refused.
+    /// Counts a failed sign-in, of 10 in 15 minutes; returns the hold in minutes if it is refused.
     fn fail(stored: &[i64], unshared: &[i64], now: i64) -> Result<(), u64> {
         let budget = Budget { most: 10, window: MINUTE * 15 };
-        let mut ask = take(&[("a", 10)]);
-        ask.counted[0].rule = Rule { budget, kind: Kind::Growing };
+        let mut charge = take(&[("a", 10)]);
+        charge.buckets[0].rule = Rule { budget, policy: Policy::Growing };
         let moments = |minutes: &[i64]| minutes.iter().copied().map(minute).collect::<Vec<_>>();
         let stored = format!(r#"{{"granted":{:?},"holds":0}}"#, moments(stored));
         let unshared = HashMap::from([("a".to_owned(), moments(unshared))]);
         let now = Timestamp::from_microseconds(minute(now));
         let (_, decided) =
-            Batch::new(vec![ask], &unshared).decide(&[Some(stored.into_bytes())], now);
-        match decided.outcomes[0] {
-            Outcome::Granted(_) => Ok(()),
-            Outcome::Refused(_, hold) => Err(hold.as_secs() / 60),
+            Batch::new(vec![charge], &unshared).decide(&[Some(stored.into_bytes())], now);
+        match decided.verdicts[0] {
+            Verdict::Granted(_) => Ok(()),
+            Verdict::Refused(_, hold) => Err(hold.as_secs() / 60),
         }
     }
 
     #[test]
-    fn what_had_ended_by_the_time_of_an_unshared_failure_does_not_count() {
+    fn grants_that_expired_before_an_unshared_failure_do_not_count() {
         let nine = [0, 0, 1, 1, 2, 2, 3, 4, 5];
         assert_eq!(fail(&nine, &[16], 16), Ok(()));
         // A long outage.
@@ -195,16 +197,16 @@ mod tests {
     }
 
     #[test]
-    fn an_unshared_failure_may_be_the_one_that_begins_a_hold() {
+    fn an_unshared_failure_may_start_a_hold() {
         assert_eq!(fail(&[0, 0, 1, 1, 2, 2, 3, 4, 5], &[6], 17), Err(4));
         assert_eq!(fail(&[0, 1, 2, 3, 4], &[0, 1, 2, 3, 4], 5), Err(14));
-        // A hold under way.
+        // During a hold.
         assert_eq!(fail(&[0, 0, 1, 1, 2, 2, 3, 4, 5, 5], &[3], 19), Err(1));
     }
 
     #[test]
-    fn a_count_that_is_given_back_whole_is_removed() {
-        let back = Ask { step: Step::GiveBack(NOW), ..take(&[("a", 1)]) };
+    fn a_record_without_grants_is_removed() {
+        let back = Charge { operation: Operation::GiveBack(NOW), ..take(&[("a", 1)]) };
         let batch = Batch::new(vec![take(&[("a", 1)]), back], &HashMap::new());
         let (writes, _) = batch.decide(&[None], NOW);
         assert_eq!(text(&writes[0]), "delete");

@@ -1,5 +1,4 @@
-//! The names under which counts are kept: keyed hashes, so that neither an address nor an email
-//! can be read from a store.
+//! The keys of buckets: keyed hashes, so that no address or email can be read from a keeper.
 
 use std::net::IpAddr;
 
@@ -9,34 +8,34 @@ use uuid::Uuid;
 
 use crate::model::Network;
 
-/// How many names the counts of a kind have; beyond that several clients share one.
+/// How many keys a limit has; several clients may share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Names {
-    /// For counts that last for a window.
-    Few = 1 << 18,
-    /// For failed sign-ins, which can hold an account for hours: somebody who fills all of these names
-    /// would hold every account.
-    Many = 1 << 22,
+pub(super) enum KeySpace {
+    /// For records that are kept for a window.
+    Small = 1 << 18,
+    /// For failed sign-ins, which can hold an account for hours: an attacker who fills every key
+    /// holds every account.
+    Large = 1 << 22,
 }
 
-/// Sets these hashes apart from everything else that is made with the same secret.
+/// Separates these hashes from everything else that is derived from the same secret.
 const PURPOSE: &[u8] = b"discogsography request limits";
 
-/// A hash of who somebody is.
-pub(super) type Hash = [u8; 16];
+/// The hash of a subject.
+pub(super) type SubjectHash = [u8; 16];
 
-/// Whom a count is about.
+/// The client, account or user that a bucket belongs to.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Whom<'a> {
-    /// A network of clients.
+pub(super) enum Subject<'a> {
+    /// A client's network.
     Network(Network),
-    /// An account that may or may not exist.
+    /// An account, which need not exist.
     Email(&'a str),
-    /// Who is signed in.
+    /// A signed-in user.
     User(Uuid),
 }
 
-/// Makes hashes. Its `Debug` shows no key.
+/// Hashes subjects with a key.
 pub(super) struct Hasher(Hmac<Sha256>);
 
 impl Hasher {
@@ -45,11 +44,11 @@ impl Hasher {
         Self(keyed(&purpose))
     }
 
-    /// A hash that tells everybody apart.
-    pub(super) fn hash(&self, whom: Whom<'_>) -> Hash {
+    /// The full hash, which is unique to its subject.
+    pub(super) fn hash(&self, subject: Subject<'_>) -> SubjectHash {
         let mac = self.0.clone();
-        let mac = match whom {
-            Whom::Network(network) => match (network.address(), network.prefix()) {
+        let mac = match subject {
+            Subject::Network(network) => match (network.address(), network.prefix()) {
                 (IpAddr::V4(address), 32) => mac.chain_update(b"4").chain_update(address.octets()),
                 (IpAddr::V6(address), 64) => {
                     mac.chain_update(b"6").chain_update(&address.octets()[..8])
@@ -61,73 +60,73 @@ impl Hasher {
                     mac.chain_update(b"v6").chain_update([prefix]).chain_update(address.octets())
                 }
             },
-            Whom::Email(email) => mac.chain_update(b"@").chain_update(email),
-            Whom::User(id) => mac.chain_update(b"u").chain_update(id.as_bytes()),
+            Subject::Email(email) => mac.chain_update(b"@").chain_update(email),
+            Subject::User(id) => mac.chain_update(b"u").chain_update(id.as_bytes()),
         };
         let digest = mac.finalize().into_bytes();
         std::array::from_fn(|index| digest.get(index).copied().unwrap_or_default())
     }
 }
 
-/// The name of the count of a kind for the client with this hash.
-pub(super) fn name([a, b, c, d, ..]: Hash, kind: &str, names: Names) -> String {
-    let number = u32::from_be_bytes([a, b, c, d]) % names as u32;
-    match names {
-        Names::Few => format!("{kind}:{number:05x}"),
-        Names::Many => format!("{kind}:{number:06x}"),
+/// The key of a bucket for the subject with this hash; `kind` is the limit, with a prefix length.
+pub(super) fn key([a, b, c, d, ..]: SubjectHash, kind: &str, space: KeySpace) -> String {
+    let number = u32::from_be_bytes([a, b, c, d]) % space as u32;
+    match space {
+        KeySpace::Small => format!("{kind}:{number:05x}"),
+        KeySpace::Large => format!("{kind}:{number:06x}"),
     }
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
     let Ok(keyed) = Hmac::new_from_slice(key) else {
-        unreachable!("HMAC takes a key of any length (RFC 2104)")
+        unreachable!("HMAC accepts a key of any length (RFC 2104)")
     };
     keyed
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Hasher, Names, Whom};
+    use super::{Hasher, KeySpace, Subject};
     use crate::model::Network;
 
-    fn name(secret: &str, address: &str, prefix: u8) -> String {
+    fn key(secret: &str, address: &str, prefix: u8) -> String {
         let network = Network::around(address.parse().unwrap(), 32, prefix);
-        let hash = Hasher::new(secret.as_bytes()).hash(Whom::Network(network));
-        super::name(hash, "sign_in", Names::Few)
+        let hash = Hasher::new(secret.as_bytes()).hash(Subject::Network(network));
+        super::key(hash, "sign_in", KeySpace::Small)
     }
 
     #[test]
-    fn a_name_depends_on_the_secret_and_tells_nothing() {
-        assert_eq!(name("one", "192.0.2.1", 64), name("one", "192.0.2.1", 64));
-        assert_ne!(name("one", "192.0.2.1", 64), name("two", "192.0.2.1", 64));
-        assert_ne!(name("one", "192.0.2.1", 64), name("one", "192.0.2.2", 64));
-        assert!(!name("one", "192.0.2.1", 64).contains("192"));
+    fn a_key_depends_on_the_secret_and_reveals_no_address() {
+        assert_eq!(key("one", "192.0.2.1", 64), key("one", "192.0.2.1", 64));
+        assert_ne!(key("one", "192.0.2.1", 64), key("two", "192.0.2.1", 64));
+        assert_ne!(key("one", "192.0.2.1", 64), key("one", "192.0.2.2", 64));
+        assert!(!key("one", "192.0.2.1", 64).contains("192"));
     }
 
-    /// Replicas of the version before this one have the same names.
+    /// Replicas of the previous version use the same keys.
     #[test]
-    fn names_stay_what_they_are() {
-        assert_eq!(name("one", "192.0.2.1", 64), "sign_in:12923");
-        assert_eq!(name("one", "2001:db8::1", 64), "sign_in:357f0");
-    }
-
-    #[test]
-    fn addresses_of_one_network_count_together() {
-        assert_eq!(name("one", "2001:db8::1", 64), name("one", "2001:db8::ffff:1", 64));
-        assert_ne!(name("one", "2001:db8::1", 64), name("one", "2001:db8:0:1::1", 64));
-        assert_eq!(name("one", "2001:db8::1", 56), name("one", "2001:db8:0:ff::1", 56));
-        assert_ne!(name("one", "2001:db8::1", 56), name("one", "2001:db8::1", 48));
+    fn keys_never_change() {
+        assert_eq!(key("one", "192.0.2.1", 64), "sign_in:12923");
+        assert_eq!(key("one", "2001:db8::1", 64), "sign_in:357f0");
     }
 
     #[test]
-    fn there_are_so_many_names_and_no_more() {
-        for names in [Names::Few, Names::Many] {
+    fn addresses_of_one_network_have_one_key() {
+        assert_eq!(key("one", "2001:db8::1", 64), key("one", "2001:db8::ffff:1", 64));
+        assert_ne!(key("one", "2001:db8::1", 64), key("one", "2001:db8:0:1::1", 64));
+        assert_eq!(key("one", "2001:db8::1", 56), key("one", "2001:db8:0:ff::1", 56));
+        assert_ne!(key("one", "2001:db8::1", 56), key("one", "2001:db8::1", 48));
+    }
+
+    #[test]
+    fn the_number_of_keys_is_bounded() {
+        for space in [KeySpace::Small, KeySpace::Large] {
             let largest = (0..=255).map(|byte| {
-                let name = super::name([byte; 16], "sign_in", names);
-                u32::from_str_radix(name.split_once(':').unwrap().1, 16).unwrap()
+                let key = super::key([byte; 16], "sign_in", space);
+                u32::from_str_radix(key.split_once(':').unwrap().1, 16).unwrap()
             });
             let largest = largest.max().unwrap();
-            assert!(largest < names as u32 && largest > names as u32 / 2, "{largest}");
+            assert!(largest < space as u32 && largest > space as u32 / 2, "{largest}");
         }
     }
 }

@@ -1,163 +1,73 @@
-//! The counts of this process: all there are on the embedded store, and a copy of the shared ones for
-//! while those are unavailable.
+//! The counts of this process: all there are on the embedded store, and the fallback while the shared
+//! ones are unavailable.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use super::grants::Grants;
+use super::rule::{Bucket, Operation, Verdict, apply};
+use crate::expiring::{MemoryRecords, Write};
 
-use super::budget::{Counted, Outcome, Step, step};
-use super::record::Record;
-use crate::clock::{Clock, Timestamp};
+/// The most buckets that are kept.
+pub(super) const CAPACITY: usize = 100_000;
 
-/// The most counts; beyond it any one is dropped for the next.
-const MOST: usize = 100_000;
-
-/// How often counts that have ended are removed.
-const BETWEEN_SWEEPS: Duration = Duration::from_secs(60);
-
-/// Counts by name.
-#[derive(Debug)]
-pub(super) struct Local {
-    clock: Clock,
-    counts: Mutex<Counts>,
-}
-
-#[derive(Debug)]
-struct Counts {
-    by_name: HashMap<String, Count>,
-    next_sweep: Timestamp,
-}
-
-#[derive(Debug)]
-struct Count {
-    record: Record,
-    ends_at: Timestamp,
-}
-
-impl Local {
-    pub(super) fn new(clock: Clock) -> Self {
-        let counts = Counts { by_name: HashMap::new(), next_sweep: clock.now() };
-        Self { clock, counts: Mutex::new(counts) }
-    }
-
-    /// Does a step with all of these counts. One that is refused takes no memory.
-    pub(super) fn step(&self, counted: &[Counted], what: Step) -> Outcome {
-        let now = self.clock.now();
-        let mut counts = self.lock();
-        let mut records: Vec<_> =
-            counted.iter().map(|counted| counts.record(&counted.name, now)).collect();
-        let outcome = step(counted.iter().zip(&mut records), now, what);
-        if matches!(outcome, Outcome::Granted(_)) {
-            for (counted, record) in counted.iter().zip(records) {
-                counts.put(counted, record, now);
-            }
-        }
-        outcome
-    }
-
-    /// Replaces a count by what is known of it.
-    pub(super) fn put(&self, counted: &Counted, record: Record) {
-        let now = self.clock.now();
-        self.lock().put(counted, record, now);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Counts {
-    fn record(&self, name: &str, now: Timestamp) -> Record {
-        let count = self.by_name.get(name).filter(|count| count.ends_at > now);
-        count.map(|count| count.record.clone()).unwrap_or_default()
-    }
-
-    fn put(&mut self, counted: &Counted, record: Record, now: Timestamp) {
-        if record.is_empty() {
-            self.by_name.remove(&counted.name);
-            return;
-        }
-        if !self.by_name.contains_key(&counted.name) {
-            self.make_room(now);
-        }
-        let ends_at = now.plus(counted.rule.life(&record));
-        self.by_name.insert(counted.name.clone(), Count { record, ends_at });
-    }
-
-    fn make_room(&mut self, now: Timestamp) {
-        if now >= self.next_sweep {
-            self.by_name.retain(|_, count| count.ends_at > now);
-            self.next_sweep = now.plus(BETWEEN_SWEEPS);
-        }
-        if self.by_name.len() >= MOST
-            && let Some(name) = self.by_name.keys().next().cloned()
-        {
-            self.by_name.remove(&name);
-        }
-    }
+/// Applies an operation to the local counts; a refused request takes no memory.
+pub(super) fn charge(records: &MemoryRecords, buckets: &[Bucket], operation: Operation) -> Verdict {
+    let keys: Vec<_> = buckets.iter().map(|bucket| bucket.key.clone()).collect();
+    records.update_now(&keys, |stored, now| {
+        let mut all: Vec<_> =
+            stored.iter().map(|stored| Grants::parse(stored.as_deref())).collect();
+        let verdict = apply(buckets.iter().zip(&mut all), now, operation);
+        let write = |(bucket, grants): (&Bucket, &Grants)| match verdict {
+            Verdict::Granted(_) => bucket.rule.write(grants),
+            Verdict::Refused(..) => Write::Nothing,
+        };
+        (buckets.iter().zip(&all).map(write).collect(), verdict)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Local, MOST};
+    use super::{Bucket, MemoryRecords, Operation, Verdict, charge};
     use crate::clock::{Clock, Timestamp};
     use crate::config::Budget;
     use crate::rate_limits::Limit;
-    use crate::rate_limits::budget::{Counted, Kind, Outcome, Rule, Step};
+    use crate::rate_limits::rule::{Policy, Rule};
 
     const MINUTE: Duration = Duration::from_secs(60);
-    const ONCE: Rule = Rule { budget: Budget { most: 1, window: MINUTE }, kind: Kind::Sliding };
+    const ONCE: Rule = Rule { budget: Budget { most: 1, window: MINUTE }, policy: Policy::Sliding };
 
-    fn local() -> (Local, Clock) {
+    fn records() -> (MemoryRecords, Clock) {
         let clock = Clock::manual(Timestamp::from_microseconds(1_790_000_000_000_000));
-        (Local::new(clock.clone()), clock)
+        (MemoryRecords::new(clock.clone(), 100), clock)
     }
 
-    fn counted(name: &str) -> Counted {
-        Counted { name: name.to_owned(), limit: Limit::SignIn, rule: ONCE }
+    fn bucket(key: &str) -> Bucket {
+        Bucket { key: key.to_owned(), limit: Limit::SignIn, rule: ONCE }
     }
 
-    fn is_granted(local: &Local, name: &str) -> bool {
-        matches!(local.step(&[counted(name)], Step::Take), Outcome::Granted(_))
+    fn is_granted(records: &MemoryRecords, key: &str) -> bool {
+        matches!(charge(records, &[bucket(key)], Operation::Take), Verdict::Granted(_))
     }
 
     #[test]
-    fn each_name_has_a_count_of_its_own() {
-        let (local, clock) = local();
-        assert!(is_granted(&local, "a") && is_granted(&local, "b"));
-        assert!(!is_granted(&local, "a") && !is_granted(&local, "b"));
+    fn each_key_is_counted_by_itself() {
+        let (records, clock) = records();
+        assert!(is_granted(&records, "a") && is_granted(&records, "b"));
+        assert!(!is_granted(&records, "a") && !is_granted(&records, "b"));
         clock.advance(MINUTE);
-        assert!(is_granted(&local, "a"));
+        assert!(is_granted(&records, "a"));
     }
 
     #[test]
-    fn what_has_ended_is_removed() {
-        let (local, clock) = local();
-        (0..100).for_each(|number| assert!(is_granted(&local, &number.to_string())));
-        clock.advance(MINUTE);
-        assert!(is_granted(&local, "one more"));
-        assert_eq!(local.counts.lock().unwrap().by_name.len(), 1);
-    }
-
-    #[test]
-    fn what_is_refused_is_counted_nowhere() {
-        let (local, _) = local();
-        assert!(is_granted(&local, "network"));
+    fn a_refused_request_is_counted_nowhere() {
+        let (records, _) = records();
+        assert!(is_granted(&records, "network"));
         for number in 0..10 {
-            let both = [counted(&number.to_string()), counted("network")];
-            let refused = local.step(&both, Step::Take);
-            assert_eq!(refused, Outcome::Refused(Limit::SignIn, MINUTE));
+            let both = [bucket(&number.to_string()), bucket("network")];
+            let refused = charge(&records, &both, Operation::Take);
+            assert_eq!(refused, Verdict::Refused(Limit::SignIn, MINUTE));
         }
-        assert_eq!(local.counts.lock().unwrap().by_name.len(), 1);
-        assert!(is_granted(&local, "0"));
-    }
-
-    #[test]
-    fn there_are_never_more_counts_than_may_be() {
-        let (local, _) = local();
-        (0..MOST + 10).for_each(|number| assert!(is_granted(&local, &number.to_string())));
-        assert_eq!(local.counts.lock().unwrap().by_name.len(), MOST);
+        assert_eq!(records.len(), 1);
+        assert!(is_granted(&records, "0"));
     }
 }

@@ -1,9 +1,9 @@
-//! The counts that all replicas share, in Redis. While it is unavailable each process counts by itself,
-//! from what it last saw there.
+//! The counts that all replicas share in Redis. While it is unavailable, each process counts by itself,
+//! starting from the records it last saw.
 //!
-//! Every step is counted once: one that Redis did not answer in time is counted here and, should Redis
-//! have counted it after all, taken back there. What was counted here is added to the shared counts
-//! once Redis is back.
+//! Every request is counted once: one that Redis does not answer in time is counted here, and given
+//! back in Redis if it was counted there after all. What was counted here is added to the shared
+//! counts when Redis is available again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,83 +13,86 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::batch::{Ask, Batch, Decided};
-use super::budget::{Counted, Outcome, Step};
-use super::local::Local;
+use super::batch::{Batch, Charge, Decided};
+use super::local;
+use super::rule::{Bucket, Operation, Verdict};
 use crate::clock::Timestamp;
-use crate::expiring::{RecordsError, RedisRecords};
+use crate::expiring::{Expiring, ExpiringError, MemoryRecords};
 use crate::metrics::Metrics;
 use crate::telemetry::chain;
 
-/// Before the name of each count.
-pub const PREFIX: &str = "discogs:limits:";
-
-/// Redis has 100 ms to answer, counted in 2 ms ticks, so this process's own delay isn't blamed on Redis.
+/// Redis has 100 ms to answer, counted in 2 ms ticks so that a busy process isn't blamed on Redis.
 const TICKS: u32 = 50;
 const TICK: Duration = Duration::from_millis(2);
 
-/// How long Redis is left alone after it failed to answer.
-const LEFT_ALONE: Duration = Duration::from_secs(1);
+/// Back-off after Redis failed to answer.
+const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// The most steps that are taken together.
-const MOST_TOGETHER: usize = 64;
+/// The most charges in one batch.
+const MAX_BATCH: usize = 64;
 
-/// The most steps that are kept for when Redis is back.
-const MOST_KEPT: usize = 10_000;
+/// The most charges, and the most buckets, that are remembered during an outage.
+const MAX_REMEMBERED: usize = 10_000;
 
-/// Counts in Redis, with the ones of this process to fall back on.
+/// Counts in Redis, with those of this process to fall back on.
 #[derive(Debug, Clone)]
-pub(super) struct Shared(Arc<Inner>);
+pub(super) struct SharedCounts(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    records: RedisRecords,
-    local: Local,
+    records: Arc<dyn Expiring>,
+    local: MemoryRecords,
     metrics: Arc<Metrics>,
     queue: Mutex<Queue>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: VecDeque<(Ask, Option<oneshot::Sender<Outcome>>)>,
-    reach: Reach,
-    /// What each count was granted here and not in Redis: of each, the newest within its window.
+    waiting: VecDeque<(Charge, Option<oneshot::Sender<Verdict>>)>,
+    redis: RedisState,
+    /// The grants of each bucket that Redis lacks: the newest ones within its window.
     unshared: HashMap<String, Vec<i64>>,
 }
 
 #[derive(Debug, Default)]
-enum Reach {
+enum RedisState {
     #[default]
     Idle,
-    /// A batch is under way.
+    /// A batch is running.
     Busy,
-    /// Redis did not answer; it is tried again then.
-    Lost { retry_at: Instant },
+    /// Redis did not answer; it is probed again at `retry_at`.
+    Unavailable { retry_at: Instant },
 }
 
-type Answers = Vec<Option<oneshot::Sender<Outcome>>>;
+type Answers = Vec<Option<oneshot::Sender<Verdict>>>;
 
-impl Shared {
-    pub(super) fn new(records: RedisRecords, local: Local, metrics: Arc<Metrics>) -> Self {
+impl SharedCounts {
+    pub(super) fn new(
+        records: Arc<dyn Expiring>,
+        local: MemoryRecords,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self(Arc::new(Inner { records, local, metrics, queue: Mutex::default() }))
     }
 
-    /// Asks for one more.
-    pub(super) async fn take(&self, counted: &[Counted]) -> Outcome {
-        let ask = Ask { counted: counted.to_vec(), step: Step::Take };
+    /// Counts one more request, if the budgets allow it.
+    pub(super) async fn take(&self, buckets: &[Bucket]) -> Verdict {
+        let charge = Charge { buckets: buckets.to_vec(), operation: Operation::Take };
         let (answer, answered) = oneshot::channel();
-        match self.0.send(ask, Some(answer)) {
+        match self.0.send(charge, Some(answer)) {
             // The answer is missing only if the runtime ends.
-            Ok(()) => answered.await.unwrap_or_else(|_| self.0.local.step(counted, Step::Take)),
-            Err(ask) => self.0.step_apart(&ask),
+            Ok(()) => answered
+                .await
+                .unwrap_or_else(|_| local::charge(&self.0.local, buckets, Operation::Take)),
+            Err(charge) => self.0.charge_locally(&charge),
         }
     }
 
-    /// Gives back what was taken, in the background.
-    pub(super) fn give_back(&self, counted: &[Counted], at: Timestamp) {
-        let ask = Ask { counted: counted.to_vec(), step: Step::GiveBack(at) };
-        if let Err(ask) = self.0.send(ask, None) {
-            self.0.step_apart(&ask);
+    /// Undoes what was counted, in the background.
+    pub(super) fn give_back(&self, buckets: &[Bucket], at: Timestamp) {
+        let charge = Charge { buckets: buckets.to_vec(), operation: Operation::GiveBack(at) };
+        if let Err(charge) = self.0.send(charge, None) {
+            self.0.charge_locally(&charge);
         }
     }
 }
@@ -99,40 +102,40 @@ impl Inner {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a step taken in Redis; gives it back while Redis is unavailable. Tries Redis once in a while,
-    /// which keeps no request waiting.
+    /// Queues a charge for Redis; returns it while Redis is unavailable. Probes Redis in the background
+    /// once in a while.
     fn send(
         self: &Arc<Self>,
-        ask: Ask,
-        answer: Option<oneshot::Sender<Outcome>>,
-    ) -> Result<(), Ask> {
+        charge: Charge,
+        answer: Option<oneshot::Sender<Verdict>>,
+    ) -> Result<(), Charge> {
         let mut queue = self.lock();
-        if let Reach::Lost { retry_at } = &mut queue.reach {
+        if let RedisState::Unavailable { retry_at } = &mut queue.redis {
             if *retry_at <= Instant::now() {
-                *retry_at = Instant::now() + LEFT_ALONE;
+                *retry_at = Instant::now() + BACK_OFF;
                 tokio::spawn(Arc::clone(self).probe());
             }
-            return Err(ask);
+            return Err(charge);
         }
-        queue.waiting.push_back((ask, answer));
-        if matches!(queue.reach, Reach::Idle) {
-            queue.reach = Reach::Busy;
+        queue.waiting.push_back((charge, answer));
+        if matches!(queue.redis, RedisState::Idle) {
+            queue.redis = RedisState::Busy;
             tokio::spawn(Arc::clone(self).run());
         }
         Ok(())
     }
 
-    /// Takes batches until nothing waits.
+    /// Runs batches until the queue is empty.
     async fn run(self: Arc<Self>) {
         while let Some((batch, answers)) = self.next_batch() {
             let batch = Arc::new(batch);
-            // A task, since the connection is given up only by a step that runs to its end.
-            let mut asked = tokio::spawn(Arc::clone(&self).ask(Arc::clone(&batch)));
+            // In a task: only an update that runs to completion replaces a dead connection.
+            let mut asked = tokio::spawn(Arc::clone(&self).apply(Arc::clone(&batch)));
             match in_time(&mut asked).await {
-                Some(Ok(decided)) => self.done(&batch, decided, answers),
-                Some(Err(error)) => return self.lose(Some(&error), &batch, answers),
+                Some(Ok(decided)) => self.complete(&batch, decided, answers),
+                Some(Err(error)) => return self.fall_back(Some(&error), &batch, answers),
                 None => {
-                    self.lose(None, &batch, answers);
+                    self.fall_back(None, &batch, answers);
                     if let Ok(Ok(decided)) = asked.await {
                         self.take_back(&batch, decided);
                     }
@@ -144,80 +147,78 @@ impl Inner {
 
     fn next_batch(&self) -> Option<(Batch, Answers)> {
         let mut queue = self.lock();
-        if matches!(queue.reach, Reach::Lost { .. }) {
+        if matches!(queue.redis, RedisState::Unavailable { .. }) {
             return None;
         }
         if queue.waiting.is_empty() {
-            queue.reach = Reach::Idle;
+            queue.redis = RedisState::Idle;
             return None;
         }
-        let together = queue.waiting.len().min(MOST_TOGETHER);
-        let (asks, answers) = queue.waiting.drain(..together).unzip();
-        Some((Batch::new(asks, &queue.unshared), answers))
+        let length = queue.waiting.len().min(MAX_BATCH);
+        let (charges, answers) = queue.waiting.drain(..length).unzip();
+        Some((Batch::new(charges, &queue.unshared), answers))
     }
 
-    async fn ask(self: Arc<Self>, batch: Arc<Batch>) -> Result<Decided, RecordsError> {
-        let decide = |stored: &[_], now| batch.decide(stored, now);
-        self.records.update_all(&batch.names(), decide).await
+    async fn apply(self: Arc<Self>, batch: Arc<Batch>) -> Result<Decided, ExpiringError> {
+        let keys = batch.keys();
+        self.records.update_all(&keys, move |stored, now| batch.decide(stored, now)).await
     }
 
-    fn done(&self, batch: &Batch, decided: Decided, answers: Answers) {
+    fn complete(&self, batch: &Batch, decided: Decided, answers: Answers) {
         self.forget_unshared(batch);
-        for (counted, record) in batch.counts.iter().zip(decided.records) {
-            self.local.put(counted, record);
-        }
-        for (answer, outcome) in answers.into_iter().zip(decided.outcomes) {
-            // The client may have gone.
-            let _ = answer.map(|answer| answer.send(outcome));
+        self.local.write_now(&batch.keys(), decided.records);
+        for (answer, verdict) in answers.into_iter().zip(decided.verdicts) {
+            // The client may have hung up.
+            let _ = answer.map(|answer| answer.send(verdict));
         }
     }
 
-    /// Counts here what Redis did not answer, and whatever waits behind it.
-    fn lose(&self, error: Option<&RecordsError>, batch: &Batch, answers: Answers) {
+    /// Counts locally what Redis did not answer, and everything queued behind it.
+    fn fall_back(&self, error: Option<&ExpiringError>, batch: &Batch, answers: Answers) {
         self.metrics.state_store_errors.inc();
         let mut queue = self.lock();
-        let was_lost = matches!(queue.reach, Reach::Lost { .. });
-        queue.reach = Reach::Lost { retry_at: Instant::now() + LEFT_ALONE };
+        let was_unavailable = matches!(queue.redis, RedisState::Unavailable { .. });
+        queue.redis = RedisState::Unavailable { retry_at: Instant::now() + BACK_OFF };
         let waiting = std::mem::take(&mut queue.waiting);
         drop(queue);
-        if !was_lost {
+        if !was_unavailable {
             let error = error.map_or("no answer in time".to_owned(), |error| chain(error));
             warn!(error, "⚠️ Redis is unavailable: each replica counts request limits by itself");
         }
-        for (ask, answer) in batch.asks.iter().cloned().zip(answers).chain(waiting) {
-            let outcome = self.step_apart(&ask);
-            let _ = answer.map(|answer| answer.send(outcome));
+        for (charge, answer) in batch.charges.iter().cloned().zip(answers).chain(waiting) {
+            let verdict = self.charge_locally(&charge);
+            let _ = answer.map(|answer| answer.send(verdict));
         }
     }
 
-    /// Does a step without Redis, and remembers it for when it is back.
-    fn step_apart(&self, ask: &Ask) -> Outcome {
-        let outcome = self.local.step(&ask.counted, ask.step);
+    /// Applies a charge without Redis, and remembers it for the end of the outage.
+    fn charge_locally(&self, charge: &Charge) -> Verdict {
+        let verdict = local::charge(&self.local, &charge.buckets, charge.operation);
         let mut queue = self.lock();
-        match (ask.step, outcome) {
-            (Step::Take, Outcome::Granted(at)) => {
-                ask.counted.iter().for_each(|counted| queue.add_unshared(counted, at));
+        match (charge.operation, verdict) {
+            (Operation::Take, Verdict::Granted(at)) => {
+                charge.buckets.iter().for_each(|bucket| queue.add_unshared(bucket, at));
             }
-            (Step::Take, Outcome::Refused(..)) => {}
-            (Step::GiveBack(at), _) => {
+            (Operation::Take, Verdict::Refused(..)) => {}
+            (Operation::GiveBack(at), _) => {
                 let is_unshared =
-                    ask.counted.iter().all(|counted| queue.remove_unshared(&counted.name, at));
+                    charge.buckets.iter().all(|bucket| queue.remove_unshared(&bucket.key, at));
                 if !is_unshared {
-                    queue.keep(ask.clone());
+                    queue.keep(charge.clone());
                 }
             }
         }
-        outcome
+        verdict
     }
 
-    /// Redis counted what is counted here by now: gives it back there.
+    /// Redis counted late what was then counted here: gives it back there.
     fn take_back(self: &Arc<Self>, batch: &Batch, decided: Decided) {
         self.forget_unshared(batch);
-        for (ask, outcome) in batch.asks.iter().zip(decided.outcomes) {
-            if let (Step::Take, Outcome::Granted(at)) = (ask.step, outcome) {
-                let ask = Ask { step: Step::GiveBack(at), ..ask.clone() };
-                if let Err(ask) = self.send(ask, None) {
-                    self.lock().keep(ask);
+        for (charge, verdict) in batch.charges.iter().zip(decided.verdicts) {
+            if let (Operation::Take, Verdict::Granted(at)) = (charge.operation, verdict) {
+                let charge = Charge { operation: Operation::GiveBack(at), ..charge.clone() };
+                if let Err(charge) = self.send(charge, None) {
+                    self.lock().keep(charge);
                 }
             }
         }
@@ -225,21 +226,21 @@ impl Inner {
 
     fn forget_unshared(&self, batch: &Batch) {
         let mut queue = self.lock();
-        for (counted, unshared) in batch.counts.iter().zip(&batch.unshared) {
+        for (bucket, unshared) in batch.buckets.iter().zip(&batch.unshared) {
             for at in unshared {
-                queue.remove_unshared(&counted.name, Timestamp::from_microseconds(*at));
+                queue.remove_unshared(&bucket.key, Timestamp::from_microseconds(*at));
             }
         }
     }
 
-    /// Asks whether Redis is back.
+    /// Resumes with Redis if it is available again.
     async fn probe(self: Arc<Self>) {
         if self.records.ping().await.is_err() {
             return;
         }
         let mut queue = self.lock();
-        if matches!(queue.reach, Reach::Lost { .. }) {
-            queue.reach = Reach::Busy;
+        if matches!(queue.redis, RedisState::Unavailable { .. }) {
+            queue.redis = RedisState::Busy;
             tokio::spawn(Arc::clone(&self).run());
             info!("🔴 Request limits are shared by all replicas again");
         }
@@ -247,42 +248,42 @@ impl Inner {
 }
 
 impl Queue {
-    /// Keeps a step for when Redis is back.
-    fn keep(&mut self, ask: Ask) {
-        if self.waiting.len() < MOST_KEPT {
-            self.waiting.push_back((ask, None));
+    /// Remembers a charge for the end of the outage.
+    fn keep(&mut self, charge: Charge) {
+        if self.waiting.len() < MAX_REMEMBERED {
+            self.waiting.push_back((charge, None));
         }
     }
 
-    fn add_unshared(&mut self, counted: &Counted, at: Timestamp) {
-        if self.unshared.len() < MOST_KEPT || self.unshared.contains_key(&counted.name) {
-            let moments = self.unshared.entry(counted.name.clone()).or_default();
+    fn add_unshared(&mut self, bucket: &Bucket, at: Timestamp) {
+        if self.unshared.len() < MAX_REMEMBERED || self.unshared.contains_key(&bucket.key) {
+            let moments = self.unshared.entry(bucket.key.clone()).or_default();
             moments.push(at.as_microseconds());
-            counted.rule.keep_newest(moments, at.as_microseconds());
+            bucket.rule.keep_newest(moments, at.as_microseconds());
         }
     }
 
-    fn remove_unshared(&mut self, name: &str, at: Timestamp) -> bool {
-        let Some(unshared) = self.unshared.get_mut(name) else {
+    fn remove_unshared(&mut self, key: &str, at: Timestamp) -> bool {
+        let Some(unshared) = self.unshared.get_mut(key) else {
             return false;
         };
         let place = unshared.iter().position(|granted| *granted == at.as_microseconds());
         place.map(|place| unshared.remove(place));
         if unshared.is_empty() {
-            self.unshared.remove(name);
+            self.unshared.remove(key);
         }
         place.is_some()
     }
 }
 
-/// What Redis answered; `None` once its ticks are over.
+/// Waits for the answer of Redis; `None` after [`TICKS`].
 async fn in_time(
-    asked: &mut JoinHandle<Result<Decided, RecordsError>>,
-) -> Option<Result<Decided, RecordsError>> {
+    asked: &mut JoinHandle<Result<Decided, ExpiringError>>,
+) -> Option<Result<Decided, ExpiringError>> {
     for _ in 0..TICKS {
         match tokio::time::timeout(TICK, &mut *asked).await {
             Ok(Ok(answer)) => return Some(answer),
-            Ok(Err(panicked)) => return Some(Err(RecordsError(panicked.into()))),
+            Ok(Err(panicked)) => return Some(Err(ExpiringError::Unavailable(panicked.into()))),
             Err(_) => {}
         }
     }
@@ -295,20 +296,20 @@ mod tests {
 
     use tokio::sync::oneshot;
 
-    use super::{Counted, Decided, Queue, TICK, TICKS, Timestamp, in_time};
+    use super::{Bucket, Decided, Queue, TICK, TICKS, Timestamp, in_time};
     use crate::config::Budget;
     use crate::rate_limits::Limit;
-    use crate::rate_limits::budget::{Kind, Rule};
+    use crate::rate_limits::rule::{Policy, Rule};
 
     #[test]
-    fn only_what_still_counts_is_kept_for_redis() {
+    fn only_grants_that_still_count_are_kept_for_redis() {
         let budget = Budget { most: 3, window: Duration::from_secs(60) };
-        let rule = Rule { budget, kind: Kind::Sliding };
-        let counted = Counted { name: "a".to_owned(), limit: Limit::SignIn, rule };
+        let rule = Rule { budget, policy: Policy::Sliding };
+        let bucket = Bucket { key: "a".to_owned(), limit: Limit::SignIn, rule };
         let mut queue = Queue::default();
         let mut keep = |seconds: &[i64]| {
             for second in seconds {
-                queue.add_unshared(&counted, Timestamp::from_microseconds(second * 1_000_000));
+                queue.add_unshared(&bucket, Timestamp::from_microseconds(second * 1_000_000));
             }
             queue.unshared["a"].iter().map(|at| at / 1_000_000).collect::<Vec<_>>()
         };
@@ -321,20 +322,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_a_busy_process_reads_late_is_an_answer() {
+    async fn a_busy_process_still_gets_the_answer_it_reads_late() {
         let (answer, answered) = oneshot::channel();
         let mut asked = tokio::spawn(async { Ok(answered.await.unwrap()) });
-        // Keeps the only thread busy for longer than Redis has to answer.
+        // Keeps the only thread busy for longer than Redis may take.
         tokio::spawn(async {
             let begun = Instant::now();
             while begun.elapsed() < TICK * TICKS * 3 {}
-            answer.send(Decided { outcomes: Vec::new(), records: Vec::new() }).unwrap();
+            answer.send(Decided { verdicts: Vec::new(), records: Vec::new() }).unwrap();
         });
         assert!(in_time(&mut asked).await.is_some_and(|answer| answer.is_ok()));
     }
 
     #[tokio::test]
-    async fn a_server_that_is_silent_is_given_up() {
+    async fn a_silent_server_is_given_up() {
         let (_answer, answered) = oneshot::channel();
         let mut asked = tokio::spawn(async { Ok(answered.await.unwrap()) });
         assert!(in_time(&mut asked).await.is_none());

@@ -7,23 +7,25 @@ use sqlite_file::LockError;
 use tracing::warn;
 
 use super::ServerError;
-use crate::clock::Clock;
-use crate::config::{Config, IfLost, Stores};
-use crate::flows::{OAuthStates, RedisStates, SqliteStates};
+use crate::config::{IfLost, RedisConfig, Stores};
+use crate::expiring::{Expiring, RedisRecords, SqliteRecords};
+use crate::flows::{self, Reported};
 use crate::metrics::{Counter, Metrics};
-use crate::rate_limits::Limits;
+use crate::rate_limits;
 use crate::sqlite::{self, Counted, Database};
 use crate::storage::{PostgresStorage, SqliteStorage, Storage};
 use crate::surroundings::Surroundings;
 use crate::tls;
 
-/// The two stores of a service.
+/// The stores of a service.
 #[derive(Debug, Clone)]
 pub struct OpenedStores {
     /// Users and their connections.
     pub storage: Arc<dyn Storage>,
-    /// Flows under way.
-    pub states: Arc<dyn OAuthStates>,
+    /// The records of pending flows.
+    pub flows: Arc<dyn Expiring>,
+    /// The counts of request limits, if replicas share them; otherwise each process keeps its own.
+    pub counts: Option<Arc<dyn Expiring>>,
 }
 
 /// Names the stores; nothing is connected or opened before they are prepared or asked.
@@ -44,38 +46,24 @@ pub fn open_stores(
             let counted = |errors: fn(&Metrics) -> &Counter| {
                 Counted::new(Arc::clone(&database), Arc::clone(metrics), errors)
             };
-            let states = SqliteStates::new(counted(|it| &it.state_store_errors), clock.clone());
+            let flows = SqliteRecords::new(counted(|it| &it.state_store_errors), clock.clone());
             let file = counted(|it| &it.storage_errors);
             let storage = SqliteStorage::new(file, clock.clone(), random.clone());
-            Ok(OpenedStores { storage: Arc::new(storage), states: Arc::new(states) })
+            Ok(OpenedStores { storage: Arc::new(storage), flows: Arc::new(flows), counts: None })
         }
         Stores::Servers { postgres, redis } => {
-            let states = RedisStates::new(redis, Arc::clone(metrics));
-            let states = states.map_err(|error| ServerError::Setup {
-                what: "the connection to Redis (REDIS_URL)",
-                source: error.into(),
-            })?;
-            let storage = PostgresStorage::new(postgres, random, metrics);
-            Ok(OpenedStores { storage: Arc::new(storage), states: Arc::new(states) })
+            let flows = Reported::new(records(redis, flows::REDIS_PREFIX)?, Arc::clone(metrics));
+            let counts: Arc<dyn Expiring> = Arc::new(records(redis, rate_limits::REDIS_PREFIX)?);
+            let storage = Arc::new(PostgresStorage::new(postgres, random, metrics));
+            Ok(OpenedStores { storage, flows: Arc::new(flows), counts: Some(counts) })
         }
     }
 }
 
-/// Sets up the request limits: shared where the stores are.
-pub(super) fn limits(
-    config: &Config,
-    secret: &[u8],
-    storage: &Arc<dyn Storage>,
-    clock: &Clock,
-    metrics: &Arc<Metrics>,
-) -> Result<Limits, ServerError> {
-    let redis = match &config.stores {
-        Stores::Servers { redis, .. } => Some(redis),
-        Stores::Embedded(_) => None,
-    };
-    let (storage, clock, metrics) = (Arc::clone(storage), clock.clone(), Arc::clone(metrics));
-    Limits::new(config.rate_limits, secret, redis, storage, clock, metrics).map_err(|error| {
-        ServerError::Setup { what: "the connection to Redis (REDIS_URL)", source: error.into() }
+fn records(config: &RedisConfig, prefix: &str) -> Result<RedisRecords, ServerError> {
+    RedisRecords::new(config, prefix).map_err(|error| ServerError::Setup {
+        what: "the connection to Redis (REDIS_URL)",
+        source: error.into(),
     })
 }
 

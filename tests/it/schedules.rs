@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use discogsography_api::flows::{
-    CLAIM_LEASE, ClaimId, Claimed, OAuthStates, PendingAuthorization, REFUSALS_ALLOWED, Release,
+    CLAIM_LEASE, ClaimId, Claimed, Flows, PendingAuthorization, REFUSALS_ALLOWED, Release,
 };
 use discogsography_api::model::{DiscogsToken, Email, FlowEpoch, FlowOwner, NewUser};
 use discogsography_api::random::Random;
@@ -61,13 +61,13 @@ async fn finishes_in_any_order_use_a_state_once(opened: Opened) {
         let mut run = Vec::new();
         for seed in first..first + AT_ONCE {
             let mut schedule = Schedule::new(seed);
-            opened.states.put(&schedule.pending()).await.unwrap();
-            schedule.run(&*opened.states).await;
+            opened.flows.put(&schedule.pending()).await.unwrap();
+            schedule.run(&opened.flows).await;
             run.push(schedule);
         }
         opened.advance(CLAIM_LEASE).await;
         for schedule in run {
-            schedule.assert_that_nothing_sticks(&*opened.states).await;
+            schedule.assert_that_nothing_sticks(&opened.flows).await;
         }
     }
 }
@@ -94,7 +94,7 @@ impl Schedule {
     }
 
     /// Lets one finish after another do its next step, until all have ended or been killed.
-    async fn run(&mut self, states: &dyn OAuthStates) {
+    async fn run(&mut self, flows: &Flows) {
         loop {
             let waiting = self.finishes.iter().enumerate();
             let waiting = waiting.filter(|(_, finish)| !matches!(finish.at, At::End));
@@ -107,24 +107,24 @@ impl Schedule {
                 // Killed: it does nothing any more, and holds what it holds.
                 self.finishes[number].at = At::End;
             } else {
-                self.step(number, states).await;
+                self.step(number, flows).await;
             }
         }
     }
 
-    async fn step(&mut self, number: usize, states: &dyn OAuthStates) {
+    async fn step(&mut self, number: usize, flows: &Flows) {
         let claim = self.finishes[number].claim.clone();
         let at = std::mem::replace(&mut self.finishes[number].at, At::End);
         self.finishes[number].at = match at {
-            At::Begin => self.claim(number, &claim, states).await,
-            At::Exchange(pending) => self.exchange(pending, &claim, states).await,
-            At::Identity => self.identify(&claim, states).await,
+            At::Begin => self.claim(number, &claim, flows).await,
+            At::Exchange(pending) => self.exchange(pending, &claim, flows).await,
+            At::Identity => self.identify(&claim, flows).await,
             At::End => At::End,
         };
     }
 
-    async fn claim(&mut self, number: usize, claim: &ClaimId, states: &dyn OAuthStates) -> At {
-        match states.claim(&self.state, ALICE, claim).await.unwrap() {
+    async fn claim(&mut self, number: usize, claim: &ClaimId, flows: &Flows) -> At {
+        match flows.claim(&self.state, ALICE, claim).await.unwrap() {
             Claimed::Yours(pending) => {
                 assert_eq!(self.holder, None, "{}: two have it", self.state);
                 assert!(!self.is_removed, "{}: it was used", self.state);
@@ -151,43 +151,43 @@ impl Schedule {
         &mut self,
         mut pending: PendingAuthorization,
         claim: &ClaimId,
-        states: &dyn OAuthStates,
+        flows: &Flows,
     ) -> At {
         match self.random.random_range(0..4) {
-            0 => self.give_back(claim, Release::VerifierRefused, states).await,
-            1 => self.give_back(claim, Release::Failed, states).await,
+            0 => self.give_back(claim, Release::VerifierRefused, flows).await,
+            1 => self.give_back(claim, Release::Failed, flows).await,
             _ => {
                 self.granted += 1;
                 assert_eq!(self.granted, 1, "{}: exchanged twice", self.state);
                 let token = Token { token: "token".to_owned(), secret: "secret".into() };
                 pending.granted = Some(DiscogsToken(token));
-                states.granted(claim, &pending).await.unwrap();
+                flows.granted(claim, &pending).await.unwrap();
                 At::Identity
             }
         }
     }
 
-    async fn identify(&mut self, claim: &ClaimId, states: &dyn OAuthStates) -> At {
+    async fn identify(&mut self, claim: &ClaimId, flows: &Flows) -> At {
         if self.random.random_bool(0.3) {
-            return self.give_back(claim, Release::Failed, states).await;
+            return self.give_back(claim, Release::Failed, flows).await;
         }
-        states.remove(&self.state, claim).await.unwrap();
+        flows.remove(&self.state, claim).await.unwrap();
         (self.holder, self.is_removed) = (None, true);
         At::End
     }
 
-    async fn give_back(&mut self, claim: &ClaimId, why: Release, states: &dyn OAuthStates) -> At {
-        states.release(&self.state, claim, why).await.unwrap();
+    async fn give_back(&mut self, claim: &ClaimId, why: Release, flows: &Flows) -> At {
+        flows.release(&self.state, claim, why).await.unwrap();
         self.holder = None;
         self.refused += u32::from(why == Release::VerifierRefused);
         if self.random.random_bool(0.5) { At::Begin } else { At::End }
     }
 
     /// Once the leases are over, whoever comes gets the state, or it is used up.
-    async fn assert_that_nothing_sticks(mut self, states: &dyn OAuthStates) {
+    async fn assert_that_nothing_sticks(mut self, flows: &Flows) {
         self.holder = None;
         let claim = ClaimId("one more".to_owned());
-        let at = self.claim(usize::MAX, &claim, states).await;
+        let at = self.claim(usize::MAX, &claim, flows).await;
         let is_over = self.is_removed || self.refused == REFUSALS_ALLOWED;
         assert_eq!(matches!(at, At::End), is_over, "{}", self.state);
     }

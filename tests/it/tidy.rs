@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("metrics", &["clock", "discogs", "rate_limits", "telemetry"]),
     ("accounts", &["config", "metrics", "model", "outage", "panics", "random", "storage"]),
     ("sqlite", &["config", "metrics", "migrations"]),
-    ("expiring", &["clock", "config", "printable", "tls"]),
+    ("expiring", &["clock", "config", "printable", "sqlite", "tls"]),
     ("dial", &["clock"]),
     (
         "storage",
@@ -39,11 +39,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "tls",
         ],
     ),
-    ("flows", &["clock", "config", "expiring", "metrics", "model", "sqlite", "telemetry"]),
+    ("flows", &["clock", "expiring", "metrics", "model", "outage", "telemetry"]),
     ("rate_limits", &["clock", "config", "expiring", "metrics", "model", "storage", "telemetry"]),
     ("discogs", &["clock", "config", "metrics", "model", "random", "tls"]),
     ("tls", &["config", "pem", "printable"]),
-    ("connect", &["discogs", "flows", "model", "random", "storage", "telemetry"]),
+    ("connect", &["discogs", "expiring", "flows", "model", "random", "storage", "telemetry"]),
     (
         "http",
         &[
@@ -52,6 +52,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
             "connect",
             "discogs",
+            "expiring",
             "flows",
             "metrics",
             "model",
@@ -70,6 +71,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
             "connect",
             "discogs",
+            "expiring",
             "flows",
             "http",
             "metrics",

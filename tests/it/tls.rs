@@ -235,7 +235,7 @@ async fn redis_refusal(url: &str, roots: Option<&str>) -> Option<String> {
         ("REDIS_URL", url),
     ];
     variables.extend(roots.map(|path| ("REDIS_SSLROOTCERT", path)));
-    open(&variables).states.ping().await.err().map(|error| chain(&error))
+    open(&variables).flows.ping().await.err().map(|error| chain(&error))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
-//! What Redis is asked to do, as scripts: each of them is one step that no other one can interrupt.
+//! The scripts that Redis runs; no other command runs in between.
 
-/// A key of another type is not a record of ours, and counts as none.
+/// Reads records. A key of another type is not a record and reads as none.
 pub(super) const READ: &str = "
     local records = {}
     for i, key in ipairs(KEYS) do
@@ -11,8 +11,10 @@ pub(super) const READ: &str = "
     local now = redis.call('TIME')
     return {now[1], now[2], records}";
 
-/// Three arguments for each key: what is stored, the new record, its life. An empty text stands for
-/// \"no record\"; a life of `0` for \"as long as it has\", an empty life for \"leave it as it is\".
+/// Replaces records if none has changed. Three arguments for each key: the stored record, the new
+/// one, its life.
+///
+/// An empty record means none. A life of `0` keeps the remaining one; an empty life writes nothing.
 pub(super) const REPLACE: &str = "
     for i, key in ipairs(KEYS) do
         local stored = redis.pcall('GET', key)
@@ -28,11 +30,11 @@ pub(super) const REPLACE: &str = "
     end
     return 1";
 
-/// The records that [`PING`] uses. A step has several records, so these two are in hash slots far apart:
-/// Redis that is split into shards refuses the script.
+/// The records that [`PING`] uses, in hash slots far apart: an update has several records, so a Redis
+/// that is split into shards must refuse the script.
 pub(super) const PINGED: [&str; 2] = ["", "2"];
 
-/// What a step does to records, with two of ours that nobody reads: it reads, writes and deletes.
+/// Does everything that an update does, with two records that nothing else uses.
 pub(super) const PING: &str = "
     redis.call('TIME')
     for _, key in ipairs(KEYS) do

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use crate::clock::{Clock, Timestamp};
-use crate::flows::OAuthStates;
+use crate::flows::Flows;
 use crate::http::json::Json;
 use crate::metrics::{Metrics, Store};
 use crate::storage::{Storage, StorageError};
@@ -49,7 +49,7 @@ pub struct Phase(Arc<AtomicU8>);
 #[derive(Debug)]
 pub struct Health {
     storage: Arc<dyn Storage>,
-    states: Arc<dyn OAuthStates>,
+    flows: Flows,
     phase: Phase,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -136,20 +136,20 @@ impl Health {
     #[must_use]
     pub fn new(
         storage: Arc<dyn Storage>,
-        states: Arc<dyn OAuthStates>,
+        flows: Flows,
         phase: Phase,
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { storage, states, phase, clock, metrics, last: Mutex::default() }
+        Self { storage, flows, phase, clock, metrics, last: Mutex::default() }
     }
 
     /// The same checks with an outcome of their own, for another port.
     pub(crate) fn for_a_port(&self) -> Arc<Self> {
-        let Self { storage, states, phase, clock, metrics, last: _ } = self;
-        let (storage, states) = (Arc::clone(storage), Arc::clone(states));
+        let Self { storage, flows, phase, clock, metrics, last: _ } = self;
+        let (storage, flows) = (Arc::clone(storage), flows.clone());
         let (clock, metrics) = (clock.clone(), Arc::clone(metrics));
-        Arc::new(Self::new(storage, states, phase.clone(), clock, metrics))
+        Arc::new(Self::new(storage, flows, phase.clone(), clock, metrics))
     }
 
     /// The stage of the service.
@@ -171,15 +171,15 @@ impl Health {
         if let Some(last) = last.filter(is_kept) {
             return last.outcome;
         }
-        let (database, states) = tokio::join!(
+        let (database, flows) = tokio::join!(
             tokio::time::timeout(CHECK_TIME, self.storage.ping()),
-            tokio::time::timeout(CHECK_TIME, self.states.ping()),
+            tokio::time::timeout(CHECK_TIME, self.flows.ping()),
         );
         let database = match database {
             Ok(Err(StorageError::DiskFull(_))) => StoreStatus::DiskFull,
             checked => up(&checked),
         };
-        let outcome = Checks { service, database, state_store: up(&states) };
+        let outcome = Checks { service, database, state_store: up(&flows) };
         for (store, status) in
             [(Store::Database, outcome.database), (Store::StateStore, outcome.state_store)]
         {

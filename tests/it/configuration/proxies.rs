@@ -38,7 +38,7 @@ fn proxies_that_are_most_of_the_internet_are_warned_about() {
         });
         texts.collect::<Vec<_>>()
     };
-    let everybody = "TRUSTED_PROXIES trusts everybody: a request comes from wherever it says";
+    let everybody = "TRUSTED_PROXIES trusts every client: each can claim any address";
     for value in [
         "0.0.0.0/0",
         "::/0",

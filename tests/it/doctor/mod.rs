@@ -100,7 +100,7 @@ fn what_a_start_would_warn_about_is_found() {
         .with("DISCOGS_API_URL", "https://127.0.0.1:1");
     let report = scene::report(&program.run(&["doctor", "--json"]));
     let limits = scene::finding(&report, "variables", "warning");
-    assert_eq!(limits["what"], "RATE_LIMITS is off: nothing slows down who guesses passwords");
+    assert_eq!(limits["what"], "RATE_LIMITS is off: nothing slows down guessing passwords");
     let proxies = scene::finding(&report, "trusted_proxies", "warning");
     assert!(proxies["fix"].as_str().unwrap().contains("TRUSTED_PROXIES=10.0.0.0/8"));
     let program =

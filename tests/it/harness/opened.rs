@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use discogsography_api::clock::{Clock, Timestamp};
 use discogsography_api::config::{Config, Environment, Migrations, Stores};
-use discogsography_api::flows::OAuthStates;
+use discogsography_api::expiring::Expiring;
+use discogsography_api::flows::Flows;
 use discogsography_api::metrics::Metrics;
 use discogsography_api::random::Random;
 use discogsography_api::server::{OpenedStores, open_stores};
@@ -33,7 +34,8 @@ const ADVANCE: &str = "
 /// The two stores, prepared.
 pub(crate) struct Opened {
     pub(crate) storage: Arc<dyn Storage>,
-    pub(crate) states: Arc<dyn OAuthStates>,
+    pub(crate) flows: Flows,
+    pub(crate) records: Arc<dyn Expiring>,
     pub(crate) stores: TestStores,
     pub(crate) random: Random,
     clock: Clock,
@@ -60,9 +62,10 @@ impl Opened {
         let random = Random::from_system().unwrap();
         let surroundings =
             Surroundings { clock: clock.clone(), random: random.clone(), sandbox_consumer: None };
-        let OpenedStores { storage, states } =
+        let OpenedStores { storage, flows: records, .. } =
             open_stores(&config.stores, &surroundings, &Metrics::new()).unwrap();
-        Self { storage, states, stores, random, clock, config }
+        let flows = Flows::new(Arc::clone(&records));
+        Self { storage, flows, records, stores, random, clock, config }
     }
 
     /// Another service's storage on the same database.

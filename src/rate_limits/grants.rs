@@ -1,20 +1,20 @@
-//! What is kept under one name: when requests were granted.
+//! The record of a bucket: when requests were granted.
 
 use serde::{Deserialize, Serialize};
 
 /// When requests were granted, and how often the budget was used up.
 ///
-/// Replicas of other versions read it too: `granted` is a list of moments in microseconds since the
-/// epoch; `[moment, number]` stands for several at once, which only counts of wide networks have.
+/// Replicas of other versions read it too: `granted` lists moments in microseconds since the Unix
+/// epoch; `[moment, number]` is several at once, which only the buckets of wide networks have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(super) struct Grants {
     /// Oldest first.
     granted: Vec<Run>,
-    /// How often the budget was used up of late.
+    /// How often the budget was used up recently.
     holds: u32,
 }
 
-/// Some that were granted at the same moment.
+/// Requests granted at the same moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "StoredRun", into = "StoredRun")]
 struct Run {
@@ -29,8 +29,8 @@ enum StoredRun {
     Several(i64, u32),
 }
 
-impl Record {
-    /// Reads what is stored; something that is not ours counts as nothing.
+impl Grants {
+    /// Parses a stored record; one that can't be parsed reads as empty.
     pub(super) fn parse(stored: Option<&[u8]>) -> Self {
         let record = stored.and_then(|stored| serde_json::from_slice(stored).ok());
         let mut record: Self = record.unwrap_or_default();
@@ -39,7 +39,7 @@ impl Record {
     }
 
     pub(super) fn to_text(&self) -> String {
-        // Numbers can always be written.
+        // Numbers always serialize.
         serde_json::to_string(self).unwrap_or_default()
     }
 
@@ -51,7 +51,7 @@ impl Record {
         self.holds
     }
 
-    /// How many were granted.
+    /// How many requests were granted.
     pub(super) fn number(&self) -> u64 {
         self.granted.iter().map(|run| u64::from(run.number)).sum()
     }
@@ -64,13 +64,13 @@ impl Record {
         self.granted.last().map(|run| run.at)
     }
 
-    /// Adds one, which may be older than others.
+    /// Adds a grant, which may be older than others.
     pub(super) fn add(&mut self, at: i64) {
         let place = self.granted.partition_point(|run| run.at <= at);
         self.granted.insert(place, Run { at, number: 1 });
     }
 
-    /// Adds one together with those of the same moment.
+    /// Adds a grant to those of the same moment.
     pub(super) fn add_to_moment(&mut self, at: i64) {
         match self.granted.iter_mut().find(|run| run.at == at) {
             Some(run) => run.number = run.number.saturating_add(1),
@@ -78,7 +78,7 @@ impl Record {
         }
     }
 
-    /// Removes one of this moment, if there is one.
+    /// Removes a grant of this moment, if there is one.
     pub(super) fn remove(&mut self, at: i64) {
         let Some(place) = self.granted.iter().position(|run| run.at == at) else {
             return;
@@ -89,18 +89,18 @@ impl Record {
         }
     }
 
-    /// Moves what lies in the future to this moment: a clock that was set back makes nobody wait.
+    /// Moves grants of the future to `now`, so that no client waits for a clock that was set back.
     pub(super) fn settle(&mut self, now: i64) {
         self.granted.iter_mut().for_each(|run| run.at = run.at.min(now));
     }
 
-    /// Keeps those of the last `window` microseconds.
+    /// Keeps the grants of the last `window` microseconds.
     pub(super) fn forget_before(&mut self, now: i64, window: i64) {
         self.granted.retain(|run| now.saturating_sub(run.at) < window);
     }
 
-    /// Adds everything again, oldest first, after `prepare` has seen what came before and the moment of
-    /// the next.
+    /// Adds every grant again, oldest first; before each, `prepare` gets the earlier ones and its
+    /// moment.
     pub(super) fn replay(&mut self, prepare: impl Fn(&mut Self, i64)) {
         for run in std::mem::take(&mut self.granted) {
             prepare(self, run.at);
@@ -108,7 +108,7 @@ impl Record {
         }
     }
 
-    /// Ends a hold: the next one will be longer.
+    /// Ends a hold; the next one is longer.
     pub(super) fn end_hold(&mut self) {
         self.granted.clear();
         self.holds = self.holds.saturating_add(1);
@@ -132,13 +132,13 @@ impl From<Run> for StoredRun {
 
 #[cfg(test)]
 mod tests {
-    use super::Record;
+    use super::Grants;
 
-    /// What the replicas of the version before this one write and read.
+    /// Replicas of the previous version write and read this text.
     #[test]
     fn a_record_is_a_list_of_moments() {
         let text = r#"{"granted":[1790000000000000,1790000000000001],"holds":2}"#;
-        let mut record = Record::parse(Some(text.as_bytes()));
+        let mut record = Grants::parse(Some(text.as_bytes()));
         assert_eq!((record.number(), record.holds()), (2, 2));
         assert_eq!(record.to_text(), text);
         record.add(1_790_000_000_000_001);
@@ -147,23 +147,23 @@ mod tests {
     }
 
     #[test]
-    fn several_of_one_moment_take_the_room_of_one() {
-        let mut record = Record::default();
+    fn grants_of_one_moment_are_stored_together() {
+        let mut record = Grants::default();
         for at in [10, 20, 20, 20] {
             record.add_to_moment(at);
         }
         let text = r#"{"granted":[10,[20,3]],"holds":0}"#;
         assert_eq!(record.to_text(), text);
-        assert_eq!(Record::parse(Some(text.as_bytes())), record);
+        assert_eq!(Grants::parse(Some(text.as_bytes())), record);
         (0..3).for_each(|_| record.remove(20));
         record.remove(20);
         assert_eq!(record.to_text(), r#"{"granted":[10],"holds":0}"#);
     }
 
     #[test]
-    fn something_that_is_not_ours_counts_as_nothing() {
+    fn an_invalid_record_reads_as_empty() {
         for stored in [&b""[..], b"[]", b"{\"granted\":\"x\"}", b"\xff", b"{\"granted\":[[1]]}"] {
-            assert!(Record::parse(Some(stored)).is_empty(), "{stored:?}");
+            assert!(Grants::parse(Some(stored)).is_empty(), "{stored:?}");
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What every store of the OAuth state promises, told once and held against each of them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use discogsography_api::flows::{
@@ -50,12 +49,12 @@ fn claim(name: &str) -> ClaimId {
 }
 
 async fn started(opened: &Opened, state: &str) {
-    opened.states.put(&pending(state)).await.unwrap();
+    opened.flows.put(&pending(state)).await.unwrap();
 }
 
 /// Claims for Alice and gives what came of it in a word.
 async fn claimed(opened: &Opened, state: &str, by: &str) -> &'static str {
-    word(&opened.states.claim(state, ALICE, &claim(by)).await.unwrap())
+    word(&opened.flows.claim(state, ALICE, &claim(by)).await.unwrap())
 }
 
 fn word(claimed: &Claimed) -> &'static str {
@@ -69,7 +68,7 @@ fn word(claimed: &Claimed) -> &'static str {
 
 async fn a_state_can_be_claimed_once(opened: Opened) {
     started(&opened, "state").await;
-    let Claimed::Yours(found) = opened.states.claim("state", ALICE, &claim("a")).await.unwrap()
+    let Claimed::Yours(found) = opened.flows.claim("state", ALICE, &claim("a")).await.unwrap()
     else {
         panic!("the state is there")
     };
@@ -83,9 +82,9 @@ async fn a_state_can_be_claimed_once(opened: Opened) {
 async fn of_fifty_claims_one_succeeds(opened: Opened) {
     started(&opened, "state").await;
     let claims = (0..50).map(|number| {
-        let states = Arc::clone(&opened.states);
+        let flows = opened.flows.clone();
         tokio::spawn(async move {
-            word(&states.claim("state", ALICE, &claim(&number.to_string())).await.unwrap())
+            word(&flows.claim("state", ALICE, &claim(&number.to_string())).await.unwrap())
         })
     });
     let mut words = Vec::new();
@@ -100,11 +99,11 @@ async fn of_fifty_claims_one_succeeds(opened: Opened) {
 async fn a_state_belongs_to_who_started_it(opened: Opened) {
     started(&opened, "state").await;
     for _ in 0..5 {
-        let by_bob = opened.states.claim("state", BOB, &claim("b")).await.unwrap();
+        let by_bob = opened.flows.claim("state", BOB, &claim("b")).await.unwrap();
         assert_eq!(word(&by_bob), "not yours");
     }
     assert_eq!(claimed(&opened, "state", "a").await, "yours");
-    let by_bob = opened.states.claim("state", BOB, &claim("b")).await.unwrap();
+    let by_bob = opened.flows.claim("state", BOB, &claim("b")).await.unwrap();
     assert_eq!(word(&by_bob), "not yours");
 }
 
@@ -112,10 +111,10 @@ async fn a_claim_is_given_back(opened: Opened) {
     started(&opened, "state").await;
     for _ in 0..10 {
         assert_eq!(claimed(&opened, "state", "a").await, "yours");
-        opened.states.release("state", &claim("b"), Release::Failed).await.unwrap();
+        opened.flows.release("state", &claim("b"), Release::Failed).await.unwrap();
         assert_eq!(claimed(&opened, "state", "b").await, "busy");
         for _ in 0..2 {
-            opened.states.release("state", &claim("a"), Release::Failed).await.unwrap();
+            opened.flows.release("state", &claim("a"), Release::Failed).await.unwrap();
         }
     }
     assert_eq!(claimed(&opened, "state", "b").await, "yours");
@@ -143,7 +142,7 @@ async fn a_state_ends_at_that_instant(opened: Opened) {
     assert_eq!(claimed(&opened, "state", "a").await, "yours");
     opened.advance(MARGIN).await;
     assert_eq!(claimed(&opened, "state", "a").await, "unknown");
-    let by_bob = opened.states.claim("state", BOB, &claim("b")).await.unwrap();
+    let by_bob = opened.flows.claim("state", BOB, &claim("b")).await.unwrap();
     assert_eq!(word(&by_bob), "unknown");
 }
 
@@ -151,7 +150,7 @@ async fn a_claim_and_its_release_leave_the_life_as_it_is(opened: Opened) {
     started(&opened, "state").await;
     opened.advance(STATE_LIFE.saturating_sub(MARGIN)).await;
     assert_eq!(claimed(&opened, "state", "a").await, "yours");
-    opened.states.release("state", &claim("a"), Release::Failed).await.unwrap();
+    opened.flows.release("state", &claim("a"), Release::Failed).await.unwrap();
     opened.advance(MARGIN).await;
     assert_eq!(claimed(&opened, "state", "a").await, "unknown");
 }
@@ -160,11 +159,11 @@ async fn the_third_refused_verifier_deletes_the_state(opened: Opened) {
     started(&opened, "state").await;
     for name in ["a", "b", "c"] {
         assert_eq!(claimed(&opened, "state", name).await, "yours");
-        opened.states.release("state", &claim(name), Release::Failed).await.unwrap();
+        opened.flows.release("state", &claim(name), Release::Failed).await.unwrap();
         assert_eq!(claimed(&opened, "state", name).await, "yours");
         for _ in 0..2 {
             let why = Release::VerifierRefused;
-            opened.states.release("state", &claim(name), why).await.unwrap();
+            opened.flows.release("state", &claim(name), why).await.unwrap();
         }
     }
     assert_eq!(claimed(&opened, "state", "d").await, "unknown");
@@ -180,12 +179,12 @@ async fn a_granted_token_is_kept_and_life_starts_again(opened: Opened) {
     opened.advance(STATE_LIFE.saturating_sub(MARGIN)).await;
     assert_eq!(claimed(&opened, "state", "a").await, "yours");
     for _ in 0..2 {
-        opened.states.granted(&claim("a"), &granted("state")).await.unwrap();
+        opened.flows.granted(&claim("a"), &granted("state")).await.unwrap();
     }
     assert_eq!(claimed(&opened, "state", "b").await, "busy");
-    opened.states.release("state", &claim("a"), Release::Failed).await.unwrap();
+    opened.flows.release("state", &claim("a"), Release::Failed).await.unwrap();
     opened.advance(STATE_LIFE.saturating_sub(MARGIN)).await;
-    let Claimed::Yours(found) = opened.states.claim("state", ALICE, &claim("b")).await.unwrap()
+    let Claimed::Yours(found) = opened.flows.claim("state", ALICE, &claim("b")).await.unwrap()
     else {
         panic!("the state is there")
     };
@@ -198,9 +197,9 @@ async fn a_granted_token_is_kept_when_the_state_has_just_expired(opened: Opened)
     started(&opened, "state").await;
     assert_eq!(claimed(&opened, "state", "a").await, "yours");
     opened.advance(STATE_LIFE + MILLISECOND).await;
-    opened.states.granted(&claim("a"), &granted("state")).await.unwrap();
-    opened.states.release("state", &claim("a"), Release::Failed).await.unwrap();
-    let found = opened.states.claim("state", ALICE, &claim("b")).await.unwrap();
+    opened.flows.granted(&claim("a"), &granted("state")).await.unwrap();
+    opened.flows.release("state", &claim("a"), Release::Failed).await.unwrap();
+    let found = opened.flows.claim("state", ALICE, &claim("b")).await.unwrap();
     assert!(matches!(found, Claimed::Yours(PendingAuthorization { granted: Some(_), .. })));
 }
 
@@ -208,32 +207,31 @@ async fn a_removed_state_is_gone(opened: Opened) {
     started(&opened, "state").await;
     assert_eq!(claimed(&opened, "state", "a").await, "yours");
     for _ in 0..2 {
-        opened.states.remove("state", &claim("a")).await.unwrap();
+        opened.flows.remove("state", &claim("a")).await.unwrap();
         assert_eq!(claimed(&opened, "state", "b").await, "unknown");
     }
 }
 
 async fn a_state_of_an_ended_flow_is_unknown_and_removed(opened: Opened) {
-    let claimed_later = async |state| {
-        word(&opened.states.claim(state, ALICE_LATER, &claim("later")).await.unwrap())
-    };
+    let claimed_later =
+        async |state| word(&opened.flows.claim(state, ALICE_LATER, &claim("later")).await.unwrap());
     for state in ["started", "claimed", "granted"] {
         started(&opened, state).await;
         if state != "started" {
             assert_eq!(claimed(&opened, state, "a").await, "yours");
         }
         if state == "granted" {
-            opened.states.granted(&claim("a"), &granted(state)).await.unwrap();
-            opened.states.release(state, &claim("a"), Release::Failed).await.unwrap();
+            opened.flows.granted(&claim("a"), &granted(state)).await.unwrap();
+            opened.flows.release(state, &claim("a"), Release::Failed).await.unwrap();
         }
         assert_eq!(claimed_later(state).await, "unknown", "{state}");
         assert_eq!(claimed(&opened, state, "a").await, "unknown", "{state} is removed");
     }
     // A finish that was on its way may write its token afterwards: it is of no use to anybody.
-    opened.states.granted(&claim("a"), &granted("claimed")).await.unwrap();
+    opened.flows.granted(&claim("a"), &granted("claimed")).await.unwrap();
     assert_eq!(claimed_later("claimed").await, "unknown");
     started(&opened, "another's").await;
-    let by_bob = opened.states.claim("another's", BOB, &claim("b")).await.unwrap();
+    let by_bob = opened.flows.claim("another's", BOB, &claim("b")).await.unwrap();
     assert_eq!(word(&by_bob), "not yours");
 }
 
@@ -242,13 +240,13 @@ async fn a_late_finish_does_not_disturb_the_one_that_took_over(opened: Opened) {
     assert_eq!(claimed(&opened, "state", "late").await, "yours");
     opened.advance(CLAIM_LEASE).await;
     assert_eq!(claimed(&opened, "state", "next").await, "yours");
-    opened.states.release("state", &claim("late"), Release::VerifierRefused).await.unwrap();
-    opened.states.remove("state", &claim("late")).await.unwrap();
+    opened.flows.release("state", &claim("late"), Release::VerifierRefused).await.unwrap();
+    opened.flows.remove("state", &claim("late")).await.unwrap();
     assert_eq!(claimed(&opened, "state", "third").await, "busy");
-    opened.states.granted(&claim("late"), &granted("state")).await.unwrap();
+    opened.flows.granted(&claim("late"), &granted("state")).await.unwrap();
     assert_eq!(claimed(&opened, "state", "third").await, "busy");
-    opened.states.release("state", &claim("next"), Release::Failed).await.unwrap();
-    let found = opened.states.claim("state", ALICE, &claim("third")).await.unwrap();
+    opened.flows.release("state", &claim("next"), Release::Failed).await.unwrap();
+    let found = opened.flows.claim("state", ALICE, &claim("third")).await.unwrap();
     assert!(matches!(found, Claimed::Yours(PendingAuthorization { granted: Some(_), .. })));
 }
 
@@ -259,15 +257,15 @@ async fn states_of_any_characters_are_kept_apart(opened: Opened) {
     }
     for state in states {
         assert_eq!(claimed(&opened, state, "a").await, "yours", "{state:?}");
-        opened.states.remove(state, &claim("a")).await.unwrap();
+        opened.flows.remove(state, &claim("a")).await.unwrap();
         assert_eq!(claimed(&opened, state, "a").await, "unknown", "{state:?}");
     }
 }
 
 async fn what_was_never_put_is_unknown(opened: Opened) {
     assert_eq!(claimed(&opened, "state", "a").await, "unknown");
-    opened.states.release("state", &claim("a"), Release::Failed).await.unwrap();
-    opened.states.remove("state", &claim("a")).await.unwrap();
+    opened.flows.release("state", &claim("a"), Release::Failed).await.unwrap();
+    opened.flows.remove("state", &claim("a")).await.unwrap();
     assert_eq!(claimed(&opened, "state", "a").await, "unknown");
-    opened.states.ping().await.unwrap();
+    opened.flows.ping().await.unwrap();
 }

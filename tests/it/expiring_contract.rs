@@ -1,0 +1,224 @@
+//! The promises of every keeper of expiring records, tested on each of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use discogsography_api::clock::{Clock, Timestamp};
+use discogsography_api::expiring::{Expiring, MemoryRecords, Stored, Write};
+
+use crate::harness::{Composition, Opened};
+
+const LIFE: Duration = Duration::from_secs(600);
+/// How much real time a test may take: it also passes in Redis.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// Makes of each function `async fn name(keeper: Keeper)` a test for each keeper.
+macro_rules! on_every_keeper {
+    ($($name:ident),* $(,)?) => {
+        mod memory {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(super::Keeper::memory()).await;
+                }
+            )*
+        }
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let keeper = super::Keeper::of(crate::harness::Composition::Embedded);
+                    super::$name(keeper.await).await;
+                }
+            )*
+        }
+        mod redis {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+                async fn $name() {
+                    let keeper = super::Keeper::of(crate::harness::Composition::Servers);
+                    super::$name(keeper.await).await;
+                }
+            )*
+        }
+    };
+}
+
+on_every_keeper!(
+    a_record_is_read_until_it_expires,
+    put_replaces_a_record_and_its_life,
+    a_replaced_record_expires_when_it_would_have,
+    a_renewed_record_gets_another_life,
+    a_deleted_record_is_gone,
+    no_concurrent_update_is_lost,
+    several_records_are_written_together,
+    an_outcome_belongs_to_the_decision_that_was_written,
+    keys_of_any_characters_are_kept_apart,
+    a_keeper_answers_a_ping,
+);
+
+/// A keeper, with the means to let time pass.
+struct Keeper {
+    records: Arc<dyn Expiring>,
+    time: Time,
+}
+
+enum Time {
+    Manual(Clock),
+    Of(Box<Opened>),
+}
+
+impl Keeper {
+    fn memory() -> Self {
+        let clock = Clock::manual(Timestamp::from_microseconds(1_790_000_000_000_000));
+        let records = Arc::new(MemoryRecords::new(clock.clone(), 1_000));
+        Self { records, time: Time::Manual(clock) }
+    }
+
+    async fn of(composition: Composition) -> Self {
+        let opened = Box::new(Opened::new(composition).await);
+        Self { records: Arc::clone(&opened.records), time: Time::Of(opened) }
+    }
+
+    async fn advance(&self, by: Duration) {
+        match &self.time {
+            Time::Manual(clock) => clock.advance(by),
+            Time::Of(opened) => opened.advance(by).await,
+        }
+    }
+
+    async fn put(&self, key: &str, record: &str) {
+        self.records.put(key, record, LIFE).await.unwrap();
+    }
+
+    async fn write(&self, key: &str, write: Write) {
+        self.records.update(key, move |_, _| (write.clone(), ())).await.unwrap();
+    }
+
+    async fn read(&self, key: &str) -> Option<String> {
+        let text = |stored: Option<&[u8]>, _| (Write::Nothing, stored.map(<[u8]>::to_vec));
+        let stored = self.records.update(key, text).await.unwrap();
+        stored.map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+}
+
+/// A record with a number, as JSON.
+fn record(number: u64) -> String {
+    format!("{{\"number\":{number}}}")
+}
+
+fn number(stored: Option<&[u8]>) -> u64 {
+    let digits = |bytes: &[u8]| bytes.iter().copied().filter(u8::is_ascii_digit).collect();
+    stored.map_or(0, |bytes| String::from_utf8(digits(bytes)).unwrap().parse().unwrap())
+}
+
+async fn a_record_is_read_until_it_expires(keeper: Keeper) {
+    assert_eq!(keeper.read("key").await, None);
+    keeper.put("key", &record(1)).await;
+    keeper.advance(LIFE.saturating_sub(MARGIN)).await;
+    assert_eq!(keeper.read("key").await, Some(record(1)));
+    keeper.advance(MARGIN).await;
+    assert_eq!(keeper.read("key").await, None);
+}
+
+async fn put_replaces_a_record_and_its_life(keeper: Keeper) {
+    keeper.put("key", &record(1)).await;
+    keeper.advance(LIFE.saturating_sub(MARGIN)).await;
+    keeper.put("key", &record(2)).await;
+    keeper.advance(LIFE.saturating_sub(MARGIN)).await;
+    assert_eq!(keeper.read("key").await, Some(record(2)));
+}
+
+async fn a_replaced_record_expires_when_it_would_have(keeper: Keeper) {
+    keeper.put("key", &record(1)).await;
+    keeper.advance(LIFE.saturating_sub(MARGIN)).await;
+    keeper.write("key", Write::Replace(record(2))).await;
+    assert_eq!(keeper.read("key").await, Some(record(2)));
+    keeper.advance(MARGIN).await;
+    assert_eq!(keeper.read("key").await, None);
+}
+
+async fn a_renewed_record_gets_another_life(keeper: Keeper) {
+    keeper.put("key", &record(1)).await;
+    keeper.advance(LIFE.saturating_sub(MARGIN)).await;
+    keeper.write("key", Write::Renew(record(2), LIFE)).await;
+    keeper.advance(LIFE.saturating_sub(MARGIN)).await;
+    assert_eq!(keeper.read("key").await, Some(record(2)));
+    keeper.write("new", Write::Renew(record(3), LIFE)).await;
+    assert_eq!(keeper.read("new").await, Some(record(3)));
+}
+
+async fn a_deleted_record_is_gone(keeper: Keeper) {
+    keeper.put("key", &record(1)).await;
+    keeper.put("other", &record(2)).await;
+    for _ in 0..2 {
+        keeper.write("key", Write::Delete).await;
+        assert_eq!(keeper.read("key").await, None);
+    }
+    assert_eq!(keeper.read("other").await, Some(record(2)));
+}
+
+async fn no_concurrent_update_is_lost(keeper: Keeper) {
+    let updates = (0..50).map(|_| {
+        let records = Arc::clone(&keeper.records);
+        let add_one =
+            |stored: Option<&[u8]>, _| (Write::Renew(record(number(stored) + 1), LIFE), ());
+        tokio::spawn(async move { records.update("key", add_one).await.unwrap() })
+    });
+    for update in updates.collect::<Vec<_>>() {
+        update.await.unwrap();
+    }
+    assert_eq!(keeper.read("key").await, Some(record(50)));
+}
+
+async fn several_records_are_written_together(keeper: Keeper) {
+    keeper.put("from", &record(20)).await;
+    let move_one = |stored: &[Stored], _| {
+        let (from, to) = (number(stored[0].as_deref()), number(stored[1].as_deref()));
+        (vec![Write::Replace(record(from - 1)), Write::Renew(record(to + 1), LIFE)], ())
+    };
+    let moves = (0..20).map(|_| {
+        let records = Arc::clone(&keeper.records);
+        let keys = ["from".to_owned(), "to".to_owned()];
+        tokio::spawn(async move { records.update_all(&keys, move_one).await.unwrap() })
+    });
+    for moved in moves.collect::<Vec<_>>() {
+        moved.await.unwrap();
+    }
+    assert_eq!(keeper.read("from").await, Some(record(0)));
+    assert_eq!(keeper.read("to").await, Some(record(20)));
+}
+
+async fn an_outcome_belongs_to_the_decision_that_was_written(keeper: Keeper) {
+    let updates = (0..20).map(|_| {
+        let records = Arc::clone(&keeper.records);
+        let count = |stored: Option<&[u8]>, _| {
+            let next = number(stored) + 1;
+            (Write::Renew(record(next), LIFE), next)
+        };
+        tokio::spawn(async move { records.update("key", count).await.unwrap() })
+    });
+    let mut outcomes = Vec::new();
+    for update in updates.collect::<Vec<_>>() {
+        outcomes.push(update.await.unwrap());
+    }
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, (1..=20).collect::<Vec<_>>());
+}
+
+async fn keys_of_any_characters_are_kept_apart(keeper: Keeper) {
+    let keys = ["a", "A", "a ", "a\0", "a\0b", "ä", "🎧", "a\n", "*", "a:b", "{a}"];
+    for (number, key) in (0..).zip(keys) {
+        keeper.put(key, &record(number)).await;
+    }
+    for (number, key) in (0..).zip(keys) {
+        assert_eq!(keeper.read(key).await, Some(record(number)), "{key:?}");
+    }
+}
+
+async fn a_keeper_answers_a_ping(keeper: Keeper) {
+    keeper.put("key", &record(1)).await;
+    keeper.records.ping().await.unwrap();
+    assert_eq!(keeper.read("key").await, Some(record(1)));
+}
