@@ -8,11 +8,14 @@ counts.
 import multiprocessing
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
-from threading import Barrier, Event
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier, Event
 
 from ..lab import Answer, Api, ConnectionLost, Report, percentiles
+
+# The seconds of the answers, and the failures.
+Queue = SimpleQueue[tuple[list[float], list[str]]]
 
 INTERVAL_SECONDS = 0.1
 MAX_SECONDS = 1.0
@@ -22,20 +25,22 @@ TIMEOUT_SECONDS = 5.0
 @contextmanager
 def honest_clients(report: Report, port: int, health_port: int, token: str) -> Iterator[None]:
     """Checks that every answer came, and in time."""
-    bearer = {"Authorization": f"Bearer {token}"}
-    with multiprocessing.Manager() as manager, ProcessPoolExecutor(2) as pool:
-        begun, is_over = manager.Barrier(3), manager.Event()
-        clients = {
-            "me": pool.submit(ask_steadily, begun, is_over, port, "/api/auth/me", bearer),
-            "health": pool.submit(ask_steadily, begun, is_over, health_port, "/health", {}),
-        }
-        begun.wait()
-        try:
-            yield
-        finally:
-            is_over.set()
-            for name, client in clients.items():
-                check(report, name, *client.result())
+    clients = {
+        "me": (port, "/api/auth/me", {"Authorization": f"Bearer {token}"}),
+        "health": (health_port, "/health", {}),
+    }
+    begun, is_over = multiprocessing.Barrier(3), multiprocessing.Event()
+    queues: dict[str, Queue] = {name: multiprocessing.SimpleQueue() for name in clients}
+    for name, asked in clients.items():
+        arguments = begun, is_over, queues[name], *asked
+        multiprocessing.Process(target=ask_steadily, args=arguments, daemon=True).start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        is_over.set()
+    for name, queue in queues.items():
+        check(report, name, *queue.get())
 
 
 def check(report: Report, name: str, seconds: list[float], failures: list[str]) -> None:
@@ -49,9 +54,9 @@ def check(report: Report, name: str, seconds: list[float], failures: list[str]) 
 
 
 def ask_steadily(
-    begun: Barrier, is_over: Event, port: int, path: str, headers: dict[str, str]
-) -> tuple[list[float], list[str]]:
-    """Runs in a child process; returns the seconds of the answers, and the failures."""
+    begun: Barrier, is_over: Event, queue: Queue, port: int, path: str, headers: dict[str, str]
+) -> None:
+    """Runs in a child process; reports the seconds of the answers, and the failures."""
     kept, seconds, failures = Api(port, TIMEOUT_SECONDS), list[float](), list[str]()
     begun.wait()
     due = time.monotonic()
@@ -71,7 +76,7 @@ def ask_steadily(
         except ConnectionLost as error:
             kept.close()
             failures.append(f"{error} after {time.monotonic() - sent:.2f} s")
-    return seconds, failures
+    queue.put((seconds, failures))
 
 
 def ask_kept(kept: Api, path: str, headers: dict[str, str]) -> Answer:

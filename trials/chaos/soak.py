@@ -64,13 +64,9 @@ def soak_on_disk(lab: Lab, minutes: float) -> None:
 
 def soak_on_servers(lab: Lab, minutes: float) -> None:
     with Deployment(lab, SERVERS) as deployment:
-        servers = {
-            "postgres": (postgres_faults.FAULTS, deployment.postgres),
-            "redis": (redis_faults.FAULTS, deployment.redis),
-        }
+        faults = {"postgres": postgres_faults.FAULTS, "redis": redis_faults.FAULTS}
         choices = [
-            (name, faults[name], broken)
-            for server, name in ON_SERVERS for faults, broken in [servers[server]]
+            (name, faults[server][name], getattr(deployment, server)) for server, name in ON_SERVERS
         ]
         Soak(deployment, choices).run(minutes)
 
@@ -91,8 +87,7 @@ class Soak:
         rounds = max(1, round(minutes))
         with Load(self.deployment.service) as load:
             users = [
-                SimulatedUser(self.deployment, acknowledged, is_over)
-                for _ in range(USERS)
+                SimulatedUser(self.deployment, acknowledged, is_over) for _ in range(USERS)
             ]
             self.measure()
             for number in range(rounds):
