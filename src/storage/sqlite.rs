@@ -1,8 +1,7 @@
-//! The storage in one SQLite file: the same tables as PostgreSQL's, the statements in the same
-//! order. Ids and times come from the service.
+//! The storage in one SQLite file: the same tables as PostgreSQL's, the methods in the same order.
 //!
-//! Ids are written in lower case. Another program may have written them in upper case, so statements
-//! that find a user's rows by an access token's `sub` take both.
+//! The service generates ids and times. It writes ids in lower case; another program may have written
+//! them in upper case, so statements that find a user's rows by an access token's `sub` accept both.
 
 mod addresses;
 mod administration;
@@ -31,82 +30,11 @@ use crate::sqlite::{self, Counted, SqliteError};
 
 pub(crate) use rows::config_entry;
 
-const CREATE_USER: &str = "
-    insert into users (id, email, hashed_password, created_at, updated_at)
-    values (:id, :email, :hashed_password, :now, :now)";
-
-const USER_BY_ID: &str = "
-    select id, email, is_active, is_admin, created_at, flow_epoch
-    from users
-    where id = :id";
-
-const USER_BY_EMAIL: &str = "
-    select id, email, is_active, is_admin, created_at, flow_epoch, hashed_password, totp_enabled
-    from users
-    where email = :email";
-
-const IS_ADMIN: &str = "
-    select is_admin
-    from users
-    where email = :email";
-
-const PUT_ADMIN: &str = "
-    update users
-    set is_admin = :is_admin, updated_at = :now
-    where email = :email";
-
-const ADMINS: &str = "
-    select email
-    from users
-    where is_admin
-    order by email";
-
-const CONNECTION: &str = "
-    select provider_username, provider_user_id, updated_at
-    from oauth_tokens
-    where user_id in (:user_id, upper(:user_id)) and provider = 'discogs'";
-
-const PUT_CONNECTION: &str = "
-    insert into oauth_tokens (
-        id, user_id, provider, access_token, access_secret,
-        provider_username, provider_user_id, created_at, updated_at
-    )
-    select
-        :id, users.id, 'discogs', :access_token, :access_secret,
-        :provider_username, :provider_user_id, :now, :now
-    from users
-    where users.id in (:user_id, upper(:user_id)) and is_active and flow_epoch = :epoch
-    on conflict (user_id, provider) do update
-    set access_token = excluded.access_token,
-        access_secret = excluded.access_secret,
-        provider_username = excluded.provider_username,
-        provider_user_id = excluded.provider_user_id,
-        updated_at = excluded.updated_at";
-
-const END_FLOWS: &str = "
-    update users
-    set flow_epoch = flow_epoch + 1
-    where id in (:user_id, upper(:user_id))";
-
-const DELETE_CONNECTION: &str = "
-    delete from oauth_tokens
-    where user_id in (:user_id, upper(:user_id)) and provider = 'discogs'";
-
 pub(crate) const CONFIG: &str = "
     select key, value, updated_at
     from app_config
     where value <> ''
     order by key";
-
-const PUT_CONFIG: &str = "
-    insert into app_config (key, value, updated_at)
-    values (:key, :value, :now)
-    on conflict (key) do update
-    set value = excluded.value, updated_at = excluded.updated_at";
-
-const DELETE_CONFIG: &str = "
-    delete from app_config
-    where key = :key";
 
 /// [`Storage`] in one SQLite file.
 #[derive(Debug)]
@@ -118,7 +46,7 @@ pub struct SqliteStorage {
 }
 
 impl SqliteStorage {
-    /// Takes the file, which need not be open yet.
+    /// The file need not be open yet.
     #[must_use]
     pub fn new(database: Counted, clock: Clock, random: Random) -> Self {
         let database = Arc::new(database);
@@ -139,6 +67,11 @@ fn user_loader(database: Arc<Counted>) -> UserLoader {
 
 /// The users with these ids.
 fn users(connection: &rusqlite::Connection, ids: &[Uuid]) -> rusqlite::Result<Vec<User>> {
+    const USER_BY_ID: &str = "
+        select id, email, is_active, is_admin, created_at, flow_epoch
+        from users
+        where id = :id";
+
     let mut statement = connection.prepare_cached(USER_BY_ID)?;
     let mut user = |id: &str| {
         statement.query_row(named_params! { ":id": id }, rows::user).optional().map(Option::flatten)
@@ -165,6 +98,10 @@ impl Storage for SqliteStorage {
     }
 
     async fn create_user(&self, user: &NewUser) -> Result<User, StorageError> {
+        const CREATE_USER: &str = "
+            insert into users (id, email, hashed_password, created_at, updated_at)
+            values (:id, :email, :hashed_password, :now, :now)";
+
         let (user, now) = (user.clone(), self.clock.now());
         let create = move |transaction: &rusqlite::Transaction<'_>| {
             transaction.prepare_cached(CREATE_USER)?.execute(named_params! {
@@ -193,6 +130,13 @@ impl Storage for SqliteStorage {
     }
 
     async fn user_by_email(&self, email: &str) -> Result<Option<UserWithHash>, StorageError> {
+        const USER_BY_EMAIL: &str = "
+            select
+                id, email, is_active, is_admin, created_at, flow_epoch,
+                hashed_password, totp_enabled
+            from users
+            where email = :email";
+
         let email = email.to_owned();
         let read = move |connection: &mut rusqlite::Connection| {
             let mut statement = connection.prepare_cached(USER_BY_EMAIL)?;
@@ -202,11 +146,20 @@ impl Storage for SqliteStorage {
     }
 
     async fn put_admin(&self, email: &str, admin: Admin) -> Result<Option<Written>, StorageError> {
+        const IS_ADMIN: &str = "
+            select is_admin
+            from users
+            where email = :email";
+        const PUT_ADMIN: &str = "
+            update users
+            set is_admin = :is_admin, updated_at = :now
+            where email = :email";
+
         let (email, now) = (email.to_owned(), self.now());
         let put = move |transaction: &rusqlite::Transaction<'_>| {
             let mut was_admin = transaction.prepare_cached(IS_ADMIN)?;
             let was_admin = was_admin
-                .query_row(named_params! { ":email": email }, |row| rows::flag(row, 0))
+                .query_row(named_params! { ":email": email }, |row| rows::flag(row, "is_admin"))
                 .optional()?;
             let is_admin = admin == Admin::Granted;
             let parameters = named_params! { ":is_admin": is_admin, ":now": now, ":email": email };
@@ -217,14 +170,25 @@ impl Storage for SqliteStorage {
     }
 
     async fn admins(&self) -> Result<Vec<String>, StorageError> {
+        const ADMINS: &str = "
+            select email
+            from users
+            where is_admin
+            order by email";
+
         let read = |connection: &mut rusqlite::Connection| {
             let mut statement = connection.prepare_cached(ADMINS)?;
-            statement.query_map([], |row| rows::text(row, 0))?.collect()
+            statement.query_map([], |row| rows::text(row, "email"))?.collect()
         };
         Ok(self.database.read(read).await?)
     }
 
     async fn connection(&self, user_id: Uuid) -> Result<Option<Connection>, StorageError> {
+        const CONNECTION: &str = "
+            select provider_username, provider_user_id, updated_at
+            from oauth_tokens
+            where user_id in (:user_id, upper(:user_id)) and provider = 'discogs'";
+
         let read = move |connection: &mut rusqlite::Connection| {
             let parameters = named_params! { ":user_id": user_id.to_string() };
             let mut statement = connection.prepare_cached(CONNECTION)?;
@@ -239,6 +203,23 @@ impl Storage for SqliteStorage {
         token: &DiscogsToken,
         identity: &Identity,
     ) -> Result<(), StorageError> {
+        const PUT_CONNECTION: &str = "
+            insert into oauth_tokens (
+                id, user_id, provider, access_token, access_secret,
+                provider_username, provider_user_id, created_at, updated_at
+            )
+            select
+                :id, users.id, 'discogs', :access_token, :access_secret,
+                :provider_username, :provider_user_id, :now, :now
+            from users
+            where users.id in (:user_id, upper(:user_id)) and is_active and flow_epoch = :epoch
+            on conflict (user_id, provider) do update
+            set access_token = excluded.access_token,
+                access_secret = excluded.access_secret,
+                provider_username = excluded.provider_username,
+                provider_user_id = excluded.provider_user_id,
+                updated_at = excluded.updated_at";
+
         let (id, now) = (self.random.uuid(), self.now());
         let (token, identity) = (token.clone(), identity.clone());
         let put = move |transaction: &rusqlite::Transaction<'_>| {
@@ -261,6 +242,14 @@ impl Storage for SqliteStorage {
     }
 
     async fn delete_connection(&self, user_id: Uuid) -> Result<(), StorageError> {
+        const END_FLOWS: &str = "
+            update users
+            set flow_epoch = flow_epoch + 1
+            where id in (:user_id, upper(:user_id))";
+        const DELETE_CONNECTION: &str = "
+            delete from oauth_tokens
+            where user_id in (:user_id, upper(:user_id)) and provider = 'discogs'";
+
         let delete = move |transaction: &rusqlite::Transaction<'_>| {
             let user_id = user_id.to_string();
             let parameters = named_params! { ":user_id": user_id };
@@ -283,6 +272,12 @@ impl Storage for SqliteStorage {
         &self,
         values: &[(ConfigKey, ConfigValue)],
     ) -> Result<Timestamp, StorageError> {
+        const PUT_CONFIG: &str = "
+            insert into app_config (key, value, updated_at)
+            values (:key, :value, :now)
+            on conflict (key) do update
+            set value = excluded.value, updated_at = excluded.updated_at";
+
         let (values, now) = (values.to_vec(), self.clock.now());
         let put = move |transaction: &rusqlite::Transaction<'_>| {
             let mut statement = transaction.prepare_cached(PUT_CONFIG)?;
@@ -299,6 +294,10 @@ impl Storage for SqliteStorage {
     }
 
     async fn delete_config(&self, keys: &[ConfigKey]) -> Result<Written, StorageError> {
+        const DELETE_CONFIG: &str = "
+            delete from app_config
+            where key = :key";
+
         let keys = keys.to_vec();
         let delete = move |transaction: &rusqlite::Transaction<'_>| {
             let mut statement = transaction.prepare_cached(DELETE_CONFIG)?;

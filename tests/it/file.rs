@@ -1,4 +1,4 @@
-//! The file of the embedded store: taken away, emptied, locked.
+//! The embedded store's file: moved, emptied, locked.
 
 use std::fs;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ async fn an_empty_file_is_never_taken_for_a_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_acknowledged_that_would_be_lost_with_a_file_that_was_taken_away() {
+async fn no_write_is_acknowledged_while_the_file_is_moved_away() {
     let app = started().await;
     let alice = app.user("alice").await;
     let (path, away) = (file(&app.stores), app.stores.folder.path().join("away.db"));
@@ -46,13 +46,13 @@ async fn nothing_is_acknowledged_that_would_be_lost_with_a_file_that_was_taken_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_another_process_locks_is_unhealthy_until_it_lets_go() {
+async fn a_file_locked_by_another_process_is_unhealthy_until_it_is_unlocked() {
     let app = started().await;
     let alice = app.user("alice").await;
     let other = rusqlite::Connection::open(file(&app.stores)).unwrap();
     other.execute_batch("begin immediate").unwrap();
     app.wait_for_health(503, "unhealthy").await;
-    assert_eq!(alice.me().await.status, 200, "who only reads does not notice");
+    assert_eq!(alice.me().await.status, 200, "reads still work");
     other.execute_batch("rollback").unwrap();
     app.wait_until_healthy().await;
 }

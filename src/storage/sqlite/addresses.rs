@@ -1,4 +1,4 @@
-//! The addresses that accounts know, in SQLite.
+//! The addresses from which users signed in, in the SQLite file.
 
 use rusqlite::{Connection, OptionalExtension as _, Result, Transaction, named_params};
 
@@ -6,13 +6,25 @@ use crate::clock::Timestamp;
 use crate::model::KnownAddress;
 use crate::storage::MOST_KNOWN_ADDRESSES;
 
-const KNOWN_ADDRESS: &str = "
-    select seen_at
-    from known_addresses
-    where account = :account and address = :address";
+/// When the account last signed in successfully from the address.
+pub(super) fn seen_at(
+    connection: &mut Connection,
+    address: &KnownAddress,
+) -> Result<Option<Timestamp>> {
+    const KNOWN_ADDRESS: &str = "
+        select seen_at
+        from known_addresses
+        where account = :account and address = :address";
 
-/// The oldest few each time, so that they are all gone in the end.
-const FORGET_KNOWN_ADDRESSES: &str = "
+    let KnownAddress { account, address } = *address;
+    let parameters = named_params! { ":account": account, ":address": address };
+    let mut statement = connection.prepare_cached(KNOWN_ADDRESS)?;
+    let seen_at = statement.query_row(parameters, |row| row.get("seen_at")).optional()?;
+    Ok(seen_at.map(Timestamp::from_microseconds))
+}
+
+/// Only a few, to keep the transaction short; in time, all of them are deleted.
+const DELETE_OLD_ADDRESSES: &str = "
     delete from known_addresses
     where rowid in (
         select rowid
@@ -22,8 +34,8 @@ const FORGET_KNOWN_ADDRESSES: &str = "
         limit 10
     )";
 
-/// All but the newest, so that one account can't fill the table.
-const FORGET_SURPLUS_ADDRESSES: &str = "
+/// Keeps the newest, so that one account can't fill the table.
+const DELETE_SURPLUS_ADDRESSES: &str = "
     delete from known_addresses
     where rowid in (
         select rowid
@@ -39,20 +51,8 @@ const PUT_KNOWN_ADDRESS: &str = "
     on conflict (account, address) do update
     set seen_at = excluded.seen_at";
 
-/// When an account was last signed in to successfully from an address.
-pub(super) fn seen_at(
-    connection: &mut Connection,
-    address: &KnownAddress,
-) -> Result<Option<Timestamp>> {
-    let KnownAddress { account, address } = *address;
-    let parameters = named_params! { ":account": account, ":address": address };
-    let mut statement = connection.prepare_cached(KNOWN_ADDRESS)?;
-    let seen_at = statement.query_row(parameters, |row| row.get(0)).optional()?;
-    Ok(seen_at.map(Timestamp::from_microseconds))
-}
-
-/// Records that it was, now; forgets some that were seen before that moment, and all but the newest of
-/// this account.
+/// Records a sign-in at `now`. Deletes a few addresses last seen before `before`, and all but the newest
+/// of this account.
 pub(super) fn put(
     transaction: &Transaction<'_>,
     address: &KnownAddress,
@@ -60,14 +60,14 @@ pub(super) fn put(
     before: i64,
 ) -> Result<()> {
     let KnownAddress { account, address } = *address;
-    let forget = named_params! { ":before": before };
-    transaction.prepare_cached(FORGET_KNOWN_ADDRESSES)?.execute(forget)?;
+    let old = named_params! { ":before": before };
+    transaction.prepare_cached(DELETE_OLD_ADDRESSES)?.execute(old)?;
     let surplus = named_params! {
         ":account": account,
         ":address": address,
         ":others": MOST_KNOWN_ADDRESSES - 1,
     };
-    transaction.prepare_cached(FORGET_SURPLUS_ADDRESSES)?.execute(surplus)?;
+    transaction.prepare_cached(DELETE_SURPLUS_ADDRESSES)?.execute(surplus)?;
     let put = named_params! { ":account": account, ":address": address, ":now": now };
     transaction.prepare_cached(PUT_KNOWN_ADDRESS)?.execute(put).map(drop)
 }

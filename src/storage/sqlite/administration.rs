@@ -1,4 +1,4 @@
-//! What operators do with users, in the SQLite file: the statements in the order of PostgreSQL's.
+//! What operators do with users, in the SQLite file: the methods in the order of PostgreSQL's.
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, Transaction, ffi, named_params};
@@ -11,58 +11,20 @@ macro_rules! users {
     ($which:literal) => {
         concat!(
             "
-    select users.id, email, is_active, is_admin, totp_enabled, users.created_at,
-        oauth_tokens.user_id is not null,
-        provider_username, provider_user_id, oauth_tokens.updated_at
-    from users
-    left join oauth_tokens on oauth_tokens.user_id = users.id and provider = 'discogs'",
+            select
+                users.id, email, is_active, is_admin, totp_enabled, users.created_at,
+                oauth_tokens.user_id is not null as is_connected,
+                provider_username, provider_user_id, oauth_tokens.updated_at
+            from users
+            left join oauth_tokens on oauth_tokens.user_id = users.id and provider = 'discogs'",
             $which
         )
     };
 }
 
-const USERS_AFTER: &str = users!(
-    "
-    where (email, users.id) > (:email, :id)
-    order by email, users.id
-    limit 500"
-);
-
-const USER_DETAILS: &str = users!(
-    "
-    where email = :address_or_id or users.id = :address_or_id"
-);
-
-const IS_LAST_ADMIN: &str = "
-    select is_admin and is_active
-        and (select count(*) from users where is_admin and is_active) = 1
-    from users
-    where email = :email";
-
 const DISABLE_USER: &str = "
     update users
     set is_active = 0, flow_epoch = flow_epoch + 1, updated_at = :now
-    where email = :email";
-
-const ENABLE_USER: &str = "
-    update users
-    set is_active = 1, updated_at = :now
-    where email = :email";
-
-const DELETE_USER: &str = "
-    delete from users
-    where email = :email";
-
-const DISCONNECT_USER: &str = "
-    delete from oauth_tokens
-    where user_id in (select id from users where email = :email)";
-
-const ANONYMISE_USER: &str = "
-    update users
-    set email = 'deleted-' || id || '@invalid',
-        hashed_password = '!',
-        is_admin = 0,
-        updated_at = :now
     where email = :email";
 
 #[async_trait]
@@ -71,6 +33,13 @@ impl Administration for SqliteStorage {
         &self,
         last: Option<&UserDetails>,
     ) -> Result<Vec<UserDetails>, StorageError> {
+        const USERS_AFTER: &str = users!(
+            "
+            where (email, users.id) > (:email, :id)
+            order by email, users.id
+            limit 500"
+        );
+
         let (email, id) =
             last.map(|last| (last.email.clone(), last.id.clone())).unwrap_or_default();
         let read = move |connection: &mut rusqlite::Connection| {
@@ -81,6 +50,11 @@ impl Administration for SqliteStorage {
     }
 
     async fn user_details(&self, address_or_id: &str) -> Result<Option<UserDetails>, StorageError> {
+        const USER_DETAILS: &str = users!(
+            "
+            where email = :address_or_id or users.id = :address_or_id"
+        );
+
         let address_or_id = address_or_id.to_owned();
         let read = move |connection: &mut rusqlite::Connection| {
             let which = named_params! { ":address_or_id": address_or_id };
@@ -103,6 +77,11 @@ impl Administration for SqliteStorage {
     }
 
     async fn enable_user(&self, email: &str) -> Result<UserChange, StorageError> {
+        const ENABLE_USER: &str = "
+            update users
+            set is_active = 1, updated_at = :now
+            where email = :email";
+
         let (email, now) = (email.to_owned(), self.now());
         let enable = move |transaction: &Transaction<'_>| {
             let user = named_params! { ":email": email, ":now": now };
@@ -113,6 +92,10 @@ impl Administration for SqliteStorage {
     }
 
     async fn delete_user(&self, email: &str) -> Result<UserChange, StorageError> {
+        const DELETE_USER: &str = "
+            delete from users
+            where email = :email";
+
         let (email, now) = (email.to_owned(), self.now());
         let delete = move |transaction: &Transaction<'_>| {
             let change = guard(transaction, &email)?;
@@ -120,7 +103,7 @@ impl Administration for SqliteStorage {
                 return Ok(change);
             }
             match transaction.execute(DELETE_USER, named_params! { ":email": email }) {
-                Err(error) if is_held(&error) => anonymise(transaction, &email, now),
+                Err(error) if is_still_referenced(&error) => anonymise(transaction, &email, now),
                 deleted => deleted.map(|_| UserChange::Done),
             }
         };
@@ -128,15 +111,34 @@ impl Administration for SqliteStorage {
     }
 }
 
-/// Whether the user may be disabled or deleted, within the transaction that does it.
+/// Whether the user may be disabled or deleted; runs in the transaction that does it.
 fn guard(transaction: &Transaction<'_>, email: &str) -> rusqlite::Result<UserChange> {
+    const IS_LAST_ADMIN: &str = "
+        select
+            is_admin and is_active
+            and (select count(*) from users where is_admin and is_active) = 1 as is_last_admin
+        from users
+        where email = :email";
+
     let user = named_params! { ":email": email };
-    let is_last_admin =
-        transaction.query_row(IS_LAST_ADMIN, user, |row| rows::flag(row, 0)).optional()?;
+    let is_last_admin = transaction
+        .query_row(IS_LAST_ADMIN, user, |row| rows::flag(row, "is_last_admin"))
+        .optional()?;
     Ok(UserChange::guarded(is_last_admin))
 }
 
 fn anonymise(transaction: &Transaction<'_>, email: &str, now: i64) -> rusqlite::Result<UserChange> {
+    const DISCONNECT_USER: &str = "
+        delete from oauth_tokens
+        where user_id in (select id from users where email = :email)";
+    const ANONYMISE_USER: &str = "
+        update users
+        set email = 'deleted-' || id || '@invalid',
+            hashed_password = '!',
+            is_admin = 0,
+            updated_at = :now
+        where email = :email";
+
     transaction.execute(DISCONNECT_USER, named_params! { ":email": email })?;
     let user = named_params! { ":email": email, ":now": now };
     transaction.execute(DISABLE_USER, user)?;
@@ -144,9 +146,8 @@ fn anonymise(transaction: &Transaction<'_>, email: &str, now: i64) -> rusqlite::
     Ok(UserChange::Anonymised)
 }
 
-/// Whether another row refers to the one that was to be deleted. (`on delete restrict` works by a
-/// trigger.)
-fn is_held(error: &rusqlite::Error) -> bool {
+/// Whether the user was not deleted because another row refers to it. (`on delete restrict` is a trigger.)
+fn is_still_referenced(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(code, Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY | ffi::SQLITE_CONSTRAINT_TRIGGER))
 }

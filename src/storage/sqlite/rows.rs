@@ -1,4 +1,5 @@
-//! Rows of the SQLite file as they stand: what another program wrote is taken without complaint.
+//! Rows of the SQLite file, read by column name. Values of another type or encoding, which another
+//! program may have written, are accepted.
 
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
@@ -10,71 +11,67 @@ use crate::model::{
     ConfigEntry, ConfigKey, Connection, FlowEpoch, User, UserDetails, UserWithHash,
 };
 
-/// `None` for a user whose id no access token can name.
+/// `None` for a user whose id no access token can contain.
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<Option<User>> {
-    let Some(id) = uuid(&text(row, 0)?) else {
+    let Some(id) = uuid(&text(row, "id")?) else {
         return Ok(None);
     };
     Ok(Some(User {
         id,
-        email: text(row, 1)?,
-        is_active: flag(row, 2)?,
-        is_admin: flag(row, 3)?,
-        created_at: moment(row, 4)?,
-        flow_epoch: FlowEpoch(integer(row, 5)?),
+        email: text(row, "email")?,
+        is_active: flag(row, "is_active")?,
+        is_admin: flag(row, "is_admin")?,
+        created_at: timestamp(row, "created_at")?,
+        flow_epoch: FlowEpoch(integer(row, "flow_epoch")?),
     }))
 }
 
-/// `None` for a user whose id no access token can name.
+/// `None` for a user whose id no access token can contain.
 pub(super) fn user_with_hash(row: &Row<'_>) -> rusqlite::Result<Option<UserWithHash>> {
     let Some(user) = user(row)? else {
         return Ok(None);
     };
-    let hashed_password = SecretString::from(text(row, 6)?);
-    Ok(Some(UserWithHash { user, hashed_password, has_second_factor: flag(row, 7)? }))
+    let hashed_password = SecretString::from(text(row, "hashed_password")?);
+    let has_second_factor = flag(row, "totp_enabled")?;
+    Ok(Some(UserWithHash { user, hashed_password, has_second_factor }))
 }
 
 pub(super) fn user_details(row: &Row<'_>) -> rusqlite::Result<UserDetails> {
     Ok(UserDetails {
-        id: text(row, 0)?,
-        email: text(row, 1)?,
-        is_active: flag(row, 2)?,
-        is_admin: flag(row, 3)?,
-        has_second_factor: flag(row, 4)?,
-        created_at: moment(row, 5)?,
-        connection: if flag(row, 6)? { Some(connection_from(row, 7)?) } else { None },
+        id: text(row, "id")?,
+        email: text(row, "email")?,
+        is_active: flag(row, "is_active")?,
+        is_admin: flag(row, "is_admin")?,
+        has_second_factor: flag(row, "totp_enabled")?,
+        created_at: timestamp(row, "created_at")?,
+        connection: if flag(row, "is_connected")? { Some(connection(row)?) } else { None },
     })
 }
 
 pub(super) fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
-    connection_from(row, 0)
-}
-
-/// A connection whose columns begin with this one.
-fn connection_from(row: &Row<'_>, first: usize) -> rusqlite::Result<Connection> {
     Ok(Connection {
-        provider_username: optional_text(row, first)?,
-        provider_user_id: optional_text(row, first + 1)?,
-        updated_at: moment(row, first + 2)?,
+        provider_username: optional_text(row, "provider_username")?,
+        provider_user_id: optional_text(row, "provider_user_id")?,
+        updated_at: timestamp(row, "updated_at")?,
     })
 }
 
 /// `None` for a key that another program keeps in the table.
 pub(crate) fn config_entry(row: &Row<'_>) -> rusqlite::Result<Option<ConfigEntry>> {
-    let Some(key) = ConfigKey::from_name(&text(row, 0)?) else {
+    let Some(key) = ConfigKey::from_name(&text(row, "key")?) else {
         return Ok(None);
     };
-    let value = SecretString::from(text(row, 1)?);
-    Ok(Some(ConfigEntry { key, value, updated_at: moment(row, 2)? }))
+    let value = SecretString::from(text(row, "value")?);
+    Ok(Some(ConfigEntry { key, value, updated_at: timestamp(row, "updated_at")? }))
 }
 
-/// A text; empty if there is none.
-pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+/// An empty text for null.
+pub(super) fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<String> {
     Ok(optional_text(row, column)?.unwrap_or_default())
 }
 
 /// Bytes that are not UTF-8 become U+FFFD.
-fn optional_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+fn optional_text(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<String>> {
     Ok(match row.get_ref(column)? {
         ValueRef::Null => None,
         ValueRef::Integer(number) => Some(number.to_string()),
@@ -85,15 +82,15 @@ fn optional_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String
     })
 }
 
-fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
+fn integer(row: &Row<'_>, column: &str) -> rusqlite::Result<i64> {
     Ok(if let ValueRef::Integer(number) = row.get_ref(column)? { number } else { 0 })
 }
 
-pub(super) fn flag(row: &Row<'_>, column: usize) -> rusqlite::Result<bool> {
+pub(super) fn flag(row: &Row<'_>, column: &str) -> rusqlite::Result<bool> {
     Ok(integer(row, column)? != 0)
 }
 
-fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+fn timestamp(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
     integer(row, column).map(Timestamp::from_microseconds)
 }
 

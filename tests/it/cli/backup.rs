@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{assert_failed, assert_said};
 use crate::harness::{PASSWORD, Program, Service};
 
-/// The addresses of all users in a copy, which is one file that can be read alone.
+/// The addresses of all users in a copy, which must be readable without side files.
 fn users(copy: &Path) -> Vec<String> {
     let uri = format!("file:{}?immutable=1", copy.display());
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
@@ -63,7 +63,7 @@ fn restored(program: &Program, users: &str, kept: Option<&str>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_holds_all_that_was_acknowledged_beside_a_running_service() {
+async fn a_backup_beside_a_running_service_has_every_acknowledged_write() {
     let program = Program::new();
     let service = program.serve(&["serve"]);
     register(&service, "alice").await;
@@ -85,7 +85,7 @@ async fn a_backup_holds_all_that_was_acknowledged_beside_a_running_service() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_is_whole_while_others_write() {
+async fn a_backup_during_writes_is_consistent() {
     let program = Program::new().with("RATE_LIMITS", "off");
     let service = program.serve(&["serve"]);
     let (first, copies) = (service.anonymous(), 5);
@@ -133,7 +133,7 @@ async fn a_backup_goes_to_stdout_and_comes_from_stdin() {
 }
 
 #[test]
-fn a_full_disk_behind_stdout_is_not_taken_for_the_database() {
+fn a_full_disk_behind_stdout_is_not_reported_as_the_databases() {
     let program = Program::new();
     assert_eq!(program.run(&["migrate"]).code, Some(0));
     let error = "error: can't write the copy to the output: No space left on device (os error 28)";
@@ -157,7 +157,7 @@ fn force_replaces_no_symbolic_link() {
 }
 
 #[test]
-fn where_nothing_is_to_be_copied_nothing_is_made() {
+fn without_a_database_no_backup_is_made() {
     let program = Program::new();
     let path = program.data("discogsography.db");
     let error = format!("error: there is no database at {}: is DATA_DIR right?", path.display());
@@ -179,7 +179,7 @@ fn where_nothing_is_to_be_copied_nothing_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_never_takes_the_place_of_a_file_of_the_service() {
+async fn a_backup_never_replaces_a_file_of_the_service() {
     let program = with_users(&["alice"]).await;
     fs::hard_link(program.data("discogsography.db"), program.folder().join("link.db")).unwrap();
     let before = fs::read(program.data("discogsography.db")).unwrap();
@@ -203,7 +203,7 @@ async fn a_backup_never_takes_the_place_of_a_file_of_the_service() {
 }
 
 #[test]
-fn a_backup_of_postgresql_is_left_to_its_own_programs() {
+fn a_backup_of_postgresql_is_left_to_its_own_tools() {
     let program = Program::new()
         .with("POSTGRES_ADDRESS", "db.example.com")
         .with("POSTGRES_USERNAME", "digger")
@@ -226,7 +226,7 @@ fn a_backup_of_postgresql_is_left_to_its_own_programs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restore_takes_the_place_of_the_database_and_keeps_it() {
+async fn a_restore_replaces_the_database_and_keeps_the_old_one() {
     let program = with_users(&["alice"]).await;
     assert_eq!(program.run(&["backup", "copy.db"]).code, Some(0));
     let service = program.serve(&["serve"]);
@@ -237,7 +237,7 @@ async fn a_restore_takes_the_place_of_the_database_and_keeps_it() {
     );
     assert_failed(&program.run(&["restore", "copy.db"]), 1, &error);
     assert_eq!(sign_in(&service, "bob").await, 200);
-    // What it wrote last waits beside the file.
+    // Its last writes are still in the `-wal` file.
     assert_eq!(service.end("KILL").code, None);
 
     let taken = program.run(&["restore", "copy.db"]);
@@ -258,7 +258,7 @@ async fn a_restore_takes_the_place_of_the_database_and_keeps_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_plain_copy_is_restored_with_what_waits_beside_it() {
+async fn a_plain_copy_is_restored_with_its_wal() {
     let program = Program::new();
     let service = program.serve(&["serve"]);
     register(&service, "alice").await;
@@ -276,7 +276,7 @@ async fn a_plain_copy_is_restored_with_what_waits_beside_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_good_backup_is_refused_and_changes_nothing() {
+async fn a_bad_backup_is_refused_and_changes_nothing() {
     let program = with_users(&["alice"]).await;
     assert_eq!(program.run(&["backup", "good.db"]).code, Some(0));
     let folder = program.folder();
@@ -312,7 +312,7 @@ async fn what_is_no_good_backup_is_refused_and_changes_nothing() {
     let after = (program.data_names(), fs::read(program.data("discogsography.db")).unwrap());
     assert_eq!(before, after);
 
-    // Nor does a new folder look as if a service had run in it.
+    // A new folder gets no trace of a service.
     let new = Program::new();
     let text = folder.join("text.db");
     assert_eq!(new.run(&["restore", text.to_str().unwrap()]).code, Some(1));
@@ -338,7 +338,7 @@ async fn a_lost_or_damaged_database_is_restored() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_of_an_older_or_newer_schema_is_taken() {
+async fn a_backup_of_an_older_or_newer_schema_is_restored() {
     let program = with_users(&["alice"]).await;
     for (change, applied) in [
         ("drop table known_addresses; delete from api_migrations where number = 4", true),

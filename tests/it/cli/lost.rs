@@ -1,4 +1,4 @@
-//! A database that is lost: nothing is made in its place unless the operator says so.
+//! A lost database: none is created in its place unless the operator asks for it.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::outages::NO_DATABASE;
 
 const REFUSED: &str = "❌ The database is missing or empty; not creating a new one";
 
-/// What everything says of a missing database.
+/// What every command reports for a missing database.
 fn missing(program: &Program) -> String {
     format!(
         "{} is missing, though a service has run in this folder: put it back, or a backup of it \
@@ -19,7 +19,7 @@ fn missing(program: &Program) -> String {
     )
 }
 
-/// A folder in which a service has run that has registered alice.
+/// Runs a service that registers alice, and stops it.
 async fn with_alice(program: &Program) {
     let service = program.serve(&["serve"]);
     assert_eq!(register(&service, "alice").await, 201);
@@ -41,7 +41,7 @@ async fn wait_until_healthy(service: &Service) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_database_is_told_until_it_is_put_back() {
+async fn a_lost_database_is_reported_until_it_is_put_back() {
     let program = Program::new();
     with_alice(&program).await;
     let (path, away) = (program.data("discogsography.db"), program.folder().join("away.db"));
@@ -69,7 +69,7 @@ async fn a_lost_database_is_told_until_it_is_put_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_database_takes_the_place_of_a_lost_one_on_purpose() {
+async fn a_lost_database_is_replaced_only_on_request() {
     let empty: fn(&Path) = |path| fs::write(path, "").unwrap();
     for (lose, kept) in [(empty, true), (|path: &Path| fs::remove_file(path).unwrap(), false)] {
         let program = Program::new();
@@ -88,7 +88,7 @@ async fn a_new_database_takes_the_place_of_a_lost_one_on_purpose() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_database_never_takes_the_place_of_one_that_is_there() {
+async fn a_new_database_never_replaces_an_existing_one() {
     let program = Program::new();
     with_alice(&program).await;
     let service = program.serve(&["serve", "--new-database"]);
@@ -98,14 +98,14 @@ async fn a_new_database_never_takes_the_place_of_one_that_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_waits_beside_a_lost_database_does_not_get_into_a_new_one() {
+async fn pending_writes_of_a_lost_database_do_not_get_into_a_new_one() {
     let program = Program::new();
     let service = program.serve(&["serve"]);
     assert_eq!(register(&service, "alice").await, 201);
     assert_eq!(service.end("KILL").code, None);
     let wal = fs::read(program.data("discogsography.db-wal")).unwrap();
     assert!(!wal.is_empty());
-    // The side file alone says that there was a database.
+    // Only the `-wal` file shows that there was a database.
     for name in ["discogsography.db", "discogsography.lock", "jwt-secret"] {
         fs::remove_file(program.data(name)).unwrap();
     }
@@ -122,8 +122,8 @@ fn make_older(path: &Path, by: Duration) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_start_that_was_killed_is_simply_repeated() {
-    // What there is in the order in which it is made; the last one has committed.
+async fn a_first_start_that_was_killed_is_repeated() {
+    // The files in the order in which they are created.
     let made = ["first-start", "discogsography.lock", "jwt-secret", "discogsography.db.x.half"];
     for count in 0..=made.len() {
         let program = Program::new();

@@ -1,4 +1,4 @@
-//! Files that are somebody else's, or no files.
+//! Files that belong to another user, or are not regular files.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -8,12 +8,12 @@ use std::process::Command;
 use super::assert_failed;
 use crate::harness::Program;
 
-/// Some user that we are not.
+/// The id of another user.
 const ANOTHER: u32 = 65_534;
 
 type Make = fn(&Path);
 
-/// What may stand in the place of a file, and what it is called.
+/// What can be in the place of a file, and its name in messages.
 const NO_FILES: [(Make, &str); 2] = [(make_fifo, "a FIFO"), (make_folder, "a directory")];
 
 fn make_fifo(path: &Path) {
@@ -25,7 +25,7 @@ fn make_folder(path: &Path) {
 }
 
 #[test]
-fn what_is_no_file_is_refused_at_once() {
+fn a_path_that_is_no_regular_file_is_refused_at_once() {
     for (make, kind) in NO_FILES {
         for name in ["jwt-secret", "discogsography.lock"] {
             let program = Program::new();
@@ -41,13 +41,13 @@ fn what_is_no_file_is_refused_at_once() {
 }
 
 #[test]
-fn a_database_that_is_no_file_is_named_and_left_alone() {
+fn a_database_that_is_no_regular_file_is_named_and_left_alone() {
     for (make, kind) in NO_FILES {
         for name in ["discogsography.db", "discogsography.db-wal", "discogsography.db-journal"] {
             let program = Program::new();
             drop(program.serve(&["serve"]));
             let path = program.data(name);
-            // There need not be one.
+            // It may be missing.
             let _ = fs::remove_file(&path);
             make(&path);
             let told = format!("{} is {kind}, not a regular file: move it away", path.display());
@@ -94,7 +94,7 @@ fn files_of_another_user_are_refused() {
 }
 
 #[test]
-fn what_root_makes_in_the_folder_of_another_user_is_theirs() {
+fn files_that_root_creates_belong_to_the_owner_of_the_folder() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
