@@ -1,6 +1,6 @@
 """Stops the service while it is busy: it has to answer what it accepted, and then exit.
 
-`tests/it/edge/stop.rs` stops it in the middle of a request, and twice.
+`tests/it/cli/stopping.rs` stops it in the middle of a request, and twice.
 """
 
 import random
@@ -42,6 +42,7 @@ class PendingRequest(threading.Thread):
         super().__init__(daemon=True)
         self.ask, self.api = ask, Api(port)
         self.answer: Answer | str = "no answer"
+        self.ended = 0.0
         self.api.ask("GET", "/health/live")
         self.api.request_id = uuid.uuid4().hex
         self.start()
