@@ -37,7 +37,7 @@ struct Log {
     guard: Mutex<Option<WorkerGuard>>,
 }
 
-/// The marks that begin our messages; `tests/it/tidy.rs` holds the messages to them.
+/// The marks that begin messages; `tests/it/logging.rs` checks every message.
 pub const MARKS: [&str; 10] = ["🚀", "💾", "🔴", "🏥", "🔐", "✅", "🔧", "📊", "⚠️", "❌"];
 
 /// Why the log did not start.
