@@ -1,4 +1,4 @@
-//! What the sandbox answers, before it becomes HTTP.
+//! The sandbox's answers before they become HTTP.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -9,7 +9,7 @@ use hyper::{Response, StatusCode};
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Content type of explanations.
 const PLAIN: &str = "text/plain; charset=utf-8";
-/// Content type of what is JSON.
+/// Content type of JSON.
 const JSON: &str = "application/json";
 
 /// A status, headers and a body.

@@ -1,7 +1,7 @@
-//! What is checked of every API call: OAuth parameters, consumer, nonce, timestamp, signature.
+//! The checks of every API call: OAuth parameters, consumer, nonce, timestamp, signature.
 //!
-//! The words of the refusals matter, because clients look into them: only what is about the
-//! consumer or the signature names these.
+//! Clients inspect the text of a refusal, so only one that concerns the consumer or the signature
+//! contains these words.
 
 use std::time::Duration;
 
@@ -19,33 +19,33 @@ use crate::script::Step;
 
 /// The longest nonce that Discogs accepts.
 const MAX_NONCE_LENGTH: usize = 64;
-/// The longest nonce with which a client gets its tokens from Discogs.
+/// The longest nonce that Discogs accepts where it issues tokens.
 const MAX_NONCE_LENGTH_FOR_TOKENS: usize = 128;
 
-/// A request that was read to its end.
+/// A complete request.
 pub(crate) struct Received {
     pub(crate) head: Parts,
     pub(crate) body: Bytes,
 }
 
-/// Why a call is refused before its step is looked at.
+/// Why a call is refused before its step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// An OAuth parameter is not there.
+    /// An OAuth parameter is missing.
     Missing(&'static str),
-    /// The consumer key is not ours.
+    /// The consumer key is unknown.
     UnknownConsumer,
-    /// Made with other secrets, or over another request.
+    /// The signature was made with other secrets, or over another request.
     WrongSignature,
-    /// The nonce was seen before.
+    /// The nonce was used before.
     UsedNonce,
     /// The timestamp is too far from the clock.
     Stale,
-    /// Anything that can't be understood.
+    /// The request is invalid otherwise.
     Malformed(String),
 }
 
-/// A call whose consumer, nonce and timestamp are good; its signature is not yet checked.
+/// A call with a valid consumer, nonce and timestamp; its signature is not checked yet.
 pub(crate) struct Call<'a> {
     received: &'a Received,
     url: String,
@@ -55,7 +55,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl Received {
-    /// A header as text; `None` when it is not there or not in visible ASCII.
+    /// A header as text; `None` if it is missing or not visible ASCII.
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
     }
@@ -65,7 +65,7 @@ impl Received {
         value.is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
     }
 
-    /// The `Authorization` header; two of them would give the call two readings.
+    /// The `Authorization` header; two of them would be ambiguous.
     fn authorization_header(&self) -> Result<Option<&str>, Refusal> {
         if self.head.headers.get_all(AUTHORIZATION).iter().count() > 1 {
             return Err(Refusal::Malformed("more than one Authorization header".to_owned()));
@@ -73,17 +73,17 @@ impl Received {
         Ok(self.header(&AUTHORIZATION))
     }
 
-    /// What the signature is about, with the URL as the caller sees it.
+    /// What was signed, with the URL as the client sees it.
     fn target<'a>(&'a self, url: &'a str) -> Target<'a> {
         Target { method: self.head.method.as_str(), url, form: self.form() }
     }
 
-    /// Scheme and host as the caller sees them.
+    /// Scheme and host as the client sees them.
     pub(crate) fn base(&self) -> String {
         format!("http://{}", self.header(&HOST).unwrap_or_default())
     }
 
-    /// The body, where it counts for the signature (RFC 5849 section 3.4.1.3.1).
+    /// The body if it is part of the signature (RFC 5849 section 3.4.1.3.1).
     fn form(&self) -> Option<&str> {
         let content_type = self.header(&CONTENT_TYPE)?;
         let essence = content_type.split(';').next()?.trim();
@@ -93,7 +93,7 @@ impl Received {
 }
 
 impl<'a> Call<'a> {
-    /// Reads the OAuth parameters and checks everything but the signature.
+    /// Collects the OAuth parameters and checks everything but the signature.
     pub(crate) fn read(
         step: Step,
         received: &'a Received,
@@ -125,12 +125,12 @@ impl<'a> Call<'a> {
         Ok(Self { received, url, authorization, stamp })
     }
 
-    /// A parameter of the step, which may be missing.
+    /// A parameter of the step; `None` if it is missing.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.authorization.parameter(name)
     }
 
-    /// Checks the signature, and then uses the nonce up.
+    /// Checks the signature, then records the nonce.
     pub(crate) fn verify(
         &self,
         token_secret: Option<&SecretString>,

@@ -1,7 +1,7 @@
-//! Discogs itself: request tokens, approvals, access tokens, nonces and the rate, without I/O.
+//! Discogs itself: request tokens, approvals, access tokens, nonces and the rate limit, without I/O.
 //!
-//! The time is an argument of every call. Everything is bounded; where a bound is met, the
-//! oldest entry goes.
+//! Every call gets the time as an argument. Everything is bounded; at a bound, the oldest entry is
+//! dropped.
 
 mod bounded;
 mod rate;
@@ -20,39 +20,39 @@ pub(crate) use rate::{Rate, RateState};
 
 const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const LETTERS_AND_DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-/// Letters in a token or in a secret.
+/// How many letters a token or a secret has.
 const TOKEN_LENGTH: usize = 40;
-/// Characters in a verifier.
+/// How many characters a verifier has.
 const VERIFIER_LENGTH: usize = 10;
 const MAX_REQUEST_TOKENS: usize = 1_000;
 const MAX_ACCESS_TOKENS: usize = 10_000;
 const MAX_NONCES: usize = 10_000;
 
-/// Why an approval or a refusal by the person can't be taken.
+/// Why an approval or denial was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ApprovalError {
-    /// No such request token: never given out, expired, or exchanged already.
+    /// No such request token: never issued, expired, or already exchanged.
     #[error("unknown or expired request token")]
     Unknown,
-    /// It was approved or denied before.
+    /// It was already approved or denied.
     #[error("this request token has been answered already")]
     AlreadyAnswered,
 }
 
-/// Why a request token is not exchanged.
+/// Why a request token was not exchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExchangeError {
     /// No such request token.
     Unknown,
-    /// Nobody has approved it yet.
+    /// It is not approved yet.
     Pending,
-    /// The person has refused.
+    /// The user denied access.
     Denied,
-    /// Another verifier was shown.
+    /// The verifier is wrong.
     WrongVerifier,
 }
 
-/// What the person has said to a request.
+/// The user's answer to a request token.
 enum Reply {
     Pending,
     Approved { verifier: String, identity: Identity },
@@ -61,7 +61,7 @@ enum Reply {
 
 struct RequestToken {
     secret: SecretString,
-    /// The first instant at which it is no longer good.
+    /// The first instant at which it is no longer valid.
     expires_at: Duration,
     reply: Reply,
     wrong_verifiers: u32,
@@ -92,7 +92,7 @@ impl Desk {
         }
     }
 
-    /// Takes a nonce with its timestamp; false when the pair was seen before.
+    /// Records a nonce with its timestamp; returns false if the pair was used before.
     pub(crate) fn take_nonce(&mut self, timestamp: u64, nonce: &str) -> bool {
         self.nonces.insert((timestamp, nonce.to_owned()), ())
     }
@@ -114,7 +114,7 @@ impl Desk {
         Some(request_token.secret.clone())
     }
 
-    /// Whether the page may ask about this request token.
+    /// Whether this request token awaits the user's answer.
     pub(crate) fn pending(&mut self, token: &str, now: Duration) -> Result<(), ApprovalError> {
         let request_token = self.live(token, now).ok_or(ApprovalError::Unknown)?;
         match request_token.reply {
@@ -123,7 +123,7 @@ impl Desk {
         }
     }
 
-    /// Approves, and gives the verifier to show.
+    /// Approves a request token; returns the verifier.
     pub(crate) fn approve(
         &mut self,
         token: &str,
@@ -145,7 +145,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Exchanges a request token, which is then used up, for an access token.
+    /// Exchanges a request token for an access token; it can't be used again.
     pub(crate) fn exchange(
         &mut self,
         token: &str,
@@ -173,13 +173,13 @@ impl Desk {
         Ok(granted)
     }
 
-    /// Whose access token this is, and its secret.
+    /// The owner and the secret of an access token.
     pub(crate) fn access(&self, token: &str) -> Option<(Identity, SecretString)> {
         let access_token = self.access_tokens.get(token)?;
         Some((access_token.identity.clone(), access_token.secret.clone()))
     }
 
-    /// The person takes back an access token; false when there is none such.
+    /// Revokes an access token; returns whether it existed.
     pub(crate) fn revoke(&mut self, token: &str) -> bool {
         self.access_tokens.remove(token)
     }

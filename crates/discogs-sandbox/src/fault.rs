@@ -1,31 +1,31 @@
-//! How a call can go wrong, as a test orders it.
+//! How a call can fail on request.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-/// What happens to a call instead of the step, or on top of it.
+/// What happens to a call instead of its step, or in addition.
 ///
-/// Unless a variant says otherwise the step is not done: no token is made, none is used up.
+/// Unless a variant says otherwise, the step is not performed: no token is issued or used up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// A fixed answer, whoever asks.
+    /// A fixed answer.
     Answer(Canned),
-    /// The step is done after this time; not at all when the caller has gone by then.
+    /// The step is performed after this time, unless the client has hung up.
     Delay(Duration),
-    /// The call is taken and never answered.
+    /// The call is accepted and never answered.
     Hang,
     /// The connection is reset: TCP RST.
     Reset,
-    /// The connection is closed with no answer.
+    /// The connection is closed without an answer.
     Close,
-    /// Bytes that are no HTTP, then the connection is closed.
+    /// Bytes that are not HTTP, then the connection is closed.
     Garbage,
-    /// A head that promises more than comes, then the connection is closed.
+    /// A `Content-Length` longer than the body, then the connection is closed.
     HalfAnswer,
-    /// 200 and a body that never ends.
+    /// Status 200 and a body that never ends.
     EndlessBody,
-    /// The step is done, its answer is thrown away, and then this happens.
+    /// The step is performed, its answer is discarded, and then this happens.
     AfterStep(Box<Fault>),
 }
 
@@ -34,7 +34,7 @@ pub enum Fault {
 pub struct Canned {
     /// The status, 200 to 599.
     pub status: u16,
-    /// The headers, with `Content-Type` where there is one; `Content-Length` comes by itself.
+    /// The headers, including any `Content-Type`; `Content-Length` is added.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
@@ -76,7 +76,7 @@ impl Fault {
         Self::answer(status, "text/html; charset=UTF-8", page)
     }
 
-    /// 429, with a `Retry-After` of any value or without one.
+    /// Status 429, with any `Retry-After` or none.
     #[must_use]
     pub fn rate_limited(retry_after: Option<&str>) -> Self {
         let body = json!({ "message": "You are making requests too quickly." });
@@ -87,7 +87,7 @@ impl Fault {
         }
     }
 
-    /// 200 with a body that is neither form nor JSON.
+    /// Status 200 with a body that is neither a form nor JSON.
     #[must_use]
     pub fn nonsense() -> Self {
         Self::plain(200, "It works!")
@@ -113,13 +113,13 @@ impl Fault {
         Self::answer(200, "application/json", json.to_string())
     }
 
-    /// The step is done, and the connection is closed with no answer.
+    /// The step is performed, and the connection is closed without an answer.
     #[must_use]
     pub fn answer_lost() -> Self {
         Self::AfterStep(Box::new(Self::Close))
     }
 
-    /// Adds a header to a fixed answer; any other fault has none and stays as it is.
+    /// Adds a header to a fixed answer; other faults have none and stay the same.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         if let Self::Answer(canned) = &mut self {

@@ -1,14 +1,14 @@
-//! A stand-in for the parts of Discogs that an OAuth 1.0a client meets.
+//! A stand-in for the parts of Discogs that an OAuth 1.0a client uses.
 //!
 //! It checks what Discogs checks (consumer, HMAC-SHA1 or PLAINTEXT signature, nonce, timestamp,
-//! `User-Agent`, verifier), shows a page to approve on, keeps the rate limit, and can be told to
-//! misbehave. It accepts the requests of published clients: `scripts/check-clients` tries them.
-//! Where it is open how Discogs behaves, [`Options`] has both readings. It holds everything in
-//! memory, within bounds, and must not know the service that talks to it.
+//! `User-Agent`, verifier), shows a page for approval, enforces the rate limit, and misbehaves on
+//! request. It accepts the requests of published clients: `scripts/check-clients` runs them. Where
+//! Discogs's behaviour is not documented, [`Options`] has both variants. It keeps everything in
+//! memory, within bounds, and must not know the service that calls it.
 //!
-//! To read on: [`Sandbox`] is what a test holds; `server` accepts connections and breaks them;
-//! `routes` has the addresses, `page` what a person sees; `desk` is Discogs itself, without any
-//! I/O; `script` keeps what a test has ordered and what was called.
+//! A test holds a [`Sandbox`]. `server` accepts connections and breaks them; `routes` has the paths
+//! and `page` the pages; `desk` is Discogs itself, without I/O; `script` keeps the requested faults
+//! and the calls.
 //!
 //! ```
 //! use std::sync::Arc;

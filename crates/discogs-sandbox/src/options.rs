@@ -1,6 +1,6 @@
-//! How a sandbox behaves: its consumer, its limits, and both readings of what is open.
+//! How a sandbox behaves: its consumer, its limits, and both variants of what is not documented.
 //!
-//! Time and randomness come in here. Must not know about HTTP.
+//! Time and randomness are passed in here. Must not know HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,19 +8,19 @@ use std::time::Duration;
 use oauth1::Consumer;
 use secrecy::SecretString;
 
-/// The time since the Unix epoch, asked at every call.
+/// Returns the time since the Unix epoch; called for every request.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
-/// Somebody with an account at the sandbox.
+/// A user of the sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The number that never changes; may be larger than 2^53.
+    /// The permanent id; may be larger than 2^53.
     pub id: u64,
-    /// The name, in any alphabet.
+    /// The user name, in any alphabet.
     pub username: String,
 }
 
-/// How a refused authorisation is answered at `access_token`.
+/// How `access_token` answers after the user denied access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusedStatus {
     /// 400, as for a wrong verifier.
@@ -29,7 +29,7 @@ pub enum RefusedStatus {
     Unauthorized,
 }
 
-/// What verifiers are made of.
+/// The characters of verifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierAlphabet {
     /// Letters of both cases.
@@ -38,22 +38,22 @@ pub enum VerifierAlphabet {
     LettersAndDigits,
 }
 
-/// What a wrong signature means at `identity`.
+/// How `identity` answers a wrong signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadSignature {
-    /// The caller counts as nobody: 401 JSON.
+    /// As a call without credentials: 401 JSON.
     Anonymous,
     /// 401 plain text that names the signature, as at the other steps.
     Refused,
-    /// It is not looked at: a good access token is enough.
+    /// Not at all: a valid access token is enough.
     Ignored,
 }
 
 /// Which nonces and timestamps `request_token` and `access_token` accept.
 ///
 /// Published versions of `@lionralfs/discogs-client` send these two a nonce of 128 hex digits and a
-/// timestamp in milliseconds, and people connect with them. Discogs refused the same at other
-/// addresses. How it checks these two is not documented.
+/// timestamp in milliseconds, which works. Discogs refuses the same at its other paths. How it checks
+/// these two is not documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenSteps {
     /// Nonces of up to 128 characters; timestamps in seconds or milliseconds.
@@ -62,43 +62,43 @@ pub enum TokenSteps {
     Strict,
 }
 
-/// How a sandbox behaves; [`Options::new`] is the Discogs that is documented.
+/// How a sandbox behaves; [`Options::new`] is the documented Discogs.
 #[derive(Clone)]
 pub struct Options {
     /// The time; tests move it. Also the `Date` of every answer.
     pub clock: Clock,
-    /// Where tokens, secrets and verifiers come from: the same seed gives the same ones.
+    /// The seed of tokens, secrets and verifiers, which makes them repeatable.
     pub seed: u64,
-    /// The only consumer that is known.
+    /// The only registered consumer.
     pub consumer: Consumer,
     /// The application's name, on the page and in the identity.
     pub consumer_name: String,
-    /// Who approves when nobody else is named.
+    /// The user who approves unless another is named.
     pub digger: Identity,
-    /// API calls a minute; `None` switches the limit off.
+    /// API calls per minute; `None` for no limit.
     pub rate_limit: Option<usize>,
-    /// How long a request token and its verifier live.
+    /// How long a request token and its verifier are valid.
     pub request_token_life: Duration,
     /// How far a timestamp may be from the clock, either way.
     pub timestamp_window: Duration,
-    /// Which nonces and timestamps the two steps that give tokens accept.
+    /// Which nonces and timestamps `request_token` and `access_token` accept.
     pub token_steps: TokenSteps,
     /// How many wrong verifiers a request token survives.
     pub wrong_verifiers_survived: u32,
-    /// How a refused authorisation is answered.
+    /// How `access_token` answers after the user denied access.
     pub refused_status: RefusedStatus,
-    /// What verifiers are made of.
+    /// The characters of verifiers.
     pub verifier_alphabet: VerifierAlphabet,
-    /// What a wrong signature means at `identity`.
+    /// How `identity` answers a wrong signature.
     pub bad_signature: BadSignature,
 }
 
 impl Options {
     /// The documented Discogs, with the consumer `sandbox-key` and `sandbox-secret`.
     ///
-    /// The limit is 60 calls a minute, a request token lives 15 minutes and ends with the third
-    /// wrong verifier, a timestamp may be 5 minutes off, and a refused authorisation is a 400.
-    /// Nonces, timestamps and verifiers are checked in the way that forgives more.
+    /// The limit is 60 calls per minute; a request token is valid for 15 minutes, until the third
+    /// wrong verifier; a timestamp may be 5 minutes off; a denied request token is answered 400.
+    /// Nonces, timestamps and verifiers are checked in the more lenient way.
     #[must_use]
     pub fn new(clock: Clock, seed: u64) -> Self {
         Self {

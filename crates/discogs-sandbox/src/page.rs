@@ -1,7 +1,7 @@
 //! The pages of `/oauth/authorize`, in the words that Discogs uses on its own.
 //!
-//! Plain HTML that works without a script and loads nothing from another host. Every value is
-//! escaped. Must not know about the state of a token.
+//! Plain HTML that works without scripts and loads nothing from other hosts. Every value is escaped.
+//! Must not know the state of a token.
 
 use hyper::StatusCode;
 use hyper::header::{
@@ -17,7 +17,7 @@ const SCRIPT_PATH: &str = "/sandbox.js";
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Asks whether the application is given access.
+/// Asks the user to grant access to the application.
 pub(crate) fn question(token: &str, consumer_name: &str, username: &str) -> Answer {
     let (token, username) = (escape(token), escape(username));
     let consumer_name = escape(consumer_name);
@@ -37,7 +37,7 @@ pub(crate) fn question(token: &str, consumer_name: &str, username: &str) -> Answ
     page(StatusCode::OK, "Authorize", &body)
 }
 
-/// Shows the verifier to copy.
+/// Shows the verifier for the user to copy.
 pub(crate) fn code(verifier: &str, consumer_name: &str) -> Answer {
     let (verifier, consumer_name) = (escape(verifier), escape(consumer_name));
     let body = format!(
@@ -53,7 +53,7 @@ pub(crate) fn code(verifier: &str, consumer_name: &str) -> Answer {
     page(StatusCode::OK, "Authorization successful", &body)
 }
 
-/// Confirms that the application gets no access.
+/// Confirms that access was denied.
 pub(crate) fn denied(consumer_name: &str) -> Answer {
     let consumer_name = escape(consumer_name);
     let body = format!(
@@ -65,7 +65,7 @@ pub(crate) fn denied(consumer_name: &str) -> Answer {
     page(StatusCode::OK, "Access denied", &body)
 }
 
-/// Says what went wrong, and what to do.
+/// Explains an error and what to do about it.
 pub(crate) fn problem(status: StatusCode, text: &str) -> Answer {
     let text = escape(text);
     let body = format!("<h1>That did not work</h1>\n<p>{text}</p>\n");
@@ -121,7 +121,7 @@ mod tests {
     use super::escape;
 
     #[test]
-    fn what_could_be_markup_is_escaped() {
+    fn markup_in_values_is_escaped() {
         assert_eq!(escape("<a b=\"c\" d='&'>"), "&lt;a b=&quot;c&quot; d=&#39;&amp;&#39;&gt;");
     }
 }

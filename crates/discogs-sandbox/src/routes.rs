@@ -1,4 +1,4 @@
-//! The addresses, and what each of them answers.
+//! The paths and their answers.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::options::{BadSignature, Identity, Options, RefusedStatus};
 use crate::page;
 use crate::script::Step;
 
-/// The only callback there is: the person copies the verifier (RFC 5849 section 2.1).
+/// The only supported callback: the user copies the verifier (RFC 5849 section 2.1).
 const OUT_OF_BAND: &str = "oob";
 
-/// The step that lives at a path.
+/// The step at a path.
 pub(crate) fn step_at(path: &str) -> Option<Step> {
     match path {
         "/oauth/request_token" => Some(Step::RequestToken),
@@ -28,7 +28,7 @@ pub(crate) fn step_at(path: &str) -> Option<Step> {
     }
 }
 
-/// What is served beside the four steps: the files of the pages.
+/// Serves everything but the four steps: the files of the pages.
 pub(crate) fn elsewhere(method: &Method, path: &str) -> Answer {
     let Some(asset) = page::asset(path) else {
         let message = "The requested resource was not found.";
@@ -37,7 +37,7 @@ pub(crate) fn elsewhere(method: &Method, path: &str) -> Answer {
     if method == Method::GET { asset } else { wrong_method("GET") }
 }
 
-/// Does a step.
+/// Performs a step.
 pub(crate) fn answer(
     step: Step,
     received: &Received,
@@ -49,7 +49,7 @@ pub(crate) fn answer(
     match (step, method) {
         (Step::Authorize, "GET") => question(received, options, desk, now),
         (Step::Authorize, "POST") => reply(received, options, desk, now),
-        // Discogs documents POST at `access_token`; published clients send GET, too.
+        // Discogs documents POST at `access_token`; published clients also send GET.
         (Step::RequestToken | Step::AccessToken, "GET" | "POST") | (Step::Identity, "GET") => {
             api(step, received, options, desk, now)
         }
@@ -64,7 +64,7 @@ fn wrong_method(allowed: &'static str) -> Answer {
         .with(ALLOW, HeaderValue::from_static(allowed))
 }
 
-/// The three calls of programs: `User-Agent`, then the rate, then the step itself.
+/// The three API calls: checks the `User-Agent`, then the rate, then performs the step.
 fn api(
     step: Step,
     received: &Received,
@@ -108,7 +108,7 @@ fn request_token(
 ) -> Result<Answer, Refusal> {
     let call = Call::read(Step::RequestToken, received, options, now)?;
     call.verify(None, options, desk)?;
-    // Published clients leave it out when the person is to copy the verifier.
+    // Published clients omit it if the user copies the verifier.
     if call.parameter("oauth_callback").unwrap_or(OUT_OF_BAND) != OUT_OF_BAND {
         let why = "oauth_callback must be oob; this sandbox knows no other";
         return Err(Refusal::Malformed(why.to_owned()));
@@ -188,7 +188,7 @@ fn identity(received: &Received, options: &Options, desk: &mut Desk, now: Durati
     }
 }
 
-/// Who calls.
+/// The identity of the caller.
 fn authenticated(
     received: &Received,
     options: &Options,
@@ -205,7 +205,7 @@ fn authenticated(
     Ok(digger)
 }
 
-/// The page that asks.
+/// The page that asks for approval.
 fn question(received: &Received, options: &Options, desk: &mut Desk, now: Duration) -> Answer {
     let query = received.head.uri.query().unwrap_or_default();
     let Some(token) = form_value(query.as_bytes(), "oauth_token") else {
@@ -217,7 +217,7 @@ fn question(received: &Received, options: &Options, desk: &mut Desk, now: Durati
     }
 }
 
-/// What the person has said on the page.
+/// The user's choice on the page.
 fn reply(received: &Received, options: &Options, desk: &mut Desk, now: Duration) -> Answer {
     let value = |name| form_value(&received.body, name);
     let Some(token) = value("oauth_token") else {

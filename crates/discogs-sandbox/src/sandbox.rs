@@ -25,7 +25,7 @@ pub struct Sandbox {
     server: JoinHandle<()>,
 }
 
-/// What every connection works on.
+/// What all connections share.
 pub(crate) struct Shared {
     options: Options,
     desk: Mutex<Desk>,
@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     counts: watch::Sender<Counts>,
 }
 
-/// How many calls each step has had.
+/// How many calls each step has received.
 #[derive(Debug, Default)]
 struct Counts {
     request_token: u64,
@@ -47,7 +47,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// When the listener does not tell its own address.
+    /// If the listener's address can't be read.
     ///
     /// # Panics
     ///
@@ -67,30 +67,30 @@ impl Sandbox {
     /// Stops, and waits until the port is free and every connection is closed.
     pub async fn stop(mut self) {
         self.server.abort();
-        // The task was cancelled, which is what its result says.
+        // The result only reports that the task was cancelled.
         let _ = (&mut self.server).await;
     }
 
-    /// Where it listens, for instance `http://127.0.0.1:8014`; both for API and pages.
+    /// The base URL of API and pages, for instance `http://127.0.0.1:8014`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Approves a request token as the default digger, and gives the verifier.
+    /// Approves a request token as the default user; returns the verifier.
     ///
     /// # Errors
     ///
-    /// When the request token is unknown, expired or answered already.
+    /// If the request token is unknown, expired or already answered.
     pub fn approve(&self, request_token: &str) -> Result<String, ApprovalError> {
         self.approve_as(request_token, self.shared.options.digger.clone())
     }
 
-    /// Approves a request token as anybody, and gives the verifier.
+    /// Approves a request token as any user; returns the verifier.
     ///
     /// # Errors
     ///
-    /// When the request token is unknown, expired or answered already.
+    /// If the request token is unknown, expired or already answered.
     pub fn approve_as(
         &self,
         request_token: &str,
@@ -106,36 +106,36 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// When the request token is unknown, expired or answered already.
+    /// If the request token is unknown, expired or already answered.
     pub fn deny(&self, request_token: &str) -> Result<(), ApprovalError> {
         let now = (self.shared.options.clock)();
         lock(&self.shared.desk).deny(request_token, now)
     }
 
-    /// Takes an access token back, as a user may at Discogs; false when there is none such.
+    /// Revokes an access token, as a user can at Discogs; returns whether it existed.
     #[must_use]
     pub fn revoke(&self, access_token: &str) -> bool {
         lock(&self.shared.desk).revoke(access_token)
     }
 
-    /// The next call of this step meets this fault; several wait in a queue.
+    /// Applies a fault to the next call of this step; several faults are queued.
     pub fn order(&self, step: Step, fault: Fault) {
         lock(&self.shared.script).order(step, fault);
     }
 
-    /// Every call of this step meets this fault, once the queue is empty.
+    /// Applies a fault to every call of this step once the queue is empty.
     pub fn order_always(&self, step: Step, fault: Fault) {
         lock(&self.shared.script).order_always(step, fault);
     }
 
-    /// Forgets the faults that were ordered for this step.
+    /// Removes the requested faults of this step.
     pub fn clear(&self, step: Step) {
         lock(&self.shared.script).clear(step);
     }
 
-    /// The next call of this step waits, before anything is done, until it is released.
+    /// Holds the next call of this step, before anything is done, until it is released.
     ///
-    /// Calls are held one by one: two holds are for two calls. It meets its fault afterwards.
+    /// Each hold is for one call, whose fault applies afterwards.
     #[must_use]
     pub fn hold(&self, step: Step) -> Hold {
         let (hold, barrier) = Hold::new();
@@ -143,16 +143,16 @@ impl Sandbox {
         hold
     }
 
-    /// The calls of this step so far, oldest first; the newest 1,000 of them.
+    /// The newest 1,000 calls of this step, oldest first.
     #[must_use]
     pub fn calls(&self, step: Step) -> Vec<RecordedCall> {
         lock(&self.shared.script).calls(step)
     }
 
-    /// Waits until this step has been called so many times since the start.
+    /// Waits until this step has been called this often since the start.
     pub async fn wait_for_calls(&self, step: Step, calls: u64) {
         let mut counts = self.shared.counts.subscribe();
-        // The sender lives as long as `self`, so this ends only when there were enough.
+        // The sender lives as long as `self`, so this ends only at that count.
         let _ = counts.wait_for(|counts| counts.of(step) >= calls).await;
     }
 }
@@ -164,7 +164,7 @@ impl Drop for Sandbox {
 }
 
 impl Shared {
-    /// Records a call and gives what was ordered for it.
+    /// Records a call; returns its barrier and its fault.
     pub(crate) fn arrived(
         &self,
         step: Step,
@@ -182,7 +182,7 @@ impl Shared {
         (self.options.clock)()
     }
 
-    /// Does the step.
+    /// Performs the step.
     pub(crate) fn answer(&self, step: Step, received: &Received) -> Answer {
         routes::answer(step, received, &self.options, &mut lock(&self.desk))
     }
@@ -214,7 +214,7 @@ impl Counts {
     }
 }
 
-/// Nothing panics while it holds one of these locks, and if it did the data would still be whole.
+/// No code panics while holding one of these locks, and the data would still be consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

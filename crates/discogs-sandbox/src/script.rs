@@ -1,6 +1,6 @@
-//! What a test has ordered, what it holds back, and what was called.
+//! The faults and holds that a test has requested, and the calls that were made.
 //!
-//! Bounded: of each step the newest calls are kept, and all of them are counted.
+//! Bounded: all calls are counted, and the newest of each step are kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -9,10 +9,10 @@ use tokio::sync::oneshot;
 
 use crate::fault::Fault;
 
-/// How many calls of a step are remembered.
+/// How many calls of a step are kept.
 const MAX_CALLS: usize = 1_000;
 
-/// The four addresses of the dance.
+/// The four paths of an OAuth flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     /// `/oauth/request_token`.
@@ -25,45 +25,45 @@ pub enum Step {
     Identity,
 }
 
-/// A call as it arrived, whatever became of it.
+/// A call as it arrived, however it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedCall {
     /// The HTTP method.
     pub method: String,
-    /// The `User-Agent` header; `None` when there was none, or not in ASCII.
+    /// The `User-Agent` header; `None` if it is missing or not ASCII.
     pub user_agent: Option<String>,
-    /// The query without its `?`; `None` when there was none.
+    /// The query without its `?`; `None` if there is none.
     pub query: Option<String>,
-    /// The parameters of the `Authorization` header; empty when it could not be read.
+    /// The parameters of the `Authorization` header; empty if it is invalid.
     pub oauth: BTreeMap<String, String>,
     /// The names of all headers, in lower case.
     pub header_names: BTreeSet<String>,
     /// The `Content-Type` header.
     pub content_type: Option<String>,
-    /// How many bytes the body had.
+    /// The length of the body in bytes.
     pub body_length: usize,
 }
 
-/// The sandbox was stopped before what was waited for had happened.
+/// The sandbox stopped while the caller waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the sandbox has stopped")]
 pub struct Stopped;
 
-/// Holds one call back: it waits until this is released or dropped.
+/// Holds one call until this is released or dropped.
 #[derive(Debug)]
 pub struct Hold {
     reached: oneshot::Receiver<()>,
     release: oneshot::Sender<()>,
 }
 
-/// The other end of a [`Hold`], which the call meets.
+/// The call's end of a [`Hold`].
 #[derive(Debug)]
 pub(crate) struct Barrier {
     reached: oneshot::Sender<()>,
     release: oneshot::Receiver<()>,
 }
 
-/// Orders and calls of all steps.
+/// The requested faults and the calls of all steps.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     steps: HashMap<Step, Orders>,
@@ -85,26 +85,26 @@ impl Hold {
         (Self { reached, release }, barrier)
     }
 
-    /// Waits until the call has arrived; to be asked once.
+    /// Waits until the call has arrived; may be called once.
     ///
     /// # Errors
     ///
-    /// When the sandbox stops before a call has come.
+    /// If the sandbox stops before that.
     pub async fn reached(&mut self) -> Result<(), Stopped> {
         (&mut self.reached).await.map_err(|_| Stopped)
     }
 
-    /// Lets the call go on.
+    /// Lets the call continue.
     pub fn release(self) {
-        // Nobody listens when the call has been given up, and then there is nothing to release.
+        // If the call was given up, there is no receiver and nothing to release.
         let _ = self.release.send(());
     }
 }
 
 impl Barrier {
-    /// Says that the call is here and waits for its release.
+    /// Reports the call's arrival and waits for its release.
     pub(crate) async fn pass(self) {
-        // The hold may have been dropped, which is a release.
+        // A dropped hold counts as released.
         let _ = self.reached.send(());
         let _ = self.release.await;
     }
@@ -146,7 +146,7 @@ impl Script {
         orders.map_or_else(Vec::new, |orders| orders.calls.iter().cloned().collect())
     }
 
-    /// What the call that has just come must meet, the barrier first.
+    /// The barrier and the fault of a call that has just arrived.
     pub(crate) fn next(&mut self, step: Step) -> (Option<Barrier>, Option<Fault>) {
         let orders = self.at(step);
         let fault = orders.next.pop_front().or_else(|| orders.always.clone());

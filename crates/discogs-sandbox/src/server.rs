@@ -1,7 +1,7 @@
-//! Accepting connections, answering them over HTTP/1.1, and breaking them to order.
+//! Accepts connections, answers them over HTTP/1.1, and breaks them on request.
 //!
-//! A fault below HTTP needs the bare stream: the service then tells the connection's task what
-//! to do and never answers, and the task takes the stream back from the HTTP library.
+//! A fault below HTTP needs the bare stream: the service then passes the fault to the connection's
+//! task and never answers, and the task takes the stream back from the HTTP library.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -31,7 +31,7 @@ use crate::script::{RecordedCall, Step};
 
 const MAX_CONNECTIONS: usize = 1_024;
 const MAX_BODY: usize = 64 * 1024;
-/// How long accepting rests after an error, such as too many open files.
+/// How long accepting pauses after an error, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// How a connection is broken.
@@ -44,7 +44,7 @@ enum Wreck {
     EndlessBody,
 }
 
-/// What becomes of a call.
+/// How a call ends.
 enum Outcome {
     Answer(Response<Full<Bytes>>),
     Wreck(Wreck),
@@ -67,16 +67,13 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a delay that was ordered, and a rest after an error"
-)]
+#[expect(clippy::disallowed_methods, reason = "a requested delay, and a pause after an error")]
 async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
-    // Only a matter of speed.
+    // Only improves speed.
     let _ = stream.set_nodelay(true);
     let (sender, mut wrecks) = mpsc::channel(1);
     let service = service_fn(move |request| {
@@ -96,16 +93,16 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service);
     let wreck = tokio::select! {
-        // A caller that breaks off is its own affair.
+        // A client may break off.
         _ = &mut http => return,
         Some(wreck) = wrecks.recv() => wreck,
     };
     let stream = http.into_parts().io.into_inner();
-    // Whatever goes wrong while breaking leaves a broken connection all the same.
+    // An error while breaking a connection leaves it broken, too.
     let _ = wreck.happen(stream).await;
 }
 
-/// Reads a request, records it, and gives it what was ordered.
+/// Reads a request, records it, and answers it or applies its fault.
 async fn meet(shared: &Shared, request: Request<Incoming>) -> Outcome {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
@@ -174,7 +171,7 @@ async fn outcome(
     )
 }
 
-/// Gives an answer the sandbox's own time as its `Date`, unless it was ordered with one.
+/// Sets the answer's `Date` to the sandbox's time unless it has one.
 fn dated(mut response: Response<Full<Bytes>>, now: Duration) -> Response<Full<Bytes>> {
     let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + now);
     if let Ok(date) = HeaderValue::try_from(date) {
@@ -183,7 +180,7 @@ fn dated(mut response: Response<Full<Bytes>>, now: Duration) -> Response<Full<By
     response
 }
 
-/// A fixed answer; one that HTTP does not allow becomes a 500 that says so.
+/// A fixed answer; one that is invalid HTTP becomes a 500 with the reason.
 fn response(canned: Canned) -> Response<Full<Bytes>> {
     let mut builder = Response::builder().status(canned.status);
     for (name, value) in canned.headers {
@@ -191,7 +188,7 @@ fn response(canned: Canned) -> Response<Full<Bytes>> {
     }
     let response = builder.body(Full::new(Bytes::from(canned.body)));
     response.unwrap_or_else(|error| {
-        let text = format!("The ordered answer is no HTTP: {error}");
+        let text = format!("The requested answer is invalid HTTP: {error}");
         Answer::plain(StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
     })
 }

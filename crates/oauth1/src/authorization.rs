@@ -1,8 +1,8 @@
 //! Checking: the protocol parameters of a request, and its signature (RFC 5849 section 3.2).
 //!
-//! They come from the `Authorization: OAuth …` header, the query or the form body (section 3.5).
-//! Tolerant of order and of white space around the commas of the header; strict about everything
-//! that could give one request two readings, and bounded.
+//! Parameters come from the `Authorization: OAuth …` header, the query or the form body (section
+//! 3.5). Their order and white space around the header's commas are free; anything ambiguous is
+//! refused, and everything is bounded.
 
 use std::fmt;
 
@@ -13,15 +13,15 @@ use crate::base_string::{Target, UrlError};
 use crate::encoding::{decode, encode};
 use crate::signature::SigningKey;
 
-/// A header longer than this many bytes is not read.
+/// The most bytes of a header.
 const MAX_LENGTH: usize = 8 * 1024;
-/// A request with more protocol parameters than this is refused.
+/// The most protocol parameters of a request.
 const MAX_PARAMETERS: usize = 32;
 
 /// The protocol parameters of a request. Its `Debug` shows only their names.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Authorization {
-    /// Those of the header come first.
+    /// The header's parameters come first.
     parameters: Vec<(String, String)>,
     in_header: usize,
 }
@@ -44,7 +44,7 @@ pub enum ReadError {
     /// A parameter of the query or the form body is not UTF-8.
     #[error("OAuth parameter is not UTF-8")]
     NotUtf8,
-    /// A parameter is there twice, in the same place or with different values.
+    /// A parameter is repeated in the same place or with different values.
     #[error("parameter given twice: {0}")]
     Duplicate(String),
     /// The URL has no base string.
@@ -55,13 +55,13 @@ pub enum ReadError {
 /// Why a signature is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CheckError {
-    /// A parameter without which nothing can be checked is not there.
+    /// A required parameter is missing.
     #[error("parameter not found: {0}")]
     Missing(&'static str),
     /// `oauth_signature_method` is neither `HMAC-SHA1` nor `PLAINTEXT`.
     #[error("unsupported signature method")]
     UnsupportedMethod,
-    /// `oauth_version` is there and is not `1.0`.
+    /// `oauth_version` is present and is not `1.0`.
     #[error("unsupported OAuth version")]
     UnsupportedVersion,
     /// The signature was made with other secrets or over another request.
@@ -73,11 +73,11 @@ pub enum CheckError {
 }
 
 impl Authorization {
-    /// Reads the value of an `Authorization` header.
+    /// Parses the value of an `Authorization` header.
     ///
     /// # Errors
     ///
-    /// Says why the header can't be read; see [`ReadError`].
+    /// See [`ReadError`].
     pub fn parse(header: &str) -> Result<Self, ReadError> {
         if header.len() > MAX_LENGTH {
             return Err(ReadError::TooLong);
@@ -97,17 +97,16 @@ impl Authorization {
         Ok(read)
     }
 
-    /// Reads the protocol parameters of a request from its header, its query and its form body.
+    /// Collects the protocol parameters of a request from its header, query and form body.
     ///
-    /// Each parameter has one value and is read once. Section 3.5 asks clients to keep all of them
-    /// in one place. Published clients don't: they send `oauth_verifier` in the query and the
-    /// others in the header, or `oauth_callback` in both. So parameters may be spread, and one of
-    /// the header may be repeated elsewhere with the same value. A header of another scheme is
-    /// ignored.
+    /// Section 3.5 requires all parameters in one place. Published clients ignore that: they send
+    /// `oauth_verifier` in the query and the others in the header, or `oauth_callback` in both. So
+    /// parameters may be spread, and the query or the form body may repeat one of the header's with
+    /// the same value. A header of another scheme is ignored.
     ///
     /// # Errors
     ///
-    /// Says why the parameters can't be read; see [`ReadError`].
+    /// See [`ReadError`].
     pub fn of_request(header: Option<&str>, target: Target<'_>) -> Result<Self, ReadError> {
         let mut read = match header.map(Self::parse) {
             None | Some(Err(ReadError::NotOAuth)) => Self::default(),
@@ -142,24 +141,24 @@ impl Authorization {
         Ok(())
     }
 
-    /// The decoded value of a parameter; `None` when it is not there.
+    /// The decoded value of a parameter; `None` if it is missing.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         let mut all = self.parameters();
         all.find(|(seen, _)| *seen == name).map(|(_, value)| value)
     }
 
-    /// Every parameter, `realm` too, decoded and in the order of the request.
+    /// Every parameter including `realm`, decoded, in the order of the request.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
         self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The text that must have been signed.
+    /// The text that the client must have signed.
     ///
     /// # Errors
     ///
-    /// Refuses a URL that has no base string, and a target whose protocol parameters were not
-    /// read; see [`UrlError`].
+    /// If the URL has no base string, or the target has protocol parameters that were not
+    /// collected; see [`UrlError`].
     pub fn signature_base_string(&self, target: Target<'_>) -> Result<String, UrlError> {
         let outside = self.parameters().skip(self.in_header);
         let outside = outside.map(|(name, value)| (encode(name), encode(value)));
@@ -174,11 +173,11 @@ impl Authorization {
 
     /// Checks an HMAC-SHA1 or PLAINTEXT signature, in constant time.
     ///
-    /// `token_secret` is the secret that belongs to `oauth_token`; `None` where there is none.
+    /// `token_secret` is the secret of `oauth_token`; `None` without a token.
     ///
     /// # Errors
     ///
-    /// Says why the signature is refused; see [`CheckError`].
+    /// See [`CheckError`].
     pub fn verify(
         &self,
         target: Target<'_>,
@@ -211,7 +210,7 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// Reads one `name="value"`, and the comma after it when more is to come.
+/// Parses one `name="value"`, and the comma after it unless it is the last.
 fn next_parameter(text: &str) -> Option<(String, String, &str)> {
     let (name, rest) = text.split_once('=')?;
     let name = name.trim_ascii();
@@ -232,7 +231,7 @@ fn next_parameter(text: &str) -> Option<(String, String, &str)> {
     (!rest.is_empty()).then_some((name, value, rest))
 }
 
-/// Reads up to the closing quote; a backslash takes the next character as it is.
+/// Parses up to the closing quote; a backslash escapes the next character.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = text.char_indices();

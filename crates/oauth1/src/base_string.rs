@@ -1,20 +1,20 @@
 //! The signature base string: RFC 5849 section 3.4.1.
 //!
-//! The URL is taken apart by hand, because its path must go into the base string exactly as it
-//! is sent. Must not know about secrets.
+//! The URL is split by hand, because its path must enter the base string exactly as it is sent. Must
+//! not know secrets.
 
 use thiserror::Error;
 
 use crate::encoding::{encode, form_parameters};
 
-/// What a signature is about: the request without its headers.
+/// The signed part of a request: everything but its headers.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
-    /// The HTTP method; its case does not matter.
+    /// The HTTP method, in any case.
     pub method: &'a str,
     /// The absolute URL with its query, as it is sent.
     pub url: &'a str,
-    /// The body, where its content type is `application/x-www-form-urlencoded`; else `None`.
+    /// The body if its content type is `application/x-www-form-urlencoded`, otherwise `None`.
     pub form: Option<&'a str>,
 }
 
@@ -24,19 +24,19 @@ pub enum UrlError {
     /// Not `http://…` or `https://…`.
     #[error("URL is not absolute, or neither http nor https")]
     Scheme,
-    /// No host, a port that is no number, or a user name before the host.
+    /// No host, an invalid port, or a user name before the host.
     #[error("URL has no usable host and port")]
     Authority,
-    /// Blanks, control characters or anything outside ASCII: these must be percent-encoded.
+    /// Spaces, control characters or non-ASCII characters, which must be percent-encoded.
     #[error("URL holds a character that must be percent-encoded")]
     Character,
-    /// The query or the form body has an `oauth_…` parameter that is not accounted for.
+    /// The query or the form body has an `oauth_…` parameter that was not collected.
     #[error("protocol parameter outside the Authorization header")]
     ProtocolParameter,
 }
 
 impl<'a> Target<'a> {
-    /// A request with no form body.
+    /// A request without a form body.
     #[must_use]
     pub fn new(method: &'a str, url: &'a str) -> Self {
         Self { method, url, form: None }
@@ -44,11 +44,11 @@ impl<'a> Target<'a> {
 
     /// Builds the base string of a request that has all its protocol parameters in the header.
     ///
-    /// They are given unencoded, without `realm` and `oauth_signature` (section 3.4.1.3.1).
+    /// `parameters` are unencoded, without `realm` and `oauth_signature` (section 3.4.1.3.1).
     ///
     /// # Errors
     ///
-    /// Refuses a URL that has no base string; see [`UrlError`].
+    /// If the URL has no base string; see [`UrlError`].
     pub fn signature_base_string<'p>(
         &self,
         protocol: impl IntoIterator<Item = (&'p str, &'p str)>,
@@ -67,7 +67,7 @@ impl<'a> Target<'a> {
         Ok(self.parameters(query).filter(|(name, _)| name.starts_with("oauth_")))
     }
 
-    /// Builds the base string from the request's own parameters and these, given unencoded.
+    /// Builds the base string from the request's own parameters and these unencoded ones.
     pub(crate) fn base_string_with<'p>(
         &self,
         header: impl IntoIterator<Item = (&'p str, &'p str)>,
@@ -89,14 +89,14 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Section 3.4.1.3.2: sorted by encoded name, then by encoded value.
+/// Sorts by encoded name, then by encoded value (section 3.4.1.3.2).
 fn normalized(mut parameters: Vec<(String, String)>) -> String {
     parameters.sort_unstable();
     let pairs = parameters.iter().map(|(name, value)| format!("{name}={value}"));
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// The base string URI of section 3.4.1.2, and the query as sent.
+/// The base string URI (section 3.4.1.2), and the query as sent.
 fn split_url(url: &str) -> Result<(String, &str), UrlError> {
     if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(UrlError::Character);
@@ -141,7 +141,7 @@ mod tests {
     use super::{UrlError, split_url};
 
     #[test]
-    fn scheme_and_host_are_lower_cased_and_the_path_is_not_touched() {
+    fn scheme_and_host_are_lower_cased_and_the_path_is_unchanged() {
         let (base, query) = split_url("HTTP://EXAMPLE.COM:80/r%20v/../X?id=123#top").unwrap();
         assert_eq!(base, "http://example.com/r%20v/../X");
         assert_eq!(query, "id=123");

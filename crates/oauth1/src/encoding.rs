@@ -1,6 +1,6 @@
-//! Percent-encoding as RFC 5849 section 3.6 wants it, and the decoding of form parameters.
+//! Percent-encoding (RFC 5849 section 3.6), and the decoding of form parameters.
 //!
-//! Works on bytes, so that a parameter that is not UTF-8 keeps its own base string.
+//! Works on bytes, so that a parameter that is not UTF-8 has a base string too.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
@@ -12,7 +12,7 @@ pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     percent_encode(bytes.as_ref(), RESERVED).to_string()
 }
 
-/// Decodes a header value; `None` when it is no percent-encoded UTF-8.
+/// Decodes a header value; `None` if it is not percent-encoded UTF-8.
 pub(crate) fn decode(text: &str) -> Option<String> {
     let whole = text.split('%').skip(1).all(|rest| {
         let digits = rest.as_bytes().get(..2);
@@ -25,9 +25,9 @@ pub(crate) fn decode(text: &str) -> Option<String> {
     Some(bytes.into_owned())
 }
 
-/// Splits `name=value&…` of a query or a form body, each part decoded and encoded anew.
+/// Splits `name=value&…` of a query or a form body; decodes each part and encodes it again.
 ///
-/// Section 3.4.1.3.1: a `+` is a blank, and a name without `=` has an empty value.
+/// A `+` is a space, and a name without `=` has an empty value (section 3.4.1.3.1).
 pub(crate) fn form_parameters(text: &str) -> impl Iterator<Item = (String, String)> {
     text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -44,7 +44,7 @@ mod tests {
     use super::{decode, encode};
 
     #[test]
-    fn only_unreserved_characters_stay() {
+    fn only_unreserved_characters_stay_unencoded() {
         assert_eq!(encode("AZaz09-._~"), "AZaz09-._~");
         assert_eq!(encode(" !*'()+&=/%"), "%20%21%2A%27%28%29%2B%26%3D%2F%25");
         assert_eq!(encode("é☃"), "%C3%A9%E2%98%83");

@@ -4,12 +4,11 @@
 //! (section 3.5.1), so it refuses a URL whose query has an `oauth_…` parameter. Checking accepts
 //! HMAC-SHA1 and PLAINTEXT, with the parameters in the header, the query or the form body.
 //!
-//! There is no I/O here, no clock and no randomness: the caller chooses the nonce and the
-//! timestamp. Whether a nonce was seen before and how old a timestamp may be is for the server to
-//! decide; the check here is about signatures.
+//! No I/O, no clock, no randomness: the caller chooses the nonce and the timestamp. Only signatures
+//! are checked here: a server must also reject repeated nonces and old timestamps.
 //!
-//! Read [`Target`] first, which makes the signature base string, then [`Request`], which signs,
-//! and [`Authorization`], which checks.
+//! Start with [`Target`], which makes the signature base string; [`Request`] signs and
+//! [`Authorization`] checks.
 //!
 //! ```
 //! use oauth1::{Authorization, Consumer, Request, Target};

@@ -1,4 +1,4 @@
-//! Signing: who asks, on whose behalf, and the `Authorization` header that comes of it.
+//! Signing: a request with its credentials, and the resulting `Authorization` header.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::base_string::{Target, UrlError};
 use crate::encoding::encode;
 use crate::signature::SigningKey;
 
-/// The application's credentials; "client credentials" in RFC 5849. Its `Debug` shows neither.
+/// The application's credentials, "client credentials" in RFC 5849. Its `Debug` shows neither.
 #[derive(Clone)]
 pub struct Consumer {
     /// The consumer key, which is sent.
@@ -26,20 +26,20 @@ pub struct Token {
     pub secret: SecretString,
 }
 
-/// A request that is about to be signed.
+/// A request before it is signed.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// Method, URL and form body.
     pub target: Target<'a>,
-    /// The application that asks.
+    /// The application's credentials.
     pub consumer: &'a Consumer,
-    /// The token it holds; `None` where it has none yet.
+    /// The application's token; `None` if it has none yet.
     pub token: Option<&'a Token>,
-    /// Where the person is sent afterwards; `oob` is "nowhere, show a PIN" (section 2.1).
+    /// Where the user is redirected after approval; `oob` shows a PIN instead (section 2.1).
     pub callback: Option<&'a str>,
-    /// What the person was shown (section 2.3).
+    /// The PIN that the user was shown (section 2.3).
     pub verifier: Option<&'a str>,
-    /// Never used before with this timestamp (section 3.3).
+    /// Unique among requests with this timestamp (section 3.3).
     pub nonce: &'a str,
     /// Whole seconds since the Unix epoch.
     pub timestamp: u64,
@@ -50,7 +50,7 @@ impl Request<'_> {
     ///
     /// # Errors
     ///
-    /// Refuses a URL that has no base string; see [`UrlError`].
+    /// If the URL has no base string; see [`UrlError`].
     pub fn signature_base_string(&self) -> Result<String, UrlError> {
         let parameters = self.parameters();
         self.target
@@ -61,7 +61,7 @@ impl Request<'_> {
     ///
     /// # Errors
     ///
-    /// Refuses a URL that has no base string; see [`UrlError`].
+    /// If the URL has no base string; see [`UrlError`].
     pub fn signature(&self) -> Result<String, UrlError> {
         let token_secret = self.token.map(|token| &token.secret);
         let key = SigningKey::new(&self.consumer.secret, token_secret);
@@ -72,7 +72,7 @@ impl Request<'_> {
     ///
     /// # Errors
     ///
-    /// Refuses a URL that has no base string; see [`UrlError`].
+    /// If the URL has no base string; see [`UrlError`].
     pub fn authorization(&self) -> Result<String, UrlError> {
         let mut parameters = self.parameters();
         parameters.push(("oauth_signature", self.signature()?));

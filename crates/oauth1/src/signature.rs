@@ -9,11 +9,11 @@ use subtle::ConstantTimeEq;
 
 use crate::encoding::encode;
 
-/// The two secrets, joined to sign and to check.
+/// The two secrets, joined to one key.
 pub(crate) struct SigningKey(SecretString);
 
 impl SigningKey {
-    /// Joins the secrets as the section says; without a token the second part is empty.
+    /// Joins the secrets; without a token the second part is empty.
     pub(crate) fn new(consumer: &SecretString, token: Option<&SecretString>) -> Self {
         let token = token.map_or_else(String::new, |secret| encode(secret.expose_secret()));
         Self(SecretString::from(format!("{}&{token}", encode(consumer.expose_secret()))))
@@ -39,7 +39,7 @@ impl SigningKey {
 
     fn mac(&self, base_string: &str) -> Hmac<Sha1> {
         let Ok(mac) = Hmac::<Sha1>::new_from_slice(self.0.expose_secret().as_bytes()) else {
-            unreachable!("HMAC takes a key of any length (RFC 2104)")
+            unreachable!("HMAC accepts a key of any length (RFC 2104)")
         };
         mac.chain_update(base_string)
     }

@@ -1,4 +1,4 @@
-//! The base string is the one that a slow reading of the RFC gives, and says what was signed.
+//! The base string equals that of the reference implementation, and differs for different requests.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test may panic")]
 
@@ -9,7 +9,7 @@ use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_assume,
 use proptest::string::string_regex;
 use secrecy::SecretString;
 
-/// Queries and forms with everything that is written in more than one way.
+/// Queries and forms with everything that has several spellings.
 const PAIRS: &str = r"(([a-c]|%[0-9a-fA-F]{2}|%[ -~&&[^#?]]|\+|[!-~&&[^#&?]]){0,6}&?){0,5}";
 
 /// URLs with hosts, ports and paths in every spelling.
@@ -34,7 +34,7 @@ fn holds_protocol_parameters(url: &str, form: &str) -> bool {
     [query, form].into_iter().flat_map(reference::parameters).any(|pair| is_protocol(&pair))
 }
 
-/// A request as it is sent, with everything that counts for its signature.
+/// A request as it is sent, with everything that is signed.
 #[derive(Debug, Clone)]
 struct Sent {
     method: String,
@@ -76,7 +76,7 @@ impl Sent {
         request.authorization().unwrap()
     }
 
-    /// Whether this request would be let in with the header of another.
+    /// Whether this request is accepted with the header of another.
     fn is_accepted_with(&self, header: &str) -> bool {
         let header = Authorization::parse(header).unwrap();
         let [consumer, token] =
@@ -84,7 +84,7 @@ impl Sent {
         header.verify(Target::new(&self.method, &self.url), &consumer, Some(&token)).is_ok()
     }
 
-    /// Every way in which one thing that is signed differs, named.
+    /// Every variant that differs in one signed thing, with a name.
     fn changed(&self, other: &str) -> Vec<(&'static str, Self)> {
         let with = |change: &dyn Fn(&mut Self)| {
             let mut changed = self.clone();
@@ -142,7 +142,7 @@ proptest! {
         let header = sent.header();
         prop_assume!(header.len() <= 8 * 1024);
         prop_assert!(sent.is_accepted_with(&header));
-        // What travels in the header was changed there; what does not, at the other end.
+        // What the header carries was changed there, everything else at the receiver.
         let changed = sent.changed(&other);
         let (what, changed) = &changed[from.index(changed.len())];
         let signature = |header: &str| header.split("oauth_signature=").last().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! What the header parser takes and refuses, and what never shows in `Debug`.
+//! What the header parser accepts and refuses, and what `Debug` never shows.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may panic")]
 
@@ -64,7 +64,7 @@ fn headers_are_bounded() {
 }
 
 #[test]
-fn the_check_says_what_it_can_not_work_with() {
+fn the_check_names_what_it_can_not_use() {
     let url = "https://example.com/";
     for (header, error) in [
         ("OAuth a=\"b\"", CheckError::Missing("oauth_signature_method")),

@@ -1,5 +1,5 @@
 //! Protocol parameters in the header, the query and the form body (RFC 5849 section 3.5), signed
-//! with HMAC-SHA1 and PLAINTEXT: the requests of `places.json` were made with another library.
+//! with HMAC-SHA1 and PLAINTEXT. Another library made the requests of `places.json`.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test may panic")]
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 const URL: &str = "https://example.com/a";
 
-/// A request as it arrives, with the secrets of the other side.
+/// A request as it arrives, with the client's secrets.
 #[derive(Clone)]
 struct Sent {
     name: String,
@@ -171,7 +171,7 @@ fn a_header_of_another_scheme_has_no_parameters() {
 }
 
 #[test]
-fn what_can_not_be_read_is_refused() {
+fn unreadable_parameters_are_refused() {
     let read = |url: &str| Authorization::of_request(None, Target::new("GET", url)).map(|_| ());
     assert_eq!(read("https://example.com/?oauth_token=%FF"), Err(ReadError::NotUtf8));
     assert_eq!(read("https://example.com/?oauth_%FF=a"), Err(ReadError::NotUtf8));
@@ -182,7 +182,7 @@ fn what_can_not_be_read_is_refused() {
 }
 
 #[test]
-fn a_signature_over_parameters_that_were_not_read_is_refused() {
+fn a_signature_over_uncollected_parameters_is_refused() {
     let header = "OAuth oauth_signature_method=\"PLAINTEXT\", oauth_signature=\"s&\"";
     let target = Target::new("GET", "https://example.com/a?oauth_token=a");
     let verified = Authorization::parse(header).unwrap().verify(target, &"s".into(), None);

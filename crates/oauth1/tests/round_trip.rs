@@ -1,4 +1,4 @@
-//! What is signed is accepted, and any change to it is refused.
+//! A signed request is accepted, and refused after any change.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may panic")]
 
@@ -109,7 +109,7 @@ proptest! {
     }
 }
 
-/// A header may say the same in other words; these are no changes.
+/// Different spellings of the same header, which are not changes.
 fn same_meaning(one: &str, other: &str) -> bool {
     let sorted = |header: &str| {
         let header = Authorization::parse(header).ok()?;

@@ -12,7 +12,7 @@ fn text<'a>(case: &'a Value, name: &str) -> &'a str {
     case[name].as_str().unwrap()
 }
 
-/// Signs one case of the file, and gives the request to the check.
+/// Signs one case of the file and passes the request to `check`.
 fn with_request(case: &Value, check: impl Fn(&Request<'_>)) {
     let consumer = Consumer {
         key: text(case, "consumer_key").to_owned(),
@@ -82,7 +82,7 @@ fn headers_of_the_other_library_are_accepted() {
     }
 }
 
-/// Section 3.4.1.1; its signature is left out here, because an erratum says it is a wrong one.
+/// Section 3.4.1.1, without its signature, which is wrong according to an erratum.
 #[test]
 fn base_string_of_the_rfc_includes_query_and_form_body() {
     let header = r#"OAuth realm="Example",

@@ -1,4 +1,4 @@
-//! A map that forgets its oldest entry when it is full.
+//! A map that drops its oldest entry when it is full.
 
 use std::borrow::Borrow;
 use std::collections::{HashMap, VecDeque};
@@ -16,7 +16,7 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
         Self { capacity, entries: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// Adds an entry; false, and no change, when the key is there already.
+    /// Adds an entry; returns false and changes nothing if the key exists.
     pub(crate) fn insert(&mut self, key: K, value: V) -> bool {
         if self.entries.contains_key(&key) {
             return false;
@@ -45,7 +45,7 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
         self.entries.get_mut(key)
     }
 
-    /// Removes an entry; false when there was none.
+    /// Removes an entry; returns whether it existed.
     pub(crate) fn remove<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -60,7 +60,7 @@ mod tests {
     use super::Bounded;
 
     #[test]
-    fn the_oldest_entry_goes_first() {
+    fn the_oldest_entry_is_dropped_first() {
         let mut map = Bounded::new(2);
         assert!(map.insert("a", 1));
         assert!(map.insert("b", 2));
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_there_keeps_its_value() {
+    fn an_existing_key_keeps_its_value() {
         let mut map = Bounded::new(2);
         map.insert("a", 1);
         assert!(!map.insert("a", 2));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_entry_leaves_its_place() {
+    fn a_removed_entry_frees_its_place() {
         let mut map = Bounded::new(2);
         map.insert("a", 1);
         map.insert("b", 2);

@@ -1,22 +1,22 @@
-//! The rate limit: so many calls in any sixty seconds.
+//! The rate limit: a number of calls in any sixty seconds.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// The calls of the last minute; never more of them than the limit.
+/// The calls of the last minute, at most the limit.
 pub(crate) struct Rate {
     limit: Option<usize>,
     calls: VecDeque<Duration>,
 }
 
-/// What the rate headers say after a call.
+/// The values of the rate headers after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RateState {
     pub(crate) limit: usize,
     pub(crate) used: usize,
-    /// False when this call was one too many.
+    /// Whether this call was within the limit.
     pub(crate) admitted: bool,
 }
 
@@ -25,7 +25,7 @@ impl Rate {
         Self { limit, calls: VecDeque::new() }
     }
 
-    /// Counts a call; `None` when there is no limit.
+    /// Counts a call; `None` if there is no limit.
     pub(crate) fn count(&mut self, now: Duration) -> Option<RateState> {
         let limit = self.limit?;
         self.calls.retain(|at| now.saturating_sub(*at) < WINDOW);

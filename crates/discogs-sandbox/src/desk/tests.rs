@@ -1,4 +1,4 @@
-//! Lives, bounds and shapes of tokens, without any I/O.
+//! Lifetimes, bounds and formats of tokens, without I/O.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The four steps when all goes well.
+//! The four steps of a successful flow.
 
 use discogs_sandbox::Identity;
 use reqwest::Method;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{App, With, pairs_in, token_in};
 
 #[tokio::test]
-async fn the_whole_dance_ends_with_an_identity() {
+async fn a_whole_flow_ends_with_an_identity() {
     let app = App::start().await;
     let started = pairs_in(app.start_call().send().await.unwrap()).await;
     assert_eq!(started["oauth_callback_confirmed"], "true");
@@ -35,7 +35,7 @@ async fn the_whole_dance_ends_with_an_identity() {
 }
 
 #[tokio::test]
-async fn a_request_token_can_be_asked_for_with_post() {
+async fn a_request_token_can_be_requested_with_post() {
     let app = App::start().await;
     let path = "/oauth/request_token";
     let with = With { callback: Some("oob"), ..With::default() };
@@ -45,7 +45,7 @@ async fn a_request_token_can_be_asked_for_with_post() {
 }
 
 #[tokio::test]
-async fn anybody_can_approve() {
+async fn any_user_can_approve() {
     let app = App::start().await;
     for (id, username) in [(u64::MAX, "Größe 日本 🎶".to_owned()), (1, "x".repeat(300))] {
         let token = app.request_token().await;
@@ -61,7 +61,7 @@ async fn anybody_can_approve() {
 }
 
 #[tokio::test]
-async fn a_query_is_part_of_what_is_signed() {
+async fn a_query_is_signed() {
     let app = App::start().await;
     let token = app.access_token().await;
     let path = "/oauth/identity?b=2&a=%C3%A9+x";
@@ -75,7 +75,7 @@ async fn a_query_is_part_of_what_is_signed() {
 }
 
 #[tokio::test]
-async fn two_sandboxes_in_one_process_know_nothing_of_each_other() {
+async fn two_sandboxes_in_one_process_are_independent() {
     let (one, other) = (App::start().await, App::start_with(|options| options.seed = 8).await);
     let token = one.request_token().await;
     assert!(other.sandbox.approve(&token.token).is_err());

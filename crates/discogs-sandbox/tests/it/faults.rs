@@ -1,4 +1,4 @@
-//! Each fault, as a client meets it.
+//! Each fault, as a client sees it.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -10,13 +10,13 @@ use serde_json::json;
 
 use crate::harness::App;
 
-/// The next start meets this fault.
+/// Sends a start that meets this fault.
 async fn start_meets(app: &App, fault: Fault) -> reqwest::Result<reqwest::Response> {
     app.sandbox.order(Step::RequestToken, fault);
     app.start_call().send().await
 }
 
-/// The I/O error at the bottom of what the client says.
+/// The I/O error behind the client's error.
 fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
     let mut source = error.source();
     while let Some(error) = source {
@@ -29,7 +29,7 @@ fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
 }
 
 #[tokio::test]
-async fn fixed_answers_come_as_ordered() {
+async fn fixed_answers_are_sent_as_requested() {
     let app = App::start().await;
     for (fault, status, content_type, body) in [
         (Fault::server_error(), 500, "text/html", "<h1>Internal Server Error</h1>"),
@@ -77,14 +77,14 @@ async fn redirects_block_pages_and_rate_limits_have_their_headers() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_no_http_is_told() {
+async fn an_invalid_answer_is_reported() {
     let app = App::start().await;
     let canned =
         Canned { status: 200, headers: vec![("a b".to_owned(), "c".to_owned())], body: Vec::new() };
     let response = start_meets(&app, Fault::Answer(canned)).await.unwrap();
     assert_eq!(response.status(), 500);
     let text = response.text().await.unwrap();
-    assert!(text.starts_with("The ordered answer is no HTTP: "), "{text}");
+    assert!(text.starts_with("The requested answer is invalid HTTP: "), "{text}");
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_reset_is_a_reset() {
 }
 
 #[tokio::test]
-async fn a_closed_connection_gives_no_answer() {
+async fn a_closed_connection_has_no_answer() {
     let app = App::start().await;
     let error = start_meets(&app, Fault::Close).await.unwrap_err();
     assert!(error.is_request(), "{error:?}");
@@ -103,7 +103,7 @@ async fn a_closed_connection_gives_no_answer() {
 }
 
 #[tokio::test]
-async fn garbage_is_no_http() {
+async fn garbage_is_not_http() {
     let app = App::start().await;
     let error = start_meets(&app, Fault::Garbage).await.unwrap_err();
     assert!(format!("{error:?}").contains("Parse"), "{error:?}");
@@ -125,7 +125,7 @@ async fn a_huge_body_has_its_length() {
 }
 
 #[tokio::test]
-async fn an_endless_body_goes_on() {
+async fn an_endless_body_continues() {
     let app = App::start().await;
     let mut response = start_meets(&app, Fault::EndlessBody).await.unwrap();
     let mut length = 0;
@@ -173,7 +173,7 @@ async fn every_other_fault_leaves_the_step_undone() {
     let verifier = app.sandbox.approve(&token.token).unwrap();
     for fault in [Fault::Reset, Fault::Close, Fault::HalfAnswer, Fault::server_error()] {
         app.sandbox.order(Step::AccessToken, fault);
-        // Some of these are errors of the client, some are answers; neither is a token.
+        // Some are errors of the client, some are answers; none is a token.
         let _ = app.exchange_call(&token, &verifier).send().await;
     }
     let exchanged = app.exchange_call(&token, &verifier).send().await.unwrap();
@@ -190,7 +190,7 @@ async fn an_answer_may_come_late_after_the_step() {
 }
 
 #[tokio::test]
-async fn faults_are_met_in_order_and_only_at_their_step() {
+async fn faults_apply_in_order_and_only_to_their_step() {
     let app = App::start().await;
     app.sandbox.order_always(Step::RequestToken, Fault::plain(404, ""));
     app.sandbox.order(Step::RequestToken, Fault::plain(501, ""));

@@ -21,7 +21,7 @@ pub(crate) struct App {
     nonces: AtomicU64,
 }
 
-/// What a call is signed with, beside the consumer.
+/// What a call is signed with, apart from the consumer.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct With<'a> {
     pub(crate) token: Option<&'a Token>,
@@ -34,7 +34,7 @@ impl App {
         Self::start_with(|_| {}).await
     }
 
-    /// Starts without a rate limit, and with whatever `change` does to the options.
+    /// Starts without a rate limit, with options changed by `change`.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
         let seconds = Arc::new(AtomicU64::new(1_790_000_000));
         let clock = Arc::clone(&seconds);
@@ -69,7 +69,7 @@ impl App {
         format!("{:032x}", self.nonces.fetch_add(1, Ordering::SeqCst))
     }
 
-    /// The header of a call that is signed now, with a nonce of its own.
+    /// The header of a call that is signed now, with a new nonce.
     pub(crate) fn header(&self, method: &Method, path: &str, with: With<'_>) -> String {
         self.header_by(&self.consumer, method, path, with)
     }
@@ -133,11 +133,11 @@ impl App {
 }
 
 fn client() -> Client {
-    // The client wants one even for plain HTTP; the second test finds the first one's in place.
+    // The client needs one even for plain HTTP; in the second test it is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let redirects = reqwest::redirect::Policy::none();
     let builder = Client::builder().redirect(redirects).no_proxy();
-    // A fault must be met by the call it was ordered for: no second try on a kept connection.
+    // A retry on an idle connection would take the fault of another call.
     builder.pool_max_idle_per_host(0).build().unwrap()
 }
 

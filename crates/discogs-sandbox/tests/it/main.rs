@@ -1,4 +1,4 @@
-//! The sandbox over real HTTP: the whole dance, each refusal, the page, each fault.
+//! The sandbox over real HTTP: the whole flow, each refusal, the page, each fault.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test may panic")]
 

@@ -1,4 +1,4 @@
-//! The page on which a person approves, as a browser or `curl` meets it.
+//! The page where a user approves, as a browser or `curl` sees it.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn the_page_asks_without_a_script() {
 }
 
 #[tokio::test]
-async fn authorizing_shows_a_code_that_is_good() {
+async fn authorizing_shows_a_valid_code() {
     let app = App::start().await;
     let token = app.request_token().await;
     let (status, html) = say(&app, &format!("oauth_token={}&allow=yes", token.token)).await;
@@ -56,7 +56,7 @@ async fn authorizing_shows_a_code_that_is_good() {
 }
 
 #[tokio::test]
-async fn every_page_says_that_it_is_a_sandbox() {
+async fn every_page_is_marked_as_a_sandbox() {
     let app = App::start().await;
     let [first, second] = [app.request_token().await.token, app.request_token().await.token];
     let pages = [
@@ -100,7 +100,7 @@ async fn denying_is_final() {
 }
 
 #[tokio::test]
-async fn approving_twice_is_told_plainly() {
+async fn approving_twice_is_explained() {
     let app = App::start().await;
     let token = app.request_token().await.token;
     let form = format!("oauth_token={token}&allow=yes");
@@ -112,7 +112,7 @@ async fn approving_twice_is_told_plainly() {
 }
 
 #[tokio::test]
-async fn unknown_and_expired_requests_are_told_plainly() {
+async fn unknown_and_expired_requests_are_explained() {
     let app = App::start().await;
     let token = app.request_token().await.token;
     app.pass(Duration::from_mins(15));
@@ -127,7 +127,7 @@ async fn unknown_and_expired_requests_are_told_plainly() {
 }
 
 #[tokio::test]
-async fn a_form_that_says_nothing_changes_nothing() {
+async fn an_empty_form_changes_nothing() {
     let app = App::start().await;
     let token = app.request_token().await.token;
     assert_eq!(say(&app, "allow=yes").await.0, 400);

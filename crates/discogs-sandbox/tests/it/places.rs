@@ -14,7 +14,7 @@ const START: &str = "/oauth/request_token";
 const EXCHANGE: &str = "/oauth/access_token";
 const IDENTITY: &str = "/oauth/identity";
 
-/// Where a call has its parameters.
+/// Where a call carries its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Header,
@@ -42,7 +42,7 @@ fn ways() -> impl Iterator<Item = (Place, Signature)> {
 }
 
 impl Signature {
-    /// The signed parameters of a call. A base string does not tell where they are sent.
+    /// The signed parameters of a call; the base string does not depend on where they are sent.
     fn parameters(
         self,
         app: &App,
@@ -113,7 +113,7 @@ fn with_other_secret(token: &Token) -> Token {
 }
 
 #[tokio::test]
-async fn the_whole_dance_works_in_every_way() {
+async fn a_whole_flow_works_in_every_way() {
     let app = App::start().await;
     for (place, signature) in ways() {
         let send = async |method: Method, path: &str, with: With<'_>| {
@@ -157,7 +157,7 @@ async fn a_wrong_secret_is_refused_in_every_way() {
         let text = "You must authenticate to access this resource.";
         assert_message(answer, 401, text).await;
     }
-    // Nothing of this has used the request token up.
+    // None of this has used up the request token.
     let exchanged = app.exchange_call(&token, &verifier).send().await.unwrap();
     assert_eq!(exchanged.status(), StatusCode::OK);
 }

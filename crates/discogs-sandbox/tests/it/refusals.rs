@@ -1,4 +1,4 @@
-//! Whom the sandbox refuses, and in which words.
+//! Which calls the sandbox refuses, and with which text.
 
 use std::time::Duration;
 
@@ -126,14 +126,14 @@ async fn a_nonce_is_bounded() {
             let header = header.replace("oauth_nonce=\"", &nonce(length));
             assert_plain(start_with_header(&app, &header).await, 400, &text(longest)).await;
         }
-        // Good enough to have its signature checked, which is over another nonce.
+        // The nonce is valid, but not the signed one.
         let header = header.replace("oauth_nonce=\"", &nonce(longest));
         assert_plain(start_with_header(&app, &header).await, 401, "Invalid signature.").await;
     }
 }
 
 #[tokio::test]
-async fn a_nonce_is_good_once() {
+async fn a_nonce_is_valid_once() {
     let app = App::start().await;
     let header = app.header(&Method::GET, START, OOB);
     assert_eq!(start_with_header(&app, &header).await.status(), 200);
@@ -142,7 +142,7 @@ async fn a_nonce_is_good_once() {
 }
 
 #[tokio::test]
-async fn a_timestamp_is_good_for_five_minutes() {
+async fn a_timestamp_is_valid_for_five_minutes() {
     let app = App::start().await;
     let (first, second) =
         (app.header(&Method::GET, START, OOB), app.header(&Method::GET, START, OOB));
@@ -154,7 +154,7 @@ async fn a_timestamp_is_good_for_five_minutes() {
 }
 
 #[tokio::test]
-async fn milliseconds_are_a_timestamp_only_where_tokens_are_given() {
+async fn milliseconds_are_accepted_only_where_tokens_are_issued() {
     let stale = "This oauth_timestamp is too far from the present.";
     for reading in [TokenSteps::Strict, TokenSteps::Lenient] {
         let app = App::start_with(|options| options.token_steps = reading).await;
@@ -162,7 +162,7 @@ async fn milliseconds_are_a_timestamp_only_where_tokens_are_given() {
         let in_milliseconds = |header: &str| header.replace(&seconds, &format!("{seconds}000"));
         let header = in_milliseconds(&app.header(&Method::GET, START, OOB));
         let answer = start_with_header(&app, &header).await;
-        // It is recent enough to have the signature checked, which is over another timestamp.
+        // The timestamp is recent, but not the signed one.
         let text = if reading == TokenSteps::Lenient { "Invalid signature." } else { stale };
         assert_plain(answer, 401, text).await;
 
@@ -186,7 +186,7 @@ async fn a_request_token_is_exchanged_once() {
 }
 
 #[tokio::test]
-async fn a_request_token_lives_fifteen_minutes() {
+async fn a_request_token_is_valid_for_fifteen_minutes() {
     let app = App::start().await;
     let token = app.request_token().await;
     let verifier = app.sandbox.approve(&token.token).unwrap();
@@ -204,7 +204,7 @@ async fn an_unanswered_request_token_is_not_exchanged() {
 }
 
 #[tokio::test]
-async fn a_denied_request_token_is_answered_as_the_options_say() {
+async fn the_options_decide_the_answer_to_a_denied_request_token() {
     for (reading, status) in [(RefusedStatus::BadRequest, 400), (RefusedStatus::Unauthorized, 401)]
     {
         let app = App::start_with(|options| options.refused_status = reading).await;
@@ -216,7 +216,7 @@ async fn a_denied_request_token_is_answered_as_the_options_say() {
 }
 
 #[tokio::test]
-async fn a_wrong_verifier_is_refused_and_may_be_survived() {
+async fn a_request_token_may_survive_a_wrong_verifier() {
     let wrong = "The oauth_verifier is not the one the user was shown.";
     for survived in [0, 1] {
         let app = App::start_with(|options| options.wrong_verifiers_survived = survived).await;
@@ -254,7 +254,7 @@ async fn an_exchange_needs_token_verifier_and_the_right_secret() {
 }
 
 #[tokio::test]
-async fn identity_wants_a_living_access_token() {
+async fn identity_needs_a_valid_access_token() {
     let app = App::start().await;
     let path = app.url("/oauth/identity");
     let anonymous = app.client.get(path).header("user-agent", USER_AGENT);
@@ -269,7 +269,7 @@ async fn identity_wants_a_living_access_token() {
 }
 
 #[tokio::test]
-async fn a_wrong_signature_at_identity_means_what_the_options_say() {
+async fn the_options_decide_the_answer_to_a_wrong_signature_at_identity() {
     for reading in [BadSignature::Anonymous, BadSignature::Refused, BadSignature::Ignored] {
         let app = App::start_with(|options| options.bad_signature = reading).await;
         let token = with_other_secret(&app.access_token().await);
@@ -283,7 +283,7 @@ async fn a_wrong_signature_at_identity_means_what_the_options_say() {
 }
 
 #[tokio::test]
-async fn the_sixty_first_call_in_a_minute_is_one_too_many() {
+async fn the_sixty_first_call_in_a_minute_is_refused() {
     let app = App::start_with(|options| options.rate_limit = Some(60)).await;
     let header = |response: &reqwest::Response, name: &str| {
         response.headers()[name].to_str().unwrap().to_owned()

@@ -1,4 +1,4 @@
-//! What a test can see of the calls, and hold back.
+//! Inspecting and holding calls.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -38,7 +38,7 @@ async fn calls_are_recorded_as_they_were_sent() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_read_is_recorded_too() {
+async fn invalid_calls_are_recorded_too() {
     let app = App::start().await;
     let call = app.client.put(app.url("/oauth/identity?page=2"));
     let call = call.header("authorization", "Bearer x").body("12345");
@@ -58,7 +58,7 @@ async fn what_can_not_be_read_is_recorded_too() {
 }
 
 #[tokio::test]
-async fn an_answer_tells_the_time_of_the_sandbox() {
+async fn an_answer_has_the_time_of_the_sandbox() {
     let app = App::start().await;
     let date = async |path: &str| {
         let answer = app.client.get(app.url(path)).send().await.unwrap();
@@ -87,7 +87,7 @@ async fn a_held_call_waits_for_its_release() {
 }
 
 #[tokio::test]
-async fn a_held_call_meets_the_fault_that_was_ordered_for_it() {
+async fn a_held_call_then_meets_its_fault() {
     let app = App::start().await;
     let mut hold = app.sandbox.hold(Step::RequestToken);
     app.sandbox.order(Step::RequestToken, Fault::server_error());

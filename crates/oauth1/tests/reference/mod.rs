@@ -1,5 +1,5 @@
-//! The signature base string once more, slowly: RFC 5849 section 3.4.1 read word by word, byte by
-//! byte, with nothing of the crate. For URLs that have one.
+//! A simple reference implementation of the signature base string (RFC 5849 section 3.4.1), which
+//! uses nothing of the crate. Only for URLs that have a base string.
 
 use std::fmt::Write as _;
 
@@ -40,7 +40,7 @@ fn base_uri(url: &str) -> (String, &str) {
     (format!("{scheme}://{}{path}", host.unwrap_or(&authority)), query)
 }
 
-/// Section 3.4.1.3.1: decoded as a form, then encoded anew.
+/// Section 3.4.1.3.1: decoded as a form, then encoded again.
 pub(crate) fn parameters(form: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for pair in form.split('&') {
@@ -55,7 +55,7 @@ pub(crate) fn parameters(form: &str) -> Vec<(String, String)> {
     found
 }
 
-/// What is no escape stands for itself.
+/// An invalid escape stays as it is.
 fn form_decode(text: &str) -> Vec<u8> {
     let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (bytes, mut decoded, mut at) = (text.as_bytes(), Vec::new(), 0);
@@ -88,7 +88,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     encoded
 }
 
-/// Section 3.4.1.3.2, by insertion: by name, and of one name by value.
+/// Section 3.4.1.3.2, by insertion: by name, then by value.
 fn sorted(parameters: Vec<(String, String)>) -> Vec<(String, String)> {
     let mut sorted: Vec<(String, String)> = Vec::new();
     for (name, value) in parameters {
