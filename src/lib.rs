@@ -4,8 +4,10 @@
 //!
 //! - [`model`]: users, connections, Discogs tokens, config keys; parsed, so valid.
 //! - [`config`]: the only reader of the environment.
-//! - [`storage`] and [`flows`]: what is kept, as two traits with two implementations each.
-//! - [`accounts`], [`discogs`], [`connect`], [`rate_limits`]: what has steps of its own.
+//! - [`storage`]: users and connections, in PostgreSQL or SQLite.
+//! - [`expiring`]: short-lived records, in Redis, SQLite or memory; [`flows`] and [`rate_limits`] are
+//!   pure functions over them.
+//! - [`accounts`], [`discogs`], [`connect`]: what has steps of its own.
 //! - [`metrics`]: what is counted, for `/metrics`.
 //! - [`http`]: every route on one screen, and what turns a request into an answer.
 //! - [`server`]: opens the stores, binds both ports, runs, drains.

@@ -1,6 +1,6 @@
 //! Records in Redis, for replicas that share them: each is a string with a time to live.
 //!
-//! An update takes two short scripts: one reads the records and the server's time, the other
+//! An update is two short scripts: one reads the records and the server's time, the other
 //! replaces them if none has changed. Only the server's clock counts, so replicas' may differ.
 
 mod scripts;

@@ -211,7 +211,7 @@ impl Inner {
         verdict
     }
 
-    /// Redis counted late what was then counted here: gives it back there.
+    /// Undoes in Redis what it counted late, after it was counted here.
     fn take_back(self: &Arc<Self>, batch: &Batch, decided: Decided) {
         self.forget_unshared(batch);
         for (charge, verdict) in batch.charges.iter().zip(decided.verdicts) {

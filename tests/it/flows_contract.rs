@@ -1,4 +1,4 @@
-//! What every store of the OAuth state promises, told once and held against each of them.
+//! The promises of pending flows, tested in both stores.
 
 use std::time::Duration;
 
@@ -14,29 +14,29 @@ use crate::harness::{Opened, on_both_stores};
 
 const ALICE: FlowOwner = FlowOwner { user_id: Uuid::from_u128(1), epoch: FlowEpoch(7) };
 const BOB: FlowOwner = FlowOwner { user_id: Uuid::from_u128(2), epoch: FlowEpoch(7) };
-/// Alice, after her flows under way were ended.
+/// Alice, after her pending flows were ended.
 const ALICE_LATER: FlowOwner = FlowOwner { epoch: FlowEpoch(8), ..ALICE };
-/// What a test may take in real time, which passes in Redis whatever a test does.
+/// How much real time a test may take: it also passes in Redis.
 const MARGIN: Duration = Duration::from_secs(5);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 on_both_stores!(
     a_state_can_be_claimed_once,
-    of_fifty_claims_one_succeeds,
-    a_state_belongs_to_who_started_it,
-    a_claim_is_given_back,
+    one_of_fifty_concurrent_claims_succeeds,
+    a_state_belongs_to_the_user_who_started_it,
+    a_claim_can_be_released,
     a_claim_ends_with_its_lease,
-    a_claim_repeated_is_the_same_claim,
-    a_state_ends_at_that_instant,
-    a_claim_and_its_release_leave_the_life_as_it_is,
+    a_repeated_claim_is_the_same_claim,
+    a_state_expires_on_time,
+    a_claim_and_its_release_do_not_extend_the_life,
     the_third_refused_verifier_deletes_the_state,
-    a_granted_token_is_kept_and_life_starts_again,
+    a_granted_token_is_kept_for_another_life,
     a_granted_token_is_kept_when_the_state_has_just_expired,
     a_removed_state_is_gone,
     a_state_of_an_ended_flow_is_unknown_and_removed,
-    a_late_finish_does_not_disturb_the_one_that_took_over,
+    a_late_finish_does_not_disturb_its_successor,
     states_of_any_characters_are_kept_apart,
-    what_was_never_put_is_unknown,
+    a_state_that_was_never_put_is_unknown,
 );
 
 fn pending(state: &str) -> PendingAuthorization {
@@ -52,7 +52,7 @@ async fn started(opened: &Opened, state: &str) {
     opened.flows.put(&pending(state)).await.unwrap();
 }
 
-/// Claims for Alice and gives what came of it in a word.
+/// Claims for Alice; returns the result as a word.
 async fn claimed(opened: &Opened, state: &str, by: &str) -> &'static str {
     word(&opened.flows.claim(state, ALICE, &claim(by)).await.unwrap())
 }
@@ -79,7 +79,7 @@ async fn a_state_can_be_claimed_once(opened: Opened) {
     assert_eq!(claimed(&opened, "state", "b").await, "busy");
 }
 
-async fn of_fifty_claims_one_succeeds(opened: Opened) {
+async fn one_of_fifty_concurrent_claims_succeeds(opened: Opened) {
     started(&opened, "state").await;
     let claims = (0..50).map(|number| {
         let flows = opened.flows.clone();
@@ -96,7 +96,7 @@ async fn of_fifty_claims_one_succeeds(opened: Opened) {
     assert!(words.iter().all(|word| *word == "busy"), "{words:?}");
 }
 
-async fn a_state_belongs_to_who_started_it(opened: Opened) {
+async fn a_state_belongs_to_the_user_who_started_it(opened: Opened) {
     started(&opened, "state").await;
     for _ in 0..5 {
         let by_bob = opened.flows.claim("state", BOB, &claim("b")).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_state_belongs_to_who_started_it(opened: Opened) {
     assert_eq!(word(&by_bob), "not yours");
 }
 
-async fn a_claim_is_given_back(opened: Opened) {
+async fn a_claim_can_be_released(opened: Opened) {
     started(&opened, "state").await;
     for _ in 0..10 {
         assert_eq!(claimed(&opened, "state", "a").await, "yours");
@@ -129,14 +129,14 @@ async fn a_claim_ends_with_its_lease(opened: Opened) {
     assert_eq!(claimed(&opened, "state", "b").await, "yours");
 }
 
-async fn a_claim_repeated_is_the_same_claim(opened: Opened) {
+async fn a_repeated_claim_is_the_same_claim(opened: Opened) {
     started(&opened, "state").await;
     for _ in 0..3 {
         assert_eq!(claimed(&opened, "state", "a").await, "yours");
     }
 }
 
-async fn a_state_ends_at_that_instant(opened: Opened) {
+async fn a_state_expires_on_time(opened: Opened) {
     started(&opened, "state").await;
     opened.advance(STATE_LIFE.saturating_sub(MARGIN)).await;
     assert_eq!(claimed(&opened, "state", "a").await, "yours");
@@ -146,7 +146,7 @@ async fn a_state_ends_at_that_instant(opened: Opened) {
     assert_eq!(word(&by_bob), "unknown");
 }
 
-async fn a_claim_and_its_release_leave_the_life_as_it_is(opened: Opened) {
+async fn a_claim_and_its_release_do_not_extend_the_life(opened: Opened) {
     started(&opened, "state").await;
     opened.advance(STATE_LIFE.saturating_sub(MARGIN)).await;
     assert_eq!(claimed(&opened, "state", "a").await, "yours");
@@ -174,7 +174,7 @@ fn granted(state: &str) -> PendingAuthorization {
     PendingAuthorization { granted: Some(DiscogsToken(token)), ..pending(state) }
 }
 
-async fn a_granted_token_is_kept_and_life_starts_again(opened: Opened) {
+async fn a_granted_token_is_kept_for_another_life(opened: Opened) {
     started(&opened, "state").await;
     opened.advance(STATE_LIFE.saturating_sub(MARGIN)).await;
     assert_eq!(claimed(&opened, "state", "a").await, "yours");
@@ -227,7 +227,7 @@ async fn a_state_of_an_ended_flow_is_unknown_and_removed(opened: Opened) {
         assert_eq!(claimed_later(state).await, "unknown", "{state}");
         assert_eq!(claimed(&opened, state, "a").await, "unknown", "{state} is removed");
     }
-    // A finish that was on its way may write its token afterwards: it is of no use to anybody.
+    // A running finish may still write its token afterwards, which is useless.
     opened.flows.granted(&claim("a"), &granted("claimed")).await.unwrap();
     assert_eq!(claimed_later("claimed").await, "unknown");
     started(&opened, "another's").await;
@@ -235,7 +235,7 @@ async fn a_state_of_an_ended_flow_is_unknown_and_removed(opened: Opened) {
     assert_eq!(word(&by_bob), "not yours");
 }
 
-async fn a_late_finish_does_not_disturb_the_one_that_took_over(opened: Opened) {
+async fn a_late_finish_does_not_disturb_its_successor(opened: Opened) {
     started(&opened, "state").await;
     assert_eq!(claimed(&opened, "state", "late").await, "yours");
     opened.advance(CLAIM_LEASE).await;
@@ -262,7 +262,7 @@ async fn states_of_any_characters_are_kept_apart(opened: Opened) {
     }
 }
 
-async fn what_was_never_put_is_unknown(opened: Opened) {
+async fn a_state_that_was_never_put_is_unknown(opened: Opened) {
     assert_eq!(claimed(&opened, "state", "a").await, "unknown");
     opened.flows.release("state", &claim("a"), Release::Failed).await.unwrap();
     opened.flows.remove("state", &claim("a")).await.unwrap();

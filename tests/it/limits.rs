@@ -1,4 +1,4 @@
-//! Request limits: who is counted, what comes after too many, and whom that leaves alone.
+//! Request limits: what is counted, how requests over a limit are answered, and who is exempt.
 
 mod devices;
 mod networks;
@@ -15,19 +15,19 @@ const DETAIL: &str = "Too many requests. Please try again later.";
 on_both_setups!(
     an_address_may_register_five_times_a_minute,
     an_address_may_sign_in_ten_times_a_minute,
-    what_is_not_understood_does_not_count,
-    after_ten_failures_an_account_waits_but_not_for_who_is_known,
-    failures_from_a_known_address_hold_nobody,
-    an_account_that_does_not_exist_waits_in_the_same_way,
-    good_sign_ins_are_no_failures,
-    a_second_factor_is_no_failure_and_makes_no_address_known,
+    invalid_requests_do_not_count,
+    after_ten_failures_an_account_waits_except_for_known_addresses,
+    failures_from_a_known_address_hold_no_account,
+    a_missing_account_waits_in_the_same_way,
+    successful_sign_ins_are_not_failures,
+    a_second_factor_is_not_a_failure_and_makes_no_address_known,
     a_user_may_start_and_finish_ten_times_a_minute,
-    only_a_trusted_proxy_says_where_a_request_comes_from,
+    only_a_trusted_proxy_names_the_client,
     budgets_can_be_set,
     no_store_holds_an_address_or_an_email,
 );
 
-/// With limits on, behind a proxy that says where requests come from.
+/// With limits on, behind a proxy that forwards client addresses.
 async fn start(setup: Setup) -> TestApp {
     setup.with("RATE_LIMITS", "on").with("TRUSTED_PROXIES", "127.0.0.0/8").start().await
 }
@@ -87,7 +87,7 @@ async fn an_address_may_sign_in_ten_times_a_minute(setup: Setup) {
     assert_eq!(login(&anonymous, "192.0.2.2", "10@example.com", PASSWORD).await.status, 401);
 }
 
-async fn what_is_not_understood_does_not_count(setup: Setup) {
+async fn invalid_requests_do_not_count(setup: Setup) {
     let app = start(setup).await;
     let anonymous = app.anonymous();
     for _ in 0..20 {
@@ -97,7 +97,7 @@ async fn what_is_not_understood_does_not_count(setup: Setup) {
     assert_eq!(register(&anonymous, "192.0.2.1", "alice@example.com").await.status, 201);
 }
 
-async fn after_ten_failures_an_account_waits_but_not_for_who_is_known(setup: Setup) {
+async fn after_ten_failures_an_account_waits_except_for_known_addresses(setup: Setup) {
     let app = start(setup).await;
     let (anonymous, email) = (app.anonymous(), "alice@example.com");
     assert_eq!(register(&anonymous, "192.0.2.1", email).await.status, 201);
@@ -112,8 +112,8 @@ async fn after_ten_failures_an_account_waits_but_not_for_who_is_known(setup: Set
     assert_limited(&login(&anonymous, "203.0.113.1", email, PASSWORD).await, 900);
 }
 
-/// What slows it down there is the address's own budget, which is set aside here.
-async fn failures_from_a_known_address_hold_nobody(setup: Setup) {
+/// Such an address has its own budget, which is raised here.
+async fn failures_from_a_known_address_hold_no_account(setup: Setup) {
     let app = start(setup.with("RATE_LIMIT_SIGN_IN", "100/60")).await;
     let (anonymous, email, known) = (app.anonymous(), "alice@example.com", "192.0.2.1");
     assert_eq!(register(&anonymous, known, email).await.status, 201);
@@ -124,7 +124,7 @@ async fn failures_from_a_known_address_hold_nobody(setup: Setup) {
     assert_eq!(login(&anonymous, "198.51.100.1", email, PASSWORD).await.status, 200);
 }
 
-async fn an_account_that_does_not_exist_waits_in_the_same_way(setup: Setup) {
+async fn a_missing_account_waits_in_the_same_way(setup: Setup) {
     let app = start(setup).await;
     let (anonymous, email) = (app.anonymous(), "nobody@example.com");
     for number in 0..10 {
@@ -134,7 +134,7 @@ async fn an_account_that_does_not_exist_waits_in_the_same_way(setup: Setup) {
     assert_limited(&login(&anonymous, "203.0.113.1", email, PASSWORD).await, 900);
 }
 
-async fn good_sign_ins_are_no_failures(setup: Setup) {
+async fn successful_sign_ins_are_not_failures(setup: Setup) {
     let app = start(setup).await;
     let (anonymous, email) = (app.anonymous(), "alice@example.com");
     assert_eq!(register(&anonymous, "192.0.2.1", email).await.status, 201);
@@ -144,7 +144,7 @@ async fn good_sign_ins_are_no_failures(setup: Setup) {
     }
 }
 
-async fn a_second_factor_is_no_failure_and_makes_no_address_known(setup: Setup) {
+async fn a_second_factor_is_not_a_failure_and_makes_no_address_known(setup: Setup) {
     let app = start(setup).await;
     let (anonymous, email) = (app.anonymous(), "alice@example.com");
     assert_eq!(register(&anonymous, "192.0.2.1", email).await.status, 201);
@@ -174,7 +174,7 @@ async fn a_user_may_start_and_finish_ten_times_a_minute(setup: Setup) {
     assert_eq!(bob.authorize().await.status, 200);
 }
 
-async fn only_a_trusted_proxy_says_where_a_request_comes_from(setup: Setup) {
+async fn only_a_trusted_proxy_names_the_client(setup: Setup) {
     let app = setup.with("RATE_LIMITS", "on").start().await;
     let anonymous = app.anonymous();
     for number in 0..5 {

@@ -1,4 +1,4 @@
-//! Replicas as processes of their own: one is killed in the middle of a finish, another goes on.
+//! Replicas as separate processes: one is killed during a finish, another resumes it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::harness::{Composition, Program, TestStores, redis_connection};
 const CONFIGURE: [&str; 5] =
     ["discogs-setup", "--consumer-key", "sandbox-key", "--consumer-secret", "sandbox-secret"];
 
-/// Two replicas' surroundings.
+/// What two replicas share.
 struct World {
     stores: TestStores,
     sandbox: Sandbox,
@@ -25,7 +25,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let clock = Clock::system();
-        // States of their own: programs share the server's keys.
+        // Distinct states, since programs share the server's keys.
         let seed = u64::from_le_bytes(Random::from_system().unwrap().bytes());
         let mut options = Options::new(Arc::new(move || clock.now().since_epoch()), seed);
         options.rate_limit = None;
@@ -47,7 +47,7 @@ impl World {
     }
 }
 
-/// Ends a lease at once, as 25 s would.
+/// Ends a lease without waiting 25 s.
 async fn end_lease(state: &str) {
     let key = format!("discogs:oauth:state:{state}");
     let mut redis = redis_connection().await;
@@ -60,8 +60,8 @@ async fn end_lease(state: &str) {
     write.exec_async(&mut redis).await.unwrap();
 }
 
-/// Has one replica killed while it waits for this step of Discogs, and another one finish; gives
-/// how many exchanges there were.
+/// Kills one replica during this call to Discogs and finishes on another; returns the number of
+/// exchanges.
 async fn killed_at(step: Step) -> usize {
     let world = World::new().await;
     let (first, second) = (world.program(), world.program());
@@ -73,7 +73,7 @@ async fn killed_at(step: Step) -> usize {
     let finish = begin_to_verify(&alice, &state, &pin);
     hold.reached().await.unwrap();
     first.end("KILL");
-    assert!(finish.await.unwrap_err().is_panic(), "nobody answered");
+    assert!(finish.await.unwrap_err().is_panic(), "there was an answer");
 
     let alice = alice.at(&second.url);
     let busy = alice.verify(&state, &pin).await;

@@ -1,7 +1,7 @@
-//! What several finishes make of one state, and several registrations of one address, in whatever
-//! order their steps come: random schedules, held against what must always be true.
+//! Several finishes of one state, and several registrations of one address, in random order: checks
+//! what must hold in every order.
 //!
-//! `SCHEDULES=10000` asks for more of them than the suite takes time for.
+//! `SCHEDULES=10000` runs more of them than the suite does.
 
 use std::sync::Arc;
 
@@ -20,12 +20,12 @@ use crate::harness::{Opened, on_both_stores};
 
 const ALICE: FlowOwner = FlowOwner { user_id: Uuid::from_u128(1), epoch: FlowEpoch(0) };
 
-/// So many schedules share one lapse of the leases, which takes time in Redis.
+/// How many schedules let their leases end together, which takes time in Redis.
 const AT_ONCE: u64 = 250;
 
 on_both_stores!(finishes_in_any_order_use_a_state_once, registrations_in_any_order_make_one_user);
 
-#[expect(clippy::disallowed_methods, reason = "whoever runs this by hand says how many")]
+#[expect(clippy::disallowed_methods, reason = "a developer may ask for more schedules")]
 fn schedules() -> u64 {
     std::env::var("SCHEDULES").map_or(1_000, |number| number.parse().unwrap())
 }
@@ -38,14 +38,14 @@ struct Finish {
 
 enum At {
     Begin,
-    /// It holds the claim and has to exchange the verifier.
+    /// It holds the claim and must exchange the verifier.
     Exchange(PendingAuthorization),
-    /// It has a token and asks who that is.
+    /// It has a token and must request the identity.
     Identity,
     End,
 }
 
-/// One state with the finishes that want it.
+/// One state and the finishes that compete for it.
 struct Schedule {
     state: String,
     random: StdRng,
@@ -93,7 +93,7 @@ impl Schedule {
         PendingAuthorization { owner: ALICE, request_token, granted: None }
     }
 
-    /// Lets one finish after another do its next step, until all have ended or been killed.
+    /// Advances finishes in random order until all have ended or been killed.
     async fn run(&mut self, flows: &Flows) {
         loop {
             let waiting = self.finishes.iter().enumerate();
@@ -104,15 +104,15 @@ impl Schedule {
             }
             let number = waiting[self.random.random_range(0..waiting.len())];
             if self.random.random_bool(0.05) {
-                // Killed: it does nothing any more, and holds what it holds.
+                // Killed: it does nothing more and keeps its claim.
                 self.finishes[number].at = At::End;
             } else {
-                self.step(number, flows).await;
+                self.advance(number, flows).await;
             }
         }
     }
 
-    async fn step(&mut self, number: usize, flows: &Flows) {
+    async fn advance(&mut self, number: usize, flows: &Flows) {
         let claim = self.finishes[number].claim.clone();
         let at = std::mem::replace(&mut self.finishes[number].at, At::End);
         self.finishes[number].at = match at {
@@ -134,7 +134,7 @@ impl Schedule {
                 if is_granted { At::Identity } else { At::Exchange(pending) }
             }
             Claimed::Busy => {
-                assert!(self.holder.is_some(), "{}: nobody has it", self.state);
+                assert!(self.holder.is_some(), "{}: no finish has it", self.state);
                 if self.random.random_bool(0.3) { At::Begin } else { At::End }
             }
             Claimed::Unknown => {
@@ -183,7 +183,7 @@ impl Schedule {
         if self.random.random_bool(0.5) { At::Begin } else { At::End }
     }
 
-    /// Once the leases are over, whoever comes gets the state, or it is used up.
+    /// After the leases have ended, another finish gets the state, unless it is used up.
     async fn assert_that_nothing_sticks(mut self, flows: &Flows) {
         self.holder = None;
         let claim = ClaimId("one more".to_owned());

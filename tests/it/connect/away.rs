@@ -1,6 +1,6 @@
-//! Without the state store nothing starts and nothing finishes, and the rest goes on.
+//! While the state store is unavailable, no flow starts or finishes, and everything else works.
 //!
-//! `outages` has what becomes of the whole service; here is what becomes of a flow.
+//! `outages` tests the whole service, this file a flow.
 
 use discogs_sandbox::Step;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! The app's credentials: not set, changed, wrong, and taken over with any characters.
+//! The app's credentials: missing, changed, wrong, and written by another program.
 
 use discogs_sandbox::Step;
 use oauth1::Consumer;
@@ -13,18 +13,18 @@ use crate::harness::{
 };
 
 on_both_compositions!(
-    a_change_counts_at_the_next_call,
-    a_value_that_is_removed_is_not_set,
-    an_empty_value_counts_as_not_set,
-    credentials_removed_in_the_middle_keep_the_state,
+    a_change_applies_to_the_next_call,
+    a_removed_value_is_not_set,
+    an_empty_value_is_not_set,
+    credentials_removed_during_a_flow_keep_the_state,
     a_key_too_long_for_discogs_is_rejected,
 );
 
 on_both_setups!(
     nothing_starts_or_finishes_without_credentials,
-    what_the_caller_did_wrong_is_said_first,
-    one_of_two_is_not_enough,
-    taken_over_credentials_are_used_as_they_stand,
+    a_mistake_of_the_client_is_reported_first,
+    one_of_two_credentials_is_not_enough,
+    credentials_of_another_program_are_used_unchanged,
 );
 
 #[track_caller]
@@ -44,7 +44,7 @@ async fn nothing_starts_or_finishes_without_credentials(setup: Setup) {
     connect(&app, &alice).await;
 }
 
-async fn what_the_caller_did_wrong_is_said_first(setup: Setup) {
+async fn a_mistake_of_the_client_is_reported_first(setup: Setup) {
     let app = setup.unconfigured().start().await;
     let not_authenticated = (401, "not_authenticated", "Not authenticated");
     assert_refusal(&app.anonymous().authorize().await, not_authenticated);
@@ -57,7 +57,7 @@ async fn what_the_caller_did_wrong_is_said_first(setup: Setup) {
     );
 }
 
-async fn one_of_two_is_not_enough(setup: Setup) {
+async fn one_of_two_credentials_is_not_enough(setup: Setup) {
     let app = setup.unconfigured().start().await;
     let (alice, admin) = (app.user("alice").await, app.admin().await);
     admin.put_config("discogs_consumer_secret", "sandbox-secret").await;
@@ -69,7 +69,7 @@ async fn one_of_two_is_not_enough(setup: Setup) {
     connect(&app, &alice).await;
 }
 
-async fn a_change_counts_at_the_next_call(app: TestApp) {
+async fn a_change_applies_to_the_next_call(app: TestApp) {
     let (alice, admin) = (app.user("alice").await, app.admin().await);
     let (state, pin) = approved(&app, &alice).await;
     admin.put_config("discogs_consumer_secret", "another-secret").await;
@@ -84,7 +84,7 @@ async fn a_change_counts_at_the_next_call(app: TestApp) {
     alice.start().await;
 }
 
-async fn a_value_that_is_removed_is_not_set(app: TestApp) {
+async fn a_removed_value_is_not_set(app: TestApp) {
     let (alice, admin) = (app.user("alice").await, app.admin().await);
     unset(&admin, "discogs_consumer_key").await;
     assert_not_configured(&alice.authorize().await, &alice.verify("any", "AbCdEfGhIj").await);
@@ -92,7 +92,7 @@ async fn a_value_that_is_removed_is_not_set(app: TestApp) {
     connect(&app, &alice).await;
 }
 
-async fn an_empty_value_counts_as_not_set(app: TestApp) {
+async fn an_empty_value_is_not_set(app: TestApp) {
     let alice = app.user("alice").await;
     for (key, value) in
         [("discogs_consumer_key", "sandbox-key"), ("discogs_consumer_secret", "sandbox-secret")]
@@ -105,7 +105,7 @@ async fn an_empty_value_counts_as_not_set(app: TestApp) {
     connect(&app, &alice).await;
 }
 
-async fn credentials_removed_in_the_middle_keep_the_state(app: TestApp) {
+async fn credentials_removed_during_a_flow_keep_the_state(app: TestApp) {
     let (alice, admin) = (app.user("alice").await, app.admin().await);
     let (state, pin) = approved(&app, &alice).await;
     unset(&admin, "discogs_consumer_secret").await;
@@ -118,8 +118,8 @@ async fn credentials_removed_in_the_middle_keep_the_state(app: TestApp) {
     assert_refusal(&alice.verify("unknown", &pin).await, STATE_UNKNOWN);
 }
 
-/// Characters of any kind are percent-encoded, so they can stand in a header.
-async fn taken_over_credentials_are_used_as_they_stand(setup: Setup) {
+/// Any characters are percent-encoded, so they are valid in a header.
+async fn credentials_of_another_program_are_used_unchanged(setup: Setup) {
     let composition = setup.composition;
     let credentials = [
         (" blanks around ", "\tand\nline\r\nbreaks "),
@@ -172,7 +172,7 @@ async fn unset(admin: &Actor, key: &str) {
     assert_eq!((answer.status, answer.body.as_str()), (204, ""));
 }
 
-/// Writes a value as another program left it.
+/// Writes a value as another program does.
 async fn take_over(app: &TestApp, key: &str, value: &str) {
     let value = value.replace('\'', "''");
     app.sql(&format!("update app_config set value = '{value}' where key = '{key}'")).await;

@@ -1,4 +1,4 @@
-//! Disconnecting ends flows under way, and so does deactivating or deleting their user.
+//! Disconnecting ends pending flows, and so does deactivating or deleting their user.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ on_both_compositions!(
     a_finish_whose_client_hung_up_stores_nothing_after_a_revoke,
     a_finish_stores_nothing_for_a_user_who_is_deactivated_meanwhile,
     a_finish_stores_nothing_for_a_user_who_is_deleted_meanwhile,
-    a_granted_token_is_of_no_use_after_a_revoke,
-    a_flow_that_was_only_started_ends_with_a_revoke,
+    a_granted_token_is_useless_after_a_revoke,
+    a_started_flow_ends_with_a_revoke,
     after_a_revoke_a_new_flow_connects_again,
     a_revoke_leaves_the_flows_of_others_alone,
     a_state_of_an_earlier_version_can_still_be_finished,
@@ -72,7 +72,7 @@ async fn a_finish_stores_nothing_for_a_user_who_is_deleted_meanwhile(app: TestAp
     assert_eq!(connections(&app).await, "0");
 }
 
-async fn a_granted_token_is_of_no_use_after_a_revoke(app: TestApp) {
+async fn a_granted_token_is_useless_after_a_revoke(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, _) = granted(&app, &alice).await;
     revoke(&alice).await;
@@ -81,7 +81,7 @@ async fn a_granted_token_is_of_no_use_after_a_revoke(app: TestApp) {
     assert_eq!((calls(&app, Step::AccessToken), calls(&app, Step::Identity)), (1, 1));
 }
 
-async fn a_flow_that_was_only_started_ends_with_a_revoke(app: TestApp) {
+async fn a_started_flow_ends_with_a_revoke(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     revoke(&alice).await;
@@ -114,8 +114,8 @@ async fn a_state_of_an_earlier_version_can_still_be_finished(app: TestApp) {
     assert_connected(&alice.verify(&state, &pin).await);
 }
 
-/// Finishes a flow and does something else while Discogs is asked at this step: the state, and what
-/// the finish was answered.
+/// Finishes a flow and does something else during this call to Discogs; returns the state and the
+/// finish's answer.
 async fn interrupted(
     app: &TestApp,
     actor: &Actor,
@@ -157,7 +157,7 @@ async fn is_kept(app: &TestApp, state: &str) -> bool {
     exists.query_async(&mut redis_connection().await).await.unwrap()
 }
 
-/// Makes of a record what an earlier version, which knows no epoch, would have written.
+/// Turns a record into one of an earlier version, which has no epoch.
 async fn forget_the_epoch(app: &TestApp, state: &str) {
     if app.composition == Composition::Embedded {
         app.sql("update oauth_states set record = json_remove(record, '$.flow_epoch')").await;

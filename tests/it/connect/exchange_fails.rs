@@ -1,4 +1,4 @@
-//! A finish that fails at `access_token`: every row of the table, and what it leaves behind.
+//! A finish that fails at `access_token`: every row of the table, and what is kept.
 
 use discogs_sandbox::{Fault, Step};
 
@@ -16,7 +16,7 @@ on_both_compositions!(
     the_explanation_of_discogs_is_never_shown,
 );
 
-/// 400 and 401 are about the PIN, unless they are about the app.
+/// 400 and 401 concern the PIN, unless they name the app.
 fn refusals() -> Vec<Row> {
     let pin = [
         ("400 about the PIN", Fault::plain(400, "The oauth_verifier is wrong.")),
@@ -68,7 +68,7 @@ async fn a_stopped_discogs_leaves_the_state(app: TestApp) {
     }
 }
 
-/// The request token is used up by then, which is what Discogs says to the next finish.
+/// Discogs has used up the request token by then, so it refuses the next finish.
 async fn a_lost_answer_keeps_the_state(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;

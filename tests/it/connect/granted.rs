@@ -1,4 +1,4 @@
-//! A granted token is not thrown away, whatever comes between it and the connection.
+//! A granted token is never lost, whatever fails before the connection is stored.
 
 use discogs_sandbox::{BadSignature, Fault, Step};
 use serde_json::json;
@@ -10,16 +10,16 @@ use super::{
 use crate::harness::{Composition, Setup, TestApp, on_both_compositions, on_both_setups};
 
 on_both_compositions!(
-    the_next_finish_goes_on_with_any_pin,
-    a_token_stays_with_who_started,
+    the_next_finish_resumes_with_any_pin,
+    a_token_stays_with_its_user,
     a_restart_loses_no_granted_token,
-    a_failing_identity_never_ends_the_tries,
+    a_failing_identity_never_uses_up_attempts,
     a_new_flow_does_not_need_the_old_one,
 );
 
-on_both_setups!(a_wrong_signature_at_identity_is_the_same_trouble_as_any);
+on_both_setups!(a_wrong_signature_at_identity_is_a_failure_like_any);
 
-async fn the_next_finish_goes_on_with_any_pin(app: TestApp) {
+async fn the_next_finish_resumes_with_any_pin(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, _) = granted(&app, &alice).await;
     assert_eq!(alice.verify(&state, " ").await.status, 422);
@@ -28,7 +28,7 @@ async fn the_next_finish_goes_on_with_any_pin(app: TestApp) {
     assert_eq!(calls(&app, Step::AccessToken), 1);
 }
 
-async fn a_token_stays_with_who_started(app: TestApp) {
+async fn a_token_stays_with_its_user(app: TestApp) {
     let (alice, mallory) = (app.user("alice").await, app.user("mallory").await);
     let (state, pin) = granted(&app, &alice).await;
     assert_refusal(&mallory.verify(&state, &pin).await, STATE_NOT_YOURS);
@@ -43,7 +43,7 @@ async fn a_restart_loses_no_granted_token(mut app: TestApp) {
     assert_eq!(calls(&app, Step::AccessToken), 1);
 }
 
-async fn a_failing_identity_never_ends_the_tries(app: TestApp) {
+async fn a_failing_identity_never_uses_up_attempts(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = granted(&app, &alice).await;
     for status in [400, 401, 401, 403, 429, 404] {
@@ -63,8 +63,8 @@ async fn a_new_flow_does_not_need_the_old_one(app: TestApp) {
     assert_eq!(calls(&app, Step::AccessToken), 2);
 }
 
-/// The secret is changed after the exchange; what Discogs makes of that is open.
-async fn a_wrong_signature_at_identity_is_the_same_trouble_as_any(setup: Setup) {
+/// The secret is changed after the exchange; how Discogs answers then is not documented.
+async fn a_wrong_signature_at_identity_is_a_failure_like_any(setup: Setup) {
     let composition = setup.composition;
     for reading in [BadSignature::Anonymous, BadSignature::Refused, BadSignature::Ignored] {
         let setup = Setup::new(composition).sandbox(move |options| options.bad_signature = reading);

@@ -1,4 +1,4 @@
-//! A finish that fails at `identity`: every row of the table, and a token that is not lost.
+//! A finish that fails at `identity`: every row of the table, and that the token is kept.
 
 use discogs_sandbox::{Fault, Identity, Step};
 use serde_json::json;
@@ -9,12 +9,12 @@ use crate::harness::{TestApp, on_both_compositions};
 
 on_both_compositions!(
     each_failure_has_its_answer_and_keeps_the_token,
-    a_second_try_may_succeed,
+    a_retry_may_succeed,
     a_username_that_is_too_long_is_refused,
     a_stopped_discogs_leaves_the_state,
 );
 
-/// What identity alone can get wrong.
+/// The failures of `identity` alone.
 fn identities() -> Vec<Row> {
     let longer = "é".repeat(256);
     let bodies = [
@@ -68,7 +68,7 @@ async fn each_failure_has_its_answer_and_keeps_the_token(app: TestApp) {
     assert_eq!(app.sandbox.calls(Step::Authorize), [], "no redirect is followed");
 }
 
-async fn a_second_try_may_succeed(app: TestApp) {
+async fn a_retry_may_succeed(app: TestApp) {
     let alice = app.user("alice").await;
     for (number, fault) in worth_a_second_try().into_iter().enumerate() {
         let (state, pin) = approved(&app, &alice).await;

@@ -1,4 +1,4 @@
-//! How long a state lives: by the service's clock in the file, by the server's in Redis.
+//! How long a state is valid: by the service's clock in the file, by the server's in Redis.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use super::{
 };
 use crate::harness::{Actor, Composition, Setup, TestApp, on_both_compositions};
 
-/// As `expires_in` says.
+/// The value of `expires_in`.
 const LIFE: Duration = Duration::from_secs(600);
 
-/// A little less; in Redis real time goes on while the test runs.
+/// A little less, since real time passes in Redis during the test.
 const NEARLY: Duration = Duration::from_secs(570);
 const REST: Duration = Duration::from_secs(30);
 
 on_both_compositions!(
-    a_state_is_good_to_its_end,
+    a_state_is_valid_until_it_expires,
     an_expired_state_is_unknown,
-    a_failed_finish_leaves_the_life_as_it_was,
-    a_granted_token_starts_the_life_again,
+    a_failed_finish_does_not_extend_the_life,
+    a_granted_token_starts_another_life,
     a_granted_token_ends_with_the_second_life,
 );
 
-async fn a_state_is_good_to_its_end(app: TestApp) {
+async fn a_state_is_valid_until_it_expires(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     age(&app, &state, NEARLY).await;
@@ -40,7 +40,7 @@ async fn an_expired_state_is_unknown(app: TestApp) {
     assert_eq!(calls(&app, Step::AccessToken), 0);
 }
 
-async fn a_failed_finish_leaves_the_life_as_it_was(app: TestApp) {
+async fn a_failed_finish_does_not_extend_the_life(app: TestApp) {
     let alice = app.user("alice").await;
     let (kept, pin) = approved(&app, &alice).await;
     fail_half_way(&app, &alice, &kept, &pin).await;
@@ -59,7 +59,7 @@ async fn fail_half_way(app: &TestApp, actor: &Actor, state: &str, pin: &str) {
     assert_refusal(&actor.verify(state, pin).await, UNAVAILABLE);
 }
 
-async fn a_granted_token_starts_the_life_again(app: TestApp) {
+async fn a_granted_token_starts_another_life(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     age(&app, &state, NEARLY).await;
@@ -74,7 +74,7 @@ async fn a_granted_token_ends_with_the_second_life(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = granted(&app, &alice).await;
     age(&app, &state, NEARLY).await;
-    // Nothing is granted a second time, so the life does not begin a third time.
+    // Nothing is granted again, so there is no third life.
     app.sandbox.order(Step::Identity, Fault::plain(404, ""));
     assert_refusal(&alice.verify(&state, &pin).await, UNAVAILABLE);
     age(&app, &state, REST).await;

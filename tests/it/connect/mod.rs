@@ -1,7 +1,7 @@
-//! Connecting a Discogs account, from the first request to the row that siblings read.
+//! Connecting a Discogs account, from the first request to the row that sibling services read.
 //!
-//! The sandbox stands for Discogs and fails to order. Here is what the files share: the sentences
-//! of the contract, and the way to a flow that only waits for its PIN.
+//! The sandbox stands in for Discogs and fails on request. This file has what the others share: the
+//! promised sentences, and helpers that start a flow.
 
 mod away;
 mod credentials;
@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 
 use crate::harness::{Actor, Answer, Composition, TestApp, redis_connection};
 
-/// Status, `code` and `detail` of an answer that is an error.
+/// Status, `code` and `detail` of an error.
 pub(crate) type Refusal = (u16, &'static str, &'static str);
 
 pub(crate) const STATE_UNKNOWN: Refusal =
@@ -75,7 +75,7 @@ pub(crate) fn assert_refusal(answer: &Answer, (status, code, detail): Refusal) {
     answer.assert_error(status, code, detail);
 }
 
-/// Asserts that the account of the sandbox's own digger is connected.
+/// Asserts that the account of the sandbox's default user is connected.
 #[track_caller]
 pub(crate) fn assert_connected(answer: &Answer) {
     answer.assert(
@@ -88,7 +88,7 @@ pub(crate) fn assert_connected(answer: &Answer) {
     );
 }
 
-/// Starts a flow and approves it: the state, and the PIN that finishes it.
+/// Starts a flow and approves it; returns the state and the PIN.
 pub(crate) async fn approved(app: &TestApp, actor: &Actor) -> (String, String) {
     let state = actor.start().await;
     let pin = app.sandbox.approve(&state).unwrap();
@@ -101,7 +101,7 @@ pub(crate) async fn connect(app: &TestApp, actor: &Actor) {
     assert_connected(&actor.verify(&state, &pin).await);
 }
 
-/// A flow whose exchange has succeeded and whose identity has not: the state, and its PIN.
+/// Runs a flow whose exchange succeeds and whose identity fails; returns the state and the PIN.
 pub(crate) async fn granted(app: &TestApp, actor: &Actor) -> (String, String) {
     let (state, pin) = approved(app, actor).await;
     app.sandbox.order(Step::Identity, Fault::plain(404, "gone"));
@@ -109,13 +109,13 @@ pub(crate) async fn granted(app: &TestApp, actor: &Actor) -> (String, String) {
     (state, pin)
 }
 
-/// Begins a finish that goes on beside the test.
+/// Starts a finish in a task.
 pub(crate) fn begin_to_verify(actor: &Actor, state: &str, verifier: &str) -> JoinHandle<Answer> {
     let (actor, state, verifier) = (actor.clone(), state.to_owned(), verifier.to_owned());
     tokio::spawn(async move { actor.verify(&state, &verifier).await })
 }
 
-/// How many calls a step has had.
+/// How many calls a step has received.
 pub(crate) fn calls(app: &TestApp, step: Step) -> usize {
     app.sandbox.calls(step).len()
 }
@@ -134,7 +134,7 @@ pub(crate) fn redis_key(app: &TestApp, state: &str) -> String {
     format!("{}{state}", app.stores.key_prefix())
 }
 
-/// Lets a state get older, by the clock that counts for its store.
+/// Lets time pass for a state, by its store's clock.
 pub(crate) async fn age(app: &TestApp, state: &str, by: std::time::Duration) {
     if app.composition == Composition::Embedded {
         app.clock.advance(by);

@@ -1,5 +1,5 @@
-//! The PIN as people paste it, and the tries they have: under both readings of what is open
-//! about Discogs.
+//! The PIN as users paste it, and how many attempts they have, under both variants of what Discogs
+//! does not document.
 
 use discogs_sandbox::{Fault, RefusedStatus, Step, VerifierAlphabet};
 
@@ -10,17 +10,17 @@ use super::{
 use crate::harness::{Setup, TestApp, on_both_compositions, on_both_setups};
 
 on_both_compositions!(
-    what_is_pasted_around_a_pin_is_trimmed,
-    what_can_not_be_a_pin_is_refused_before_discogs_is_asked,
+    white_space_around_a_pin_is_trimmed,
+    an_invalid_pin_is_refused_before_discogs_is_called,
     any_visible_pin_is_sent_as_it_is,
 );
 
 on_both_setups!(
-    a_repeated_pin_is_not_taken_for_the_apps_credentials,
-    a_request_token_that_did_not_survive_ends_with_the_third_try,
+    a_repeated_pin_is_not_mistaken_for_the_apps_credentials,
+    a_request_token_that_did_not_survive_ends_with_the_third_attempt,
     the_third_refused_pin_deletes_the_state,
-    two_refused_pins_leave_a_third_try,
-    nothing_but_a_refused_pin_counts,
+    two_refused_pins_leave_a_third_attempt,
+    only_a_refused_pin_counts,
     a_denied_authorisation_is_a_refused_pin,
     a_pin_may_have_digits,
 );
@@ -30,7 +30,7 @@ async fn forgiving(setup: Setup) -> TestApp {
     setup.sandbox(|options| options.wrong_verifiers_survived = 10).start().await
 }
 
-async fn a_repeated_pin_is_not_taken_for_the_apps_credentials(setup: Setup) {
+async fn a_repeated_pin_is_not_mistaken_for_the_apps_credentials(setup: Setup) {
     let app = forgiving(setup).await;
     let alice = app.user("alice").await;
     let state = alice.start().await;
@@ -42,7 +42,7 @@ async fn a_repeated_pin_is_not_taken_for_the_apps_credentials(setup: Setup) {
     assert_refusal(&alice.verify(&state, "MyConsumer1").await, STATE_UNKNOWN);
 }
 
-async fn what_is_pasted_around_a_pin_is_trimmed(app: TestApp) {
+async fn white_space_around_a_pin_is_trimmed(app: TestApp) {
     let alice = app.user("alice").await;
     let pastes = [
         ("", ""),
@@ -64,7 +64,7 @@ async fn what_is_pasted_around_a_pin_is_trimmed(app: TestApp) {
     }
 }
 
-async fn what_can_not_be_a_pin_is_refused_before_discogs_is_asked(app: TestApp) {
+async fn an_invalid_pin_is_refused_before_discogs_is_called(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     let empty = "Value error, Code (PIN) must not be empty";
@@ -99,7 +99,7 @@ async fn any_visible_pin_is_sent_as_it_is(app: TestApp) {
     }
 }
 
-async fn a_request_token_that_did_not_survive_ends_with_the_third_try(setup: Setup) {
+async fn a_request_token_that_did_not_survive_ends_with_the_third_attempt(setup: Setup) {
     let app = setup.sandbox(|options| options.wrong_verifiers_survived = 0).start().await;
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
@@ -121,7 +121,7 @@ async fn the_third_refused_pin_deletes_the_state(setup: Setup) {
     assert_eq!(calls(&app, Step::AccessToken), 3);
 }
 
-async fn two_refused_pins_leave_a_third_try(setup: Setup) {
+async fn two_refused_pins_leave_a_third_attempt(setup: Setup) {
     let app = forgiving(setup).await;
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
@@ -131,7 +131,7 @@ async fn two_refused_pins_leave_a_third_try(setup: Setup) {
     assert_connected(&alice.verify(&state, &pin).await);
 }
 
-async fn nothing_but_a_refused_pin_counts(setup: Setup) {
+async fn only_a_refused_pin_counts(setup: Setup) {
     let app = forgiving(setup).await;
     let (alice, mallory) = (app.user("alice").await, app.user("mallory").await);
     let (state, pin) = approved(&app, &alice).await;

@@ -1,4 +1,4 @@
-//! Many finishes at once, and many replicas.
+//! Concurrent finishes, on one replica and on several.
 
 use discogs_sandbox::Step;
 use serde_json::json;
@@ -13,12 +13,12 @@ use crate::harness::{Actor, Answer, Composition, Setup, TestApp, on_both_composi
 on_both_compositions!(
     of_fifty_finishes_one_exchange_is_sent,
     a_claimed_state_is_busy,
-    a_busy_state_is_still_not_anybody_elses,
+    a_busy_state_still_belongs_to_its_user,
     of_two_users_only_the_owner_finishes,
-    busy_finishes_do_not_count_as_tries,
+    busy_finishes_do_not_count_as_attempts,
 );
 
-/// Finishes at the same time, by each of these actors.
+/// Sends a finish from each of these actors at the same time.
 async fn finishes(
     actors: impl IntoIterator<Item = Actor>,
     state: &str,
@@ -32,7 +32,7 @@ async fn finishes(
     finishes.join_all().await
 }
 
-/// Asserts that one finish succeeded, and that the others came too late or too early.
+/// Asserts that one finish succeeded, and that the others were busy or too late.
 fn assert_one_has_finished(answers: &[Answer]) {
     let (finished, refused): (Vec<_>, Vec<_>) =
         answers.iter().partition(|answer| answer.status == 200);
@@ -66,7 +66,7 @@ async fn a_claimed_state_is_busy(app: TestApp) {
     assert_eq!((calls(&app, Step::AccessToken), calls(&app, Step::Identity)), (1, 1));
 }
 
-async fn a_busy_state_is_still_not_anybody_elses(app: TestApp) {
+async fn a_busy_state_still_belongs_to_its_user(app: TestApp) {
     let (alice, mallory) = (app.user("alice").await, app.user("mallory").await);
     let (state, pin) = approved(&app, &alice).await;
     let mut hold = app.sandbox.hold(Step::Identity);
@@ -95,7 +95,7 @@ async fn of_two_users_only_the_owner_finishes(app: TestApp) {
     assert_eq!(calls(&app, Step::AccessToken), 1);
 }
 
-async fn busy_finishes_do_not_count_as_tries(app: TestApp) {
+async fn busy_finishes_do_not_count_as_attempts(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     app.sandbox.order(Step::AccessToken, discogs_sandbox::Fault::plain(400, "wrong"));

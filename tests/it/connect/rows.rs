@@ -1,6 +1,6 @@
-//! The table of failures: what Discogs does, and what our client is told.
+//! The table of failures: what Discogs does, and how the client is answered.
 //!
-//! Rows that mean the same at every step are here; each step's own rows are in its test.
+//! Rows that apply to every step are here; each step's own rows are in its test.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,23 +10,23 @@ use serde_json::json;
 use super::{BLOCKED, RATE_LIMITED, Refusal, UNAVAILABLE};
 use crate::harness::{Answer, TestApp};
 
-/// Something that Discogs does, and what comes of it.
+/// A fault of Discogs and its answer.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) fault: Fault,
     pub(crate) refusal: Refusal,
     pub(crate) retry_after: Option<&'static str>,
-    /// How often a GET is sent that meets this fault each time; a POST is sent once.
+    /// How often a GET is sent if it always fails; a POST is sent once.
     pub(crate) gets: usize,
 }
 
 impl Row {
-    /// A failure after which Discogs is not asked again.
+    /// A failure without a retry.
     pub(crate) fn once(name: &'static str, fault: Fault, refusal: Refusal) -> Self {
         Self { name, fault, refusal, retry_after: None, gets: 1 }
     }
 
-    /// A failure after which a GET is sent once more.
+    /// A failure after which a GET is retried.
     fn twice(name: &'static str, fault: Fault, refusal: Refusal) -> Self {
         Self { gets: 2, ..Self::once(name, fault, refusal) }
     }
@@ -47,7 +47,7 @@ impl Row {
     }
 }
 
-/// After which a GET is sent once more, and may succeed.
+/// Faults after which a retried GET may succeed.
 pub(crate) fn worth_a_second_try() -> [Fault; 6] {
     [
         Fault::Reset,
@@ -59,7 +59,7 @@ pub(crate) fn worth_a_second_try() -> [Fault; 6] {
     ]
 }
 
-/// What means the same at every step.
+/// The rows that apply to every step.
 pub(crate) fn rows_of_any_step(app: &TestApp) -> Vec<Row> {
     let mut rows = rate_limits(app);
     rows.extend(block_pages());
@@ -94,7 +94,11 @@ fn block_pages() -> Vec<Row> {
     vec![
         Row::once("403 with a block page", Fault::block_page(403), BLOCKED),
         Row::twice("503 with a block page", Fault::block_page(503), BLOCKED),
-        Row::once("403 that says nothing but HTML", Fault::answer(403, "Text/HTML", ""), BLOCKED),
+        Row::once(
+            "403 with no more than an HTML type",
+            Fault::answer(403, "Text/HTML", ""),
+            BLOCKED,
+        ),
         Row::once("403 with HTML under another name", Fault::plain(403, page), BLOCKED),
         Row::once("403 without HTML", Fault::plain(403, "Forbidden"), UNAVAILABLE),
         Row::once("403 with JSON", Fault::answer(403, "application/json", "{}"), UNAVAILABLE),

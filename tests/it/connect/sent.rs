@@ -1,4 +1,4 @@
-//! What is sent to Discogs (RFC 5849), as the sandbox saw it arrive.
+//! What is sent to Discogs (RFC 5849), as the sandbox received it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,18 +7,18 @@ use discogs_sandbox::{Fault, RecordedCall, Step};
 use super::{approved, assert_connected, connect};
 use crate::harness::{Setup, TestApp, on_both_compositions, on_both_setups};
 
-/// What the service calls itself unless it is told otherwise.
+/// The default `User-Agent`.
 const USER_AGENT: &str = "Discogsography/1.0 +https://github.com/SimplicityGuy/discogsography";
 
 on_both_compositions!(
-    each_step_sends_what_it_must_and_no_more,
+    each_step_sends_exactly_what_it_must,
     nonces_are_never_sent_twice,
     timestamps_follow_the_clock,
 );
 
 on_both_setups!(the_user_agent_is_the_configured_one);
 
-async fn each_step_sends_what_it_must_and_no_more(app: TestApp) {
+async fn each_step_sends_exactly_what_it_must(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     assert_connected(&alice.verify(&state, &pin).await);
@@ -68,7 +68,7 @@ async fn each_step_sends_what_it_must_and_no_more(app: TestApp) {
 
 async fn nonces_are_never_sent_twice(app: TestApp) {
     let alice = app.user("alice").await;
-    // The second try of a call needs a nonce of its own.
+    // A retry needs another nonce.
     app.sandbox.order(Step::RequestToken, Fault::server_error());
     app.sandbox.order(Step::Identity, Fault::Reset);
     for _ in 0..5 {
@@ -112,7 +112,7 @@ fn assert_is_nonce(nonce: &str) {
     assert!(nonce.len() == 32 && nonce.bytes().all(is_hex), "{nonce}");
 }
 
-/// Twenty bytes in base64; whether they are the right ones is what the sandbox checks.
+/// Twenty bytes in base64; the sandbox checks that they are right.
 #[track_caller]
 fn assert_is_signature(signature: &str) {
     assert!(signature.len() == 28 && signature.ends_with('='), "{signature}");

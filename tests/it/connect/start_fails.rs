@@ -8,15 +8,15 @@ use crate::harness::{Setup, TestApp, on_both_compositions, on_both_setups};
 
 on_both_compositions!(
     each_failure_has_its_answer,
-    a_second_try_may_succeed,
-    the_second_try_counts_and_is_the_last,
+    a_retry_may_succeed,
+    a_retry_is_answered_and_is_the_last,
     a_stopped_discogs_is_unavailable,
-    the_consumer_that_discogs_does_not_know_is_rejected,
-    of_a_long_answer_the_beginning_counts,
-    nobody_is_held_back_after_a_rate_limit,
+    a_consumer_unknown_to_discogs_is_rejected,
+    only_the_beginning_of_a_long_answer_is_read,
+    a_rate_limit_of_discogs_holds_no_later_start,
 );
 
-on_both_setups!(the_rate_limit_of_discogs_is_passed_on, a_discogs_out_of_reach_is_unavailable);
+on_both_setups!(the_rate_limit_of_discogs_is_passed_on, an_unreachable_discogs_is_unavailable);
 
 async fn each_failure_has_its_answer(app: TestApp) {
     let alice = app.user("alice").await;
@@ -41,7 +41,7 @@ async fn each_failure_has_its_answer(app: TestApp) {
     assert_eq!(app.sandbox.calls(Step::Authorize), [], "no redirect is followed");
 }
 
-async fn a_second_try_may_succeed(app: TestApp) {
+async fn a_retry_may_succeed(app: TestApp) {
     let alice = app.user("alice").await;
     for (number, fault) in worth_a_second_try().into_iter().enumerate() {
         app.sandbox.order(Step::RequestToken, fault);
@@ -50,7 +50,7 @@ async fn a_second_try_may_succeed(app: TestApp) {
     }
 }
 
-async fn the_second_try_counts_and_is_the_last(app: TestApp) {
+async fn a_retry_is_answered_and_is_the_last(app: TestApp) {
     let alice = app.user("alice").await;
     let order = |fault| app.sandbox.order(Step::RequestToken, fault);
 
@@ -76,7 +76,7 @@ async fn a_stopped_discogs_is_unavailable(app: TestApp) {
     assert_refusal(&alice.authorize().await, UNAVAILABLE);
 }
 
-async fn the_consumer_that_discogs_does_not_know_is_rejected(app: TestApp) {
+async fn a_consumer_unknown_to_discogs_is_rejected(app: TestApp) {
     let (alice, admin) = (app.user("alice").await, app.admin().await);
     admin.put_config("discogs_consumer_key", "another-key").await;
     assert_refusal(&alice.authorize().await, CREDENTIALS_REJECTED);
@@ -86,7 +86,7 @@ async fn the_consumer_that_discogs_does_not_know_is_rejected(app: TestApp) {
     assert_eq!(calls(&app, Step::RequestToken), 2);
 }
 
-async fn of_a_long_answer_the_beginning_counts(app: TestApp) {
+async fn only_the_beginning_of_a_long_answer_is_read(app: TestApp) {
     let alice = app.user("alice").await;
     let padding = "a".repeat(1 << 20);
     let form = format!("oauth_token=begin&oauth_token_secret=secret&x={padding}");
@@ -94,7 +94,7 @@ async fn of_a_long_answer_the_beginning_counts(app: TestApp) {
     assert_eq!(alice.start().await, "begin");
 }
 
-async fn nobody_is_held_back_after_a_rate_limit(app: TestApp) {
+async fn a_rate_limit_of_discogs_holds_no_later_start(app: TestApp) {
     let alice = app.user("alice").await;
     app.sandbox.order(Step::RequestToken, Fault::rate_limited(Some("300")));
     assert_refusal(&alice.authorize().await, RATE_LIMITED);
@@ -114,8 +114,8 @@ async fn the_rate_limit_of_discogs_is_passed_on(setup: Setup) {
     alice.start().await;
 }
 
-/// One that speaks no TLS, and one that has no address.
-async fn a_discogs_out_of_reach_is_unavailable(setup: Setup) {
+/// One without TLS, and one without an address.
+async fn an_unreachable_discogs_is_unavailable(setup: Setup) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { while listener.accept().await.is_ok() {} });

@@ -1,4 +1,4 @@
-//! Which states are good, and for whom.
+//! Which states are valid, and for which user.
 
 use discogs_sandbox::{Fault, Step};
 use serde_json::json;
@@ -12,17 +12,17 @@ use crate::harness::{Composition, TestApp, on_both_compositions, redis_connectio
 const PIN: &str = "AbCdEfGhIj";
 
 on_both_compositions!(
-    a_state_that_was_never_given_out_is_unknown,
+    a_state_that_was_never_issued_is_unknown,
     a_state_works_once,
-    somebody_elses_state_is_not_used_up,
+    another_users_state_is_not_used_up,
     a_state_may_have_512_characters_of_any_kind,
-    no_state_is_in_the_way_of_a_check,
-    a_state_must_be_given,
-    a_record_that_is_not_ours_is_unknown,
+    a_ping_touches_no_state,
+    a_state_is_required,
+    a_foreign_record_is_unknown,
     a_flow_that_was_never_approved_can_not_finish,
 );
 
-async fn a_state_that_was_never_given_out_is_unknown(app: TestApp) {
+async fn a_state_that_was_never_issued_is_unknown(app: TestApp) {
     let alice = app.user("alice").await;
     let state = alice.start().await;
     let states = [
@@ -61,7 +61,7 @@ async fn a_state_works_once(app: TestApp) {
     assert_eq!(calls(&app, Step::AccessToken), 1);
 }
 
-async fn somebody_elses_state_is_not_used_up(app: TestApp) {
+async fn another_users_state_is_not_used_up(app: TestApp) {
     let (alice, mallory) = (app.user("alice").await, app.user("mallory").await);
     let (state, pin) = approved(&app, &alice).await;
     for _ in 0..4 {
@@ -72,7 +72,7 @@ async fn somebody_elses_state_is_not_used_up(app: TestApp) {
     mallory.status().await.assert(200, &json!({ "connected": false }));
 }
 
-/// Such a state gets as far as Discogs, which does not know it.
+/// Discogs is called for such a state and does not know it.
 async fn a_state_may_have_512_characters_of_any_kind(app: TestApp) {
     let alice = app.user("alice").await;
     for state in ["🎧".repeat(512), " \n\t' \" % & = + : * ü".to_owned(), "a".repeat(512)] {
@@ -86,8 +86,8 @@ async fn a_state_may_have_512_characters_of_any_kind(app: TestApp) {
     }
 }
 
-/// Every start checks the state store by a write, which must not hit a state.
-async fn no_state_is_in_the_way_of_a_check(app: TestApp) {
+/// Every start pings the state store by a write, which must not touch a state.
+async fn a_ping_touches_no_state(app: TestApp) {
     let alice = app.user("alice").await;
     for state in ["ping", ":ping", "check", ":"] {
         let form = format!("oauth_token={state}&oauth_token_secret=secret");
@@ -98,7 +98,7 @@ async fn no_state_is_in_the_way_of_a_check(app: TestApp) {
     }
 }
 
-async fn a_state_must_be_given(app: TestApp) {
+async fn a_state_is_required(app: TestApp) {
     let alice = app.user("alice").await;
     let too_short = "String should have at least 1 character";
     alice.verify("", PIN).await.assert_refused("state", "string_too_short", too_short);
@@ -114,7 +114,7 @@ async fn a_state_must_be_given(app: TestApp) {
     }
 }
 
-async fn a_record_that_is_not_ours_is_unknown(app: TestApp) {
+async fn a_foreign_record_is_unknown(app: TestApp) {
     let alice = app.user("alice").await;
     let records = ["", "anything", "null", "{}", "[]", r#"{"version":2}"#, r#"{"version":1}"#];
     for record in records {
@@ -141,7 +141,7 @@ async fn a_flow_that_was_never_approved_can_not_finish(app: TestApp) {
     let alice = app.user("alice").await;
     let state = alice.start().await;
     assert_refusal(&alice.verify(&state, PIN).await, VERIFIER_REJECTED);
-    // The guess has cost one try, and no more.
+    // The guess cost one attempt.
     let pin = app.sandbox.approve(&state).unwrap();
     assert_connected(&alice.verify(&state, &pin).await);
 }

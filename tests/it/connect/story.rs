@@ -1,4 +1,4 @@
-//! What people see when all goes well, and what siblings find in the table afterwards.
+//! What users see when a flow succeeds, and what sibling services find in the table afterwards.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::harness::{Actor, TestApp, on_both_compositions};
 
 on_both_compositions!(
     a_flow_connects_an_account,
-    revoke_is_the_same_when_nothing_was_connected,
-    every_user_has_a_connection_of_their_own,
+    revoke_answers_the_same_without_a_connection,
+    every_user_has_their_own_connection,
     connecting_again_replaces_the_tokens_in_place,
-    two_flows_of_one_user_may_both_finish,
+    two_flows_of_one_user_can_both_finish,
     the_row_holds_what_siblings_read,
-    nobody_connects_without_an_access_token,
+    connecting_needs_an_access_token,
     head_at_authorize_starts_nothing,
     a_request_token_is_percent_encoded_in_the_url,
-    who_asks_does_not_say_where_people_are_sent,
-    names_and_ids_are_kept_as_discogs_gives_them,
+    the_client_does_not_choose_where_users_are_sent,
+    names_and_ids_are_kept_as_discogs_sends_them,
 );
 
 async fn a_flow_connects_an_account(app: TestApp) {
@@ -48,7 +48,7 @@ async fn a_flow_connects_an_account(app: TestApp) {
     assert_eq!(column(&app, &alice, "id").await, None);
 }
 
-async fn revoke_is_the_same_when_nothing_was_connected(app: TestApp) {
+async fn revoke_answers_the_same_without_a_connection(app: TestApp) {
     let alice = app.user("alice").await;
     for _ in 0..2 {
         alice.revoke().await.assert(200, &json!({ "revoked": true }));
@@ -56,7 +56,7 @@ async fn revoke_is_the_same_when_nothing_was_connected(app: TestApp) {
     }
 }
 
-async fn every_user_has_a_connection_of_their_own(app: TestApp) {
+async fn every_user_has_their_own_connection(app: TestApp) {
     let (alice, bob) = (app.user("alice").await, app.user("bob").await);
     let state = alice.start().await;
     let identity = Identity { id: 7, username: "alice_digs".to_owned() };
@@ -102,7 +102,7 @@ async fn connecting_again_replaces_the_tokens_in_place(app: TestApp) {
     assert_eq!(count.as_deref(), Some("1"));
 }
 
-async fn two_flows_of_one_user_may_both_finish(app: TestApp) {
+async fn two_flows_of_one_user_can_both_finish(app: TestApp) {
     let alice = app.user("alice").await;
     let (first, first_pin) = approved(&app, &alice).await;
     let (second, second_pin) = approved(&app, &alice).await;
@@ -126,7 +126,7 @@ async fn the_row_holds_what_siblings_read(app: TestApp) {
     assert_eq!((&identity["id"], &identity["username"]), (&json!(1001), &json!("sandbox_digger")));
 }
 
-async fn nobody_connects_without_an_access_token(app: TestApp) {
+async fn connecting_needs_an_access_token(app: TestApp) {
     let anonymous = app.anonymous();
     let answers = [
         anonymous.authorize().await,
@@ -163,7 +163,7 @@ async fn a_request_token_is_percent_encoded_in_the_url(app: TestApp) {
     );
 }
 
-async fn who_asks_does_not_say_where_people_are_sent(app: TestApp) {
+async fn the_client_does_not_choose_where_users_are_sent(app: TestApp) {
     let alice = app.user("alice").await;
     let request = alice
         .request(reqwest::Method::GET, "/api/oauth/authorize/discogs")
@@ -176,7 +176,7 @@ async fn who_asks_does_not_say_where_people_are_sent(app: TestApp) {
     assert!(authorize_url.starts_with(&app.sandbox.url()), "{authorize_url}");
 }
 
-async fn names_and_ids_are_kept_as_discogs_gives_them(app: TestApp) {
+async fn names_and_ids_are_kept_as_discogs_sends_them(app: TestApp) {
     let alice = app.user("alice").await;
     let longest = "🎧".repeat(255);
     let identities = [
@@ -206,7 +206,7 @@ async fn names_and_ids_are_kept_as_discogs_gives_them(app: TestApp) {
     }
 }
 
-/// Asserts the whole answer of `status`, and gives `connected_at`.
+/// Asserts the whole answer of `status`; returns `connected_at`.
 async fn assert_status(actor: &Actor, username: &str, id: &str) -> Value {
     let status = actor.status().await;
     let connected_at = status.json()["connected_at"].clone();
@@ -243,7 +243,7 @@ async fn row(app: &TestApp, actor: &Actor) -> Value {
     row
 }
 
-/// Asks the sandbox who somebody is, as a sibling does with what it has read.
+/// Requests the identity from the sandbox, as a sibling service does with a stored token.
 async fn identity_with(app: &TestApp, token: &Token) -> Value {
     let consumer = Consumer { key: "sandbox-key".to_owned(), secret: "sandbox-secret".into() };
     let url = format!("{}/oauth/identity", app.sandbox.url());

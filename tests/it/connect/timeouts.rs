@@ -1,4 +1,4 @@
-//! A Discogs that does not answer: what takes as long as it takes.
+//! A Discogs that does not answer; these tests wait for real timeouts.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::harness::{Answer, Composition, Setup, TestApp, on_both_compositions};
 /// How long one answer of Discogs may take.
 const ANSWER: Duration = Duration::from_secs(8);
 
-/// How long one request of ours may take.
+/// How long one request to the service may take.
 const REQUEST: Duration = Duration::from_secs(18);
 
 on_both_compositions!(a_hanging_discogs_is_given_up_after_eight_seconds);
@@ -22,7 +22,7 @@ async fn timed(request: impl Future<Output = Answer>) -> (Answer, Duration) {
     (request.await, begin.elapsed())
 }
 
-/// All three steps at once, each for somebody else.
+/// All three steps at once, each for another user.
 async fn a_hanging_discogs_is_given_up_after_eight_seconds(app: TestApp) {
     let (alice, bob) = (app.user("alice").await, app.user("bob").await);
     let carol = app.user("carol").await;
@@ -57,7 +57,7 @@ async fn a_slow_exchange_and_a_hanging_identity_fit_into_one_request() {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     app.sandbox.order(Step::AccessToken, Fault::Delay(Duration::from_secs(6)));
-    // The first failure leaves enough time for a second try, which then hangs.
+    // The first failure leaves enough time for a retry, which then hangs.
     app.sandbox.order(Step::Identity, Fault::Reset);
     app.sandbox.order(Step::Identity, Fault::Hang);
     let (answer, took) = timed(alice.verify(&state, &pin)).await;
@@ -78,7 +78,7 @@ async fn there_is_no_second_try_with_less_than_nine_seconds_left() {
     let mut identity = app.sandbox.hold(Step::Identity);
     let finish = begin_to_verify(&alice, &state, &pin);
     identity.reached().await.unwrap();
-    // Somebody else's slow start measures the time until the failure.
+    // Another user's slow start measures the time until the failure.
     app.sandbox.order(Step::RequestToken, Fault::Delay(Duration::from_secs(4)));
     bob.start().await;
     identity.release();

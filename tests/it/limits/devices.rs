@@ -1,4 +1,4 @@
-//! Which clients are never known devices.
+//! Which clients never become known devices.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
@@ -8,8 +8,8 @@ use crate::harness::actor::send;
 use crate::harness::{Actor, PASSWORD, Setup, TestApp, on_both_setups};
 
 on_both_setups!(
-    what_a_proxy_does_not_say_clearly_is_no_known_device,
-    what_an_untrusted_peer_forwards_is_no_known_device,
+    a_client_that_a_proxy_does_not_name_is_no_known_device,
+    an_address_from_an_untrusted_peer_is_no_known_device,
 );
 
 async fn known_devices(app: &TestApp) -> String {
@@ -23,7 +23,7 @@ async fn hold(anonymous: &Actor, email: &str) {
     }
 }
 
-/// Signs in with the right password and these headers, by way of the proxy itself.
+/// Signs in with the right password and these headers, from the proxy itself.
 async fn login_with(anonymous: &Actor, headers: &[(&str, &str)], email: &str) -> u16 {
     let body = json!({ "email": email, "password": PASSWORD }).to_string();
     let request = anonymous.request(Method::POST, "/api/auth/login");
@@ -32,7 +32,7 @@ async fn login_with(anonymous: &Actor, headers: &[(&str, &str)], email: &str) ->
     send(headers.iter().fold(request, add)).await.status
 }
 
-async fn what_a_proxy_does_not_say_clearly_is_no_known_device(setup: Setup) {
+async fn a_client_that_a_proxy_does_not_name_is_no_known_device(setup: Setup) {
     let app = start(setup.with("RATE_LIMIT_SIGN_IN", "1000/60")).await;
     let (anonymous, email) = (app.anonymous(), "alice@example.com");
     assert_eq!(register(&anonymous, "192.0.2.1", email).await.status, 201);
@@ -48,7 +48,7 @@ async fn what_a_proxy_does_not_say_clearly_is_no_known_device(setup: Setup) {
         assert_eq!(login_with(&anonymous, headers, email).await, 200, "{headers:?}");
     }
     assert_eq!(known_devices(&app).await, "0");
-    // As if the proxy had become known before it was named in TRUSTED_PROXIES.
+    // As if the proxy had become known before it was added to TRUSTED_PROXIES.
     assert_eq!(login(&anonymous, "127.0.0.1", email, PASSWORD).await.status, 200);
     assert_eq!(known_devices(&app).await, "1");
     hold(&anonymous, email).await;
@@ -58,7 +58,7 @@ async fn what_a_proxy_does_not_say_clearly_is_no_known_device(setup: Setup) {
     assert_eq!(login(&anonymous, "127.0.0.1", email, PASSWORD).await.status, 200);
 }
 
-async fn what_an_untrusted_peer_forwards_is_no_known_device(setup: Setup) {
+async fn an_address_from_an_untrusted_peer_is_no_known_device(setup: Setup) {
     let setup = setup.with("RATE_LIMITS", "on").with("RATE_LIMIT_SIGN_IN", "1000/60");
     let app = setup.start().await;
     let (anonymous, email) = (app.anonymous(), "alice@example.com");

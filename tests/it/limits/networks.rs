@@ -14,7 +14,7 @@ on_both_setups!(
     sign_ins_are_counted_for_wider_networks_too,
     starts_and_finishes_are_counted_for_wider_networks_too,
     an_ipv4_address_inside_an_ipv6_one_counts_as_itself,
-    of_forty_guesses_at_once_ten_are_tried,
+    ten_of_forty_concurrent_guesses_are_checked,
 );
 
 async fn ask(user: &Actor, address: &str, what: Limited) -> u16 {
@@ -45,15 +45,14 @@ async fn an_address_may_start_and_finish_twenty_times_a_minute(setup: Setup) {
             assert_eq!(ask(user, "192.0.2.2", what).await, 429, "{what:?}");
         }
         assert_eq!(ask(&users[2], "192.0.2.1", what).await, 429, "{what:?}");
-        // What is refused is not counted for the user.
+        // A refused request is not counted for the user.
         for _ in 0..10 {
             assert_eq!(ask(&users[2], "192.0.2.2", what).await, status, "{what:?}");
         }
     }
 }
 
-/// With a budget of one: four in a network of /56, sixteen in one of /48, and what is refused uses up
-/// nothing.
+/// With a budget of one: four in a /56, sixteen in a /48, and refused requests are not counted.
 async fn assert_counted_for_wider_networks(ask: impl AsyncFn(&str) -> u16) {
     assert_ne!(ask("2001:db8:0:1::1").await, 429);
     for other in ["2001:db8:0:1::2", "2001:db8:0:1:ffff::"] {
@@ -119,7 +118,7 @@ async fn an_ipv4_address_inside_an_ipv6_one_counts_as_itself(setup: Setup) {
     assert_limited(&limited, 60);
 }
 
-async fn of_forty_guesses_at_once_ten_are_tried(setup: Setup) {
+async fn ten_of_forty_concurrent_guesses_are_checked(setup: Setup) {
     let app = start(setup).await;
     let anonymous = app.anonymous();
     let mut guesses = JoinSet::new();

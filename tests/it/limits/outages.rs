@@ -1,4 +1,4 @@
-//! What is counted while Redis is unavailable.
+//! Counting while Redis is unavailable.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::harness::{Actor, Composition, PASSWORD, Setup, TestApp};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn while_redis_is_away_each_replica_counts_by_itself() {
+async fn while_redis_is_unavailable_each_replica_counts_by_itself() {
     let app = start(Setup::new(Composition::Servers)).await;
     let anonymous = app.anonymous();
-    for away in [true, false] {
-        if away {
+    for is_closed in [true, false] {
+        if is_closed {
             app.stores.redis().close();
         } else {
             app.stores.redis().hang();
         }
-        let address = if away { "192.0.2.1" } else { "192.0.2.2" };
+        let address = if is_closed { "192.0.2.1" } else { "192.0.2.2" };
         for number in 0..5 {
-            let email = format!("{number}-{away}@example.com");
+            let email = format!("{number}-{is_closed}@example.com");
             assert_eq!(register(&anonymous, address, &email).await.status, 201);
         }
         assert_limited(&register(&anonymous, address, "5@example.com").await, 60);
@@ -36,13 +36,13 @@ async fn while_redis_is_away_each_replica_counts_by_itself() {
     assert!(back.is_ok(), "limits are shared again");
 }
 
-/// Gives a service the time that Redis has.
+/// Sets the service's clock to the time of Redis.
 fn move_to_the_present(app: &TestApp) {
     let present = Clock::system().now().since_epoch();
     app.clock.advance(present.saturating_sub(app.clock.now().since_epoch()));
 }
 
-/// What Redis has of failed sign-ins, as the moments of each count.
+/// How many failed sign-ins each record in Redis has.
 async fn failures_in_redis(app: &TestApp) -> Vec<usize> {
     let strings = app.stores.redis_strings().await;
     let counts = strings.iter().filter(|(key, _)| key.contains("failed_sign_in:"));
@@ -53,8 +53,7 @@ async fn failures_in_redis(app: &TestApp) -> Vec<usize> {
     moments.collect()
 }
 
-/// Asks until the shared counts are used again: until they hold more than a sign-in that Redis may have
-/// been asked for before.
+/// Signs in until the shared counts are used again: until they hold more than one late sign-in.
 async fn until_shared_again(app: &TestApp, anonymous: &Actor) {
     let count = async || {
         let strings = app.stores.redis_strings().await;
@@ -75,7 +74,7 @@ async fn until_shared_again(app: &TestApp, anonymous: &Actor) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn an_outage_of_redis_gives_nobody_more_guesses() {
+async fn an_outage_of_redis_allows_no_more_guesses() {
     let app = start(Setup::new(Composition::Servers)).await;
     move_to_the_present(&app);
     let (anonymous, email) = (app.anonymous(), "alice@example.com");
@@ -100,7 +99,7 @@ async fn an_outage_of_redis_gives_nobody_more_guesses() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn good_sign_ins_during_an_outage_of_redis_are_no_failures() {
+async fn successful_sign_ins_during_an_outage_are_not_failures() {
     let app = start(Setup::new(Composition::Servers)).await;
     move_to_the_present(&app);
     let (anonymous, email) = (app.anonymous(), "alice@example.com");
