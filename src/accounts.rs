@@ -1,4 +1,4 @@
-//! What knows users and no HTTP.
+//! What belongs to users and not to HTTP: passwords, and the first admin.
 
 pub mod first_admin;
 pub mod password;

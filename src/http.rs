@@ -28,7 +28,6 @@ use site::{docs, page};
 
 pub use envelope::Port;
 pub use openapi::document as openapi_document;
-pub use request::body::WaitsForClient;
 pub use request::client::ForwardingWarnings;
 pub use routes::health::{Health, Phase, Stage};
 pub use state::{App, AppState};

@@ -1,20 +1,14 @@
-//! The running service: opens the stores, binds both ports, runs until told to stop, drains.
+//! The running service: binds both ports, opens the stores, serves, and drains at the end.
 //!
-//! `main` and the tests start it the same way: [`bind`], then [`run`]. Must not know the routes.
+//! `cli` and the tests start it the same way: [`bind`], then [`run`]. Must not know the routes.
 
 mod announce;
 mod bind;
-mod connections;
-mod hints;
-mod listen;
-mod pieces;
+mod ports;
 mod secret;
-mod serving;
 mod stores;
-mod stream;
 
 use std::convert::Infallible;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,7 +17,7 @@ use discogsography_token::Key;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlite_file::LockError;
 use thiserror::Error;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -35,7 +29,7 @@ use crate::config::{Config, Migrations};
 use crate::connect::Connect;
 use crate::discogs::Discogs;
 use crate::flows::Flows;
-use crate::http::{self, App, AppState, ForwardingWarnings, Health, Phase, Stage};
+use crate::http::{App, AppState, ForwardingWarnings, Health, Phase, Stage};
 use crate::metrics::Metrics;
 use crate::outage;
 use crate::rate_limits::RateLimiter;
@@ -44,16 +38,13 @@ use crate::surroundings::Surroundings;
 use crate::threads::{NoThreads, processors};
 
 use announce::Addresses;
-use listen::Limits;
+use ports::BoundPort;
 
 pub use bind::{BindError, Listeners, bind};
 pub use secret::SecretError;
 pub use stores::{OpenedStores, open_stores};
 
-/// So many clients may wait to be let in; the system may allow fewer.
-const CONNECTIONS_TO_COME: i32 = 4096;
-
-/// How long requests and finishes under way may go on after the service was told to stop.
+/// How long requests and Discogs connections in progress may take after the signal to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(30);
 
 /// Why the service did not start.
@@ -62,16 +53,16 @@ pub enum ServerError {
     /// A port can't be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The clock is so wrong that HTTP has no date for it.
+    /// The clock is before 1970, which an HTTP date can't express.
     #[error("the clock of this machine says {0}: set it, then start the service again")]
     Clock(Timestamp),
-    /// The secret for access tokens can't be read or made.
+    /// The secret for access tokens can't be read or created.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// Another service uses the SQLite file.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The machine gives no threads, or no TLS.
+    /// A part can't be set up, for want of threads or TLS.
     #[error("can't set up {what}")]
     Setup {
         /// Which part.
@@ -79,16 +70,16 @@ pub enum ServerError {
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Something that runs for as long as the service ended before it.
-    #[error("{0} has ended by itself; the log says why")]
+    /// A part that should run until the service stops has ended.
+    #[error("{0} has ended unexpectedly; the log says why")]
     Ended(&'static str),
 }
 
-/// Runs the service until `shutdown` comes, then until what is under way has ended.
+/// Runs the service until `shutdown` completes, then finishes the requests in progress.
 ///
 /// # Errors
 ///
-/// Where it can't start. A store that is away is no reason: the service waits for it.
+/// If it can't start, or a part of it ends. An unavailable store is no error: the service waits.
 pub async fn run(
     config: Config,
     listeners: Listeners,
@@ -96,26 +87,25 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     let addresses = Addresses::of(&listeners, config.web_page);
-    announce::announce(&config);
+    announce::log_configuration(&config);
     let now = surroundings.clock.now();
     if now < Timestamp::from_microseconds(0) {
         return Err(ServerError::Clock(now));
     }
     let _lock = stores::lock(&config.stores)?;
-    let secret = secret::read_or_make(&config, &surroundings.random)?;
+    let secret = secret::read_or_create(&config, &surroundings.random)?;
     let metrics = Metrics::new();
     let stores = open_stores(&config.stores, &surroundings, &metrics)?;
     let has_sandbox = surroundings.sandbox_consumer.is_some();
     let app = assemble(&config, &stores, surroundings, &secret, &metrics)?;
     let (keep_alive, drain_time) = (config.keep_alive, config.drain_time);
 
-    let (stop_health, health_stopped) = watch::channel(());
-    let limits = Limits::of_health(Arc::clone(&metrics), keep_alive);
-    let mut health = serve_health(listeners.health, app.clone(), health_stopped, limits)?;
-    let (stop_api, api_stopped) = watch::channel(());
-    let limits = Limits::of_api(metrics, keep_alive);
-    let mut api =
-        tokio::spawn(listen::serve(listeners.api, http::api(app.clone()), api_stopped, limits));
+    let (stop_health, health_stopped) = oneshot::channel();
+    let mut health =
+        serve_health(BoundPort::health(listeners.health, &app, keep_alive), health_stopped)?;
+    let (stop_api, api_stopped) = oneshot::channel::<Infallible>();
+    let api = BoundPort::api(listeners.api, &app, keep_alive);
+    let mut api = tokio::spawn(api.serve(api_stopped));
     let mut get_ready = tokio::spawn(get_ready(config, app.clone(), has_sandbox, addresses));
 
     let ended = first_to_end(shutdown, &mut api, &mut health, &mut get_ready).await;
@@ -124,7 +114,7 @@ pub async fn run(
         drain(app.health.phase(), drain_time).await;
     }
     app.health.phase().drain();
-    info!("🔧 Stopping: requests under way may end, new ones are not taken");
+    info!("🔧 Stopping: finishing requests in progress, accepting no new ones");
     let until = Instant::now() + DRAIN_TIME;
     drop(stop_api);
     if !api.is_finished() {
@@ -140,7 +130,7 @@ pub async fn run(
     ended.map_or(Ok(()), |what| Err(ServerError::Ended(what)))
 }
 
-/// Waits for the end that was asked for; gives what ended without, if that comes first.
+/// Waits for the shutdown; returns the name of a part that ended before, if one did.
 async fn first_to_end(
     shutdown: impl Future<Output = ()>,
     api: &mut JoinHandle<()>,
@@ -155,8 +145,9 @@ async fn first_to_end(
     }
 }
 
-/// Says that no more requests should be sent here, and takes them for this long all the same: a
-/// balancer that polls readiness needs time to see it.
+/// Reports the service as not ready, and keeps accepting requests for `time`.
+///
+/// A load balancer that polls readiness needs time to notice.
 async fn drain(phase: &Phase, time: Duration) {
     let was_ready = phase.stage() == Stage::Ready;
     phase.drain();
@@ -210,7 +201,7 @@ fn assemble(
     }))
 }
 
-/// Says which part can't be set up.
+/// Names the part that can't be set up.
 fn setup<E>(what: &'static str) -> impl Fn(E) -> ServerError + Copy
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -218,20 +209,18 @@ where
     move |error| ServerError::Setup { what, source: error.into() }
 }
 
-/// Serves the health port on a thread with a runtime of its own, so that it never waits behind
-/// API work. What it gives is told when the thread has ended.
+/// Serves the health port on a thread with its own runtime, so that it never waits behind API work.
+///
+/// The returned receiver completes when the thread has ended.
 fn serve_health(
-    listener: TcpListener,
-    app: AppState,
-    stopped: watch::Receiver<()>,
-    limits: Limits,
+    port: BoundPort,
+    stopped: oneshot::Receiver<Infallible>,
 ) -> Result<oneshot::Receiver<Infallible>, ServerError> {
-    let port = http::health_only(app);
     let (ends, ended) = oneshot::channel();
     let serve = move || {
         let _ends: oneshot::Sender<Infallible> = ends;
         match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(listen::serve(listener, port, stopped, limits)),
+            Ok(runtime) => runtime.block_on(port.serve(stopped)),
             Err(error) => error!(%error, "❌ A port can't be served"),
         }
     };
@@ -244,11 +233,11 @@ async fn get_ready(config: Config, app: AppState, has_sandbox: bool, addresses: 
     prepare(&*app.storage, config.migrations).await;
     if let Some(admin) = &config.first_admin {
         let App { storage, passwords, random, .. } = &*app;
-        first_admin::make_sure(admin, Accounts { storage: &**storage, passwords, random }).await;
+        first_admin::ensure(admin, Accounts { storage: &**storage, passwords, random }).await;
     }
+    announce::log_next_steps(&*app.storage, has_sandbox).await;
     app.health.phase().ready();
-    hints::tell(&*app.storage, has_sandbox).await;
-    addresses.tell();
+    addresses.log();
 }
 
 /// Prepares the storage, and retries until that succeeds.
@@ -264,7 +253,7 @@ fn report_not_prepared(error: &StorageError, problem: &str) {
             error!(problem, "❌ The schema is behind and AUTO_MIGRATE is off");
         }
         StorageError::NotOurs(_) => {
-            error!(problem, "❌ This database can't be used, and was left as it is");
+            error!(problem, "❌ This database can't be used, and was not changed");
         }
         StorageError::Lost(_) => {
             error!(problem, "❌ The database is missing or empty; not creating a new one");
@@ -277,7 +266,7 @@ fn report_not_prepared(error: &StorageError, problem: &str) {
         | StorageError::Overloaded
         | StorageError::Untranslatable(_)
         | StorageError::Refused(_) => {
-            warn!(problem, "⚠️ The database is not ready; trying again until it is");
+            warn!(problem, "⚠️ The database is not ready; retrying until it is");
         }
     }
 }
@@ -285,7 +274,7 @@ fn report_not_prepared(error: &StorageError, problem: &str) {
 async fn drain_finishes(finishes: &TaskTracker, until: Instant) {
     finishes.close();
     if tokio::time::timeout_at(until.into(), finishes.wait()).await.is_err() {
-        warn!("⚠️ A Discogs connection that was being finished was cut off");
+        warn!("⚠️ A Discogs connection was cut off before it was saved");
     }
 }
 
@@ -303,22 +292,22 @@ mod tests {
     }
 
     fn panics() -> JoinHandle<()> {
-        tokio::spawn(async { panic!("as ordered") })
+        tokio::spawn(async { panic!("intended") })
     }
 
     #[tokio::test]
-    async fn a_service_ends_when_it_is_told_to() {
+    async fn a_service_ends_when_it_is_shut_down() {
         let (_ends, mut health) = oneshot::channel();
-        let told = async {
+        let shutdown = async {
             tokio::task::yield_now().await;
         };
         let ended =
-            first_to_end(told, &mut runs(), &mut health, &mut tokio::spawn(ready(()))).await;
+            first_to_end(shutdown, &mut runs(), &mut health, &mut tokio::spawn(ready(()))).await;
         assert_eq!(ended, None);
     }
 
     #[tokio::test]
-    async fn a_service_ends_when_what_it_needs_has_ended() {
+    async fn a_service_ends_when_a_part_of_it_has_ended() {
         let (ends, mut health) = oneshot::channel();
         let ended = first_to_end(pending(), &mut panics(), &mut health, &mut runs()).await;
         assert_eq!(ended, Some("serving the API"));

@@ -1,4 +1,4 @@
-//! What the program gets from outside besides its configuration.
+//! What a command depends on besides its configuration.
 
 use oauth1::Consumer;
 
@@ -8,10 +8,10 @@ use crate::random::Random;
 /// Time, randomness, and the sandbox.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
-    /// Tells the time.
+    /// The time of day.
     pub clock: Clock,
-    /// Draws ids, salts, nonces.
+    /// Generates ids, salts and nonces.
     pub random: Random,
-    /// The sandbox's credentials, where the service was started with one.
+    /// The sandbox's credentials, if the service was started with one.
     pub sandbox_consumer: Option<Consumer>,
 }

@@ -1,8 +1,8 @@
-//! Makes the first admin from `ADMIN_EMAIL` and `ADMIN_PASSWORD`, if there is no admin yet.
+//! Creates the first admin from `ADMIN_EMAIL` and `ADMIN_PASSWORD`, if there is no admin yet.
 //!
-//! Every step is safe to repeat, so replicas that start together make one account: the second one
+//! Every step is safe to repeat, so replicas that start together create one account: the second one
 //! finds the address taken, with the same password. An account with a different password may be a
-//! stranger's, since addresses are not confirmed, and is left alone.
+//! stranger's, since addresses are not confirmed, so it is not made an admin.
 
 use thiserror::Error;
 use tracing::{info, warn};
@@ -14,18 +14,18 @@ use crate::outage;
 use crate::random::Random;
 use crate::storage::{Admin, Storage, StorageError, Written};
 
-/// What it takes to make an account.
+/// What is needed to create an account.
 #[derive(Debug, Clone, Copy)]
 pub struct Accounts<'a> {
-    /// Where the users are.
+    /// Stores the user.
     pub storage: &'a dyn Storage,
     /// Hashes and checks the password.
     pub passwords: &'a Passwords,
-    /// Draws the user's id.
+    /// Generates the user's id.
     pub random: &'a Random,
 }
 
-/// Why the admin could not be made this time.
+/// Why an attempt failed.
 #[derive(Debug, Error)]
 enum Failure {
     #[error("the password could not be hashed")]
@@ -34,16 +34,16 @@ enum Failure {
     Storage(#[from] StorageError),
 }
 
-/// Makes the admin, retrying until that succeeds.
-pub async fn make_sure(admin: &FirstAdmin, accounts: Accounts<'_>) {
+/// Creates the admin, and retries until that succeeds.
+pub async fn ensure(admin: &FirstAdmin, accounts: Accounts<'_>) {
     let report = |_: &Failure, problem: &str| {
-        warn!(problem, "⚠️ The first admin can't be made yet; retrying until it can");
+        warn!(problem, "⚠️ The first admin can't be created yet; retrying until it can");
     };
-    outage::retry(|| accounts.make(admin), report).await;
+    outage::retry(|| accounts.create(admin), report).await;
 }
 
 impl Accounts<'_> {
-    async fn make(self, admin: &FirstAdmin) -> Result<(), Failure> {
+    async fn create(self, admin: &FirstAdmin) -> Result<(), Failure> {
         if !self.storage.admins().await?.is_empty() {
             return Ok(());
         }
@@ -72,7 +72,7 @@ impl Accounts<'_> {
         }
         // Of replicas that start together, only the one that made the change logs it.
         if self.storage.put_admin(email.as_str(), Admin::Granted).await? == Some(Written::Changed) {
-            info!("🔧 Made the first admin, from ADMIN_EMAIL and ADMIN_PASSWORD");
+            info!("🔧 Created the first admin, from ADMIN_EMAIL and ADMIN_PASSWORD");
         }
         Ok(())
     }

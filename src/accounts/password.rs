@@ -1,8 +1,9 @@
-//! Passwords: hashing and checking them on threads of their own, behind a queue with a limit.
+//! Hashes and checks passwords on worker threads, behind a bounded queue.
 //!
 //! The stored form is the Python service's: `<salt>:<key>` in hex, PBKDF2-HMAC-SHA256 (RFC 8018
-//! section 5.2) with 100,000 iterations. Whoever can't be checked is checked against a decoy, so
-//! that the time tells nothing about who has an account. Must not know HTTP or storage.
+//! section 5.2) with 100,000 iterations. If there is no user, or the hash can't be read, a decoy is
+//! checked, so that the time doesn't reveal which addresses have an account. Must not know HTTP or
+//! storage.
 
 mod queue;
 mod stored;
@@ -23,7 +24,7 @@ use workers::Workers;
 
 pub use queue::Place;
 
-/// As many as the Python service's hashes have.
+/// The same number as in the Python service's hashes.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
 
 /// Hashes and checks passwords.
@@ -37,13 +38,13 @@ pub struct Passwords {
 /// Why a password was not hashed or checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PasswordError {
-    /// The queue has no room for this one, or needed its place for another network.
+    /// The queue is full, or the password was displaced by one from another network.
     #[error("the password queue has no room: it holds {} ms of work", .wait.as_millis())]
     Overloaded {
-        /// How much work waits.
+        /// How long the queue takes to be worked off.
         wait: Duration,
     },
-    /// The workers have stopped, as they do only when the service ends.
+    /// The workers have stopped, which happens only when the service stops.
     #[error("the password workers have stopped")]
     Stopped,
 }
@@ -53,7 +54,7 @@ impl Passwords {
     ///
     /// # Errors
     ///
-    /// Where the operating system gives no more threads.
+    /// If the operating system can't create the threads.
     pub fn start(
         workers: NonZeroUsize,
         random: Random,
@@ -81,8 +82,9 @@ impl Passwords {
         Ok(StoredHash { salt, key }.to_text())
     }
 
-    /// The user who was found, if the password is theirs and they are active. It takes the same time
-    /// for every user, and if there is none.
+    /// Returns the user that was found if the password is right and the user is active.
+    ///
+    /// Takes the same time whether or not there is a user.
     ///
     /// # Errors
     ///
@@ -98,10 +100,9 @@ impl Passwords {
         Ok(found.filter(|found| is_right && found.user.is_active))
     }
 
-    /// Whether `password` is the one that was stored.
+    /// Checks whether `password` matches the stored hash.
     ///
-    /// Where nothing is stored, or it can't be read, the decoy is checked and the answer is no:
-    /// after the same time.
+    /// Returns `false`, after the same time, if there is no hash or it can't be read.
     ///
     /// # Errors
     ///

@@ -14,15 +14,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use hyper::body::Incoming;
+use http_door::{Answer, Arrival, RequestBody};
 use tower_service::Service as _;
 use tracing::{debug, error, info, warn};
 
 use super::Routes;
 use super::error::{ApiError, RETRY_SOON, Report};
-use super::request::body::{self, WaitsForClient};
 use super::request::extract::Caller;
 use super::request::host;
 use super::state::AppState;
@@ -86,30 +86,16 @@ impl Port {
         let (unknown, known) = (known(""), templates.into_iter().map(known).collect());
         Self(Arc::new(Parts { app, router, known, unknown, cors, headers }))
     }
+}
 
-    /// The same port while as many requests are under way as may be: the next ones are told to
-    /// come again.
-    #[must_use]
-    pub fn when_full(&self) -> Self {
-        let refuse =
-            async || ApiError::Overloaded("every connection is at work".to_owned(), RETRY_SOON);
-        let router = Router::new().fallback(refuse);
-        Self(Arc::new(Parts { router, ..Parts::clone(&self.0) }))
-    }
+impl Answer for Port {
+    type Body = Body;
 
-    /// Answers a request, whatever it is, that began to be read then; `waits` tells while more of it
-    /// has to come.
-    pub async fn answer(
-        self,
-        peer: IpAddr,
-        begun: Instant,
-        waits: WaitsForClient,
-        request: hyper::Request<Incoming>,
-    ) -> Response {
+    async fn answer(self, arrival: Arrival, request: axum::http::Request<RequestBody>) -> Response {
         let parts = &*self.0;
         let path = request.uri().path();
         let is_api = path == "/api" || path.starts_with("/api/");
-        let line = Line::new(peer, begun, &request, parts);
+        let line = Line::new(arrival.peer, arrival.read_at, &request, parts);
         let origin = parts.cors.as_ref().and_then(|cors| cors.allowed_origin(request.headers()));
         let is_known = !line.route.template.is_empty();
         let is_clear = host::is_clear(&request);
@@ -117,20 +103,22 @@ impl Port {
         let mut response = if answers_pages && cors::is_preflight(&request) {
             cors::preflight()
         } else {
-            let (mut request, rest) = body::lend(request, waits);
+            // An empty body is the usual one, and needs no allocation.
+            let in_body = |body: RequestBody| {
+                if body.is_end_stream() { Body::empty() } else { Body::new(body) }
+            };
+            let mut request = request.map(in_body);
             if is_api {
                 request.extensions_mut().insert(line.caller.clone());
             }
-            let response = if is_clear {
-                catch_panic(pin!(parts.router.clone().call(request))).await
-            } else {
+            if !is_clear {
                 ApiError::InvalidRequest.into_response()
-            };
-            if let Some(rest) = rest {
-                // Seldom needed, and large: without the box, every answer would have room for it.
-                Box::pin(rest.drop_it()).await;
+            } else if arrival.is_surplus {
+                let cause = "every connection is busy".to_owned();
+                ApiError::Overloaded(cause, RETRY_SOON).into_response()
+            } else {
+                catch_panic(pin!(parts.router.clone().call(request))).await
             }
-            response
         };
         let request_id = line.finish(&mut response);
         parts.headers.add(&mut response, is_api, request_id, origin);
@@ -204,7 +192,12 @@ macro_rules! request_line {
 }
 
 impl<'a> Line<'a> {
-    fn new<B>(peer: IpAddr, begun: Instant, request: &hyper::Request<B>, parts: &'a Parts) -> Self {
+    fn new<B>(
+        peer: IpAddr,
+        begun: Instant,
+        request: &axum::http::Request<B>,
+        parts: &'a Parts,
+    ) -> Self {
         Self {
             method: Method::of(request.method().as_str()),
             logged_method: method_for_log(request.method()),

@@ -1,4 +1,5 @@
-//! What the log says at a start: first which stores are used, last where to go.
+//! What the log says during a start: the stores, what should worry the operator, what to do next,
+//! and the addresses.
 
 use std::net::TcpListener;
 
@@ -6,9 +7,19 @@ use tracing::info;
 
 use super::Listeners;
 use crate::config::{Config, Stores, WebPage};
+use crate::model::ConfigEntry;
+use crate::storage::Storage;
 
-/// Says which stores are used, and what should worry the operator.
-pub(super) fn announce(config: &Config) {
+/// The URLs of the service.
+pub(super) struct Addresses {
+    api: String,
+    health: String,
+    /// The account page, if it is served.
+    page: Option<String>,
+}
+
+/// Logs which stores are used, and the warnings about the configuration.
+pub(super) fn log_configuration(config: &Config) {
     match &config.stores {
         Stores::Embedded(embedded) => {
             let file = embedded.database().display().to_string();
@@ -24,26 +35,42 @@ pub(super) fn announce(config: &Config) {
     }
 }
 
-/// Where the service can be reached, as URLs.
-pub(super) struct Addresses {
-    api: String,
-    health: String,
-    /// The account page, if it is served.
-    page: Option<String>,
+/// Logs what the operator of a new service still has to set up.
+///
+/// Logs nothing if the storage fails: readiness reports that.
+pub(super) async fn log_next_steps(storage: &dyn Storage, has_sandbox: bool) {
+    let (Ok(entries), Ok(admins)) = (storage.config().await, storage.admins().await) else {
+        return;
+    };
+    if !has_sandbox && ConfigEntry::consumer(&entries).is_none() {
+        info!(
+            set = "discogsography-api discogs-setup --consumer-key KEY --consumer-secret SECRET",
+            try_offline = "discogsography-api serve --sandbox",
+            "🔧 Users can't connect Discogs yet: the app's credentials are not set"
+        );
+    }
+    if admins.is_empty() {
+        let grant = if has_sandbox {
+            "discogsography-api admin grant EMAIL --sandbox"
+        } else {
+            "discogsography-api admin grant EMAIL"
+        };
+        info!(grant, "🔧 There is no admin yet: register first, then grant the role");
+    }
 }
 
 impl Addresses {
     pub(super) fn of(listeners: &Listeners, web_page: WebPage) -> Self {
-        let address = |listener: &TcpListener| {
+        let url = |listener: &TcpListener| {
             listener.local_addr().map(|address| format!("http://{address}")).unwrap_or_default()
         };
-        let (api, health) = (address(&listeners.api), address(&listeners.health));
+        let (api, health) = (url(&listeners.api), url(&listeners.health));
         let page = (web_page == WebPage::On).then(|| format!("{api}/"));
         Self { api, health, page }
     }
 
-    /// The last line of a start.
-    pub(super) fn tell(&self) {
+    /// Logs the last line of a start.
+    pub(super) fn log(&self) {
         let Self { api, health, page } = self;
         info!(page, docs = format!("{api}/docs"), api, health, "🚀 Ready");
     }

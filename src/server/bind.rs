@@ -1,11 +1,10 @@
-//! Taking both ports, before anything else is opened.
+//! Binding both ports, before anything else is opened.
 
 use std::io::{Error, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 
 use thiserror::Error;
 
-use super::CONNECTIONS_TO_COME;
 use crate::config::Config;
 
 /// Both ports, bound and not yet served.
@@ -13,19 +12,19 @@ use crate::config::Config;
 pub struct Listeners {
     /// For the API.
     pub api: TcpListener,
-    /// For health.
+    /// For health and metrics.
     pub health: TcpListener,
 }
 
-/// A port is taken, or not ours to bind.
+/// A port can't be bound.
 #[derive(Debug, Error)]
-#[error("can't listen on {address}: {}", cure(error, *address, variable))]
+#[error("can't listen on {address}: {}", advice(error, *address, variable))]
 pub struct BindError {
-    /// What was to be bound.
+    /// The address with the port.
     address: SocketAddr,
-    /// The variable that names the port.
+    /// The variable that sets the port.
     variable: &'static str,
-    /// What the operating system says.
+    /// The operating system's error.
     error: Error,
 }
 
@@ -33,16 +32,10 @@ pub struct BindError {
 ///
 /// # Errors
 ///
-/// Where one of them can't be bound.
+/// If one of them can't be bound.
 pub fn bind(config: &Config) -> Result<Listeners, BindError> {
     let listen = |address, variable| {
-        let listener = TcpListener::bind(address).and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            // The standard library asks for 128: in a crowd, others would try again a second later.
-            socket2::SockRef::from(&listener).listen(CONNECTIONS_TO_COME)?;
-            Ok(listener)
-        });
-        listener.map_err(|error| BindError { address, variable, error })
+        http_door::bind(address).map_err(|error| BindError { address, variable, error })
     };
     Ok(Listeners {
         api: listen(config.api_address, "API_PORT")?,
@@ -50,9 +43,9 @@ pub fn bind(config: &Config) -> Result<Listeners, BindError> {
     })
 }
 
-/// What to do about a port that can't be bound.
-fn cure(error: &Error, address: SocketAddr, variable: &str) -> String {
-    let cure = match error.kind() {
+/// Returns what to do about a port that can't be bound.
+fn advice(error: &Error, address: SocketAddr, variable: &str) -> String {
+    let advice = match error.kind() {
         ErrorKind::AddrInUse => {
             format!("another program uses this port; stop it, or set {variable} to another port")
         }
@@ -64,7 +57,7 @@ fn cure(error: &Error, address: SocketAddr, variable: &str) -> String {
         ErrorKind::PermissionDenied => {
             format!("this user may not use this port; set {variable} to 1024 or higher")
         }
-        _ => format!("set API_HOST or {variable} to another one"),
+        _ => format!("set API_HOST or {variable} to another value"),
     };
-    format!("{cure} ({error})")
+    format!("{advice} ({error})")
 }

@@ -1,4 +1,4 @@
-//! The secret that signs access tokens: given, or made once beside the embedded store.
+//! The secret that signs access tokens: configured, or created once beside the embedded store.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,43 +15,46 @@ use crate::sqlite;
 /// The file of the secret can't be used.
 #[derive(Debug, Error)]
 pub enum SecretError {
-    /// It can't be read or made.
+    /// It can't be read or created.
     #[error("can't {verb} {}: set DATA_DIR to a folder that can be written to, or set JWT_SECRET_KEY", .path.display())]
     Unusable {
-        /// What was tried.
+        /// `read` or `create`.
         verb: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// It is there and says nothing.
-    #[error("{} is empty: restore it, or remove it to have a new one made, which ends every session", .0.display())]
+    /// It exists and is empty.
+    #[error("{} is empty: restore it, or remove it to have a new one created, which ends every session", .0.display())]
     Empty(PathBuf),
-    /// It is somebody else's, or not a file.
+    /// It belongs to another user, or is not a file.
     #[error(transparent)]
     Refused(#[from] Unusable),
-    /// Neither given nor to be made.
+    /// It is not configured, and there is no embedded store to create it beside.
     #[error("JWT_SECRET_KEY is missing")]
     Missing,
 }
 
-/// Gives `JWT_SECRET_KEY`, or the secret beside the embedded store, made at the first start.
-pub(super) fn read_or_make(config: &Config, random: &Random) -> Result<SecretString, SecretError> {
+/// Returns `JWT_SECRET_KEY`, or the secret beside the embedded store, created at the first start.
+pub(super) fn read_or_create(
+    config: &Config,
+    random: &Random,
+) -> Result<SecretString, SecretError> {
     match (&config.jwt_secret_key, &config.stores) {
         (Some(secret), _) => Ok(secret.clone()),
         (None, Stores::Embedded(embedded)) => {
             let path = embedded.jwt_secret();
             match read(&path)? {
                 Some(secret) => Ok(secret),
-                None => make(&path, random),
+                None => create(&path, random),
             }
         }
         (None, Stores::Servers { .. }) => Err(SecretError::Missing),
     }
 }
 
-/// Only the service that holds the lock makes the file, so it does not come up meanwhile.
+/// Reads the file; `None` if there is none. Only the service that holds the lock creates it.
 fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
     private_files::check(path)?;
     match small::read_text(path) {
@@ -69,9 +72,9 @@ fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
     }
 }
 
-/// The file appears complete or not at all: there is never half a secret.
-fn make(path: &Path, random: &Random) -> Result<SecretString, SecretError> {
-    let unusable = |source| SecretError::Unusable { verb: "make", path: path.to_owned(), source };
+/// Creates the file whole or not at all: there is never half a secret.
+fn create(path: &Path, random: &Random) -> Result<SecretString, SecretError> {
+    let unusable = |source| SecretError::Unusable { verb: "create", path: path.to_owned(), source };
     let secret = SecretString::from(format!("{}{}", random.hex(), random.hex()));
     let publish = || {
         let mut file = PendingFile::beside(path)?;
@@ -80,6 +83,6 @@ fn make(path: &Path, random: &Random) -> Result<SecretString, SecretError> {
         file.publish(path)
     };
     publish().map_err(unusable)?;
-    info!(file = %path.display(), "🔧 Made a secret for access tokens");
+    info!(file = %path.display(), "🔧 Created a secret for access tokens");
     Ok(secret)
 }

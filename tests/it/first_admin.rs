@@ -113,7 +113,7 @@ async fn it_is_made_once_the_database_is_there() {
 fn one_line_says_it_without_the_address_or_the_password() {
     let program = Program::new().with("ADMIN_EMAIL", EMAIL).with("ADMIN_PASSWORD", ADMIN_PASSWORD);
     let said = program.serve(&["serve"]).end("TERM").stderr;
-    assert_eq!(said.matches("Made the first admin").count(), 1, "{said}");
+    assert_eq!(said.matches("Created the first admin").count(), 1, "{said}");
     assert!(!said.contains(EMAIL) && !said.contains(ADMIN_PASSWORD), "{said}");
     let said = program.serve(&["serve"]).end("TERM").stderr;
     assert!(!said.contains("first admin"), "{said}");

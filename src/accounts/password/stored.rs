@@ -8,7 +8,7 @@ use pbkdf2_lanes::{KEY_LENGTH, Key};
 use secrecy::SecretString;
 use subtle::ConstantTimeEq as _;
 
-/// A salt with the key that was derived from it and a password.
+/// A salt, and the key derived from it and a password.
 #[derive(Clone)]
 pub(super) struct StoredHash {
     pub(super) salt: Vec<u8>,
@@ -16,10 +16,10 @@ pub(super) struct StoredHash {
 }
 
 impl StoredHash {
-    /// The length of a salt that we make, in bytes.
+    /// The length of a new salt, in bytes.
     pub(super) const SALT_LENGTH: usize = 32;
 
-    /// Reads the stored text; `None` where it can't be read.
+    /// Parses the stored text; `None` if it is malformed.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (salt, key) = text.split_once(':')?;
         let key: [u8; KEY_LENGTH] = hex::decode(key).ok()?.try_into().ok()?;
@@ -30,7 +30,7 @@ impl StoredHash {
         format!("{}:{}", hex::encode(&self.salt), hex::encode(self.key.as_bytes())).into()
     }
 
-    /// Whether a key is the stored one; takes as long whatever differs.
+    /// Compares a key with the stored one, in constant time.
     pub(super) fn matches(&self, key: &Key) -> bool {
         self.key.as_bytes().ct_eq(key.as_bytes()).into()
     }
@@ -42,6 +42,7 @@ impl fmt::Debug for StoredHash {
     }
 }
 
+// `StoredHash` is private, and this property needs it; the fuzz target includes this file, too.
 #[cfg(test)]
 #[path = "../../../fuzz/properties/stored_hash.rs"]
 mod fuzzed;
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hash_is_not_read() {
+    fn malformed_hashes_are_not_parsed() {
         for text in vectors()["must_not_verify"].as_array().unwrap() {
             assert!(StoredHash::parse(text.as_str().unwrap()).is_none(), "{text}");
         }

@@ -1,8 +1,8 @@
-//! The threads that hash: one per core, fed from one queue, so that async threads never wait.
+//! The threads that hash passwords: one per core, fed from one queue.
 //!
-//! A thread takes as many passwords at once as wait and as its processor hashes side by side. A
-//! password that has been taken keeps its place to the end even when nobody waits for it any
-//! more: a flood of clients that hang up gets no more work done than one that waits.
+//! A thread takes several passwords at once, up to the number that its processor hashes in parallel.
+//! A password keeps its place in the queue even if its client disconnects: otherwise clients that
+//! hang up could have more work done than clients that wait.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -15,36 +15,38 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::oneshot;
 
 use super::PasswordError;
-use super::queue::{Place, Queue as Waiting};
+use super::queue::{FairQueue, Place};
 use crate::metrics::Metrics;
 use crate::panics;
 
-/// Nobody is made to wait longer than this for a worker.
+/// The longest that a password may wait for a worker.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// What a password is taken to cost before the first one was measured.
-const FIRST_GUESS: Duration = Duration::from_millis(20);
+/// The assumed cost of a password before the first one was measured.
+const INITIAL_COST: Duration = Duration::from_millis(20);
 
-/// How far workers give way to other threads that want their processor (nice(2)). Else a worker that
-/// always hashes gets as much of it as all requests that are only looked up.
+/// The niceness of workers (nice(2)).
+///
+/// Otherwise a worker that hashes without pause would get as much of its core as all other requests
+/// together.
 #[cfg(target_os = "linux")]
-const GIVES_WAY: i32 = 5;
+const NICENESS: i32 = 5;
 
-/// Worker threads with their queue; they stop when this is dropped.
+/// Worker threads and their queue; the threads stop when this is dropped.
 pub(super) struct Workers {
-    shared: Arc<Shared>,
+    shared: Arc<Pool>,
     count: u32,
 }
 
-/// A password whose key is wanted.
-struct Wanted {
+/// A password to derive a key from.
+struct Request {
     password: SecretString,
     salt: Vec<u8>,
     since: Instant,
     answer: oneshot::Sender<Result<Key, PasswordError>>,
 }
 
-struct Shared {
+struct Pool {
     queue: Mutex<Queue>,
     changed: Condvar,
     iterations: NonZeroU32,
@@ -52,13 +54,13 @@ struct Shared {
 }
 
 struct Queue {
-    waiting: Waiting<Wanted>,
-    /// Passwords that are being worked on.
+    waiting: FairQueue<Request>,
+    /// How many passwords are being hashed.
     running: u32,
-    /// Threads with nothing to do.
+    /// How many threads wait for work.
     idle: usize,
     is_closed: bool,
-    /// What one password costs a thread: a moving average.
+    /// How long a thread hashes one password: a moving average.
     cost: Duration,
 }
 
@@ -69,7 +71,7 @@ impl Workers {
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
         let (queue, changed) = (Mutex::new(Queue::new()), Condvar::new());
-        let shared = Arc::new(Shared { queue, changed, iterations, metrics });
+        let shared = Arc::new(Pool { queue, changed, iterations, metrics });
         let count = u32::try_from(count.get()).unwrap_or(u32::MAX);
         let workers = Self { shared, count };
         for number in 0..count {
@@ -80,7 +82,7 @@ impl Workers {
         Ok(workers)
     }
 
-    /// Derives a key on a worker.
+    /// Derives a key on a worker thread.
     pub(super) async fn derive(
         &self,
         password: SecretString,
@@ -88,21 +90,21 @@ impl Workers {
         place: Place,
     ) -> Result<Key, PasswordError> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Wanted { password, salt, since: Instant::now(), answer }, place)?;
+        self.enqueue(Request { password, salt, since: Instant::now(), answer }, place)?;
         answered.await.unwrap_or(Err(PasswordError::Stopped))
     }
 
-    fn enqueue(&self, wanted: Wanted, place: Place) -> Result<(), PasswordError> {
+    fn enqueue(&self, request: Request, place: Place) -> Result<(), PasswordError> {
         let mut queue = self.shared.lock();
         let overloaded = PasswordError::Overloaded { wait: queue.wait(self.count) };
-        let most = queue.most_waiting(self.count);
-        let displaced = queue.waiting.add(wanted, place, most).map_err(|_| overloaded)?;
+        let capacity = queue.capacity(self.count);
+        let displaced = queue.waiting.push(request, place, capacity).map_err(|_| overloaded)?;
         self.shared.metrics.password_queue_length.set(queue.waiting.len() as u64);
         drop(queue);
         self.shared.changed.notify_one();
-        for wanted in displaced {
-            // Its client may have gone.
-            let _ = wanted.answer.send(Err(overloaded));
+        for request in displaced {
+            // Its client may have disconnected.
+            let _ = request.answer.send(Err(overloaded));
         }
         Ok(())
     }
@@ -123,56 +125,56 @@ impl fmt::Debug for Workers {
 
 impl Queue {
     fn new() -> Self {
-        let waiting = Waiting::new();
-        Self { waiting, running: 0, idle: 0, is_closed: false, cost: FIRST_GUESS }
+        let waiting = FairQueue::new();
+        Self { waiting, running: 0, idle: 0, is_closed: false, cost: INITIAL_COST }
     }
 
-    /// How long a password that came now would wait for a worker.
+    /// How long a new password would wait for a worker.
     fn wait(&self, workers: u32) -> Duration {
         let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
         let ahead = waiting.saturating_add(self.running);
         self.cost.saturating_mul(ahead) / workers
     }
 
-    /// Queue limit: the last password waits [`LONGEST_WAIT`].
-    fn most_waiting(&self, workers: u32) -> usize {
+    /// Returns the length at which the last password waits [`LONGEST_WAIT`].
+    fn capacity(&self, workers: u32) -> usize {
         let all = (LONGEST_WAIT * workers).as_nanos() / self.cost.as_nanos().max(1);
         let all = usize::try_from(all).unwrap_or(usize::MAX).saturating_add(1);
         all.saturating_sub(self.running as usize)
     }
 
-    /// Takes this thread's share: what waits, divided among the threads that could take it.
-    fn take(&mut self) -> Vec<Wanted> {
+    /// Removes this thread's share: what waits, divided by the number of threads without work.
+    fn take(&mut self) -> Vec<Request> {
         let share = self.waiting.len().div_ceil(self.idle + 1).min(MOST_LANES);
-        let taken = self.waiting.take(share);
+        let taken = self.waiting.pop_up_to(share);
         self.running += count(&taken);
         taken
     }
 }
 
-impl Shared {
+impl Pool {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn work(&self) {
-        // On Linux a thread has a priority of its own. It hashes all the same where it may not.
+        // On Linux each thread has its own niceness. If it can't be set, the thread works all the same.
         #[cfg(target_os = "linux")]
-        let _ = rustix::process::nice(GIVES_WAY);
+        let _ = rustix::process::nice(NICENESS);
         while let Some(taken) = self.next() {
             let begun = Instant::now();
-            for wanted in &taken {
-                self.metrics.password_waits.observe(begun.duration_since(wanted.since));
+            for request in &taken {
+                self.metrics.password_waits.observe(begun.duration_since(request.since));
             }
-            let jobs: Vec<_> = taken.iter().map(Wanted::job).collect();
-            // After a panic nobody gets a key, and the thread goes on.
+            let jobs: Vec<_> = taken.iter().map(Request::job).collect();
+            // After a panic, none of the passwords gets a key, and the thread continues.
             let keys = panics::catch(|| pbkdf2_lanes::derive(&jobs, self.iterations));
             let took = begun.elapsed();
             let count = count(&taken);
-            for (wanted, key) in taken.into_iter().zip(keys.into_iter().flatten()) {
+            for (request, key) in taken.into_iter().zip(keys.into_iter().flatten()) {
                 self.metrics.password_hashes.observe(took);
-                // Nobody may be waiting any more.
-                let _ = wanted.answer.send(Ok(key));
+                // Its client may have disconnected.
+                let _ = request.answer.send(Ok(key));
             }
             let cost = took / count.max(1);
             let mut queue = self.lock();
@@ -181,7 +183,7 @@ impl Shared {
         }
     }
 
-    fn next(&self) -> Option<Vec<Wanted>> {
+    fn next(&self) -> Option<Vec<Request>> {
         let mut queue = self.lock();
         loop {
             if queue.is_closed {
@@ -199,14 +201,14 @@ impl Shared {
     }
 }
 
-impl Wanted {
+impl Request {
     fn job(&self) -> Job<'_> {
         Job { password: self.password.expose_secret().as_bytes(), salt: &self.salt }
     }
 }
 
 /// At most [`MOST_LANES`].
-fn count(taken: &[Wanted]) -> u32 {
+fn count(taken: &[Request]) -> u32 {
     u32::try_from(taken.len()).unwrap_or(u32::MAX)
 }
 
@@ -223,11 +225,11 @@ mod tests {
 
     use crate::model::Standing;
 
-    use super::{Instant, LONGEST_WAIT, Metrics, PasswordError, Place, Queue, Wanted, Workers};
+    use super::{Instant, LONGEST_WAIT, Metrics, PasswordError, Place, Queue, Request, Workers};
 
     const FEW: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
-    /// So many that a test looks before they are done.
+    /// Enough that a test checks before they are done.
     const MANY: NonZeroU32 = NonZeroU32::new(3_000_000).unwrap();
 
     const ANY: Place = Place { standing: Standing::Stranger, network: None };
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everybody_gets_the_key_of_their_own_password() {
+    async fn each_password_gets_its_own_key() {
         let workers = Arc::new(workers(FEW));
         let mut all = JoinSet::new();
         for number in 0..50 {
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_would_wait_too_long_is_refused() {
+    async fn a_password_that_would_wait_too_long_is_refused() {
         let workers = workers(FEW);
         {
             let mut queue = workers.shared.lock();
@@ -265,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_keeps_its_place_when_nobody_waits_for_it() {
+    async fn a_password_keeps_its_place_when_its_client_disconnects() {
         let workers = workers(MANY);
         let mut abandoned = Box::pin(workers.derive("password".into(), vec![1; 32], ANY));
         assert!(polled(abandoned.as_mut()).await.is_pending());
@@ -274,20 +276,19 @@ mod tests {
         assert_eq!(queue.running as usize + queue.waiting.len(), 1);
     }
 
-    /// Several that wait for one thread are taken together, those that wait for two are shared.
     #[test]
-    fn what_waits_is_taken_together_and_shared_among_threads() {
+    fn waiting_passwords_are_taken_together_and_shared_among_threads() {
         for (waiting, idle, taken) in [(1, 0, 1), (3, 0, 3), (9, 0, 4), (2, 1, 1), (5, 1, 3)] {
             let mut queue = Queue::new();
-            (0..waiting).for_each(|_| assert!(queue.waiting.add(wanted(), ANY, 9).is_ok()));
+            (0..waiting).for_each(|_| assert!(queue.waiting.push(request(), ANY, 9).is_ok()));
             queue.idle = idle;
             assert_eq!(queue.take().len(), taken, "{waiting} {idle}");
         }
     }
 
-    fn wanted() -> Wanted {
+    fn request() -> Request {
         let (password, answer) = ("password".into(), oneshot::channel().0);
-        Wanted { password, salt: Vec::new(), since: Instant::now(), answer }
+        Request { password, salt: Vec::new(), since: Instant::now(), answer }
     }
 
     async fn polled<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {

@@ -51,7 +51,7 @@ async fn a_sandbox_has_a_store_of_its_own() {
     let program = Program::new();
     let port = free_port().to_string();
     let serve = ["--sandbox", "serve", "--sandbox-port", &port];
-    let service = program.start(&serve, "discogsography-api admin grant EMAIL --sandbox");
+    let service = program.serve(&serve);
     let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
     let grant = ["admin", "grant", "alice@example.com"];
     assert_eq!(program.run(&grant).code, Some(1), "the real store has no such user");
@@ -65,7 +65,9 @@ async fn a_sandbox_has_a_store_of_its_own() {
     let said = "The Discogs app credentials are set in the sandbox's store, where nothing uses \
                 them: `serve --sandbox` has its own.\n";
     assert_said(&set_in_sandbox, said);
-    assert_eq!(service.end("TERM").code, Some(0));
+    let ended = service.end("TERM");
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains("discogsography-api admin grant EMAIL --sandbox"), "{ended:?}");
 
     let service = program.serve(&["serve"]);
     let nobody = service.anonymous().login("alice@example.com", PASSWORD).await;
@@ -113,12 +115,14 @@ fn doctor_asks_no_discogs_about_a_sandbox() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_service_says_what_to_do_next_until_it_is_done() {
-    let (credentials, admin) = ("the app's credentials are not set", "Nobody is an admin yet");
+    let (credentials, admin) = ("the app's credentials are not set", "There is no admin yet");
     let program = Program::new();
-    let service = program.start(&["serve"], admin);
+    let service = program.serve(&["serve"]);
     service.anonymous().register_and_sign_in("alice@example.com").await;
     let said = service.end("TERM").stderr;
-    assert!(said.contains(credentials) && said.contains("serve --sandbox"), "{said}");
+    for expected in [credentials, admin, "serve --sandbox"] {
+        assert!(said.contains(expected), "{said}");
+    }
 
     program.run(&["admin", "grant", "alice@example.com"]);
     program.run(&["discogs-setup", "--consumer-key", "key", "--consumer-secret", "secret"]);
@@ -305,7 +309,7 @@ fn an_empty_secret_is_not_replaced() {
     let path = program.data("jwt-secret");
     fs::write(&path, "\n").unwrap();
     let error = format!(
-        "error: {} is empty: restore it, or remove it to have a new one made, which ends every \
+        "error: {} is empty: restore it, or remove it to have a new one created, which ends every \
          session",
         path.display()
     );

@@ -62,7 +62,7 @@ fn a_start_ends_with_the_addresses_and_says_none_before() {
     assert!(lines[..ready].iter().all(|line| !line.to_string().contains("http://")), "{said}");
     assert_eq!(
         message(&lines[ready + 1]),
-        "🔧 Stopping: requests under way may end, new ones are not taken"
+        "🔧 Stopping: finishing requests in progress, accepting no new ones"
     );
     let address = |port| format!("http://127.0.0.1:{}", program.variable(port));
     let (api, health) = (address("API_PORT"), address("API_HEALTH_PORT"));

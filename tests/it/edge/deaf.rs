@@ -1,4 +1,4 @@
-//! Clients that request large files and read nothing of them.
+//! Clients that request large files and read none of the answer.
 
 use std::fs;
 
@@ -9,16 +9,16 @@ use tokio::net::TcpStream;
 use crate::harness::Program;
 use crate::harness::wire::connect;
 
-/// One less than the service serves at once, so that others can still be answered.
+/// One less than the limit of the service, so that others can still be answered.
 const CLIENTS: usize = 2047;
 
-/// File descriptors that this needs, in this process and in the service's.
+/// File descriptors that this process and the service's each need.
 const DESCRIPTORS: u64 = 4096;
 
-/// The service may take so much memory, in KiB.
-const MOST: u64 = 300 * 1024;
+/// The memory that the service may use, in KiB.
+const LIMIT: u64 = 300 * 1024;
 
-/// The largest files, in both forms, and the largest answer that is made at run-time.
+/// The largest files, plain and compressed, and the largest generated answer.
 const REQUESTS: [(&str, &str); 4] = [
     ("/docs/swagger-ui-bundle.js", "gzip"),
     ("/docs/swagger-ui-bundle.js", "identity"),
@@ -42,7 +42,7 @@ async fn clients_that_read_nothing_do_not_fill_the_memory() {
         wait_for_an_answer(client).await;
     }
     let peak = peak_memory(service.id());
-    assert!(peak < MOST, "{peak} KiB");
+    assert!(peak < LIMIT, "{peak} KiB");
     assert_eq!(service.anonymous().get("/health/live").await.status, 200);
 }
 
@@ -51,7 +51,7 @@ async fn wait_for_an_answer(client: &TcpStream) {
     assert_eq!(client.peek(&mut [0]).await.unwrap(), 1);
 }
 
-/// The most memory that a process has had so far, in KiB.
+/// The peak memory of a process, in KiB.
 fn peak_memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

@@ -1,4 +1,4 @@
-//! The service stops while clients come.
+//! The service stops while clients connect.
 
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
@@ -12,15 +12,15 @@ use discogsography_api::surroundings::Surroundings;
 use crate::harness::wire::{answer, exchange, head};
 use crate::harness::{Composition, Setup};
 
-/// So many that they are not all let in by chance.
+/// Enough that they are not all accepted by chance.
 const CLIENTS: usize = 20;
 
 #[tokio::test]
-async fn who_has_connected_and_was_not_let_in_yet_is_answered() {
+async fn clients_that_were_not_accepted_yet_are_answered() {
     let mut app = Setup::new(Composition::Embedded).start().await;
     let address = app.url.trim_start_matches("http://");
     let request = head("GET", "/health/live", &[]);
-    // The service has this thread, too, and gets it with the first `await`: after all of this.
+    // The service shares this thread, and runs at the first `await`: after all of this.
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let mut client = TcpStream::connect(address).unwrap();
@@ -36,7 +36,7 @@ async fn who_has_connected_and_was_not_let_in_yet_is_answered() {
 }
 
 #[tokio::test]
-async fn while_it_drains_the_service_says_so_and_still_takes_requests() {
+async fn while_it_drains_the_service_reports_so_and_still_accepts_requests() {
     let setup = Setup::new(Composition::Embedded).with("DRAIN_SECONDS", "600");
     let mut app = setup.start().await;
     let alice = app.user("alice").await;

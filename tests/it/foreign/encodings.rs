@@ -81,7 +81,7 @@ async fn a_database_that_was_migrated_before_is_used_and_the_encoding_is_told() 
     let program = super::program(&database.name)
         .with("ADMIN_EMAIL", UNTRANSLATABLE)
         .with("ADMIN_PASSWORD", PASSWORD);
-    let service = program.start(&[], "🚀 Ready");
+    let service = program.serve(&[]);
     assert_eq!(service.health().await.status, 200);
     let log = service.end("TERM").stderr;
     let said: Vec<_> = log.lines().filter(|line| line.contains('❌')).collect();

@@ -1,45 +1,50 @@
 //! The program itself, run as an operator runs it.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{Actor, Answer, app::http_client};
+use super::app::http_client;
+use super::wire::head;
+use super::{Actor, Answer};
 
-/// A program that has not done what it should by then never will.
+/// How long a program may take for what a test waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Ports that the operating system gives to nobody by itself, so that those of other tests, which
-/// it chose, are not among them.
+/// How often a service that starts is asked whether it is ready.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Ports that the operating system does not assign by itself, so that no other test has been
+/// assigned one of them.
 const FIRST_PORT: u16 = 12_000;
 const PORTS: u16 = 20_000;
 
-/// The program with its environment, in a folder of its own.
+/// The program with its environment, in its own folder.
 pub(crate) struct Program {
     folder: TempDir,
     variables: Vec<(String, String)>,
     path: PathBuf,
-    /// What a shell does before it becomes the program.
+    /// A shell command that is put before the program.
     prepared_by: Option<String>,
 }
 
-/// What a run of the program ended with.
+/// How a run of the program ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// `None` where a signal ended it.
+    /// `None` if a signal ended it.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-/// A service that was started as a program; it is killed when this is dropped.
+/// A service that runs as a program; it is killed when this is dropped.
 pub(crate) struct Service {
     child: Child,
     stdout: Receiver<String>,
@@ -74,12 +79,12 @@ impl Program {
         self
     }
 
-    /// Gives the program so many file descriptors at the most.
-    pub(crate) fn with_descriptors(self, most: u32) -> Self {
-        self.prepared_by(&format!("ulimit -n {most} && exec"))
+    /// Limits the number of the program's file descriptors.
+    pub(crate) fn with_descriptors(self, limit: u32) -> Self {
+        self.prepared_by(&format!("ulimit -n {limit} && exec"))
     }
 
-    /// Has a shell become the program by this command, as `exec` or `exec nice`.
+    /// Runs the program from a shell by this command, as `exec` or `exec nice`.
     pub(crate) fn prepared_by(mut self, command: &str) -> Self {
         self.prepared_by = Some(command.to_owned());
         self
@@ -95,7 +100,7 @@ impl Program {
         self.folder.path().join("data").join(name)
     }
 
-    /// Whether nothing was made on disk.
+    /// Whether nothing was created on disk.
     pub(crate) fn left_nothing(&self) -> bool {
         std::fs::read_dir(self.folder()).unwrap().next().is_none()
     }
@@ -106,12 +111,12 @@ impl Program {
         &set.unwrap().1
     }
 
-    /// Runs a command to its end.
+    /// Runs a command and waits until it has ended.
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         self.run_with_input(arguments, "")
     }
 
-    /// Runs a command whose output nobody reads, to its end: its exit code, and stderr.
+    /// Runs a command whose stdout is closed; returns its exit code and stderr.
     pub(crate) fn run_unread(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -119,7 +124,7 @@ impl Program {
         (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
     }
 
-    /// Runs a command to its end with this on stdin.
+    /// Runs a command with `input` on stdin.
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Outcome {
         let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
         let stdout = read_all(child.stdout.take().unwrap());
@@ -135,7 +140,7 @@ impl Program {
         Outcome { code: child.wait().unwrap().code(), stdout, stderr }
     }
 
-    /// Runs a command to its end with its stdout, which need not be text, going into a file.
+    /// Runs a command with its stdout, which need not be text, written to a file.
     pub(crate) fn run_into(&self, arguments: &[&str], path: &Path) -> Outcome {
         let file = std::fs::File::create(path).unwrap();
         let mut child = self.command(arguments).stdin(Stdio::null()).stdout(file).spawn().unwrap();
@@ -147,7 +152,7 @@ impl Program {
         Outcome { code: child.wait().unwrap().code(), stdout: String::new(), stderr }
     }
 
-    /// Runs a command to its end with the content of a file on stdin.
+    /// Runs a command with the content of a file on stdin.
     pub(crate) fn run_from(&self, arguments: &[&str], path: &Path) -> Outcome {
         let file = std::fs::File::open(path).unwrap();
         let child = self.command(arguments).stdin(file).spawn().unwrap();
@@ -160,7 +165,7 @@ impl Program {
         }
     }
 
-    /// The names of the files of the embedded store, sorted, but those that SQLite keeps beside it.
+    /// The sorted names of the embedded store's files, without SQLite's side files.
     pub(crate) fn data_names(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.data("")).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -170,25 +175,31 @@ impl Program {
         names
     }
 
-    /// Starts a service and waits until it says that it is ready.
+    /// Starts a service and waits until it is ready.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Service {
-        self.start(arguments, "🚀 Ready")
+        let mut service = self.spawn(arguments);
+        service.wait_until_ready();
+        service
     }
 
-    /// Starts a service and waits for a line of its log.
-    pub(crate) fn start(&self, arguments: &[&str], text: &str) -> Service {
+    /// Starts a service that can't become ready, and waits until its log says why.
+    pub(crate) fn start(&self, arguments: &[&str], reason: &str) -> Service {
+        let mut service = self.spawn(arguments);
+        service.wait_for_log(reason);
+        service
+    }
+
+    fn spawn(&self, arguments: &[&str]) -> Service {
         let mut child = self.command(arguments).stdin(Stdio::null()).spawn().unwrap();
         let address = |port| format!("http://127.0.0.1:{}", self.variable(port));
-        let mut service = Service {
+        Service {
             stdout: read_all(child.stdout.take().unwrap()),
             log: read_lines(child.stderr.take().unwrap()),
             child,
             seen: String::new(),
             url: address("API_PORT"),
             health_url: address("API_HEALTH_PORT"),
-        };
-        service.wait_for(text);
-        service
+        }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -201,7 +212,7 @@ impl Program {
         };
         command.args(arguments).current_dir(self.folder()).env_clear();
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        // Where a program that is measured says which of its lines were run.
+        // Where a program built for coverage writes its data.
         if let Some(profile) = std::env::var_os("LLVM_PROFILE_FILE") {
             command.env("LLVM_PROFILE_FILE", profile);
         }
@@ -211,7 +222,30 @@ impl Program {
 }
 
 impl Service {
-    fn wait_for(&mut self, text: &str) {
+    fn wait_until_ready(&mut self) {
+        let begun = Instant::now();
+        while !self.is_ready() {
+            match self.log.recv_timeout(POLL_INTERVAL) {
+                Ok(line) => self.seen += &(line + "\n"),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => panic!("it has ended:\n{}", self.seen),
+            }
+            assert!(begun.elapsed() < PATIENCE, "it is not ready:\n{}", self.seen);
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        let mut answer = String::new();
+        let asked = TcpStream::connect(self.health_url.trim_start_matches("http://")).and_then(
+            |mut stream| {
+                stream.write_all(head("GET", "/health/ready", &[]).as_bytes())?;
+                stream.read_to_string(&mut answer)
+            },
+        );
+        asked.is_ok() && answer.starts_with("HTTP/1.1 200")
+    }
+
+    fn wait_for_log(&mut self, text: &str) {
         while !self.seen.contains(text) {
             let line = self.log.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("no {text:?} in the log:\n{}", self.seen));
@@ -219,17 +253,17 @@ impl Service {
         }
     }
 
-    /// Somebody without a token.
+    /// A client without a token.
     pub(crate) fn anonymous(&self) -> Actor {
         Actor::new(http_client(), self.url.clone(), None)
     }
 
-    /// What the health port says.
+    /// Requests `/health` from the health port.
     pub(crate) async fn health(&self) -> Answer {
         Actor::new(http_client(), self.health_url.clone(), None).get("/health").await
     }
 
-    /// The id of its process.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -245,13 +279,13 @@ impl Service {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Sends a signal and waits for the end.
+    /// Sends a signal and waits until the service has ended.
     pub(crate) fn end(self, signal: &str) -> Outcome {
         self.send(signal);
         self.ended()
     }
 
-    /// Waits for the end.
+    /// Waits until the service has ended.
     pub(crate) fn ended(mut self) -> Outcome {
         let stdout = self.stdout.recv_timeout(PATIENCE).expect("an end after the signal");
         for line in &self.log {
@@ -270,7 +304,7 @@ impl Drop for Service {
     }
 }
 
-/// A port that nobody listens on.
+/// Returns a free port.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() * 61 % u32::from(PORTS)).unwrap();
@@ -288,7 +322,7 @@ fn read_all(mut from: impl Read + Send + 'static) -> Receiver<String> {
     thread::spawn(move || {
         let mut text = String::new();
         from.read_to_string(&mut text).unwrap();
-        // Nobody may want it any more.
+        // The receiver may be gone.
         let _ = send.send(text);
     });
     receive
@@ -298,7 +332,7 @@ fn read_lines(from: impl Read + Send + 'static) -> Receiver<String> {
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(from).lines() {
-            // Nobody may want it any more.
+            // The receiver may be gone.
             let _ = send.send(line.unwrap());
         }
     });

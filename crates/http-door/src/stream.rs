@@ -1,5 +1,7 @@
-//! The stream of a connection, which notes when the client takes an answer, and ends where the
-//! connection has to end and nothing has arrived.
+//! The byte stream of a connection.
+//!
+//! It notes when the client reads an answer. Once the connection has to close, it ends the stream as
+//! soon as nothing has arrived.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -10,21 +12,21 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::connections::Activity;
+use crate::connections::Activity;
 
 /// A client's stream.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     inner: TokioIo<TcpStream>,
-    doing: Activity,
+    activity: Activity,
 }
 
 impl Stream {
-    pub(super) fn new(stream: TcpStream, doing: Activity) -> Self {
-        Self { inner: TokioIo::new(stream), doing }
+    pub(crate) fn new(stream: TcpStream, activity: Activity) -> Self {
+        Self { inner: TokioIo::new(stream), activity }
     }
 
-    /// Whether the system has something of the client's: what the runtime knows of may be older.
-    fn has_arrived(&self) -> bool {
+    /// Whether the operating system holds unread data; the runtime may not know of it yet.
+    fn has_unread_data(&self) -> bool {
         socket2::SockRef::from(self.inner.inner()).peek(&mut [MaybeUninit::uninit()]).is_ok()
     }
 }
@@ -37,14 +39,14 @@ impl Read for Stream {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
         if read.is_ready() {
-            self.doing.has_read();
+            self.activity.note_read();
             return read;
         }
-        if !self.doing.ends() {
+        if !self.activity.should_close_now() {
             return read;
         }
-        if self.has_arrived() {
-            // The runtime has not been told yet, and is asked again.
+        if self.has_unread_data() {
+            // The runtime learns of it when it is polled again.
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -53,7 +55,7 @@ impl Read for Stream {
     }
 }
 
-/// Answers are short: this takes one piece at a time, and hyper puts head and body together for it.
+/// Answers are short: hyper joins head and body into one write, so vectored writes are not needed.
 impl Write for Stream {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -62,7 +64,7 @@ impl Write for Stream {
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
         if let Poll::Ready(Ok(_)) = written {
-            self.doing.note_move();
+            self.activity.note_progress();
         }
         written
     }
@@ -70,7 +72,7 @@ impl Write for Stream {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(context);
         if let Poll::Ready(Ok(())) = flushed
-            && self.doing.flushed()
+            && self.activity.note_flushed()
         {
             context.waker().wake_by_ref();
         }
