@@ -1,22 +1,56 @@
-//! The account service of Discogsography.
+//! The account service of Discogsography: registration, sign-in, access tokens, and the connection of
+//! a user's Discogs account.
 //!
-//! A map, in reading order:
+//! # Map
 //!
-//! - [`model`]: users, connections, Discogs tokens, config keys; parsed, so valid.
-//! - [`config`]: the only reader of the environment.
-//! - [`storage`]: users and connections, in PostgreSQL or SQLite.
-//! - [`expiring`]: short-lived records, in Redis, SQLite or memory; [`flows`] and [`rate_limits`] are
-//!   pure functions over them.
-//! - [`accounts`], [`discogs`], [`connect`]: what has steps of its own.
-//! - [`metrics`]: what is counted, for `/metrics`.
+//! The service, in reading order:
+//!
+//! - [`model`]: users, connections, Discogs tokens, config keys; parsed, so always valid.
 //! - [`http`]: every route on one screen, and what turns a request into an answer.
-//! - [`server`]: opens the stores, binds both ports, runs, drains.
-//! - [`printable`]: what text from elsewhere goes through before it is printed.
-//! - [`dial`]: TCP connections by name, whichever address answers.
-//! - [`tls`]: whom all of them believe to be who they say.
-//! - [`panics`] and [`threads`]: what a panic may end, and a process that gets no thread.
-//! - [`doctor`]: looks at all that the service stands on, and changes nothing.
-//! - [`cli`]: the commands.
+//! - [`accounts`]: passwords, and the first admin.
+//! - [`connect`]: the Discogs flow as a state machine that can be resumed.
+//! - [`flows`]: what a step makes of the record of a pending flow.
+//! - [`discogs`]: the calls to Discogs, with their bounds.
+//! - [`rate_limits`]: how many requests a client may make.
+//! - [`storage`]: users and connections, in PostgreSQL or SQLite.
+//! - [`expiring`]: short-lived records, in Redis, SQLite or memory.
+//! - [`server`]: binds the ports, opens the stores, runs, drains.
+//!
+//! The program around it:
+//!
+//! - [`cli`]: the commands, one function each.
+//! - [`config`]: the only reader of the environment.
+//! - [`doctor`]: inspects everything that the service depends on, and changes nothing.
+//! - [`metrics`]: what is counted, for `GET /metrics`.
+//! - [`telemetry`]: the log.
+//!
+//! What these share:
+//!
+//! - [`clock`], [`random`], [`surroundings`]: time and randomness as values, so that tests choose them.
+//! - [`sqlite`]: the file of the embedded store, through `crates/sqlite-file`.
+//! - [`migrations`]: the schema's history, for both databases.
+//! - [`dial`]: TCP connections to a host name, at whichever address answers.
+//! - [`tls`], `pem`: which certificates are trusted, and reading them from files.
+//! - [`outage`]: retrying what an outage prevents, and reporting the outage once.
+//! - [`panics`]: keeping threads and tasks alive after a panic.
+//! - [`threads`]: how many there may be, and what to do if there are none.
+//! - [`printable`]: makes text from elsewhere safe to print.
+//!
+//! # Glossary
+//!
+//! - **access token**: the JWT that a user signs in for; every service of Discogsography accepts it.
+//! - **claim**: the right to finish a flow, held by one request at a time. It ends with a lease.
+//! - **config key**: a row of `app_config`, such as the consumer key.
+//! - **connection**: a user's link to Discogs, a row of `oauth_tokens`.
+//! - **consumer**: the application that Discogs knows, with its consumer key and secret.
+//! - **Discogs token**: the permanent credentials of a connection, a token and its secret.
+//! - **finding**: one result of `doctor`: what is wrong, and how to fix it.
+//! - **flow**: the steps from *Connect Discogs* to the verifier; pending for at most ten minutes.
+//! - **lane**: one of the two queues in which passwords wait, for known devices and for all others.
+//! - **lease**: the time after which a claim ends by itself, so that a crash blocks nothing.
+//! - **request token**: the temporary credentials of a flow, from Discogs.
+//! - **state**: the random name of a flow, which its client sends back.
+//! - **verifier**: the PIN that Discogs shows to a user who approves.
 
 pub mod accounts;
 pub mod cli;
@@ -46,6 +80,8 @@ pub mod telemetry;
 pub mod threads;
 pub mod tls;
 
+// The fuzz targets and these tests share the properties and the reader of their corpora. A property of
+// a private type is included beside that type, since it can't be reached from `tests/`.
 #[cfg(test)]
 #[path = "../fuzz/properties/corpus.rs"]
 mod corpus;

@@ -42,7 +42,6 @@ impl fmt::Debug for StoredHash {
     }
 }
 
-// `StoredHash` is private, and this property needs it; the fuzz target includes this file, too.
 #[cfg(test)]
 #[path = "../../../fuzz/properties/stored_hash.rs"]
 mod fuzzed;

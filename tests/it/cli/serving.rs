@@ -346,7 +346,9 @@ async fn the_log_is_lines_of_json_that_hold_no_secret() {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
         let message = line["message"].as_str().unwrap();
         assert!(MARKS.iter().any(|mark| message.starts_with(mark)), "{message}");
-        message.starts_with("📊") || message.starts_with("⚠️")
+        // The harness asks for the readiness as often as it takes.
+        let is_probe = line["http.route"] == "/health/ready";
+        !is_probe && (message.starts_with("📊") || message.starts_with("⚠️"))
     });
     assert_eq!(requests.count(), 6);
 }
