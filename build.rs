@@ -1,5 +1,6 @@
-//! Lists the files of `migrations/` for `src/migrations.rs`, so that a new file is compiled in
-//! without being named anywhere else.
+//! Lists the files of `migrations/` for `src/migrations.rs`.
+//!
+//! A new file is thus compiled in without being named anywhere else.
 
 use std::error::Error;
 use std::ffi::OsStr;

@@ -18,7 +18,7 @@ pub enum Schema {
 }
 
 impl Schema {
-    /// Compares the migrations of this version with the numbers and names of those applied.
+    /// Compares the known migrations with the numbers and names of those applied.
     #[must_use]
     pub fn compare(known: &[Migration], applied: &[(i32, String)]) -> Self {
         let is_applied =

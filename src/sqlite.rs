@@ -1,6 +1,6 @@
-//! The embedded store's database file: where it is, whose it is, and what is logged and counted of it.
+//! The embedded store's database file: its settings, log messages and error counts.
 //!
-//! `crates/sqlite-file` does the work. Two stores share the file; must not know either.
+//! `crates/sqlite-file` does the work. Two stores share the file; this module must know neither.
 
 use std::sync::{Arc, Weak};
 

@@ -1,4 +1,4 @@
-//! Folders and files that only their owner can read, written as a whole or not at all.
+//! Folders and files that only their owner can read; files that appear complete.
 
 mod owner;
 mod pending;

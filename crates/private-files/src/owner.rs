@@ -41,7 +41,7 @@ pub enum Unusable {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -116,7 +116,7 @@ pub fn folder_of(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-/// Never suggests that root takes a file from its owner, which the service probably runs as.
+/// Never suggests that root takes a file from its owner, who probably runs the service.
 fn advice(path: &Path, owner: u32, user: u32) -> String {
     if user == ROOT {
         format!("run this as user {owner}")

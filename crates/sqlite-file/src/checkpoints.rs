@@ -1,4 +1,4 @@
-//! Moves committed pages into the database file itself, without holding up any work.
+//! Moves committed pages into the database file itself, in the background.
 //!
 //! SQLite does so by itself only once the `-wal` file has 4 MB, which takes weeks in a small installation:
 //! a plain copy of the database file would be that old.

@@ -112,8 +112,9 @@ pub fn back_up(
     Ok(copied)
 }
 
-/// Writes a copy of one snapshot of the database. The copy is made in the database's folder first, so an
-/// error leaves the output empty.
+/// Writes a copy of one snapshot of the database.
+///
+/// The copy is completed in the database's folder first, so an error leaves the output empty.
 ///
 /// # Errors
 ///
@@ -174,7 +175,7 @@ fn copy_pages(from: &Path, to: &Path) -> Result<StepResult, Error> {
     Ok(Backup::new(&source, &mut copy)?.step(-1)?)
 }
 
-/// Makes a copy one file without side files, and fails if it is damaged or another program's.
+/// Makes a copy one file, and fails if it is damaged or another program's.
 pub(crate) fn check(copy: &Path, application: &Application) -> Result<Copied, CopyError> {
     let (damage, count) = checked(copy, application).map_err(|error| failure(copy, error))?;
     if let Some(damage) = damage {
@@ -218,7 +219,7 @@ fn is_own(connection: &Connection, application: &Application) -> rusqlite::Resul
     Ok(applied.iter().any(|(number, name)| (*number, &**name) == (first.number, first.name)))
 }
 
-/// Recognises the errors of SQLite that mean damage, another program's file, or one in use.
+/// Recognises the errors that mean damage, a foreign file, or a file in use.
 pub(crate) fn failure(path: &Path, error: Error) -> CopyError {
     let path = path.to_owned();
     match error.code() {
@@ -229,7 +230,7 @@ pub(crate) fn failure(path: &Path, error: Error) -> CopyError {
     }
 }
 
-/// Fails if the path leads to a file that the program itself uses, by whatever name.
+/// Fails if the path leads to a file that the program itself uses, by any name.
 pub(crate) fn refuse_own(settings: &Settings, path: &Path) -> Result<(), CopyError> {
     let Settings { database, lock, first_start, others, .. } = settings;
     let sides = ["-wal", "-shm", "-journal"].map(|ending| side_file(database, ending));

@@ -53,7 +53,9 @@ impl Database {
         })
     }
 
-    /// Opens the file, created if this is a first start, and returns the migrations that were applied.
+    /// Opens the file, and returns the migrations that were applied.
+    ///
+    /// A first start creates it.
     ///
     /// # Errors
     ///
@@ -83,7 +85,7 @@ impl Database {
         Ok(opened.applied)
     }
 
-    /// Checks that the file can be written, is where it was, and is not known to be damaged.
+    /// Checks that the file is in place, can be written and is not known to be damaged.
     ///
     /// It writes, since a disk that is full or read-only still answers reads.
     ///

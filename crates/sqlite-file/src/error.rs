@@ -40,7 +40,7 @@ pub enum Error {
         .0.display()
     )]
     FileSystem(PathBuf),
-    /// The schema lacks these migrations, and [`crate::WhenBehind::Fail`] was asked for.
+    /// The schema lacks these migrations. See [`crate::WhenBehind::Fail`].
     #[error("the schema is behind, missing {}", .0.join(", "))]
     SchemaBehind(Vec<String>),
     /// The file belongs to another program, and was left as it is. Says how that is known.
@@ -54,7 +54,7 @@ pub enum Error {
         /// The operating system's error.
         source: std::io::Error,
     },
-    /// A program was killed, and its last writes can't be read without changing the file.
+    /// A killed program left writes that can't be read without changing the file.
     #[error("{} has pending writes that only the next start of the service completes", .0.display())]
     Unfinished(PathBuf),
     /// SQLite failed.

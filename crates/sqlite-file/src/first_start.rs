@@ -68,7 +68,7 @@ pub fn is_lost(settings: &Settings) -> bool {
     matches!(found(settings), Found::Lost(_))
 }
 
-/// Checks that a database exists or existed, for a command that must not create one.
+/// Fails if there is no database and never was: some commands must not create one.
 ///
 /// # Errors
 ///
@@ -90,8 +90,10 @@ pub fn begin(settings: &Settings) -> io::Result<()> {
     if found(settings) == Found::Nothing { mark(settings) } else { Ok(()) }
 }
 
-/// Lets the next opening create a database in the place of a lost one, whose remains get another name.
-/// Returns false, and changes nothing, if there is a database. The lock must be held.
+/// Lets the next opening replace a lost database. The lock must be held.
+///
+/// What is left of the old database gets another name. Returns false, and changes nothing, if there is a
+/// database.
 ///
 /// # Errors
 ///

@@ -1,14 +1,13 @@
-//! One SQLite file for an async program: a thread that writes, a thread that reads, and all that an
-//! operator needs around them.
+//! One SQLite file for an async program, with a writer and a reader thread.
 //!
 //! - [`Database`]: opens the file, brings its schema up to date, runs reads and transactions. A slow disk
 //!   holds up its threads and never the async ones; every wait is bounded.
-//! - [`lock`]: keeps a second process off the database.
-//! - [`back_up`], [`write_backup`], [`restore`]: copies of a database in use, checked before they count.
+//! - [`lock()`]: keeps a second process off the database.
+//! - [`back_up`], [`write_backup`], [`restore()`]: copies of a database in use, checked before they count.
 //! - [`begin`], [`start_afresh`], [`is_lost`]: distinguish a first start from a lost database.
-//! - [`ReadOnly`], [`quick_check_within`]: what is in the file, without changing it.
+//! - [`ReadOnly`], [`quick_check_within`]: read the file without changing it.
 //!
-//! Knows nothing of what the tables mean: see [`Settings`] and [`Application`].
+//! Must not know what the tables mean: see [`Settings`] and [`Application`].
 
 mod checkpoints;
 mod copy;

@@ -1,4 +1,4 @@
-//! The lock that a running program holds, so that no second one uses the same database.
+//! The lock of a running program, which keeps a second one off the database.
 //!
 //! It has its own file: SQLite uses POSIX locks on the database, which a process loses when it closes any
 //! handle on that file.

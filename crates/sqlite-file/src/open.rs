@@ -15,7 +15,7 @@ use crate::first_start::{self, Found};
 use crate::migrations::{behind, migrate};
 use crate::{Error, Event, Migration, Settings, WhenBehind, foreign, side_file};
 
-/// How long SQLite waits for another process, such as a command of the same program.
+/// How long SQLite waits for another process, such as a command-line tool.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 
 const PREPARED_STATEMENTS: usize = 32;

@@ -87,8 +87,9 @@ impl ReadOnly {
         Ok(applied(&self.connection, application)?)
     }
 
-    /// How the tables and indexes differ from what all migrations create, such as
-    /// "`notes` is missing". More tables are no difference.
+    /// The first table or index that differs from what the migrations create.
+    ///
+    /// Such as "`notes` is missing". Additional tables are no difference.
     ///
     /// # Errors
     ///

@@ -89,7 +89,7 @@ fn copy_backup(
     checked
 }
 
-/// Moves pending writes into the old database, so that it is one file, and checks that it is not in use.
+/// Makes the old database one file, and fails if it is in use.
 ///
 /// A damaged one stays as it is.
 fn settle(settings: &Settings) -> Result<(), CopyError> {
@@ -108,10 +108,10 @@ fn settle(settings: &Settings) -> Result<(), CopyError> {
     }
 }
 
-/// Gives the old database a second name, so that the new one can replace it under the first.
+/// Gives the old database a second name, and returns it.
 ///
-/// A file system without hard links has an instant without a database; a program that starts then reports
-/// the loss.
+/// The new database then replaces it under the first name. A file system without hard links has an
+/// instant without a database; a program that starts then reports the loss.
 fn keep(database: &Path) -> io::Result<Option<PathBuf>> {
     if fs::symlink_metadata(database).is_err() {
         return set_aside(database);
@@ -150,7 +150,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-/// The first of `….old-1`, `….old-2` and so on that neither a database nor a side file has.
+/// The first free name of `….old-1`, `….old-2` and so on, for database and side files.
 fn free_name(database: &Path) -> PathBuf {
     let taken = |name: &Path| fs::symlink_metadata(name).is_ok();
     let names = (1_u64..).map(|number| side_file(database, &format!(".old-{number}")));

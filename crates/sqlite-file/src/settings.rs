@@ -12,7 +12,7 @@ use crate::migrations::Migration;
 pub struct Settings {
     /// The database. Its folder is created if necessary.
     pub database: PathBuf,
-    /// The file that [`crate::lock`] locks.
+    /// The file that [`crate::lock()`] locks.
     pub lock: PathBuf,
     /// The file that exists until a first start has committed its database.
     pub first_start: PathBuf,
@@ -21,7 +21,7 @@ pub struct Settings {
     pub others: Vec<PathBuf>,
     /// Whose database it is.
     pub application: Application,
-    /// Is called with what the program may want to log.
+    /// Called with each event that the program may want to log.
     pub on_event: fn(Event<'_>),
 }
 
@@ -34,7 +34,7 @@ pub struct Application {
     pub migrations_table: &'static str,
     /// The schema, in order. The first migration never changes: it tells whose a backup is.
     pub migrations: &'static [Migration],
-    /// A query for one number that describes a backup, such as `select count(*) from notes`.
+    /// A query for one number that describes a backup: `select count(*) from notes`.
     pub count: &'static str,
 }
 

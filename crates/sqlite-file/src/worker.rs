@@ -93,7 +93,7 @@ impl Worker {
         }
     }
 
-    /// Waits for the queued jobs, then closes the statements and moves the `-wal` file into the database.
+    /// Waits for the queued jobs, then makes a checkpoint.
     pub(crate) async fn close(&self) {
         let flush = |connection: &mut Connection| {
             connection.flush_prepared_statement_cache();
