@@ -89,7 +89,7 @@ pub fn flush() {
     }
 }
 
-/// How many lines were dropped since the log was started, or could not be written.
+/// How many lines were dropped or could not be written since the log was started.
 #[must_use]
 pub fn lines_dropped() -> u64 {
     LOG.get().map_or(0, |log| log.losses.total())

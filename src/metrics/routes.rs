@@ -1,7 +1,7 @@
-//! What is counted for every request: by method, route and status.
+//! The counts of requests by method, route and status.
 //!
-//! Most combinations never occur, so each is created by its first request. A [`Route`] keeps what it
-//! created: counting looks nothing up.
+//! Most combinations never occur, so each is created by its first request. A [`Route`] keeps the handles of
+//! its metrics, so counting needs no search in a family.
 
 use std::array;
 use std::borrow::Cow;
@@ -21,10 +21,10 @@ const NO_ROUTE: &str = "none";
 const STATUSES: [u16; 17] =
     [200, 201, 204, 304, 400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 502, 503];
 
-/// Those, any other status, and requests that ended before they were answered.
+/// These statuses, any other status, and no answer.
 const OUTCOMES: usize = STATUSES.len() + 2;
 
-/// The names of labels with their values.
+/// Labels with their values.
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 
 /// The families of requests.

@@ -1,7 +1,7 @@
 //! Writes lines to stderr in batches, and says which are missing.
 //!
-//! `tracing_appender`'s thread calls it. What the appender doesn't do is here: gathering lines, since
-//! waking the thread costs more than a line does, and reporting losses.
+//! It runs on the thread of `tracing_appender`, and does what the appender doesn't: it gathers lines, since
+//! waking the thread costs more than writing a line, and it reports losses.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tracing_appender::non_blocking::ErrorCounter;
 
-/// How long lines gather after a batch is written, and how long a target that would block is left
-/// alone.
+/// How long lines gather after a batch is written, and how long to wait before writing again to a
+/// target that would block.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A batch of this many bytes is written even if more lines are waiting.
@@ -123,7 +123,7 @@ fn count(lines: &[u8]) -> u64 {
     lines.split_inclusive(|byte| *byte == b'\n').count() as u64
 }
 
-#[expect(clippy::disallowed_methods, reason = "the log's own thread has nothing else to do")]
+#[expect(clippy::disallowed_methods, reason = "the thread has nothing else to do")]
 fn pause() {
     thread::sleep(PAUSE);
 }
