@@ -1,4 +1,4 @@
-//! What Discogs is asked for, and what comes of it.
+//! The endpoints of Discogs that the service calls, and how a call ends.
 
 /// One of Discogs's OAuth endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -61,15 +61,9 @@ impl MemoryRecords {
     }
 
     /// How many records take memory, expired ones included.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
         self.lock().by_key.len()
-    }
-
-    /// Whether no record takes memory.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
