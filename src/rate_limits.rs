@@ -151,19 +151,16 @@ impl RateLimiter {
         let buckets = match action {
             Action::Register(client) => inner.of_client(Limit::Register, budgets.register, client),
             Action::SignIn(client) => inner.of_client(Limit::SignIn, budgets.sign_in, client),
-            Action::Authorize(user, client) => {
-                let own = inner.of_user(Limit::Authorize, budgets.authorize, user);
-                let limit = Limit::AuthorizeAddress;
-                let mut all = inner.of_client(limit, budgets.authorize_address, client);
-                all.insert(0, own);
-                all
-            }
-            Action::Verify(user, client) => {
-                let own = inner.of_user(Limit::Verify, budgets.verify, user);
-                let mut all = inner.of_client(Limit::VerifyAddress, budgets.verify_address, client);
-                all.insert(0, own);
-                all
-            }
+            Action::Authorize(user, client) => [
+                vec![inner.of_user(Limit::Authorize, budgets.authorize, user)],
+                inner.of_client(Limit::AuthorizeAddress, budgets.authorize_address, client),
+            ]
+            .concat(),
+            Action::Verify(user, client) => [
+                vec![inner.of_user(Limit::Verify, budgets.verify, user)],
+                inner.of_client(Limit::VerifyAddress, budgets.verify_address, client),
+            ]
+            .concat(),
         };
         inner.take(&buckets).await.map(drop)
     }
