@@ -1,4 +1,4 @@
-//! Feeds the fuzzer to `properties/access_token.rs`.
+//! Passes the fuzzer's inputs to `properties/access_token.rs`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Feeds the fuzzer to `properties/configuration.rs`.
+//! Passes the fuzzer's inputs to `properties/configuration.rs`.
 
 #![no_main]
 

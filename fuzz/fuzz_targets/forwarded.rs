@@ -1,4 +1,6 @@
-//! Feeds the fuzzer to `properties/forwarded.rs`, on the file of the service: it is private.
+//! Passes the fuzzer's inputs to `properties/forwarded.rs`.
+//!
+//! The module under test is private, so this includes its file.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Feeds the fuzzer to `properties/model.rs`.
+//! Passes the fuzzer's inputs to `properties/model.rs`.
 
 #![no_main]
 

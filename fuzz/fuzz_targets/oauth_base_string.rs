@@ -1,4 +1,4 @@
-//! Feeds the fuzzer to `properties/oauth_base_string.rs`.
+//! Passes the fuzzer's inputs to `properties/oauth_base_string.rs`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Feeds the fuzzer to `properties/oauth_header.rs`.
+//! Passes the fuzzer's inputs to `properties/oauth_header.rs`.
 
 #![no_main]
 

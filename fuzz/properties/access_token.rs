@@ -1,7 +1,7 @@
-//! Access tokens: the check says of any text what a slow reading of RFC 7515 and 7519 says.
+//! Access tokens: for any text, the check agrees with a slow reference of RFC 7515 and 7519.
 //!
-//! The input is a token as it is sent. Since no fuzzer guesses a MAC, it is also taken for a
-//! header and a payload, apart by a line break, which are then signed with the right key.
+//! The input is a token as it is sent. Since a fuzzer can't guess a MAC, the input is also split at a
+//! line break into a header and a payload, which are signed with the right key.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use uuid::Uuid;
 
-/// The one of `tests/vectors/tokens.json`, whose tokens are in the corpus.
+/// The key of `tests/vectors/tokens.json`, whose tokens are in the corpus.
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef-shared-secret";
 const NOW: Duration = Duration::from_secs(1_790_000_000);
 const HEADER: &[u8] = br#"{"alg":"HS256","typ":"JWT"}"#;
 
-/// What a token should be found to say.
+/// The expected result for a token.
 #[derive(Debug, PartialEq, Eq)]
 enum Expected {
     Good(Uuid, Option<String>),
     Bad,
-    /// A claim that nobody reads holds what some libraries read as JSON and others do not.
+    /// An unread claim holds what only some libraries accept as JSON.
     Either,
 }
 
@@ -50,7 +50,7 @@ fn check(key: &Key, token: &str) {
     assert_eq!(found, expected, "{token}");
 }
 
-/// Whatever somebody's address is, the token made for it is good until its end.
+/// A token is valid until it expires, whatever the address in it.
 fn check_our_own(key: &Key, email: &str) {
     let exp = NOW.as_secs() + 1;
     let sub = Uuid::from_u128(0x6f96_19ff_8b86_4d01_b42d_00cf_4fc9_64ff);
@@ -74,7 +74,7 @@ fn signed(header: &[u8], payload: &[u8]) -> String {
     format!("{signed}.{mac}")
 }
 
-/// The slow reading; `None` for a token that is no good.
+/// The slow reference; `None` for an invalid token.
 fn expected(token: &str) -> Option<Expected> {
     let parts: Vec<_> = token.split('.').collect();
     let [header, payload, signature] = parts[..] else {

@@ -1,15 +1,15 @@
-//! The environment: what is taken is within its bounds, what is not is explained, and nothing that
-//! is secret shows in either.
+//! The environment: accepted values are within their bounds, others are explained, and neither reveals
+//! a secret.
 //!
-//! The input is `NAME=value`, a line each. Files that it names are not read: their names would be the
-//! fuzzer's. But it is also what a file holds that a setting names.
+//! The input is lines of `NAME=value`. Files that it names are not read, since the fuzzer chose their
+//! names. The input is also used as the content of a file that a setting names.
 
 use std::time::Duration;
 
 use discogsography_api::config::{Config, Environment, RateLimits, Stores, VARIABLES};
 use oauth1::Target;
 
-/// Stands in every secret; nothing else holds it.
+/// Part of every secret, and of nothing else.
 const MARK: &str = "hush7f3a";
 
 const SECRETS: [&str; 7] = [
@@ -22,7 +22,7 @@ const SECRETS: [&str; 7] = [
     "REDIS_URL",
 ];
 
-/// What names a file whose content is secret, or may be beside what is not.
+/// Variables that name a file with a secret, or one that may hold a secret.
 const OF_FILES: [&str; 9] = [
     "ADMIN_EMAIL_FILE",
     "ADMIN_PASSWORD_FILE",
@@ -76,7 +76,7 @@ pub(crate) fn holds(input: &[u8]) {
     is_not_told_of_a_file(text);
 }
 
-/// Whatever a file holds, nothing of it is in an error.
+/// No error reveals any of a file's content.
 fn is_not_told_of_a_file(text: &str) {
     let path = std::env::temp_dir().join(format!("configuration-{}", std::process::id()));
     let lines: Vec<_> = text.lines().map(|line| format!("{line}{MARK}\n{MARK}{line}\n")).collect();
@@ -98,7 +98,7 @@ fn is_not_told_of_a_file(text: &str) {
     std::fs::remove_file(path).expect("the file is there");
 }
 
-/// The lines as variables, with more in what is secret.
+/// The lines as variables, with the marker added to secrets.
 fn variables(text: &str, ending: &str) -> Vec<(String, String)> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let pairs = pairs.filter(|(name, _)| !name.ends_with("_FILE") && !name.ends_with("CERT"));
@@ -115,7 +115,7 @@ fn variables(text: &str, ending: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A URL whose password begins with this; its other parts are no secrets.
+/// A URL whose password begins with this; its other parts are not secret.
 fn with_password(url: &str, beginning: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
@@ -128,7 +128,7 @@ fn with_password(url: &str, beginning: &str) -> String {
     }
 }
 
-/// Whoever sets one of these never gets the embedded stores.
+/// Setting one of these rules out the embedded stores.
 fn is_of_servers(name: &str) -> bool {
     ["POSTGRES_", "REDIS_", "DATABASE_URL"].iter().any(|prefix| name.starts_with(prefix))
 }

@@ -1,7 +1,7 @@
-//! Forwarding headers: whatever a client writes, what its proxy adds at the end decides, and an
-//! address is one that stands there.
+//! Forwarding headers: whatever a client sends, the part that its proxy appends decides, and the result
+//! is an address from there.
 //!
-//! The input is lines, each the value of a header: `Forwarded` where it begins with `f`, else
+//! The input is lines, each the value of a header: `Forwarded` if it begins with `f`, otherwise
 //! `X-Forwarded-For`.
 
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use super::{Doubt, client};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// What the proxies that were trusted add.
+/// What trusted proxies append.
 const ADDED: [(&str, &str); 3] = [
     ("192.0.2.9", "192.0.2.9"),
     ("2001:db8::1", "[2001:db8::1]:4711"),
@@ -50,7 +50,7 @@ fn headers(input: &[u8]) -> HeaderMap {
     headers
 }
 
-/// The proxy goes on with what it got, in the same line or in one of its own, or drops it.
+/// The proxy appends to what it received, on the same line or on its own, or drops it.
 fn what_is_added_decides(got: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) {
     for (address, text) in ADDED {
         let address: IpAddr = address.parse().unwrap();
@@ -73,7 +73,7 @@ fn what_is_added_decides(got: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) {
     }
 }
 
-/// Every piece of the headers that is an address.
+/// Every address in the headers.
 fn addresses(headers: &HeaderMap) -> impl Iterator<Item = IpAddr> {
     let texts =
         headers.values().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());

@@ -1,4 +1,4 @@
-//! A JSON body: every bad field is named exactly, and nothing of the body is ever repeated.
+//! A JSON body: every invalid field is named exactly, and no answer repeats any of the body.
 
 use crate::model::{ConfigValue, Email, NewPassword, Verifier};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::{Fields, Input, read};
 
 const NAMES: [&str; 5] = ["email", "password", "oauth_verifier", "value", "state"];
 
-/// All that an answer may ever say, besides `missing` and the like.
+/// Every message that an answer may have, besides `missing` and the like.
 const MESSAGES: [&str; 12] = [
     "Field required",
     "Input should be a valid string",

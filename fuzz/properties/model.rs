@@ -1,5 +1,5 @@
-//! What people type: no address, password, PIN or config value passes that breaks its rule, none
-//! that keeps it is refused, and a mask shows no more than it may.
+//! User input: addresses, passwords, PINs and config values are accepted if and only if they keep their
+//! rule, and a mask shows no more than it may.
 
 use discogsography_api::model::{ConfigValue, Email, NewPassword, Verifier, mask, normalize_email};
 
@@ -14,7 +14,7 @@ pub(crate) fn holds(input: &[u8]) {
     check_mask(text);
 }
 
-/// `x@y.z`, read with nothing but a list of characters (CONTRACT section 1).
+/// `x@y.z`, checked with nothing but a list of characters (docs/http-api.md).
 fn check_email(text: &str) {
     let normalized = normalize_email(text);
     assert_eq!(normalize_email(&normalized), normalized, "an address has one normal form");

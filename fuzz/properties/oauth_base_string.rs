@@ -1,7 +1,7 @@
-//! Queries and form bodies that are signed: the base string is the one of a slow reference, and a
-//! URL that has none is refused in peace.
+//! Signed queries and form bodies: the base string equals that of a slow reference, and a URL without
+//! one is refused without a panic.
 //!
-//! The input is a method, a URL and a form body, a line each.
+//! The input is a method, a URL and a form body, each on a line.
 
 #[path = "../../crates/oauth1/tests/reference/mod.rs"]
 mod reference;
@@ -51,7 +51,7 @@ fn what_is_read_is_there_once(target: Target<'_>) {
     assert!(read.signature_base_string(target).is_ok());
 }
 
-/// Whatever stands in it, a request that can be signed is accepted, and no other secret is.
+/// A request that can be signed is accepted with its secret, and with no other.
 fn what_is_signed_is_accepted(target: Target<'_>) {
     let form = target.form.unwrap_or_default();
     let consumer = Consumer { key: form.to_owned(), secret: target.method.into() };

@@ -1,6 +1,6 @@
-//! `Authorization: OAuth …`: what can be read has one reading, within bounds, and what is written
-//! of it is read as the same; no check of its signature panics, and only the secrets themselves, as
-//! a PLAINTEXT signature, pass one.
+//! `Authorization: OAuth …`: a header that parses is within bounds and survives being written and parsed
+//! again. No check of its signature panics, and only the secrets themselves, as a PLAINTEXT signature,
+//! pass one.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -38,7 +38,7 @@ pub(crate) fn holds(input: &[u8]) {
     }
 }
 
-/// The parameters once more, with every byte escaped.
+/// The parameters again, with every byte escaped.
 fn written(parameters: &[(&str, &str)], comma: &str) -> String {
     let pairs = parameters.iter().map(|(name, value)| {
         let value = if *name == "realm" {

@@ -1,5 +1,5 @@
-//! The text in `users.hashed_password`, which other programs have written too: it is read exactly
-//! when it is two texts of hex, the second of 64 digits, and writing gives the same in lower case.
+//! The text in `users.hashed_password`, which other programs have also written: it parses if and only if
+//! it is two hex strings, the second of 64 digits, and writing it returns the same in lower case.
 
 use secrecy::ExposeSecret as _;
 

@@ -28,11 +28,11 @@ pub struct OpenedStores {
     pub counts: Option<Arc<dyn Expiring>>,
 }
 
-/// Names the stores; nothing is connected or opened before they are prepared or asked.
+/// Creates the stores; nothing is connected or opened before they are used.
 ///
 /// # Errors
 ///
-/// Where a library can't use the address.
+/// If a library can't use the address of a server.
 pub fn open_stores(
     stores: &Stores,
     surroundings: &Surroundings,
@@ -67,8 +67,9 @@ fn records(config: &RedisConfig, prefix: &str) -> Result<RedisRecords, ServerErr
     })
 }
 
-/// Keeps a second service off the SQLite file for as long as the lock is held, and begins a first
-/// start.
+/// Locks the SQLite file against a second service, and prepares a first start.
+///
+/// `None` if the stores are servers. The lock is released when the file is dropped.
 pub(super) fn lock(stores: &Stores) -> Result<Option<File>, LockError> {
     let Stores::Embedded(embedded) = stores else {
         return Ok(None);

@@ -1,6 +1,6 @@
-//! What `scripts/fuzz` looks for, replayed on the corpora: the same functions, as ordinary tests.
+//! The properties of `scripts/fuzz`, checked on the corpora by ordinary tests.
 //!
-//! Those about private parts of the service stand beside these parts.
+//! Properties of private types are included beside those types, in `src/`.
 
 #[path = "../../fuzz/properties/access_token.rs"]
 mod access_token;

@@ -1,4 +1,4 @@
-//! What happens when PostgreSQL or Redis go away, hang, or throw our connections out.
+//! What happens when PostgreSQL or Redis are unavailable, hang, or close connections.
 
 use std::time::{Duration, Instant};
 
@@ -10,16 +10,22 @@ use tokio::sync::watch;
 
 use crate::harness::{Actor, Answer, Composition, PASSWORD, Proxy, Setup, TestApp, TestStores};
 
-/// Nobody waits longer than this for a 503.
+/// How long a 503 may take at most.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// So soon everything works again.
-const RECOVERY: Duration = Duration::from_secs(2);
+/// How long a recovery may take on a loaded machine.
+const RECOVERY: Duration = Duration::from_secs(20);
 
-/// So many connections a service has: for reads, for writes, and for health.
+/// How long requests that meet a lock are blocked, at least.
+const BLOCKED_FOR: Duration = Duration::from_secs(2);
+
+/// How often a condition in the database is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How many connections a service has: for reads, for writes, and for health.
 const USUAL: i64 = 5;
 
-/// Ends every session of the test's database but the one that asks.
+/// Ends every session of the test's database except this one.
 const TERMINATE: &str = "select pg_terminate_backend(pid) from pg_stat_activity
                          where datname = current_database() and pid <> pg_backend_pid()";
 
@@ -32,7 +38,12 @@ async fn started() -> TestApp {
     Setup::new(Composition::Servers).start().await
 }
 
-/// An answer that must come in time.
+/// Runs steps that work only after a recovery, which must come in time.
+async fn recovered(steps: impl Future<Output = ()>) {
+    tokio::time::timeout(RECOVERY, steps).await.expect("a recovery in time");
+}
+
+/// Waits for an answer, which must come in time.
 async fn in_time(answer: impl Future<Output = Answer>) -> Answer {
     tokio::time::timeout(PATIENCE, answer).await.expect("an answer within 5 s")
 }
@@ -55,11 +66,9 @@ async fn without_the_database_it_says_so_and_recovers_by_itself() {
     let checks = app.health().await.json()["checks"].clone();
     assert_eq!(checks, json!({ "service": "ready", "database": "down", "state_store": "up" }));
     app.stores.postgres().open();
-    let back = Instant::now();
-    app.wait_until_healthy().await;
+    recovered(app.wait_until_healthy()).await;
     assert_eq!(alice.me().await.status, 200);
     assert_eq!(app.anonymous().register("new@example.com", PASSWORD).await.status, 201);
-    assert!(back.elapsed() < RECOVERY, "{:?}", back.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,9 +86,7 @@ async fn a_database_that_hangs_is_given_up_in_time() {
     me.assert_error(503, "database_unavailable", NO_DATABASE);
     register.assert_error(503, "database_unavailable", NO_DATABASE);
     app.stores.postgres().open();
-    let back = Instant::now();
-    assert_eq!(alice.me().await.status, 200);
-    assert!(back.elapsed() < RECOVERY, "{:?}", back.elapsed());
+    recovered(async { assert_eq!(alice.me().await.status, 200) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,25 +153,27 @@ async fn a_locked_table_holds_up_only_those_who_need_it() {
         begun.elapsed()
     };
     let others = async {
-        let begun = Instant::now();
         assert_eq!(app.health().await.status, 200);
-        while begun.elapsed() < RECOVERY {
+        let begun = Instant::now();
+        while begun.elapsed() < BLOCKED_FOR {
             assert_eq!(alice.me().await.status, 200);
             assert_eq!(app.health().await.status, 200);
         }
     };
     let (blocked_for, ()) = tokio::join!(blocked, others);
-    assert!(blocked_for > RECOVERY, "the lock was not met: {blocked_for:?}");
+    assert!(blocked_for > BLOCKED_FOR, "the lock was not met: {blocked_for:?}");
     lock.rollback().await.unwrap();
     assert_eq!(alice.status().await.status, 200);
     // What was opened beside the stuck connections is closed again.
     let connections = "select count(*) from pg_stat_activity
                        where datname = current_database() and application_name = 'discogsography-api'";
-    let as_before = async {
-        while operator.query_one(connections, &[]).await.unwrap().get::<_, i64>(0) != USUAL {}
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(20), as_before).await;
-    assert!(waited.is_ok(), "as many connections as before");
+    recovered(async {
+        let mut polls = tokio::time::interval(POLL_INTERVAL);
+        while operator.query_one(connections, &[]).await.unwrap().get::<_, i64>(0) != USUAL {
+            polls.tick().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -195,9 +204,7 @@ async fn a_server_that_takes_no_writes_is_asked_again_ever_more_slowly() {
     assert!(connections < 60, "{connections} connections");
     assert_eq!(alice.me().await.status, 200);
     turn("off").await;
-    let back = Instant::now();
-    assert_eq!(alice.revoke().await.status, 200);
-    assert!(back.elapsed() < RECOVERY, "{:?}", back.elapsed());
+    recovered(async { assert_eq!(alice.revoke().await.status, 200) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -218,9 +225,7 @@ async fn a_start_without_the_database_waits_for_it() {
         assert_eq!(anonymous.get(path).await.status, expected, "{path}");
     }
     app.stores.postgres().open();
-    let back = Instant::now();
-    app.wait_until_healthy().await;
-    assert!(back.elapsed() < RECOVERY, "{:?}", back.elapsed());
+    recovered(app.wait_until_healthy()).await;
     assert_eq!(anonymous.register("a@example.com", PASSWORD).await.status, 201);
 }
 
@@ -386,11 +391,9 @@ async fn everything_but_connecting_works(app: &TestApp, alice: &Actor, state: &s
 }
 
 async fn connecting_works_again(app: &TestApp) {
-    let back = Instant::now();
-    app.wait_until_healthy().await;
+    recovered(app.wait_until_healthy()).await;
     let bob = app.user("bob").await;
     let state = bob.start().await;
-    assert!(back.elapsed() < RECOVERY, "{:?}", back.elapsed());
     let verifier = app.sandbox.approve(&state).unwrap();
     assert_eq!(bob.verify(&state, &verifier).await.status, 200);
 }

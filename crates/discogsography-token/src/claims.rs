@@ -1,7 +1,7 @@
-//! What a token says: the claims as we write them, and as we read them.
+//! The claims of a token, as they are written and as they are read.
 //!
 //! Reading follows RFC 7519 section 4.1 for `sub`, `exp` and `nbf`, and is strict about their types.
-//! A token with a `type` claim is made for something else: a second factor, a reset, an admin page.
+//! A token with a `type` claim has another purpose: a second factor, a reset, an admin page.
 //! Must not know about keys or signatures.
 
 use std::fmt;
@@ -25,20 +25,20 @@ pub struct Claims {
     pub sub: Uuid,
     /// The user's email address.
     pub email: String,
-    /// When the token was made, in whole seconds since the Unix epoch.
+    /// When the token was created, in whole seconds since the Unix epoch.
     pub iat: u64,
-    /// The first second at which the token is no longer good, since the Unix epoch.
+    /// The first second at which the token has expired, since the Unix epoch.
     pub exp: u64,
     /// Random, so that no two tokens are alike.
     pub jti: String,
 }
 
-/// The claims of a token that was found good. Its `Debug` shows no email address.
+/// The claims of a valid token. Its `Debug` shows no email address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifiedClaims {
     /// The user's id.
     pub sub: Uuid,
-    /// The email address; `None` where the token names none.
+    /// The email address; `None` if the token has none.
     pub email: Option<String>,
 }
 
@@ -51,13 +51,13 @@ pub(crate) enum ClaimsError {
     OtherType,
 }
 
-/// What is read of a payload; other claims are ignored. If a claim is given twice, the last counts.
+/// The claims that are read; others are ignored. If one is repeated, the last counts.
 #[derive(Default)]
 pub(crate) struct Payload {
     sub: Value,
     email: Value,
     exp: Value,
-    /// `None` if there is no such claim; a `null` is a malformed one.
+    /// `None` if there is no such claim; `null` is malformed.
     nbf: Option<Value>,
     /// Whether there is a `type`, whatever its value.
     has_type: bool,
@@ -89,7 +89,7 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// The names of claims that are looked at.
+/// The names of the claims that are read.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "lowercase")]
 enum Name {

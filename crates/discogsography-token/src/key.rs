@@ -21,22 +21,22 @@ const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
 /// The secret that signs and checks, ready for use.
 ///
-/// Making one costs two hash blocks, so keep it; its `Debug` shows nothing.
+/// Creating one costs two hash blocks, so keep it; its `Debug` shows nothing.
 #[derive(Clone)]
 pub struct Key {
     mac: Hmac<Sha256>,
 }
 
-/// Why a token is refused. A client is told only that it was.
+/// Why a token is refused. Clients should learn only that it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenError {
-    /// Not three parts of unpadded base64url, or a header or payload that makes no sense.
+    /// Not three parts of unpadded base64url, or an invalid header or payload.
     #[error("malformed token")]
     Malformed,
-    /// The header names another algorithm, or an extension that is not understood.
+    /// The header names another algorithm, or an unknown extension.
     #[error("unsupported token header")]
     UnsupportedHeader,
-    /// The MAC was made with another secret or over other bytes.
+    /// The MAC does not match: another secret, or other bytes.
     #[error("wrong token signature")]
     WrongSignature,
     /// `exp` is not in the future.
@@ -51,7 +51,7 @@ pub enum TokenError {
 }
 
 impl Key {
-    /// Takes the shared secret, of any length, as bytes.
+    /// Creates a key from the shared secret, bytes of any length.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
         let Ok(mac) = Hmac::new_from_slice(secret) else {
@@ -60,7 +60,7 @@ impl Key {
         Self { mac }
     }
 
-    /// Makes the compact form of a token: `header.payload.signature`.
+    /// Returns the compact form of a token: `header.payload.signature`.
     #[must_use]
     pub fn sign(&self, claims: &Claims) -> String {
         let Ok(payload) = serde_json::to_vec(claims) else {
@@ -80,7 +80,7 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// Says why the token is refused; see [`TokenError`].
+    /// If the token is refused; [`TokenError`] says why.
     pub fn verify(&self, token: &str, now: Duration) -> Result<VerifiedClaims, TokenError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;

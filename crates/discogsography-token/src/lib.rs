@@ -2,8 +2,8 @@
 //!
 //! One algorithm, one shape: an HS256 JSON Web Token (RFC 7519 in the compact form of RFC 7515)
 //! whose claims are `sub`, `email`, `iat`, `exp` and `jti`. The account service signs it; a
-//! sibling service checks it by itself with the shared secret and asks nobody. A token with a `type`
-//! claim is made for something else, and is refused.
+//! sibling service checks it with the shared secret, without a request to anyone. A token with a `type`
+//! claim has another purpose, and is refused.
 //!
 //! The clock is the caller's: every check takes the present moment as an argument.
 //!

@@ -93,7 +93,7 @@ fn we_accept_another_librarys_token() {
     assert_eq!(Key::new(SECRET).verify(&token, NOW).unwrap().sub, claims().sub);
 }
 
-/// RFC 8725 section 3.10: whoever writes a header may name any key in it.
+/// RFC 8725 section 3.10: an attacker may name any key in a header.
 #[test]
 fn no_key_is_taken_out_of_the_header() {
     let theirs = b"a-key-of-somebody-else-with-32-bytes-or-more";

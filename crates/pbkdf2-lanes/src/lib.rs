@@ -1,9 +1,9 @@
 //! PBKDF2-HMAC-SHA256 (RFC 8018 section 5.2) over several passwords at once.
 //!
-//! One derivation is a long chain in which each step waits for the one before, so a core spends
-//! most of it waiting. Where the processor has instructions for SHA-256, up to four chains are
+//! One derivation is a long chain in which each step waits for the previous one, so a core is idle
+//! most of the time. Where the processor has instructions for SHA-256, up to four chains are
 //! interleaved on one thread and fill each other's gaps; elsewhere the `pbkdf2` library does the
-//! work, one password after another. Which of both is decided once, when the program runs.
+//! work, one password after another. The choice is made once, at run time.
 //!
 //! ```
 //! use std::num::NonZeroU32;
@@ -28,15 +28,13 @@ use std::num::NonZeroU32;
 
 use zeroize::Zeroizing;
 
-/// The most passwords that are worked on at once.
+/// The most passwords that are processed at once.
 pub const MOST_LANES: usize = 4;
 
 /// The length of a key in bytes: one block of PBKDF2 with SHA-256.
 pub const KEY_LENGTH: usize = 32;
 
-/// A password whose key is wanted.
-///
-/// Its `Debug` is left out on purpose.
+/// A password to derive a key from. It has no `Debug`, on purpose.
 #[derive(Clone, Copy)]
 pub struct Job<'a> {
     /// Any bytes, any length.
@@ -51,7 +49,7 @@ pub struct Key(Zeroizing<[u8; KEY_LENGTH]>);
 
 /// Derives the key of each job, in their order.
 ///
-/// At most [`MOST_LANES`] are worked on at once; `iterations` is the same for all.
+/// At most [`MOST_LANES`] are processed at once; `iterations` is the same for all.
 #[must_use]
 pub fn derive(jobs: &[Job<'_>], iterations: NonZeroU32) -> Vec<Key> {
     #[cfg(target_arch = "x86_64")]

@@ -1,4 +1,4 @@
-//! The way that works everywhere: the `pbkdf2` library, one password after another.
+//! The portable implementation: the `pbkdf2` library, one password after another.
 
 use std::num::NonZeroU32;
 

@@ -63,7 +63,7 @@ const ROUNDS: [u32; 64] = [
 #[derive(Clone, Copy)]
 pub(crate) struct ShaExtensions(());
 
-/// The state of SHA-256 as the instructions want it; the first variable is the highest word.
+/// The state of SHA-256 in the layout of the instructions; the first variable is the highest word.
 #[derive(Clone, Copy)]
 struct State {
     abef: __m128i,
@@ -77,7 +77,7 @@ struct Digest {
     efgh: __m128i,
 }
 
-/// What one derivation begins with.
+/// The initial values of one derivation.
 struct Lane {
     /// The states after the first block of the inner and the outer hash: the password's part.
     inner: Zeroizing<[u32; 8]>,
@@ -87,7 +87,7 @@ struct Lane {
 }
 
 impl ShaExtensions {
-    /// Looks whether the processor has them; the library remembers the answer.
+    /// Checks whether the processor has them; the library caches the answer.
     pub(crate) fn detect() -> Option<Self> {
         let has_both = is_x86_feature_detected!("sha") && is_x86_feature_detected!("avx");
         has_both.then_some(Self(()))
@@ -108,7 +108,7 @@ impl ShaExtensions {
         keys
     }
 
-    /// Hashes the password and the salt: a few blocks, of whatever length they are.
+    /// Hashes the password and the salt: a few blocks, depending on their length.
     fn begin(self, job: &Job<'_>) -> Lane {
         let mut key = Zeroizing::new([0; BLOCK_LENGTH]);
         if job.password.len() > BLOCK_LENGTH {
@@ -132,13 +132,13 @@ impl ShaExtensions {
     #[expect(clippy::unused_self, reason = "to have one is the proof")]
     fn absorb(self, key: &[u8; BLOCK_LENGTH], pad: u8) -> Zeroizing<[u32; 8]> {
         let block = Zeroizing::new(key.map(|byte| byte ^ pad));
-        // SAFETY: a `ShaExtensions` is made only where the processor has the instructions.
+        // SAFETY: a `ShaExtensions` exists only if the processor has the instructions.
         unsafe { absorb(&words(block.as_slice())) }
     }
 
     #[expect(clippy::unused_self, reason = "to have one is the proof")]
     fn finish<const N: usize>(self, lanes: [&Lane; N], iterations: NonZeroU32) -> [Key; N] {
-        // SAFETY: a `ShaExtensions` is made only where the processor has the instructions.
+        // SAFETY: a `ShaExtensions` exists only if the processor has the instructions.
         unsafe { finish(lanes, iterations.get()) }
     }
 }
@@ -200,7 +200,7 @@ fn finish<const N: usize>(lanes: [&Lane; N], iterations: u32) -> [Key; N] {
 #[target_feature(enable = "sha,avx")]
 fn compress<const N: usize>(start: &[State; N], blocks: [[__m128i; 4]; N]) -> [State; N] {
     let (mut states, mut words) = (*start, blocks);
-    // Four rounds of every lane, then the next lane's: while one waits another goes on.
+    // Four rounds of each lane in turn: while one waits, another continues.
     macro_rules! four_rounds {
         ($($number:literal)*) => {$(
             for lane in 0..N {

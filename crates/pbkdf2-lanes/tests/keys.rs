@@ -1,4 +1,4 @@
-//! Keys are what the published vectors, Python and the `pbkdf2` library say, however many at once.
+//! Keys equal the published vectors, and those of Python and the `pbkdf2` library, however many at once.
 
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
 
@@ -106,7 +106,7 @@ fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
-    /// Different passwords in all lanes: one that read another's variables would show.
+    /// Different passwords in all lanes, so a lane that read another's variables would be noticed.
     #[test]
     fn each_lane_derives_what_the_library_does(
         inputs in proptest::collection::vec((bytes(200), bytes(150)), 1..=9),

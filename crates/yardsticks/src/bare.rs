@@ -1,4 +1,4 @@
-//! A route with nothing behind it: what the HTTP library and the machine can do at most.
+//! A route with nothing behind it: the upper bound of the HTTP library on this machine.
 
 use std::net::Ipv4Addr;
 
@@ -6,11 +6,11 @@ use axum::Router;
 use axum::http::header;
 use axum::routing::get;
 
-/// As long as the answer of `/health/live`.
+/// Has the length of the answer of `/health/live`.
 const ANSWER: &str =
     r#"{"service":"api","status":"healthy","timestamp":"2026-01-01T00:00:00.000000+00:00"}"#;
 
-/// Serves every path that the cases ask the service for.
+/// Serves every path that the cases request from the service.
 pub(crate) fn serve(port: u16) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! Hashing on one thread with nothing beside it: what a core can do at most.
+//! Hashing alone on one thread: the upper bound of a core.
 
 use std::hint::black_box;
 use std::num::NonZeroU32;
@@ -8,13 +8,13 @@ use clap::ValueEnum;
 use pbkdf2_lanes::{Job, derive};
 use sha2::Sha256;
 
-/// As many as a stored password has.
+/// The same number as for a stored password.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
 
 const PASSWORD: &[u8] = b"a password of usual length";
 const SALT: &[u8] = &[7; 32];
 
-/// How hashes are made.
+/// How hashes are computed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Way {
     /// One after another, by the `pbkdf2` library.
@@ -23,7 +23,7 @@ pub(crate) enum Way {
     FourLanes,
 }
 
-/// How many hashes one thread makes in a second.
+/// Returns how many hashes one thread computes in a second.
 pub(crate) fn per_second(way: Way, time: Duration) -> f64 {
     let begun = Instant::now();
     let mut made = 0_u32;
@@ -33,7 +33,7 @@ pub(crate) fn per_second(way: Way, time: Duration) -> f64 {
     f64::from(made) / begun.elapsed().as_secs_f64()
 }
 
-/// Makes some, and says how many.
+/// Computes some, and returns how many.
 fn hash(way: Way) -> u32 {
     match way {
         Way::Library => {

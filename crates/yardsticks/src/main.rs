@@ -1,7 +1,7 @@
-//! What the service's speed is measured against, for `scripts/try bench`.
+//! Yardsticks for the speed of the service, for `scripts/try bench`.
 //!
-//! A route that does nothing, hashing that does nothing else, and a client that asks at a steady
-//! pace: each prints figures for a program to read. Must not know the service.
+//! A route that does nothing, hashing alone, and a client with a steady request rate. Each prints
+//! figures for a program to read. Must not know the service.
 
 mod bare;
 mod hashes;
@@ -25,21 +25,21 @@ enum Yardstick {
         /// The port.
         port: u16,
     },
-    /// Prints how many password hashes one thread makes in a second.
+    /// Prints how many password hashes one thread computes in a second.
     Hashes {
-        /// How they are made.
+        /// How they are computed.
         way: hashes::Way,
         /// For how long, in seconds.
         seconds: u64,
     },
-    /// Asks at a steady pace over one connection; prints the percentiles of the answers' times
-    /// in milliseconds: the 50th, the 99th, the longest.
+    /// Sends requests at a steady rate over one connection; prints response times in milliseconds:
+    /// the 50th and the 99th percentile, and the longest.
     Pace {
         /// `127.0.0.1:8004`
         address: std::net::SocketAddr,
         /// `/health`
         path: String,
-        /// Requests in a second.
+        /// Requests per second.
         rate: u32,
         /// For how long, in seconds.
         seconds: u64,

@@ -1,7 +1,7 @@
-//! A client that asks at a steady pace, whatever the answers take.
+//! A client that sends requests at a steady rate, however long the answers take.
 //!
-//! A request that is due while another is under way is counted from when it was due, so that a
-//! service that stands still is not asked less, and shows.
+//! A request that is due while another is in progress is timed from when it was due, so a service that
+//! stalls gets no fewer requests, and its stall is visible.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
-/// No answer takes this long, or the run has failed.
+/// An answer that takes this long fails the run.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The bytes of a GET request.
@@ -65,7 +65,7 @@ fn read_answer(stream: &mut TcpStream) -> anyhow::Result<()> {
     }
 }
 
-/// The time that `part` of the sorted `times` stay within, in milliseconds.
+/// Returns the time that `part` of the sorted `times` stay below, in milliseconds.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

@@ -1,4 +1,4 @@
-//! Somebody who calls the API.
+//! A client of the API.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::document::assert_described;
 /// The password of every actor.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
-/// Somebody, signed in or not.
+/// A client, signed in or not.
 #[derive(Debug, Clone)]
 pub(crate) struct Actor {
     client: reqwest::Client,
@@ -24,22 +24,22 @@ impl Actor {
         Self { client, url, token, email: String::new(), id: String::new() }
     }
 
-    /// The same person at another replica.
+    /// The same client at another replica.
     pub(crate) fn at(&self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self.clone() }
     }
 
-    /// Somebody without a token, at the same service.
+    /// A client without a token, at the same service.
     pub(crate) fn anonymous(&self) -> Self {
         Self::new(self.client.clone(), self.url.clone(), None)
     }
 
-    /// The same person with another token.
+    /// The same client with another token.
     pub(crate) fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// A request that is not sent yet.
+    /// Builds a request without sending it.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.url));
         match &self.token {
@@ -105,7 +105,7 @@ impl Actor {
         self.get("/api/oauth/authorize/discogs").await
     }
 
-    /// Starts a flow and gives its state.
+    /// Starts a flow and returns its state.
     pub(crate) async fn start(&self) -> String {
         let started = self.authorize().await;
         assert_eq!(started.status, 200, "{started:?}");
@@ -131,7 +131,7 @@ impl Actor {
     }
 }
 
-/// Sends a request, and holds its answer to the document of the API.
+/// Sends a request, and checks its answer against the document of the API.
 pub(crate) async fn send(request: RequestBuilder) -> Answer {
     let (client, request) = request.build_split();
     let request = request.unwrap();

@@ -1,9 +1,9 @@
-//! An answer with all that tests look at.
+//! An answer, with everything that tests inspect.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// The codes of a 503 that waiting does not help.
+/// The codes of a 503 that is not worth waiting for.
 pub(super) const WITHOUT_RETRY_AFTER: [&str; 2] =
     ["discogs_not_configured", "second_factor_unavailable"];
 
@@ -30,7 +30,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// One header; `None` where it is absent.
+    /// Returns one header; `None` if it is absent.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
@@ -41,7 +41,7 @@ impl Answer {
         assert_eq!((self.status, &self.json()), (status, body));
     }
 
-    /// Asserts an error with all that belongs to it.
+    /// Asserts an error with its headers and the whole body.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, code: &str, detail: &str) {
         self.assert(status, &serde_json::json!({ "detail": detail, "code": code }));

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::actor::send;
 use super::opened::redis_connection;
+use super::program::POLL_INTERVAL;
 use super::{Actor, Answer, Proxy, TestDatabase, test_servers};
 
 /// The secret that the service under test signs with.
@@ -27,7 +28,7 @@ pub(crate) const JWT_SECRET_KEY: &str = "0123456789abcdef0123456789abcdef-shared
 /// The moment at which tests begin: 2026-09-21, well before the year 2100.
 const START: i64 = 1_790_000_000_000_000;
 
-/// So long a service may take to become healthy.
+/// How long a service may take to become healthy.
 const START_TIME: Duration = Duration::from_secs(30);
 
 /// On which stores the service runs.
@@ -180,13 +181,13 @@ impl TestStores {
         }
     }
 
-    /// Keeps what this test has in Redis apart from what others have.
+    /// The prefix that keeps this test's keys in Redis apart from those of others.
     pub(crate) fn namespace(&self) -> String {
         let name = self.servers.as_ref().map(|(database, ..)| database.name.clone());
         format!("{}:", name.unwrap_or_default())
     }
 
-    /// Stands before every state in Redis.
+    /// The prefix of every flow's key in Redis.
     pub(crate) fn key_prefix(&self) -> String {
         format!("{}discogs:oauth:state:", self.namespace())
     }
@@ -249,7 +250,7 @@ impl TestApp {
             Some(tokio::spawn(server::run(self.config.clone(), listeners, surroundings, shutdown)));
     }
 
-    /// Tells the service to stop, as a signal does, and gives what it ended with.
+    /// Stops the service, as a signal does, and returns how it ended.
     pub(crate) async fn stop(&mut self) -> Result<(), ServerError> {
         drop(self.stop.take());
         self.running.take().unwrap().await.unwrap()
@@ -289,27 +290,26 @@ impl TestApp {
         replica
     }
 
-    /// Waits until the service says that it is healthy; asks again at once, since each answer
-    /// takes as long as the service needs for it.
+    /// Waits until `/health` reports that the service is healthy.
     pub(crate) async fn wait_until_healthy(&self) {
         self.wait_for_health(200, "healthy").await;
     }
 
     pub(crate) async fn wait_for_health(&self, status: u16, word: &str) {
         let wait = async {
-            loop {
-                let health = self.health().await;
-                if (health.status, &health.json()["status"]) == (status, &word.into()) {
-                    return;
-                }
-                tokio::task::yield_now().await;
+            let mut polls = tokio::time::interval(POLL_INTERVAL);
+            let is_reached = |health: Answer| {
+                (health.status, &health.json()["status"]) == (status, &word.into())
+            };
+            while !is_reached(self.health().await) {
+                polls.tick().await;
             }
         };
         let waited = tokio::time::timeout(START_TIME, wait).await;
         assert!(waited.is_ok(), "the service is not {word} in time");
     }
 
-    /// What the health port says.
+    /// Requests `/health` from the health port.
     pub(crate) async fn health(&self) -> Answer {
         send(self.client.get(format!("{}/health", self.health_url))).await
     }
@@ -337,17 +337,17 @@ impl TestApp {
         stores.storage.prepare(Migrations::Automatic).await.unwrap();
     }
 
-    /// Somebody without a token.
+    /// A client without a token.
     pub(crate) fn anonymous(&self) -> Actor {
         Actor::new(self.client.clone(), self.url.clone(), None)
     }
 
-    /// Somebody registered and signed in.
+    /// A user who has registered and signed in.
     pub(crate) async fn user(&self, name: &str) -> Actor {
         self.anonymous().register_and_sign_in(&format!("{name}@example.com")).await
     }
 
-    /// Somebody registered, signed in, and an admin.
+    /// A user who has signed in and is an admin.
     pub(crate) async fn admin(&self) -> Actor {
         let name = format!("admin-{}", Random::from_system().unwrap().hex());
         let admin = self.user(&name).await;
@@ -383,7 +383,7 @@ impl TestApp {
     }
 }
 
-/// A client for tests; one that speaks TLS must be told how, even if it never does.
+/// The HTTP client of tests; its TLS must be set up even if it is never used.
 pub(crate) fn http_client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()

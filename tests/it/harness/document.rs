@@ -1,4 +1,4 @@
-//! The document of the API (`docs/openapi.json`), to which every answer of the suite is held.
+//! The document of the API (`docs/openapi.json`), against which every answer of the suite is checked.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -13,16 +13,16 @@ use super::answer::WITHOUT_RETRY_AFTER;
 static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap());
 
-/// Schemas that were compiled, by the pointer to their answer.
+/// Compiled schemas, by the pointer to their answer.
 static VALIDATORS: LazyLock<Mutex<HashMap<String, &'static Validator>>> =
     LazyLock::new(Mutex::default);
 
-/// The document as it is committed.
+/// The committed document.
 pub(crate) fn document() -> &'static Value {
     &DOCUMENT
 }
 
-/// Asserts that the document describes an answer, where it describes the operation.
+/// Asserts that the document describes an answer, if it describes the operation.
 #[track_caller]
 pub(crate) fn assert_described(method: &Method, path: &str, answer: &Answer) {
     let method = method.as_str().to_ascii_lowercase();
@@ -51,7 +51,7 @@ pub(crate) fn assert_described(method: &Method, path: &str, answer: &Answer) {
     }
 }
 
-/// The operation that a request asks for, with its path's template.
+/// Returns the operation of a request, with the template of its path.
 fn operation(method: &str, path: &str) -> Option<(&'static str, &'static Value)> {
     let is_of = |template: &str| {
         let (ours, theirs) = (path.split('/'), template.split('/'));
@@ -74,7 +74,7 @@ fn validator(pointer: &str) -> &'static Validator {
     })
 }
 
-/// What a client need not mind is a mistake here: a field that is not described.
+/// Makes undescribed fields an error, which clients may ignore.
 fn forbid_more(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

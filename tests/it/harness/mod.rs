@@ -1,4 +1,4 @@
-//! What tests stand on: a service under test, its actors, its servers, a proxy that breaks things.
+//! What tests use: a service under test, its clients, its servers, and a proxy that breaks things.
 
 pub(crate) mod actor;
 pub(crate) mod answer;
@@ -20,7 +20,7 @@ pub(crate) use proxy::Proxy;
 pub(crate) use servers::{PgBouncer, PrivateRedis, TestDatabase, certificate, test_servers};
 pub(crate) use tunnel::{TunnelProxy, tls_server};
 
-/// Makes of each function `async fn name(app: TestApp)` two tests: on the embedded store, and on
+/// Turns each function `async fn name(app: TestApp)` into two tests: on the embedded store, and on
 /// PostgreSQL with Redis.
 macro_rules! on_both_compositions {
     ($($name:ident),* $(,)?) => {

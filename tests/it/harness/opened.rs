@@ -1,4 +1,4 @@
-//! The two stores without a service around them, for the contracts that both kinds must keep.
+//! The two stores without a service around them, for the contracts that both must keep.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use discogsography_api::surroundings::Surroundings;
 use super::app::JWT_SECRET_KEY;
 use super::{Composition, TestStores, test_servers};
 
-/// Moves the records of one prefix through time: their lives and their claims become shorter.
+/// Ages the records of one prefix: shortens their lives and their claims.
 const ADVANCE: &str = "
     local by = tonumber(ARGV[2])
     for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
@@ -50,7 +50,7 @@ impl Opened {
         opened
     }
 
-    /// Names the stores without preparing them.
+    /// Opens the stores without preparing them.
     pub(crate) fn unprepared(stores: TestStores) -> Self {
         let mut variables = stores.variables();
         variables.push(("JWT_SECRET_KEY".to_owned(), JWT_SECRET_KEY.to_owned()));
@@ -68,7 +68,7 @@ impl Opened {
         Self { storage, flows, records, stores, random, clock, config }
     }
 
-    /// Another service's storage on the same database.
+    /// The storage of another service on the same database.
     pub(crate) fn another_storage(&self) -> Arc<dyn Storage> {
         open_stores(&self.config.stores, &self.surroundings(), &Metrics::new()).unwrap().storage
     }
@@ -79,7 +79,7 @@ impl Opened {
     }
 
     /// Lets time pass for the OAuth state: by the clock of the embedded store, or in Redis, whose
-    /// own clock nobody can move, by shortening what is left of each record.
+    /// clock can't be moved, by shortening what is left of each record.
     pub(crate) async fn advance(&self, by: Duration) {
         self.clock.advance(by);
         if self.stores.servers.is_some() {
@@ -92,13 +92,13 @@ impl Opened {
     }
 }
 
-/// A connection of the tests' own, not through a proxy.
+/// A direct connection, not through a proxy.
 pub(crate) async fn redis_connection() -> redis::aio::MultiplexedConnection {
     let client = redis::Client::open(test_servers().redis_url).unwrap();
     client.get_multiplexed_async_connection().await.unwrap()
 }
 
-/// Makes of each function `async fn name(opened: Opened)` two tests, one for each kind of store.
+/// Turns each function `async fn name(opened: Opened)` into two tests, one for each kind of store.
 macro_rules! on_both_stores {
     ($($name:ident),* $(,)?) => {
         mod embedded {

@@ -18,8 +18,8 @@ use super::{Actor, Answer};
 /// How long a program may take for what a test waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a service that starts is asked whether it is ready.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How often a service is asked for its health while a test waits for it.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Ports that the operating system does not assign by itself, so that no other test has been
 /// assigned one of them.

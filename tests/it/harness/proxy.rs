@@ -1,4 +1,4 @@
-//! A TCP proxy before a real server, by which a test takes the server away and gives it back.
+//! A TCP proxy in front of a real server, with which a test makes the server unavailable.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,14 +7,14 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What the way to the server is like.
+/// The state of the way to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// Open; the number tells the connections of one opening from those of the next.
+    /// Open; the number differs each time that it is opened.
     Open(u64),
     /// New connections are closed at once.
     Closed,
-    /// Connections are taken, and nothing ever comes back.
+    /// Connections are accepted, and never answered.
     Hanging,
 }
 
@@ -54,17 +54,17 @@ impl Proxy {
         Self { address, way: Arc::new(way), taken, upstream }
     }
 
-    /// Leads new connections to another server; those that there are stay where they are.
+    /// Forwards new connections to another server; existing ones stay.
     pub(crate) fn lead_to(&self, upstream: &str) {
         upstream.clone_into(&mut self.upstream.lock().unwrap());
     }
 
-    /// How many connections were made so far.
+    /// How many connections were accepted so far.
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Cuts every connection; new ones are fine.
+    /// Cuts every connection; new ones work.
     pub(crate) fn cut(&self) {
         self.way.send_modify(|way| {
             *way = match *way {
@@ -74,17 +74,17 @@ impl Proxy {
         });
     }
 
-    /// Takes the server away: connections are cut, and new ones closed at once.
+    /// Makes the server unavailable: cuts connections, and closes new ones at once.
     pub(crate) fn close(&self) {
         self.way.send_replace(Way::Closed);
     }
 
-    /// Lets the server hang: what is sent is not answered.
+    /// Makes the server hang: requests are not answered.
     pub(crate) fn hang(&self) {
         self.way.send_replace(Way::Hanging);
     }
 
-    /// Gives the server back.
+    /// Makes the server available again.
     pub(crate) fn open(&self) {
         self.way.send_replace(Way::Open(1 << 32));
     }
@@ -113,7 +113,7 @@ async fn serve(mut client: TcpStream, upstream: String, mut way: watch::Receiver
         }
         Way::Closed => return,
     }
-    // A connection that is to hang is kept, and dropped when the way changes again.
+    // A hanging connection is kept, and dropped when the state changes again.
     if *way.borrow_and_update() == Way::Hanging {
         let _ = way.changed().await;
     }

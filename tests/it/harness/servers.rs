@@ -1,4 +1,4 @@
-//! The PostgreSQL and Redis that `scripts/test` started, and a database of its own for each test.
+//! The PostgreSQL and Redis that `scripts/test` started, and a separate database for each test.
 
 use std::path::Path;
 use std::thread;
@@ -25,7 +25,7 @@ pub(crate) struct TestDatabase {
 }
 
 /// The servers of `scripts/test`.
-#[expect(clippy::disallowed_methods, reason = "tests are told by variables where the servers are")]
+#[expect(clippy::disallowed_methods, reason = "variables say where the servers are")]
 pub(crate) fn test_servers() -> TestServers {
     let variable = |name: &str| {
         std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run scripts/test"))
@@ -38,27 +38,27 @@ pub(crate) fn test_servers() -> TestServers {
     }
 }
 
-/// A Redis of one test's own, which it may spoil; it ends when this is dropped.
+/// A Redis for one test, which may break it; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct PrivateRedis {
     process: std::process::Child,
     port: u16,
 }
 
-/// A file that `scripts/test` made: `ca.pem`, `other-ca.pem`, or the server's own.
-#[expect(clippy::disallowed_methods, reason = "tests are told by a variable where they are")]
+/// The path of a file that `scripts/test` created: `ca.pem`, `other-ca.pem`, or the server's.
+#[expect(clippy::disallowed_methods, reason = "a variable says where the files are")]
 pub(crate) fn certificate(name: &str) -> String {
     let folder = std::env::var("TEST_CERTIFICATES").expect("TEST_CERTIFICATES: run scripts/test");
     format!("{folder}/{name}")
 }
 
 impl PrivateRedis {
-    /// Starts one on a port that is free, and waits until it answers.
+    /// Starts one on a free port, and waits until it answers.
     pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// Starts one that also speaks TLS, as `localhost`; gives the port, too.
+    /// Starts one that also speaks TLS, as `localhost`; returns that port, too.
     pub(crate) async fn start_with_tls() -> (Self, u16) {
         let port = free_port();
         let (key, own) = (certificate("server.key"), certificate("server.pem"));
@@ -70,7 +70,7 @@ impl PrivateRedis {
         (redis, port)
     }
 
-    /// Starts one that has all hash slots of a cluster, and refuses a script with keys of several slots.
+    /// Starts one that has all hash slots of a cluster, and refuses scripts with keys of several slots.
     pub(crate) async fn start_as_cluster(folder: &Path) -> Self {
         let port = free_port().to_string();
         let folder = folder.to_str().unwrap();
@@ -113,19 +113,19 @@ impl PrivateRedis {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Has it do one command.
+    /// Runs one command on it.
     pub(crate) async fn command(&self, words: &[&str]) {
         self.operator().await.command(words).await;
     }
 
-    /// Somebody who stays connected whatever the server is told.
+    /// Opens a connection that stays, whatever the server is configured to do.
     pub(crate) async fn operator(&self) -> RedisOperator {
         let client = redis::Client::open(self.url()).unwrap();
         RedisOperator(client.get_multiplexed_async_connection().await.unwrap())
     }
 }
 
-/// A connection by which a server is told things.
+/// A connection that configures the server.
 pub(crate) struct RedisOperator(redis::aio::MultiplexedConnection);
 
 impl RedisOperator {
@@ -141,16 +141,16 @@ async fn until_listening(port: u16) {
     }
 }
 
-/// A pooler before the servers' PostgreSQL that gives each transaction another connection.
+/// A pooler in front of PostgreSQL that uses another connection for each transaction.
 pub(crate) struct PgBouncer {
     process: std::process::Child,
-    /// Goes when the pooler does.
+    /// Removed with the pooler.
     _folder: tempfile::TempDir,
     port: u16,
 }
 
 impl PgBouncer {
-    /// Starts one with a handful of connections for everybody.
+    /// Starts one with a handful of connections for all clients.
     pub(crate) async fn start() -> Self {
         use std::os::unix::fs::PermissionsExt as _;
         let servers = test_servers();
@@ -223,12 +223,12 @@ impl TestServers {
 }
 
 impl TestDatabase {
-    /// Makes an empty database.
+    /// Creates an empty database.
     pub(crate) async fn empty() -> Self {
         Self::create("").await
     }
 
-    /// Makes an empty database with this encoding.
+    /// Creates an empty database with this encoding.
     pub(crate) async fn with_encoding(encoding: &str) -> Self {
         Self::create(&format!("encoding '{encoding}' locale 'C' template template0")).await
     }
@@ -249,7 +249,7 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let (servers, name) = (self.servers.clone(), self.name.clone());
-        // The test's own runtime may be ending, so this one has another.
+        // The runtime of the test may be shutting down, so this uses another.
         let drop_database = thread::spawn(move || {
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(
                 async {

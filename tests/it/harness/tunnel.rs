@@ -1,5 +1,5 @@
-//! A proxy that makes tunnels (`CONNECT`, RFC 9110 section 9.3.6), and a server that speaks TLS, to
-//! be at a tunnel's other end.
+//! A proxy that opens tunnels (`CONNECT`, RFC 9110 section 9.3.6), and a TLS server for the other end
+//! of a tunnel.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,14 +12,14 @@ use tokio_rustls::TlsAcceptor;
 
 use super::certificate;
 
-/// A proxy that leads every tunnel to the same server, wherever it was to lead.
+/// A proxy that connects every tunnel to the same server, whatever its target.
 pub(crate) struct TunnelProxy {
     pub(crate) address: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl TunnelProxy {
-    /// Starts one; with no server at its end it refuses whoever comes, as without a password.
+    /// Starts one; without a server it refuses every client, as if the password were missing.
     pub(crate) async fn leading_to(server: Option<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -33,7 +33,7 @@ impl TunnelProxy {
         Self { address, heads }
     }
 
-    /// What was asked of it so far, each as it was sent.
+    /// The requests that it received so far.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -49,12 +49,13 @@ async fn tunnel(mut client: TcpStream, server: Option<String>, seen: Arc<Mutex<V
     };
     let mut server = TcpStream::connect(server).await.unwrap();
     client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
-    // Either side may end it in its own way.
+    // Either side may close it in any way.
     let _ = copy_bidirectional(&mut client, &mut server).await;
 }
 
-/// Starts a server called `localhost` that answers each connection's first request with this text;
-/// gives its address.
+/// Starts a server called `localhost` that answers each connection's first request with this text.
+///
+/// Returns its address.
 pub(crate) async fn tls_server(answer: &'static str) -> String {
     let own = CertificateDer::from_pem_file(certificate("server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(certificate("server.key")).unwrap();

@@ -1,4 +1,4 @@
-//! Requests written byte by byte, for what an HTTP client would not send.
+//! Requests written byte by byte, which an HTTP client would not send.
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -32,7 +32,7 @@ pub(crate) async fn connect(url: &str) -> TcpStream {
     TcpStream::connect(url.trim_start_matches("http://")).await.unwrap()
 }
 
-/// Sends a whole request, all of which the service must take, and reads the whole answer.
+/// Sends a whole request, all of which the service must read, and reads the whole answer.
 pub(crate) async fn exchange(url: &str, request: &[u8]) -> Answer {
     let mut stream = connect(url).await;
     stream.write_all(request).await.unwrap();
