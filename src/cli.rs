@@ -33,7 +33,6 @@ use crate::config::{
 };
 use crate::http::openapi_document;
 use crate::metrics::Metrics;
-use crate::printable;
 use crate::random::Random;
 use crate::server::open_stores;
 use crate::storage::Storage;

@@ -34,7 +34,6 @@
 //! - [`outage`]: retrying what an outage prevents, and reporting the outage once.
 //! - [`panics`]: keeping threads and tasks alive after a panic.
 //! - [`threads`]: how many there may be, and what to do if there are none.
-//! - [`printable`]: makes text from elsewhere safe to print.
 //!
 //! # Glossary
 //!
@@ -69,7 +68,6 @@ pub mod model;
 pub mod outage;
 pub mod panics;
 mod pem;
-pub mod printable;
 pub mod random;
 pub mod rate_limits;
 pub mod server;

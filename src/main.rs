@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use discogsography_api::cli;
 use discogsography_api::config::Environment;
-use discogsography_api::printable;
 
 /// Memory of a request is often freed by another thread (docs/decisions/0017-the-allocator.md).
 #[cfg(target_os = "linux")]

@@ -8,7 +8,6 @@ use serde_json::json;
 use super::shown::shown;
 use super::{Context, NewDatabase, UsageError, hint, open_storage, say, say_while_read};
 use crate::model::{UserDetails, normalize_email};
-use crate::printable;
 use crate::storage::{Storage, UserChange};
 
 #[derive(Subcommand)]

@@ -1,10 +1,12 @@
 //! Where Discogs is, and the way there.
 
+use env_config::{Reader, Variable, Warning};
 use secrecy::SecretString;
 use url::Url;
 
-use super::reader::Reader;
-use super::{Warning, parse_switch};
+use super::variables::{
+    DISCOGS_ALLOW_HTTP, DISCOGS_API_URL, DISCOGS_USER_AGENT, DISCOGS_WEB_URL, HTTPS_PROXY, NO_PROXY,
+};
 
 /// Where Discogs is and how we introduce ourselves.
 #[derive(Debug, Clone)]
@@ -28,62 +30,43 @@ pub struct DiscogsProxy {
     pub except: String,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> DiscogsConfig {
-    const USER_AGENT: &str = "Discogsography/1.0 +https://github.com/SimplicityGuy/discogsography";
-    let allow_http = reader.parsed("DISCOGS_ALLOW_HTTP", "on", parse_switch).unwrap_or(false);
-    let mut url = |name, default: &str| {
-        let Some(url) = reader.parsed(name, default, parse_http_url) else {
-            return default.to_owned();
-        };
-        if url.scheme() == "http" && !is_loopback(&url) {
-            if allow_http {
-                reader.warn(Warning::Careful(format!(
-                    "{name} is plain http: whoever is on the way can read and change what we and \
-                     Discogs say"
-                )));
-            } else {
-                reader.problem(
-                    name,
-                    "is plain http to another machine; use https, or set DISCOGS_ALLOW_HTTP=on",
-                    Some(default),
-                );
-            }
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<DiscogsConfig> {
+    let allow_http = reader.value(&DISCOGS_ALLOW_HTTP).unwrap_or(false);
+    let api_url = read_url(reader, &DISCOGS_API_URL, allow_http);
+    let web_url = read_url(reader, &DISCOGS_WEB_URL, allow_http);
+    let user_agent = reader.value(&DISCOGS_USER_AGENT);
+    let proxy = reader.value(&HTTPS_PROXY).map(|url| url.as_str().into());
+    let except = reader.value(&NO_PROXY).unwrap_or_default();
+    let proxy = proxy.map(|url| DiscogsProxy { url, except });
+    Some(DiscogsConfig { api_url: api_url?, web_url: web_url?, user_agent: user_agent?, proxy })
+}
+
+fn read_url(reader: &mut Reader<'_>, variable: &Variable<Url>, allow_http: bool) -> Option<String> {
+    let url = reader.value(variable)?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        let name = variable.declaration.name;
+        if allow_http {
+            reader.warn(Warning::Careful(format!(
+                "{name} is plain http: anyone on the network path can read and change what the \
+                 service and Discogs exchange"
+            )));
+        } else {
+            let what = "is plain http to another machine; use https, or set DISCOGS_ALLOW_HTTP=on";
+            reader.invalid(variable, what);
         }
-        url.as_str().trim_end_matches('/').to_owned()
-    };
-    DiscogsConfig {
-        api_url: url("DISCOGS_API_URL", "https://api.discogs.com"),
-        web_url: url("DISCOGS_WEB_URL", "https://www.discogs.com"),
-        user_agent: reader
-            .parsed("DISCOGS_USER_AGENT", USER_AGENT, parse_user_agent)
-            .unwrap_or_else(|| USER_AGENT.to_owned()),
-        proxy: read_proxy(reader),
     }
+    Some(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// Both names are common in lower case, too.
-fn read_proxy(reader: &mut Reader<'_>) -> Option<DiscogsProxy> {
-    let (name, url) = match reader.text_or_file("HTTPS_PROXY") {
-        Some(url) => (reader.name_in_use("HTTPS_PROXY"), url),
-        None => ("https_proxy".to_owned(), reader.text("https_proxy")?.to_owned()),
-    };
-    let except = reader.text("NO_PROXY").or_else(|| reader.text("no_proxy")).unwrap_or_default();
-    let url = parse_proxy(&url).map_err(|what| {
-        // It may carry a password, so it is not shown.
-        reader.problem(&name, what, Some("http://proxy.example.com:3128"));
-    });
-    Some(DiscogsProxy { url: url.ok()?.as_str().into(), except: except.to_owned() })
-}
-
-/// Reads a URL, or the `host:port` that many write instead.
-fn parse_proxy(value: &str) -> Result<Url, &'static str> {
+/// Parses a URL, or the `host:port` that many write instead.
+pub(super) fn parse_proxy(value: &str) -> Result<Url, String> {
     let url = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
-    let url = Url::parse(&url).map_err(|_| "is not the URL of a proxy")?;
+    let url = Url::parse(&url).map_err(|_| "is not the URL of a proxy".to_owned())?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err("must begin with http:// or https://");
+        return Err("must begin with http:// or https://".to_owned());
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("must be no more than scheme, user and password, host and port");
+        return Err("must be no more than scheme, user and password, host and port".to_owned());
     }
     Ok(url)
 }
@@ -97,21 +80,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-pub(super) fn parse_http_url(value: &str) -> Result<Url, String> {
-    if !["http://", "https://"].iter().any(|scheme| value.to_lowercase().starts_with(scheme)) {
-        return Err("must begin with https://".to_owned());
-    }
-    let url = Url::parse(value).map_err(|_| "names no valid host and port".to_owned())?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not carry a user name or password".to_owned());
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("must not have a query or a fragment".to_owned());
-    }
-    Ok(url)
-}
-
-fn parse_user_agent(value: &str) -> Result<String, String> {
+pub(super) fn parse_user_agent(value: &str) -> Result<String, String> {
     if value.chars().all(|character| character == ' ' || character.is_ascii_graphic()) {
         Ok(value.to_owned())
     } else {

@@ -1,14 +1,11 @@
-//! The admin that a service makes at its first start, so that nobody has to be registered first.
+//! The admin that the service creates at its first start.
 
-use super::reader::Reader;
+use env_config::Reader;
+
+use super::variables::{ADMIN_EMAIL, ADMIN_PASSWORD};
 use crate::model::{Email, NewPassword, NewPasswordError};
 
-const EMAIL: &str = "ADMIN_EMAIL";
-const PASSWORD: &str = "ADMIN_PASSWORD";
-const EMAIL_EXAMPLE: &str = "admin@example.com";
-const PASSWORD_EXAMPLE: &str = "a long random one";
-
-/// An account that is made, and made an admin, where there is no admin at all.
+/// The user that is created as an admin if there is no admin yet.
 #[derive(Debug, Clone)]
 pub struct FirstAdmin {
     /// `ADMIN_EMAIL`
@@ -17,36 +14,32 @@ pub struct FirstAdmin {
     pub password: NewPassword,
 }
 
-/// Reads both or neither, by the rules of registration; nothing of them is shown.
+/// Reads both or neither, by the rules of registration.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<FirstAdmin> {
-    if !reader.is_set(EMAIL) && !reader.is_set(PASSWORD) {
+    if !reader.is_set(&ADMIN_EMAIL) && !reader.is_set(&ADMIN_PASSWORD) {
         return None;
     }
-    let email = reader.text_or_file(EMAIL);
-    let password = reader.text_or_file(PASSWORD);
+    let email = reader.value(&ADMIN_EMAIL);
+    let password = reader.value(&ADMIN_PASSWORD);
     if email.is_none() {
-        reader.missing(EMAIL, "belongs to ADMIN_PASSWORD, which is set", EMAIL_EXAMPLE);
+        reader.missing(&ADMIN_EMAIL, "belongs to ADMIN_PASSWORD, which is set");
     }
     if password.is_none() {
-        reader.missing(PASSWORD, "belongs to ADMIN_EMAIL, which is set", PASSWORD_EXAMPLE);
+        reader.missing(&ADMIN_PASSWORD, "belongs to ADMIN_EMAIL, which is set");
     }
-    let email = Email::parse(&email?).map_err(|_| {
-        let name = reader.name_in_use(EMAIL);
-        reader.problem(&name, "is not an email address that could register", Some(EMAIL_EXAMPLE));
-    });
-    let password = NewPassword::parse(&password?).map_err(|error| {
-        let name = reader.name_in_use(PASSWORD);
-        reader.problem(&name, why_refused(error), Some(PASSWORD_EXAMPLE));
-    });
-    Some(FirstAdmin { email: email.ok()?, password: password.ok()? })
+    Some(FirstAdmin { email: email?, password: password? })
 }
 
-fn why_refused(error: NewPasswordError) -> String {
-    match error {
+pub(super) fn parse_email(value: &str) -> Result<Email, String> {
+    Email::parse(value).map_err(|_| "is not an email address that could register".to_owned())
+}
+
+pub(super) fn parse_password(value: &str) -> Result<NewPassword, String> {
+    NewPassword::parse(value).map_err(|error| match error {
         NewPasswordError::TooShort => {
             format!("has fewer than {} characters", NewPassword::LEAST)
         }
         NewPasswordError::TooLong => format!("has more than {} characters", NewPassword::MOST),
         NewPasswordError::ContainsNul => "contains NUL".to_owned(),
-    }
+    })
 }

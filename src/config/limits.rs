@@ -3,11 +3,10 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use env_config::{Reader, Warning};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::Warning;
-use super::parse_switch;
-use super::reader::Reader;
+use super::variables;
 
 /// The largest budget: each request in a window takes memory.
 const MAX_BUDGET: u32 = 1_000;
@@ -62,32 +61,34 @@ pub struct Budget {
     pub window: Duration,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> RateLimits {
-    let is_on = reader.parsed("RATE_LIMITS", "on", parse_switch).unwrap_or(true);
-    let mut budget = |name, most, seconds| {
-        let default = Budget { most, window: Duration::from_secs(seconds) };
-        let example = format!("{most}/{seconds}");
-        reader.parsed(name, &example, parse_budget).unwrap_or(default)
-    };
-    let budgets = Budgets {
-        register: budget("RATE_LIMIT_REGISTER", 5, 60),
-        sign_in: budget("RATE_LIMIT_SIGN_IN", 10, 60),
-        failed_sign_in: budget("RATE_LIMIT_FAILED_SIGN_IN", 10, 900),
-        authorize: budget("RATE_LIMIT_AUTHORIZE", 10, 60),
-        authorize_address: budget("RATE_LIMIT_AUTHORIZE_ADDRESS", 20, 60),
-        verify: budget("RATE_LIMIT_VERIFY", 10, 60),
-        verify_address: budget("RATE_LIMIT_VERIFY_ADDRESS", 20, 60),
-    };
-    if is_on {
-        return RateLimits::On(budgets);
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<RateLimits> {
+    let is_on = reader.value(&variables::RATE_LIMITS);
+    let mut budget = |variable| reader.value(variable);
+    let register = budget(&variables::RATE_LIMIT_REGISTER);
+    let sign_in = budget(&variables::RATE_LIMIT_SIGN_IN);
+    let failed_sign_in = budget(&variables::RATE_LIMIT_FAILED_SIGN_IN);
+    let authorize = budget(&variables::RATE_LIMIT_AUTHORIZE);
+    let authorize_address = budget(&variables::RATE_LIMIT_AUTHORIZE_ADDRESS);
+    let verify = budget(&variables::RATE_LIMIT_VERIFY);
+    let verify_address = budget(&variables::RATE_LIMIT_VERIFY_ADDRESS);
+    if !is_on? {
+        let what = "RATE_LIMITS is off: nothing slows down guessing passwords";
+        reader.warn(Warning::Careful(what.to_owned()));
+        return Some(RateLimits::Off);
     }
-    reader
-        .warn(Warning::Careful("RATE_LIMITS is off: nothing slows down guessing passwords".into()));
-    RateLimits::Off
+    Some(RateLimits::On(Budgets {
+        register: register?,
+        sign_in: sign_in?,
+        failed_sign_in: failed_sign_in?,
+        authorize: authorize?,
+        authorize_address: authorize_address?,
+        verify: verify?,
+        verify_address: verify_address?,
+    }))
 }
 
 /// Reads `<number>/<seconds>`.
-fn parse_budget(value: &str) -> Result<Budget, String> {
+pub(super) fn parse_budget(value: &str) -> Result<Budget, String> {
     let parsed = value.split_once('/').and_then(|(most, seconds)| {
         let most = most.trim().parse().ok().filter(|most| (1..=MAX_BUDGET).contains(most))?;
         let seconds = seconds.trim().parse().ok()?;
@@ -102,8 +103,7 @@ fn parse_budget(value: &str) -> Result<Budget, String> {
 }
 
 pub(super) fn read_proxies(reader: &mut Reader<'_>) -> Vec<IpNet> {
-    let proxies = reader.parsed("TRUSTED_PROXIES", "10.0.0.0/8,192.168.1.7", parse_networks);
-    let proxies = proxies.unwrap_or_default();
+    let proxies = reader.value(&variables::TRUSTED_PROXIES).unwrap_or_default();
     if let Some(danger) = danger(&proxies) {
         reader.warn(Warning::Careful(format!("TRUSTED_PROXIES {danger}")));
     }
@@ -135,7 +135,7 @@ fn is_public(network: &Ipv6Net) -> bool {
 }
 
 /// Reads networks and addresses, comma-separated.
-fn parse_networks(value: &str) -> Result<Vec<IpNet>, String> {
+pub(super) fn parse_networks(value: &str) -> Result<Vec<IpNet>, String> {
     let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
     let parsed = parts.enumerate().map(|(place, part)| {
         let network = part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));

@@ -1,36 +1,27 @@
-//! Variables that look like ours and are not: misspelt names, names that other programs use, and
-//! what Kubernetes puts in the place of a port.
+//! Names that look like a declared variable: misspelt ones, and those of other programs.
 //!
-//! Only what is near to a name of ours is spoken of: the environment is full of others' variables.
+//! Only similar names are reported, since the environment is full of other programs' variables.
 
 use std::net::IpAddr;
 
-use strsim::osa_distance;
+use env_config::similar::{is_near, is_slip_of, nearest};
+use env_config::{Certainty, Declaration, Environment, Reader, declaration, is_service_link};
 
-use super::variables::{VARIABLES, Variable};
+use super::VARIABLES;
 
-/// A variable that is probably meant by a name that is not ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Guess {
-    /// The variable of ours.
-    pub(super) meant: String,
-    /// How sure that is.
-    pub(super) likeness: Likeness,
-}
-
-/// How sure it is that a name stands for one of ours.
+/// How sure it is that a name stands for a declared variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Likeness {
-    /// A variable of the stores with a slip of the pen: an error.
+enum Likeness {
+    /// A misspelt variable of the stores: an error.
     Misspelt,
-    /// Another name for a variable of the stores: an error where that is not given otherwise.
+    /// Another name for a variable of the stores: an error unless the value is given otherwise.
     OtherName,
     /// Less sure, or not about the stores: a warning.
     Possible,
 }
 
-/// What the names of the stores' variables begin with. Any such name says that servers are wanted.
-pub(super) const STORE_PREFIXES: [&str; 3] = ["POSTGRES_", "REDIS_", "DATABASE_URL"];
+/// The prefixes of the stores' variables. Any such name shows that the operator wants servers.
+const STORE_PREFIXES: [&str; 3] = ["POSTGRES_", "REDIS_", "DATABASE_URL"];
 
 /// Other names for variables of the stores, among them those of the official PostgreSQL image.
 const OTHER_NAMES: [(&str, &[&str]); 6] = [
@@ -42,7 +33,7 @@ const OTHER_NAMES: [(&str, &[&str]); 6] = [
     ("REDIS_HOST", &["REDIS_HOSTNAME", "REDIS_SERVER", "REDIS_ADDR", "REDIS_ADDRESS"]),
 ];
 
-/// Names that other programs use for the same, or nearly the same.
+/// Names that other programs use for the same or a similar value.
 const OF_OTHER_PROGRAMS: [(&str, &[&str]); 7] = [
     (
         "DATABASE_URL",
@@ -69,31 +60,82 @@ const OF_OTHER_PROGRAMS: [(&str, &[&str]); 7] = [
     ("TRUSTED_PROXIES", &["TRUSTED_PROXY"]),
 ];
 
-/// The most slips of the pen in the name of a variable of the stores.
-const MOST_SLIPS: usize = 2;
-
-/// In shorter names one other character makes another word: `APP_PORT`, `HTTP_PROXY`.
-const LONG: usize = 12;
-
-/// Kubernetes tells every pod about each Service in its namespace: one called `redis` sets
-/// `REDIS_PORT=tcp://10.0.0.7:6379`, unless the pod has `enableServiceLinks: false`.
-pub(super) fn is_service_link(name: &str, value: &str) -> bool {
-    let is_address = ["tcp://", "udp://", "sctp://"].iter().any(|begin| value.starts_with(begin));
-    is_address && name.ends_with("_PORT")
+/// Notes every name that is not read and looks like a declared one.
+pub(super) fn note(reader: &mut Reader<'_>) {
+    let environment = reader.environment();
+    let without_value = |name| (name, "");
+    let not_unicode = environment.not_unicode().map(without_value);
+    let empty = environment.empty().map(without_value);
+    for (name, value) in not_unicode.chain(environment.variables()).chain(empty) {
+        if declaration(VARIABLES, name).is_some() {
+            continue;
+        }
+        match meant_by(name, value) {
+            Some((meant, likeness)) if is_given(environment, &meant, likeness) => {}
+            Some((meant, Likeness::Misspelt | Likeness::OtherName)) => {
+                reader.not_read(name, meant, Certainty::Certain);
+            }
+            Some((meant, Likeness::Possible)) if !environment.is_empty(name) => {
+                reader.not_read(name, meant, Certainty::Possible);
+            }
+            Some(_) | None => {}
+        }
+    }
 }
 
-/// The variable that was probably meant by a name that is not ours.
-pub(super) fn meant_by(name: &str, value: &str) -> Option<Guess> {
+/// The variables that show that the operator wants servers, whether they are enough or not.
+pub(super) fn asking_for_servers<'a>(reader: &Reader<'a>) -> Vec<&'a str> {
+    let environment = reader.environment();
+    let set = environment.variables().map(|(name, _)| name).chain(environment.not_unicode());
+    let misspelt = reader.misspelt().filter(|name| !is_of_stores(name));
+    set.filter(|name| is_of_stores(name)).chain(misspelt).collect()
+}
+
+/// Whether a name begins like a variable of the stores.
+pub(super) fn is_of_stores(name: &str) -> bool {
+    STORE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether the value is given already, by the variable itself or by another one. Then the name that
+/// is not read belongs to another program, unless it is clearly a misspelling.
+fn is_given(environment: &Environment, meant: &str, likeness: Likeness) -> bool {
+    let is_set = |name: &str| {
+        let names = [name, &format!("{name}_FILE")];
+        let mut declared = names.into_iter().filter(|it| declaration(VARIABLES, it).is_some());
+        declared.any(|name| environment.get(name).is_some())
+    };
+    let meant = meant.strip_suffix("_FILE").unwrap_or(meant);
+    let has_host = is_set("POSTGRES_ADDRESS") || is_set("POSTGRES_HOST");
+    let sign_in = ["POSTGRES_USERNAME", "POSTGRES_PASSWORD", "POSTGRES_DATABASE"];
+    let is_misspelt = likeness == Likeness::Misspelt;
+    is_set(meant)
+        || match meant {
+            "DATABASE_URL" => !is_misspelt && has_host && sign_in.iter().all(|name| is_set(name)),
+            "POSTGRES_ADDRESS" | "POSTGRES_HOST" => has_host || is_set("DATABASE_URL"),
+            "POSTGRES_PORT" => is_set("DATABASE_URL"),
+            "REDIS_URL" => !is_misspelt && is_set("REDIS_HOST"),
+            "REDIS_HOST" | "REDIS_PORT" | "REDIS_PASSWORD" => is_set("REDIS_URL"),
+            meant => sign_in.contains(&meant) && is_set("DATABASE_URL"),
+        }
+}
+
+/// The variable that was probably meant by a name that is not declared.
+fn meant_by(name: &str, value: &str) -> Option<(String, Likeness)> {
     if is_service_link(name, value) {
         return None;
     }
-    let guess = |meant: &str, likeness| Guess { meant: meant.to_owned(), likeness };
+    let declared = || VARIABLES.iter().flat_map(Declaration::names);
+    let of_stores = declared().filter(|name| is_of_stores(name));
     listed(&OTHER_NAMES, name)
-        .map(|meant| guess(meant, Likeness::OtherName))
-        .or_else(|| listed(&OF_OTHER_PROGRAMS, name).map(|meant| guess(meant, Likeness::Possible)))
-        .or_else(|| nearest(name, is_slip_of).map(|meant| guess(&meant, Likeness::Misspelt)))
-        .or_else(|| nearest(name, is_near).map(|meant| guess(&meant, Likeness::Possible)))
-        .or_else(|| address_meant_by(name, value).map(|meant| guess(meant, Likeness::Possible)))
+        .map(|meant| (meant.to_owned(), Likeness::OtherName))
+        .or_else(|| {
+            listed(&OF_OTHER_PROGRAMS, name).map(|meant| (meant.to_owned(), Likeness::Possible))
+        })
+        .or_else(|| nearest(name, of_stores, is_slip_of).map(|it| (it, Likeness::Misspelt)))
+        .or_else(|| nearest(name, declared(), is_near).map(|it| (it, Likeness::Possible)))
+        .or_else(|| {
+            address_meant_by(name, value).map(|meant| (meant.to_owned(), Likeness::Possible))
+        })
 }
 
 fn listed(list: &[(&'static str, &[&str])], name: &str) -> Option<&'static str> {
@@ -110,57 +152,13 @@ fn address_meant_by(name: &str, value: &str) -> Option<&'static str> {
     }
 }
 
-fn nearest(name: &str, is_like: fn(&str, &str) -> bool) -> Option<String> {
-    let like = VARIABLES.iter().flat_map(names_of).filter(|ours| is_like(name, ours));
-    like.min_by_key(|ours| osa_distance(name, ours))
-}
-
-fn names_of(variable: &Variable) -> impl Iterator<Item = String> {
-    let file_name = variable.may_be_a_file.then(|| format!("{}_FILE", variable.name));
-    std::iter::once(variable.name.to_owned()).chain(file_name)
-}
-
-/// Whether a name is that of a variable of the stores, but for a few slips of the pen.
-fn is_slip_of(name: &str, ours: &str) -> bool {
-    let is_of_the_stores = STORE_PREFIXES.iter().any(|prefix| ours.starts_with(prefix));
-    let is_close =
-        squeezed(name) == squeezed(ours) || osa_distance(&name.to_uppercase(), ours) <= MOST_SLIPS;
-    is_of_the_stores && (is_close || is_file_of(name, ours))
-}
-
-/// Whether a name asks for a file that holds the value, though `ours` can't be given so.
-fn is_file_of(name: &str, ours: &str) -> bool {
-    name.strip_suffix("_FILE") == Some(ours)
-}
-
-fn is_near(name: &str, ours: &str) -> bool {
-    if squeezed(name) == squeezed(ours) || is_file_of(name, ours) {
-        return true;
-    }
-    let (Some((family, rest)), Some((our_family, our_rest))) =
-        (name.split_once('_'), ours.split_once('_'))
-    else {
-        return false;
-    };
-    if family == our_family {
-        return osa_distance(rest, our_rest) <= (our_rest.len() / 4).clamp(1, 3);
-    }
-    rest == our_rest && ours.len() >= LONG && osa_distance(family, our_family) == 1
-}
-
-/// A name without what is most easily got wrong.
-fn squeezed(name: &str) -> String {
-    let name = name.trim().trim_start_matches("export ");
-    name.replace(['_', '-', '.', ' ', '\u{feff}'], "").to_uppercase()
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Likeness, is_service_link, meant_by};
     use crate::config::VARIABLES;
 
     fn guess(name: &str) -> Option<(String, Likeness)> {
-        meant_by(name, "x").map(|guess| (guess.meant, guess.likeness))
+        meant_by(name, "x")
     }
 
     #[test]
@@ -231,7 +229,7 @@ mod tests {
             ("HOST", "0.0.0.0", "API_HOST"),
             ("HOST", "::", "API_HOST"),
         ] {
-            assert_eq!(meant_by(name, value).unwrap().meant, meant);
+            assert_eq!(meant_by(name, value).unwrap().0, meant);
         }
     }
 

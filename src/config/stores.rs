@@ -1,11 +1,10 @@
 //! Which stores are used, and where: one SQLite file, or PostgreSQL with Redis.
 //!
-//! The embedded default is taken only when nothing at all points to a server. A misspelt or
-//! half-given database must not start on an empty file, so anything less than everything is an
-//! error that names what is there and what is missing.
+//! The embedded store is used only if no variable at all points to a server. A misspelt or incomplete
+//! database must not start on an empty file, so it is an error that names what is set and what is
+//! missing.
 
 mod address;
-mod agreement;
 mod database_url;
 mod postgres;
 mod redis;
@@ -14,20 +13,26 @@ mod url_parameters;
 
 use std::path::PathBuf;
 
+use env_config::{Reader, Warning};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::Warning;
-use super::reader::Reader;
+use super::misspelt::{asking_for_servers, is_of_stores};
+use super::variables::DATA_DIR;
 
+pub(super) use address::{Address, parse_address, parse_server_port, parse_store_host};
+pub(super) use database_url::{DatabaseUrl, parse_database_url};
+pub(super) use postgres::parse_statements;
+pub(super) use redis::{RedisUrl, parse_redis_url};
+pub(super) use tls::{Mode, parse_mode};
 pub use tls::{PostgresTls, RootCertificates};
 
-/// Where users, tokens and the OAuth state are kept.
+/// Where users, Discogs tokens and flows are stored.
 #[derive(Debug, Clone)]
 pub enum Stores {
     /// Everything in one SQLite file.
     Embedded(EmbeddedStores),
-    /// PostgreSQL, and Redis for the OAuth state.
+    /// PostgreSQL, and Redis for flows and counts of requests.
     Servers {
         /// `POSTGRES_*` and `DATABASE_URL`
         postgres: PostgresConfig,
@@ -36,12 +41,12 @@ pub enum Stores {
     },
 }
 
-/// Which embedded store a command is about.
+/// Which embedded store a command uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreKind {
     /// The one in `DATA_DIR`.
     Real,
-    /// That of `serve --sandbox`, so that nothing made up is found in the real one.
+    /// The one of `serve --sandbox`, which keeps made-up data out of the real one.
     Sandbox,
 }
 
@@ -54,12 +59,12 @@ pub struct EmbeddedStores {
     pub if_lost: IfLost,
 }
 
-/// What a start does if the folder says that a service has run, and the database is missing or empty.
+/// What a start does if a service has run in the folder, but the database is missing or empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfLost {
-    /// Nothing is made, and nothing works until a backup is restored.
+    /// The start fails until a backup is restored.
     Refuse,
-    /// `serve --new-database`: a new database is made.
+    /// A new database is created (`serve --new-database`).
     StartAfresh,
 }
 
@@ -68,7 +73,7 @@ pub enum IfLost {
 pub struct PostgresConfig {
     /// Host name or IP address.
     pub host: String,
-    /// `POSTGRES_PORT`, or what follows the host.
+    /// `POSTGRES_PORT`, or the port after the host.
     pub port: u16,
     /// `POSTGRES_USERNAME`
     pub username: String,
@@ -97,31 +102,31 @@ impl PostgresConfig {
 /// Whether statements are prepared by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatementNames {
-    /// Once for each connection.
+    /// Once per connection.
     Named,
-    /// Each time, for poolers that give each transaction another connection.
+    /// Each time, for poolers that use another connection for each transaction.
     Unnamed,
 }
 
-/// Whether the sign-in proves that nobody sits between us and the server (RFC 5802 section 6).
+/// Whether the sign-in proves that there is no man in the middle (RFC 5802 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChannelBinding {
     /// Never.
     Disable,
-    /// Where the server can.
+    /// If the server supports it.
     Prefer,
-    /// Always; a server that can't is refused.
+    /// Always; a server without it is refused.
     Require,
 }
 
 /// How to reach Redis.
 #[derive(Debug, Clone)]
 pub struct RedisConfig {
-    /// `REDIS_URL`, or what `REDIS_HOST` and the others make of it; may carry a password.
+    /// `REDIS_URL`, or built from `REDIS_HOST` and the others; may contain a password.
     pub url: SecretString,
-    /// `REDIS_SSLROOTCERT`: whom to trust with `rediss://`; `None` for the roots that everybody has.
+    /// `REDIS_SSLROOTCERT`: the roots for `rediss://`; `None` for the system's.
     pub roots: Option<RootCertificates>,
-    /// Stands before every key; empty but in tests, which share a server.
+    /// A prefix of every key; empty except in tests, which share a server.
     pub namespace: String,
 }
 
@@ -132,7 +137,7 @@ impl EmbeddedStores {
         self.data_dir.join("discogsography.db")
     }
 
-    /// The folder of `serve --sandbox`, whose store is apart from this one.
+    /// The folder of `serve --sandbox`, which has a store of its own.
     #[must_use]
     pub fn sandbox(&self) -> PathBuf {
         self.data_dir.join("sandbox")
@@ -144,13 +149,13 @@ impl EmbeddedStores {
         self.data_dir.join("discogsography.lock")
     }
 
-    /// The file that is there until the first start has committed its database.
+    /// The file that exists until the first start has committed its database.
     #[must_use]
     pub fn first_start(&self) -> PathBuf {
         self.data_dir.join("first-start")
     }
 
-    /// The file of the secret that was made for `JWT_SECRET_KEY`.
+    /// The file of the secret that was generated for `JWT_SECRET_KEY`.
     #[must_use]
     pub fn jwt_secret(&self) -> PathBuf {
         self.data_dir.join("jwt-secret")
@@ -158,7 +163,7 @@ impl EmbeddedStores {
 }
 
 impl RedisConfig {
-    /// `host:port`, without what is secret.
+    /// `host:port`, without the password.
     #[must_use]
     pub fn address(&self) -> String {
         let Ok(url) = Url::parse(self.url.expose_secret()) else {
@@ -168,22 +173,17 @@ impl RedisConfig {
     }
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
-    let data_dir = reader.text("DATA_DIR").unwrap_or("./data");
-    if data_dir.contains('$') {
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<Stores> {
+    let data_dir = reader.value(&DATA_DIR);
+    if data_dir.as_ref().is_some_and(|path| path.contains('$')) {
         let what = "DATA_DIR contains `$`, which nothing replaces: it is part of the folder's name";
         reader.warn(Warning::Careful(what.to_owned()));
     }
-    let data_dir = PathBuf::from(data_dir);
-    let embedded = Stores::Embedded(EmbeddedStores { data_dir, if_lost: IfLost::Refuse });
-    let present = reader.asking_for_servers();
+    let present = asking_for_servers(reader);
     if present.is_empty() {
-        // An environment that lost its values must not start on an empty file either.
-        for name in reader.empty_of_stores() {
-            let what = "is set but empty: give it a value, or remove it to use the embedded store";
-            reader.problem(name, what, None);
-        }
-        return embedded;
+        refuse_lost_values(reader);
+        let embedded = EmbeddedStores { data_dir: data_dir?.into(), if_lost: IfLost::Refuse };
+        return Some(Stores::Embedded(embedded));
     }
     if let Some(first) = present.first().filter(|_| are_of_kubernetes(reader, &present)) {
         reader.problem(
@@ -192,19 +192,24 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Stores {
              POSTGRES_ADDRESS, or `enableServiceLinks: false` in the pod",
             Some("POSTGRES_ADDRESS=postgres:5432"),
         );
-        return embedded;
+        return None;
     }
     let because = because_set(&present);
     let postgres = postgres::read(reader, &because);
     let redis = redis::read(reader, &because);
-    match (postgres, redis) {
-        (Some(postgres), Some(redis)) => Stores::Servers { postgres, redis },
-        // The problems that were noted end the start.
-        _ => embedded,
+    Some(Stores::Servers { postgres: postgres?, redis: redis? })
+}
+
+/// Notes variables of the stores that are set but empty: an environment that lost its values must
+/// not start on an empty file.
+fn refuse_lost_values(reader: &mut Reader<'_>) {
+    for name in reader.environment().empty().filter(|name| is_of_stores(name)) {
+        let what = "is set but empty: give it a value, or remove it to use the embedded store";
+        reader.problem(name, what, None);
     }
 }
 
-/// Says why something is needed: "because A and B are set".
+/// Explains why a value is needed: "because A and B are set".
 fn because_set(names: &[&str]) -> String {
     match names {
         [] => String::new(),
@@ -213,8 +218,8 @@ fn because_set(names: &[&str]) -> String {
     }
 }
 
-/// Whether Kubernetes may have set them all: `POSTGRES_SERVICE_HOST`, `REDIS_PORT_6379_TCP`, or a
-/// port that holds no port and so counts as not set.
+/// Whether Kubernetes may have set all of them: `POSTGRES_SERVICE_HOST`, `REDIS_PORT_6379_TCP`, or a
+/// `…_PORT` whose value is no port.
 fn are_of_kubernetes(reader: &Reader<'_>, names: &[&str]) -> bool {
     names.iter().all(|name| {
         let is_unread = reader.text(name).is_none() && !reader.has_problem_with(name);

@@ -1,26 +1,24 @@
-//! `SSL_CERT_FILE` and `SSL_CERT_DIR`: other root certificates than the system's, by the names that
-//! OpenSSL gave them. Other programs read them too, so a wrong one is a warning.
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR`, OpenSSL's names for other root certificates than the
+//! system's. Other programs read them too, so a wrong one is a warning.
 
 use std::path::Path;
 
-use super::environment::Environment;
-use super::reader::{Reader, why_unread};
-use super::shown::path_shown;
-use super::warning::Warning;
-use crate::pem;
+use env_config::{Environment, Reader, Warning, path_shown};
 use private_files::small;
+
+use crate::pem;
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
 
-/// Whether root certificates may be looked for where the environment says: a library that opens
-/// whatever stands there would wait for a FIFO, and read a device to its end.
+/// Whether `SSL_CERT_FILE`, if it is set, can be read safely. A library that opens any path would
+/// wait for a FIFO, and read a device forever.
 #[must_use]
 pub fn system_roots_are_readable(environment: &Environment) -> bool {
     fault_of_file(environment).is_none()
 }
 
-/// Warns of variables that name no root certificates.
+/// Warns of a variable that names no root certificates.
 pub(super) fn check(reader: &mut Reader<'_>, environment: &Environment) {
     let fault = fault_of_file(environment).or_else(|| fault_of_folders(environment));
     if let Some(what) = fault {
@@ -35,7 +33,7 @@ fn fault_of_file(environment: &Environment) -> Option<String> {
         return Some(format!("{FILE} is empty"));
     }
     let path = environment.get(FILE)?;
-    let read = small::read(Path::new(path)).map_err(|error| why_unread(&error));
+    let read = small::read(Path::new(path)).map_err(|error| format!("can't be read: {error}"));
     let found = read.and_then(|content| {
         pem::any_certificates(&content).map_err(|flaw| format!("can't be used: {flaw}"))
     });

@@ -1,118 +1,106 @@
-//! The names and defaults of all variables; `docs/configuration.md` is checked against it.
+//! Every variable, declared once: name, kind, default, example and parser.
+//!
+//! `docs/configuration.md` has the same groups and the same order.
 
-/// A variable that the service reads.
-#[derive(Debug, Clone, Copy)]
-pub struct Variable {
-    /// Its name.
-    pub name: &'static str,
-    /// What counts when it is not set; `None` where there is no default.
-    pub default: Option<&'static str>,
-    /// Whether `NAME_FILE` may name a file that holds the value.
-    pub may_be_a_file: bool,
-    /// What surrounds its value by mistake, and what becomes of that.
-    pub(super) kind: Kind,
-}
+use std::net::IpAddr;
+use std::time::Duration;
 
-/// How a value is read that has quotes, white space or a byte order mark around it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Trimmed; refused if it is quoted.
-    Plain,
-    /// Trimmed; refused if it is quoted, or is no path that a program would understand.
-    Path,
-    /// Used byte for byte, since any of them may belong to it; with a warning.
-    Secret,
-}
+use env_config::variables;
+use ipnet::IpNet;
+use url::Url;
 
-impl Variable {
-    /// Whether `name` is this variable, or the one that names its file; a proxy's may be in lower
-    /// case, as with other programs.
-    #[must_use]
-    pub fn is_named(&self, name: &str) -> bool {
-        let is_in_lower_case = name.ends_with("_proxy") && name.to_uppercase() == self.name;
-        name == self.name
-            || is_in_lower_case
-            || (self.may_be_a_file && name.strip_suffix("_FILE") == Some(self.name))
+use super::discogs::{parse_proxy, parse_user_agent};
+use super::first_admin::{parse_email, parse_password};
+use super::limits::{parse_budget, parse_networks};
+use super::parsers::{
+    parse_format, parse_host, parse_http_url, parse_level, parse_minutes, parse_origins,
+    parse_port, parse_seconds, parse_switch,
+};
+use super::stores::{
+    Address, DatabaseUrl, Mode, RedisUrl, parse_address, parse_database_url, parse_mode,
+    parse_redis_url, parse_server_port, parse_statements, parse_store_host,
+};
+use super::{Budget, CorsOrigins, LogFormat, LogLevel, StatementNames};
+use crate::model::{Email, NewPassword};
+
+variables! {
+    pub(super) GROUPS, VARIABLES:
+    "PostgreSQL" {
+        POSTGRES_ADDRESS: Address = Variable::parsed(parse_address).example("db.example.com:5432");
+        POSTGRES_HOST: Address = Variable::parsed(parse_store_host).example("db.example.com:5432");
+        POSTGRES_PORT: u16 = Variable::parsed(parse_server_port).example("5432");
+        POSTGRES_USERNAME: String = Variable::text().or_file().example("discogsography");
+        POSTGRES_PASSWORD: String = Variable::secret_text().example("a long random one");
+        POSTGRES_DATABASE: String = Variable::text().example("discogsography");
+        DATABASE_URL: DatabaseUrl = Variable::parsed(parse_database_url).or_file()
+            .example("postgresql://discogsography:PASSWORD@db.example.com:5432/discogsography");
+        POSTGRES_SSLMODE: Mode = Variable::parsed(parse_mode).example("verify-full");
+        POSTGRES_SSLROOTCERT: String = Variable::path()
+            .example("/etc/discogsography-api/root.crt");
+        POSTGRES_STATEMENTS: StatementNames = Variable::parsed(parse_statements)
+            .example("unnamed");
+    }
+    "Redis" {
+        REDIS_URL: RedisUrl = Variable::parsed(parse_redis_url).or_file()
+            .example("redis://cache.example.com:6379/0");
+        REDIS_HOST: Address = Variable::parsed(parse_store_host).example("cache.example.com");
+        REDIS_PORT: u16 = Variable::parsed(parse_server_port).example("6379");
+        REDIS_PASSWORD: String = Variable::secret_text();
+        REDIS_SSLROOTCERT: String = Variable::path().example("/etc/discogsography-api/root.crt");
+    }
+    "Access tokens" {
+        JWT_SECRET_KEY: String = Variable::secret_text()
+            .example("the output of `openssl rand -hex 32`");
+        JWT_EXPIRE_MINUTES: Duration = Variable::parsed(parse_minutes).default("1440");
+    }
+    "The first admin" {
+        ADMIN_EMAIL: Email = Variable::parsed(parse_email).or_file().example("admin@example.com");
+        ADMIN_PASSWORD: NewPassword = Variable::secret(parse_password)
+            .example("a long random one");
+    }
+    "Discogs" {
+        DISCOGS_USER_AGENT: String = Variable::parsed(parse_user_agent)
+            .default("Discogsography/1.0 +https://github.com/SimplicityGuy/discogsography");
+        DISCOGS_API_URL: Url = Variable::parsed(parse_http_url).default("https://api.discogs.com");
+        DISCOGS_WEB_URL: Url = Variable::parsed(parse_http_url).default("https://www.discogs.com");
+        DISCOGS_ALLOW_HTTP: bool = Variable::parsed(parse_switch).default("off").example("on");
+        HTTPS_PROXY: Url = Variable::parsed(parse_proxy).or_file().or_lower_case()
+            .example("http://proxy.example.com:3128");
+        NO_PROXY: String = Variable::text().or_lower_case();
+    }
+    "Listening" {
+        API_HOST: IpAddr = Variable::parsed(parse_host).default("127.0.0.1").example("0.0.0.0");
+        API_PORT: u16 = Variable::parsed(parse_port).default("8004");
+        API_HEALTH_PORT: u16 = Variable::parsed(parse_port).default("8005");
+        KEEP_ALIVE_SECONDS: Duration = Variable::parsed(|value| parse_seconds(value, 1..=3600))
+            .default("75");
+        DRAIN_SECONDS: Duration = Variable::parsed(|value| parse_seconds(value, 0..=600))
+            .default("0").example("10");
+    }
+    "The embedded store" {
+        DATA_DIR: String = Variable::path().default("./data");
+    }
+    "Web pages" {
+        CORS_ORIGINS: CorsOrigins = Variable::parsed(parse_origins)
+            .default("*").example("https://explore.example.com");
+        WEB_PAGE: bool = Variable::parsed(parse_switch).default("on");
+        APP_BASE_URL: Url = Variable::parsed(parse_http_url).example("https://explore.example.com");
+    }
+    "Request limits" {
+        RATE_LIMITS: bool = Variable::parsed(parse_switch).default("on");
+        RATE_LIMIT_REGISTER: Budget = Variable::parsed(parse_budget).default("5/60");
+        RATE_LIMIT_SIGN_IN: Budget = Variable::parsed(parse_budget).default("10/60");
+        RATE_LIMIT_FAILED_SIGN_IN: Budget = Variable::parsed(parse_budget).default("10/900");
+        RATE_LIMIT_AUTHORIZE: Budget = Variable::parsed(parse_budget).default("10/60");
+        RATE_LIMIT_AUTHORIZE_ADDRESS: Budget = Variable::parsed(parse_budget).default("20/60");
+        RATE_LIMIT_VERIFY: Budget = Variable::parsed(parse_budget).default("10/60");
+        RATE_LIMIT_VERIFY_ADDRESS: Budget = Variable::parsed(parse_budget).default("20/60");
+        TRUSTED_PROXIES: Vec<IpNet> = Variable::parsed(parse_networks)
+            .example("10.0.0.0/8,192.168.1.7");
+    }
+    "Start and log" {
+        AUTO_MIGRATE: bool = Variable::parsed(parse_switch).default("on");
+        LOG_LEVEL: LogLevel = Variable::parsed(parse_level).default("INFO");
+        LOG_FORMAT: LogFormat = Variable::parsed(parse_format).default("auto").example("json");
     }
 }
-
-/// How the value of a variable is read, by its name; that of `NAME_FILE` is a path. `None` for a
-/// variable that is not ours.
-pub(super) fn kind_of(name: &str) -> Option<Kind> {
-    let variable = VARIABLES.iter().find(|variable| variable.is_named(name))?;
-    let is_path_of_file = variable.may_be_a_file && name.ends_with("_FILE");
-    Some(if is_path_of_file { Kind::Path } else { variable.kind })
-}
-
-const fn plain(name: &'static str, default: &'static str) -> Variable {
-    Variable { name, default: Some(default), may_be_a_file: false, kind: Kind::Plain }
-}
-
-const fn without_default(name: &'static str) -> Variable {
-    Variable { name, default: None, may_be_a_file: false, kind: Kind::Plain }
-}
-
-const fn or_file(name: &'static str) -> Variable {
-    Variable { name, default: None, may_be_a_file: true, kind: Kind::Plain }
-}
-
-const fn path(name: &'static str, default: Option<&'static str>) -> Variable {
-    Variable { name, default, may_be_a_file: false, kind: Kind::Path }
-}
-
-const fn secret(name: &'static str) -> Variable {
-    Variable { name, default: None, may_be_a_file: true, kind: Kind::Secret }
-}
-
-/// Every variable, in the order of `docs/configuration.md`.
-pub const VARIABLES: &[Variable] = &[
-    without_default("POSTGRES_ADDRESS"),
-    without_default("POSTGRES_HOST"),
-    without_default("POSTGRES_PORT"),
-    or_file("POSTGRES_USERNAME"),
-    secret("POSTGRES_PASSWORD"),
-    without_default("POSTGRES_DATABASE"),
-    or_file("DATABASE_URL"),
-    without_default("POSTGRES_SSLMODE"),
-    path("POSTGRES_SSLROOTCERT", None),
-    without_default("POSTGRES_STATEMENTS"),
-    or_file("REDIS_URL"),
-    without_default("REDIS_HOST"),
-    without_default("REDIS_PORT"),
-    secret("REDIS_PASSWORD"),
-    path("REDIS_SSLROOTCERT", None),
-    secret("JWT_SECRET_KEY"),
-    plain("JWT_EXPIRE_MINUTES", "1440"),
-    or_file("ADMIN_EMAIL"),
-    secret("ADMIN_PASSWORD"),
-    plain(
-        "DISCOGS_USER_AGENT",
-        "Discogsography/1.0 +https://github.com/SimplicityGuy/discogsography",
-    ),
-    plain("DISCOGS_API_URL", "https://api.discogs.com"),
-    plain("DISCOGS_WEB_URL", "https://www.discogs.com"),
-    plain("DISCOGS_ALLOW_HTTP", "off"),
-    or_file("HTTPS_PROXY"),
-    without_default("NO_PROXY"),
-    plain("API_HOST", "127.0.0.1"),
-    plain("API_PORT", "8004"),
-    plain("API_HEALTH_PORT", "8005"),
-    plain("KEEP_ALIVE_SECONDS", "75"),
-    plain("DRAIN_SECONDS", "0"),
-    path("DATA_DIR", Some("./data")),
-    plain("CORS_ORIGINS", "*"),
-    plain("WEB_PAGE", "on"),
-    without_default("APP_BASE_URL"),
-    plain("RATE_LIMITS", "on"),
-    plain("RATE_LIMIT_REGISTER", "5/60"),
-    plain("RATE_LIMIT_SIGN_IN", "10/60"),
-    plain("RATE_LIMIT_FAILED_SIGN_IN", "10/900"),
-    plain("RATE_LIMIT_AUTHORIZE", "10/60"),
-    plain("RATE_LIMIT_AUTHORIZE_ADDRESS", "20/60"),
-    plain("RATE_LIMIT_VERIFY", "10/60"),
-    plain("RATE_LIMIT_VERIFY_ADDRESS", "20/60"),
-    without_default("TRUSTED_PROXIES"),
-    plain("AUTO_MIGRATE", "on"),
-    plain("LOG_LEVEL", "INFO"),
-    plain("LOG_FORMAT", "auto"),
-];

@@ -5,7 +5,6 @@
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::printable;
 
 /// The most characters of a finding, and of what fixes it: either may quote a server or a file.
 const LONGEST_TEXT: usize = 2_000;

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::configuration;
 use super::report::{Check, Finding};
-use crate::config::{Config, EmbeddedStores, Environment, Stores, VARIABLES, Warning};
+use crate::config::{Config, EmbeddedStores, Environment, Stores, VARIABLES, weak_secret};
 
 /// The bits of a mode that let in more than the owner, and a group that reads.
 const NOT_OUR_GROUP: u32 = 0o037;
@@ -79,7 +79,7 @@ fn kept_secret(embedded: &EmbeddedStores) -> Result<(SecretString, String), Find
 }
 
 fn of_jwt_secret(secret: &SecretString, name: &str, config: &Config) -> Option<Finding> {
-    if let Some(weak) = Warning::of_weak_secret(name, secret) {
+    if let Some(weak) = weak_secret(name, secret) {
         let is_told = config.warnings.contains(&weak);
         return (!is_told).then(|| configuration::warning(&weak));
     }

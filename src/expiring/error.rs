@@ -5,7 +5,6 @@ use std::time::Duration;
 use redis::RedisError;
 use thiserror::Error;
 
-use crate::printable;
 use crate::tls::fault::{self, TlsFault};
 
 /// How long one operation may take, with all its round trips and retries.

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use tracing::info;
 
 use super::Listeners;
-use crate::config::{Config, Stores, WebPage};
+use crate::config::{Config, Stores, Warning, WebPage};
 use crate::model::ConfigEntry;
 use crate::storage::Storage;
 
@@ -30,8 +30,14 @@ pub(super) fn log_configuration(config: &Config) {
             info!(postgres, redis = redis.address(), "🚀 Starting on PostgreSQL and Redis");
         }
     }
-    for warning in &config.warnings {
-        warning.log();
+    config.warnings.iter().for_each(log_warning);
+}
+
+/// Logs a warning about the configuration.
+pub(super) fn log_warning(warning: &Warning) {
+    match warning {
+        Warning::Careful(what) => tracing::warn!("⚠️ {what}"),
+        Warning::Alarming(what) => tracing::error!("❌ {what}"),
     }
 }
 

@@ -3,12 +3,14 @@
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use env_config::wrapped_secret;
 use private_files::{PendingFile, Unusable, small};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tracing::info;
 
-use crate::config::{Config, Stores, Warning};
+use super::announce::log_warning;
+use crate::config::{Config, Stores, weak_secret};
 use crate::random::Random;
 use crate::sqlite;
 
@@ -62,9 +64,9 @@ fn read(path: &Path) -> Result<Option<SecretString>, SecretError> {
         Ok(text) => {
             sqlite_file::close_to_others(path, sqlite::log);
             let (name, secret) = (path.display().to_string(), SecretString::from(text.trim()));
-            let weak = Warning::of_weak_secret(&name, &secret);
-            let wrapped = Warning::of_wrapped_secret(&name, secret.expose_secret());
-            weak.iter().chain(&wrapped).for_each(Warning::log);
+            let weak = weak_secret(&name, &secret);
+            let wrapped = wrapped_secret(&name, secret.expose_secret());
+            weak.iter().chain(&wrapped).for_each(log_warning);
             Ok(Some(secret))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -11,7 +11,6 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::Clock;
-use crate::printable;
 
 /// The most bytes of one field, so that text from a server or a file can't fill the log.
 const LONGEST_FIELD: usize = 4096;
@@ -246,7 +245,7 @@ mod tests {
         for code in (0..=0x9f).chain(0x600..=0x6ff).chain(0x2000..=0x20ff) {
             let text = format!("é{}x", char::from_u32(code).unwrap());
             let line = format!("\"{}\"", escaped(&text));
-            assert!(!line.chars().any(crate::printable::is_obeyed), "{code:x}");
+            assert!(!line.chars().any(printable::is_obeyed), "{code:x}");
             assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
         }
         assert_eq!(escaped("\u{9b}1m\u{7f}\u{202e}äß"), "\\u009b1m\\u007f\\u202eäß");

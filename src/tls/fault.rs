@@ -4,10 +4,9 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
+use printable::SERVER_MESSAGE;
 use rustls::CertificateError;
 use thiserror::Error;
-
-use crate::printable::{self, SERVER_MESSAGE};
 
 /// Why no TLS connection came about.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

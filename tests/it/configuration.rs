@@ -357,8 +357,8 @@ fn plain_http_beyond_this_machine_is_allowed_with_a_warning() {
     let url = ("DISCOGS_API_URL", "http://discogs.example.com");
     let config = loaded(&[url, ("DISCOGS_ALLOW_HTTP", "on")]);
     assert_eq!(config.discogs.api_url, "http://discogs.example.com");
-    let warning = "DISCOGS_API_URL is plain http: whoever is on the way can read and change what \
-                   we and Discogs say";
+    let warning = "DISCOGS_API_URL is plain http: anyone on the network path can read and change \
+                   what the service and Discogs exchange";
     assert_eq!(config.warnings, [Warning::Careful(warning.to_owned())]);
     assert_problem(
         &[url, ("DISCOGS_ALLOW_HTTP", "off")],

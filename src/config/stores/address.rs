@@ -1,4 +1,4 @@
-//! Hosts and ports, as `…_ADDRESS`, `…_HOST` and `…_PORT` give them.
+//! Parses the hosts and ports of `…_ADDRESS`, `…_HOST` and `…_PORT`.
 
 use std::net::Ipv6Addr;
 
@@ -8,23 +8,23 @@ pub(super) const NO_SOCKETS: &str =
 
 /// Where a server is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub(in crate::config) struct Address {
     /// A name in lower case, or an IP address without brackets.
     pub(super) host: String,
-    /// `None` where it was left out.
+    /// `None` if it was left out.
     pub(super) port: Option<u16>,
 }
 
-/// Reads the same, or an IPv6 address without brackets and without a port.
-pub(super) fn parse_host(value: &str) -> Result<Address, String> {
+/// Parses the same, or an IPv6 address without brackets and without a port.
+pub(in crate::config) fn parse_store_host(value: &str) -> Result<Address, String> {
     match value.parse::<Ipv6Addr>() {
         Ok(address) => Ok(Address { host: address.to_string(), port: None }),
-        Err(_) => parse(value),
+        Err(_) => parse_address(value),
     }
 }
 
-/// Reads `host:port`, `host`, `[IPv6]:port` or `[IPv6]`.
-pub(super) fn parse(value: &str) -> Result<Address, String> {
+/// Parses `host:port`, `host`, `[IPv6]:port` or `[IPv6]`.
+pub(in crate::config) fn parse_address(value: &str) -> Result<Address, String> {
     if is_socket(value) {
         return Err(NO_SOCKETS.to_owned());
     }
@@ -48,7 +48,7 @@ pub(super) fn parse(value: &str) -> Result<Address, String> {
     Ok(Address { host: canonical(host), port })
 }
 
-pub(super) fn parse_port(value: &str) -> Result<u16, String> {
+pub(in crate::config) fn parse_server_port(value: &str) -> Result<u16, String> {
     number(value).ok_or_else(|| "is not a port number from 1 to 65535".to_owned())
 }
 
@@ -56,23 +56,23 @@ fn number(port: &str) -> Option<u16> {
     port.parse().ok().filter(|port| *port > 0)
 }
 
-/// A host in the one form in which it is compared: lower case, an IPv6 address as short as can be.
+/// A host in the form in which it is compared: lower case, an IPv6 address in its shortest form.
 pub(super) fn canonical(host: &str) -> String {
     let address = host.parse::<Ipv6Addr>();
     address.map_or_else(|_| host.to_ascii_lowercase(), |address| address.to_string())
 }
 
-/// Whether a host is the path of a Unix socket, as other programs take one.
+/// Whether a host is the path of a Unix socket, which other programs accept.
 pub(super) fn is_socket(host: &str) -> bool {
     host.starts_with(['/', '@'])
 }
 
-/// A host as a URL has it: an address of IPv6 in brackets.
+/// A host in the form of a URL, with brackets around an IPv6 address.
 pub(super) fn in_url(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-/// Whether it could be a name or an address; one of IPv6 comes without its brackets.
+/// Whether a text could be a host name or an address; IPv6 without brackets.
 pub(super) fn is_host(host: &str) -> bool {
     let is_of_a_name = |character: char| character.is_alphanumeric() || "-._".contains(character);
     host.parse::<Ipv6Addr>().is_ok() || (!host.is_empty() && host.chars().all(is_of_a_name))

@@ -1,23 +1,17 @@
-//! `DATABASE_URL`: a whole PostgreSQL in one variable, as libpq's connection URIs are written
-//! (PostgreSQL's documentation, section "Connection URIs"). Nothing of it is ever shown but the
-//! names of parameters.
+//! Parses `DATABASE_URL`, a connection URI as libpq reads it (PostgreSQL's documentation, section
+//! "Connection URIs"). Nothing of it is ever shown but the names of parameters.
 
 mod parameters;
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::super::reader::Reader;
 use super::address::{NO_SOCKETS, canonical, is_host, is_socket};
-use super::url_parameters::warn_of_ignored;
 use super::{ChannelBinding, StatementNames};
 
-pub(super) const NAME: &str = "DATABASE_URL";
-const EXAMPLE: &str = "postgresql://discogsography:PASSWORD@db.example.com:5432/discogsography";
-
-/// What the URL says; whatever it leaves out may stand in variables of its own.
+/// The parts of the URL; what it leaves out may be in variables of its own.
 #[derive(Default)]
-pub(super) struct DatabaseUrl {
+pub(in crate::config) struct DatabaseUrl {
     pub(super) host: Option<String>,
     pub(super) port: Option<u16>,
     pub(super) username: Option<String>,
@@ -29,28 +23,10 @@ pub(super) struct DatabaseUrl {
     pub(super) application_name: Option<String>,
     pub(super) channel_binding: Option<ChannelBinding>,
     /// The names of parameters that have no effect.
-    ignored: Vec<String>,
+    pub(super) ignored: Vec<String>,
 }
 
-/// Reads the variable; with nothing in it where it is not set, or not to be understood.
-pub(super) fn read(reader: &mut Reader<'_>) -> DatabaseUrl {
-    let Some(text) = reader.text_or_file(NAME) else {
-        return DatabaseUrl::default();
-    };
-    let name = reader.name_in_use(NAME);
-    match parse(&text) {
-        Ok(url) => {
-            warn_of_ignored(reader, &name, &url.ignored);
-            url
-        }
-        Err(what) => {
-            reader.problem(&name, what, Some(EXAMPLE));
-            DatabaseUrl::default()
-        }
-    }
-}
-
-fn parse(text: &str) -> Result<DatabaseUrl, String> {
+pub(in crate::config) fn parse_database_url(text: &str) -> Result<DatabaseUrl, String> {
     let url = Url::parse(text)
         .ok()
         .filter(|url| url.has_authority() && ["postgres", "postgresql"].contains(&url.scheme()));

@@ -1,52 +1,54 @@
-//! Where PostgreSQL is: in variables of its own, in `DATABASE_URL`, or in both.
+//! Reads where PostgreSQL is: from variables of its own, from `DATABASE_URL`, or from both.
 
-use super::super::reader::Reader;
-use super::agreement::{Given, agreed};
-use super::{
-    ChannelBinding, PostgresConfig, PostgresTls, StatementNames, address, database_url, tls,
+use env_config::{Reader, Sourced, Variable};
+
+use super::super::variables::{
+    DATABASE_URL, POSTGRES_ADDRESS, POSTGRES_DATABASE, POSTGRES_HOST, POSTGRES_PASSWORD,
+    POSTGRES_PORT, POSTGRES_STATEMENTS, POSTGRES_USERNAME,
 };
+use super::url_parameters::warn_of_ignored;
+use super::{ChannelBinding, PostgresConfig, PostgresTls, StatementNames, tls};
 
 const DEFAULT_PORT: u16 = 5432;
 const APPLICATION_NAME: &str = "discogsography-api";
-const ADDRESS_EXAMPLE: &str = "db.example.com:5432";
 
 pub(super) fn read(reader: &mut Reader<'_>, because: &str) -> Option<PostgresConfig> {
-    let url = database_url::read(reader);
-    let is_url_malformed = reader.has_problem_with(database_url::NAME);
-    let by_url = reader.name_in_use(database_url::NAME);
-    let (host, port) = read_place(reader, &by_url, url.host, url.port);
-    let mut secret_or_url = |name, what, in_url| {
-        let own = reader.text_or_file(name);
-        let own = Given::by(reader.name_in_use(name), own);
-        agreed(reader, what, [own, Given::by(&*by_url, in_url)])
+    let url_name = reader.name_in_use("DATABASE_URL");
+    let url = reader.value(&DATABASE_URL).unwrap_or_default();
+    warn_of_ignored(reader, &url_name, &url.ignored);
+    let is_url_malformed = reader.has_problem_with("DATABASE_URL");
+    let (host, port) = read_place(reader, &url_name, url.host, url.port);
+    let mut text = |variable: &Variable<String>, what, in_url| {
+        let own = reader.value(variable);
+        let own = Sourced::new(reader.name_in_use(variable.declaration.name), own);
+        reader.agreed(what, [own, Sourced::new(&*url_name, in_url)])
     };
-    let username = secret_or_url("POSTGRES_USERNAME", "user name", url.username);
-    let password = secret_or_url("POSTGRES_PASSWORD", "password", url.password);
-    let database = reader.text("POSTGRES_DATABASE").map(str::to_owned);
-    let database = Given::by("POSTGRES_DATABASE", database);
-    let database = agreed(reader, "database", [database, Given::by(&*by_url, url.database)]);
-    let tls = tls::read_postgres(reader, &by_url, [url.sslmode, url.sslrootcert]);
-    let statements = reader.parsed("POSTGRES_STATEMENTS", "unnamed", parse_statements);
-    let statements = Given::by("POSTGRES_STATEMENTS", statements);
-    let given = [statements, Given::by(&*by_url, url.statements)];
-    let statements = agreed(reader, "kind of statements", given);
+    let username = text(&POSTGRES_USERNAME, "user name", url.username);
+    let password = text(&POSTGRES_PASSWORD, "password", url.password);
+    let database = text(&POSTGRES_DATABASE, "database", url.database);
+    let tls = tls::read_postgres(reader, &url_name, [url.sslmode, url.sslrootcert]);
+    let statements = Sourced::new("POSTGRES_STATEMENTS", reader.value(&POSTGRES_STATEMENTS));
+    let statements =
+        reader.agreed("kind of statements", [statements, Sourced::new(&*url_name, url.statements)]);
     let channel_binding = url.channel_binding.unwrap_or(ChannelBinding::Prefer);
     if channel_binding == ChannelBinding::Require && matches!(tls, PostgresTls::Disable) {
         let what = "has channel_binding=require, which needs encryption: set its sslmode, too";
-        reader.problem(&by_url, what, Some("sslmode=verify-full"));
+        reader.problem(&url_name, what, Some("sslmode=verify-full"));
     }
-    let why = format!("is needed {because}");
-    for (name, is_missing, example) in [
-        ("POSTGRES_ADDRESS", host.is_none(), ADDRESS_EXAMPLE),
-        ("POSTGRES_USERNAME", username.is_none(), "discogsography"),
-        ("POSTGRES_PASSWORD", password.is_none(), "a long random one"),
-        ("POSTGRES_DATABASE", database.is_none(), "discogsography"),
-    ] {
-        // What can't be read may have said it.
-        let is_host_malformed =
-            name == "POSTGRES_ADDRESS" && reader.has_problem_with("POSTGRES_HOST");
-        if is_missing && !is_host_malformed && !is_url_malformed {
-            reader.missing(name, &why, example);
+    if !is_url_malformed {
+        let why = format!("is needed {because}");
+        // A malformed host variable may have named it.
+        if host.is_none() && !reader.has_problem_with("POSTGRES_HOST") {
+            reader.missing(&POSTGRES_ADDRESS, &why);
+        }
+        for (variable, value) in [
+            (&POSTGRES_USERNAME, &username),
+            (&POSTGRES_PASSWORD, &password),
+            (&POSTGRES_DATABASE, &database),
+        ] {
+            if value.is_none() {
+                reader.missing(variable, &why);
+            }
         }
     }
     Some(PostgresConfig {
@@ -64,28 +66,26 @@ pub(super) fn read(reader: &mut Reader<'_>, because: &str) -> Option<PostgresCon
 
 fn read_place(
     reader: &mut Reader<'_>,
-    by_url: &str,
+    url_name: &str,
     host_in_url: Option<String>,
     port_in_url: Option<u16>,
 ) -> (Option<String>, Option<u16>) {
     let mut hosts = Vec::new();
     let mut ports = Vec::new();
-    let own: [(_, fn(&str) -> _); 2] =
-        [("POSTGRES_ADDRESS", address::parse), ("POSTGRES_HOST", address::parse_host)];
-    for (name, parse) in own {
-        if let Some(address) = reader.parsed(name, ADDRESS_EXAMPLE, parse) {
-            hosts.push(Given::by(name, Some(address.host)));
-            ports.push(Given::by(name, address.port));
+    for variable in [&POSTGRES_ADDRESS, &POSTGRES_HOST] {
+        if let Some(address) = reader.value(variable) {
+            let name = variable.declaration.name;
+            hosts.push(Sourced::new(name, Some(address.host)));
+            ports.push(Sourced::new(name, address.port));
         }
     }
-    let port = reader.parsed("POSTGRES_PORT", "5432", address::parse_port);
-    ports.push(Given::by("POSTGRES_PORT", port));
-    hosts.push(Given::by(by_url, host_in_url));
-    ports.push(Given::by(by_url, port_in_url));
-    (agreed(reader, "host", hosts), agreed(reader, "port", ports))
+    ports.push(Sourced::new("POSTGRES_PORT", reader.value(&POSTGRES_PORT)));
+    hosts.push(Sourced::new(url_name, host_in_url));
+    ports.push(Sourced::new(url_name, port_in_url));
+    (reader.agreed("host", hosts), reader.agreed("port", ports))
 }
 
-fn parse_statements(value: &str) -> Result<StatementNames, String> {
+pub(in crate::config) fn parse_statements(value: &str) -> Result<StatementNames, String> {
     match value.to_ascii_lowercase().as_str() {
         "named" => Ok(StatementNames::Named),
         "unnamed" => Ok(StatementNames::Unnamed),

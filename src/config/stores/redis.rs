@@ -2,74 +2,65 @@
 
 mod parameters;
 
+use env_config::{Reader, Sourced};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use redis::IntoConnectionInfo as _;
 use url::Url;
 
-use super::super::reader::Reader;
-use super::agreement::{Given, agreed};
+use super::super::variables::{
+    REDIS_HOST, REDIS_PASSWORD, REDIS_PORT, REDIS_SSLROOTCERT, REDIS_URL,
+};
 use super::url_parameters::warn_of_ignored;
 use super::{RedisConfig, RootCertificates, address, tls};
 use parameters::Parameters;
 
-const ROOTS: &str = "REDIS_SSLROOTCERT";
-const URL_EXAMPLE: &str = "redis://cache.example.com:6379/0";
+/// `REDIS_URL` without its parameters.
+pub(in crate::config) struct RedisUrl {
+    url: Url,
+    /// The names of parameters that have no effect.
+    ignored: Vec<String>,
+}
 
 pub(super) fn read(reader: &mut Reader<'_>, because: &str) -> Option<RedisConfig> {
-    let in_url = read_url(reader);
-    let by_url = reader.name_in_use("REDIS_URL");
-    let by_url_as =
-        |part: fn(&Url) -> Option<String>| Given::by(&*by_url, in_url.as_ref().and_then(part));
-    let own = reader.parsed("REDIS_HOST", "cache.example.com", address::parse_host);
+    let url_name = reader.name_in_use("REDIS_URL");
+    let in_url = reader.value(&REDIS_URL).map(|RedisUrl { url, ignored }| {
+        warn_of_ignored(reader, &url_name, &ignored);
+        url
+    });
+    let of_url =
+        |part: fn(&Url) -> Option<String>| Sourced::new(&*url_name, in_url.as_ref().and_then(part));
+    let own = reader.value(&REDIS_HOST);
     let (own_host, port_of_host) = own.map_or((None, None), |own| (Some(own.host), own.port));
-    let own_port = reader.parsed("REDIS_PORT", "6379", address::parse_port);
-    let own_password = reader.text_or_file("REDIS_PASSWORD");
-    let by_password = reader.name_in_use("REDIS_PASSWORD");
-    let host = agreed(reader, "host", [by_url_as(host), Given::by("REDIS_HOST", own_host)]);
+    let own_port = reader.value(&REDIS_PORT);
+    let own_password = reader.value(&REDIS_PASSWORD);
+    let password_name = reader.name_in_use("REDIS_PASSWORD");
+    let host = reader.agreed("host", [of_url(host), Sourced::new("REDIS_HOST", own_host)]);
     let ports = [
-        Given::by(&*by_url, in_url.as_ref().and_then(Url::port)),
-        Given::by("REDIS_HOST", port_of_host),
-        Given::by("REDIS_PORT", own_port),
+        Sourced::new(&*url_name, in_url.as_ref().and_then(Url::port)),
+        Sourced::new("REDIS_HOST", port_of_host),
+        Sourced::new("REDIS_PORT", own_port),
     ];
-    let port = agreed(reader, "port", ports);
-    let password =
-        agreed(reader, "password", [by_url_as(password), Given::by(by_password, own_password)]);
+    let port = reader.agreed("port", ports);
+    let passwords = [of_url(password), Sourced::new(password_name, own_password)];
+    let password = reader.agreed("password", passwords);
     let Some(host) = host else {
         if !reader.has_problem_with("REDIS_HOST") {
             let why = format!("is needed {because}; replicas share the OAuth state through Redis");
-            reader.missing("REDIS_URL", &why, URL_EXAMPLE);
+            reader.missing(&REDIS_URL, &why);
         }
         return None;
     };
     let url = in_url.or_else(|| of_host(&host)).and_then(|url| completed(url, port, password));
-    let Some(url) = url else {
-        let what = "is not the name or address of a host";
-        reader.problem("REDIS_HOST", what, Some("cache.example.com"));
-        return None;
-    };
+    if url.is_none() {
+        reader.invalid(&REDIS_HOST, "is not the name or address of a host");
+    }
+    let url = url?;
     let roots = read_roots(reader, &url);
     Some(RedisConfig { url: url.as_str().into(), roots, namespace: String::new() })
 }
 
-fn read_url(reader: &mut Reader<'_>) -> Option<Url> {
-    let text = reader.text_or_file("REDIS_URL")?;
-    let name = reader.name_in_use("REDIS_URL");
-    // The URL may carry a password, so the value is not shown.
-    match parse_url(&text) {
-        Ok((url, ignored)) => {
-            warn_of_ignored(reader, &name, &ignored);
-            Some(url)
-        }
-        Err(what) => {
-            reader.problem(&name, what, Some(URL_EXAMPLE));
-            None
-        }
-    }
-}
-
-/// Refuses what the library would refuse, or send to the server as it is. Gives the URL without
-/// parameters, and the names of those that have no effect.
-fn parse_url(text: &str) -> Result<(Url, Vec<String>), String> {
+/// Refuses what the library would refuse, or send to the server as it is.
+pub(in crate::config) fn parse_redis_url(text: &str) -> Result<RedisUrl, String> {
     if ["unix:", "redis+unix:", "redis+socket:"].iter().any(|begin| text.starts_with(begin)) {
         return Err(address::NO_SOCKETS.to_owned());
     }
@@ -102,20 +93,20 @@ fn parse_url(text: &str) -> Result<(Url, Vec<String>), String> {
          of a database, and nothing else"
     })?;
     if i32::try_from(info.redis_settings().db()).is_ok_and(|number| number >= 0) {
-        Ok((url, ignored))
+        Ok(RedisUrl { url, ignored })
     } else {
         Err("names a database that is not a number from 0 on".to_owned())
     }
 }
 
 fn read_roots(reader: &mut Reader<'_>, url: &Url) -> Option<RootCertificates> {
-    let path = reader.text(ROOTS)?;
+    let path = reader.value(&REDIS_SSLROOTCERT)?;
     if url.scheme() == "rediss" {
-        return tls::read_roots(reader, ROOTS, path);
+        return tls::read_roots(reader, REDIS_SSLROOTCERT.declaration.name, &path);
     }
-    let what = "names a root certificate that nothing is checked against: give a REDIS_URL that \
+    let what = "names a root certificate that nothing is checked against: set a REDIS_URL that \
                 begins with rediss://, or leave it out";
-    reader.problem(ROOTS, what, Some("/etc/discogsography-api/root.crt"));
+    reader.invalid(&REDIS_SSLROOTCERT, what);
     None
 }
 
@@ -132,7 +123,7 @@ fn of_host(host: &str) -> Option<Url> {
     Url::parse(&format!("redis://{}/0", address::in_url(host))).ok()
 }
 
-/// The URL with what stands in variables of its own; as it is where nothing does.
+/// Adds what is in variables of its own.
 fn completed(mut url: Url, port: Option<u16>, password: Option<String>) -> Option<Url> {
     url.set_port(port).ok()?;
     if let Some(password) = password {

@@ -1,45 +1,41 @@
-//! Whether and how the way to a store is encrypted, in libpq's words (PostgreSQL's documentation,
-//! section "SSL Support").
+//! Whether and how connections to the stores are encrypted, with libpq's names (PostgreSQL's
+//! documentation, section "SSL Support").
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use env_config::{Reader, Sourced, path_shown};
 use private_files::small;
 use rustls::RootCertStore;
 
-use super::super::reader::{Reader, why_unread};
-use super::super::shown::path_shown;
-use super::agreement::{Given, agreed};
-use super::database_url;
+use super::super::variables::{POSTGRES_SSLMODE, POSTGRES_SSLROOTCERT};
 use crate::pem;
 
-const MODE: &str = "POSTGRES_SSLMODE";
-const ROOTS: &str = "POSTGRES_SSLROOTCERT";
 const ROOTS_EXAMPLE: &str = "/etc/discogsography-api/root.crt";
 
-/// The word for the roots that everybody has, instead of a path.
+/// Stands for the system's root certificates, instead of a path.
 const SYSTEM: &str = "system";
 
-/// How the connections to PostgreSQL are encrypted, and whom they trust.
+/// How connections to PostgreSQL are encrypted, and which servers they trust.
 #[derive(Debug, Clone)]
 pub enum PostgresTls {
-    /// Not at all.
+    /// No encryption.
     Disable,
-    /// Where the server can, whoever it is.
+    /// Encryption if the server offers it, with any certificate.
     Prefer,
-    /// Always, whoever the server is.
+    /// Always encryption, with any certificate.
     Require,
-    /// Always, to a server that one of these signed for, whatever its name.
+    /// Always encryption, with a certificate that one of these signed, for any name.
     VerifyCa(RootCertificates),
-    /// Always, to the server of that name; without roots of its own, by those that everybody has.
+    /// Always encryption, with a certificate for the host; `None` for the system's roots.
     VerifyFull(Option<RootCertificates>),
 }
 
-/// Certificates of authorities that are trusted, from a PEM file.
+/// Trusted root certificates from a PEM file.
 #[derive(Clone)]
 pub struct RootCertificates {
-    /// The certificates alone, whatever else was in the file.
+    /// The certificates alone, without anything else in the file.
     pub pem: Vec<u8>,
     /// The same, parsed.
     pub store: Arc<RootCertStore>,
@@ -52,7 +48,7 @@ impl fmt::Debug for RootCertificates {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(in crate::config) enum Mode {
     Disable,
     Prefer,
     Require,
@@ -60,29 +56,30 @@ enum Mode {
     VerifyFull,
 }
 
-/// Reads both variables together with what `DATABASE_URL` says of them.
+/// Reads both variables together with the same parameters of `DATABASE_URL`.
 pub(super) fn read_postgres(
     reader: &mut Reader<'_>,
-    by_url: &str,
+    url_name: &str,
     [mode_in_url, roots_in_url]: [Option<String>; 2],
 ) -> PostgresTls {
-    let own = reader.parsed(MODE, "verify-full", parse_mode);
+    let own = reader.value(&POSTGRES_SSLMODE);
     let in_url = mode_in_url.and_then(|word| {
         let mode = parse_mode(&word);
         mode.map_err(|what| {
-            reader.problem(by_url, format!("has an sslmode that {what}"), Some("verify-full"));
+            reader.problem(url_name, format!("has an sslmode that {what}"), Some("verify-full"));
         })
         .ok()
     });
-    let mode = agreed(reader, "sslmode", [Given::by(MODE, own), Given::by(by_url, in_url)]);
-    let own = reader.text(ROOTS).map(str::to_owned);
-    let named_by = if own.is_some() { ROOTS } else { by_url };
-    let given = [Given::by(ROOTS, own), Given::by(by_url, roots_in_url)];
-    let roots = agreed(reader, "sslrootcert", given);
+    let modes = [Sourced::new("POSTGRES_SSLMODE", own), Sourced::new(url_name, in_url)];
+    let mode = reader.agreed("sslmode", modes);
+    let own = reader.value(&POSTGRES_SSLROOTCERT);
+    let named_by = if own.is_some() { "POSTGRES_SSLROOTCERT" } else { url_name };
+    let roots = [Sourced::new("POSTGRES_SSLROOTCERT", own), Sourced::new(url_name, roots_in_url)];
+    let roots = reader.agreed("sslrootcert", roots);
     combine(reader, mode.unwrap_or(Mode::Disable), roots.as_deref(), named_by)
 }
 
-/// What mode and roots make together; where they make nothing, a problem says so.
+/// Combines mode and roots, or notes why they don't fit together.
 fn combine(
     reader: &mut Reader<'_>,
     mode: Mode,
@@ -99,9 +96,8 @@ fn combine(
             "is `system`, whose authorities sign for anybody: set POSTGRES_SSLMODE=verify-full",
         ),
         (Mode::VerifyCa, None) => reader.missing(
-            ROOTS,
+            &POSTGRES_SSLROOTCERT,
             "names the certificates that POSTGRES_SSLMODE=verify-ca checks against",
-            ROOTS_EXAMPLE,
         ),
         (Mode::Prefer, None) => return PostgresTls::Prefer,
         (Mode::Require, None) => return PostgresTls::Require,
@@ -119,17 +115,17 @@ fn combine(
     PostgresTls::Disable
 }
 
-/// Reads the certificates in a PEM file; what is wrong with it is the variable's problem.
+/// Reads the certificates of a PEM file, or notes what is wrong with it.
 pub(super) fn read_roots(
     reader: &mut Reader<'_>,
     name: &str,
     path: &str,
 ) -> Option<RootCertificates> {
     // Nothing of a URL with a password is shown.
-    let is_of_url = name.starts_with(database_url::NAME);
+    let is_of_url = name.starts_with("DATABASE_URL");
     let shown = if is_of_url { "has an sslrootcert that".to_owned() } else { path_shown(path) };
     let roots = small::read(Path::new(path))
-        .map_err(|error| format!("{shown} {}", why_unread(&error)))
+        .map_err(|error| format!("{shown} can't be read: {error}"))
         .and_then(|content| {
             parse_roots(&content).map_err(|flaw| format!("{shown} can't be used: {flaw}"))
         });
@@ -143,7 +139,7 @@ fn parse_roots(content: &[u8]) -> Result<RootCertificates, pem::Flaw> {
     Ok(RootCertificates { pem: pem::encode(&certificates), store: Arc::new(store) })
 }
 
-fn parse_mode(word: &str) -> Result<Mode, String> {
+pub(in crate::config) fn parse_mode(word: &str) -> Result<Mode, String> {
     match word {
         "disable" => Ok(Mode::Disable),
         "prefer" => Ok(Mode::Prefer),

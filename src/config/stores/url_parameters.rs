@@ -1,16 +1,14 @@
-//! Parameters that providers put into a URL for other clients: what may be ignored, and what may be
-//! shown of it.
+//! Parameters in a URL that are meant for other clients: which may be ignored, and shown.
 
-use super::super::Warning;
-use super::super::reader::Reader;
+use env_config::{Reader, Warning};
 
-/// What a parameter is about if its name holds one of these: security, so it is not ignored.
+/// A parameter with one of these in its name is about security, so it is not ignored.
 const OF_SECURITY: [&str; 8] = ["ssl", "tls", "gss", "auth", "cert", "verif", "encrypt", "secure"];
 
 /// The longest name of a parameter that is shown.
 const LONGEST_NAME: usize = 40;
 
-/// Parameters that ask for nothing that is not so already, with the values for which that holds.
+/// Parameters with the values that ask for what is done anyway.
 pub(super) type Fulfilled = [(&'static str, &'static [&'static str])];
 
 pub(super) fn is_fulfilled(known: &Fulfilled, name: &str, value: &str) -> bool {
@@ -22,7 +20,7 @@ pub(super) fn is_of_security(name: &str) -> bool {
     OF_SECURITY.iter().any(|about| name.contains(about))
 }
 
-/// A name as it may be shown: one that holds anything but letters may be a piece of a password.
+/// Shows a name, unless it could be a piece of a password: it has more than letters and `_`.
 pub(super) fn shown_name(name: &str) -> &str {
     let is_word = name.chars().all(|letter| letter.is_ascii_alphabetic() || letter == '_');
     if is_word && (1..=LONGEST_NAME).contains(&name.len()) { name } else { "(not shown)" }

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use printable::SERVER_MESSAGE;
 use thiserror::Error;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use super::making::Step;
 use crate::dial::Unreached;
-use crate::printable::{self, SERVER_MESSAGE};
 use crate::storage::StorageError;
 use crate::tls::fault::{self, TlsFault};
 

@@ -148,7 +148,7 @@ fn a_weak_secret_is_warned_about() {
         let sentence = format!("JWT_SECRET_KEY {what} and could be guessed");
         assert_eq!(warnings(&secret), [Warning::Careful(sentence)]);
     }
-    let example = "JWT_SECRET_KEY is the example from the documentation: anybody can make access \
+    let example = "JWT_SECRET_KEY is the example from the documentation: anyone can make access \
                    tokens for any user; set a random one, the same in every service that checks \
                    them";
     assert_eq!(warnings("your-secret-key-here"), [Warning::Alarming(example.to_owned())]);

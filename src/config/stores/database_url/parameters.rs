@@ -1,13 +1,13 @@
-//! What follows the `?` of a `DATABASE_URL` (PostgreSQL's documentation, section "Parameter Key
+//! Parses the query of a `DATABASE_URL` (PostgreSQL's documentation, section "Parameter Key
 //! Words"). Providers add parameters for other clients: those without effect here are named in a
-//! warning, and those that ask for security that can't be had are an error.
+//! warning, and those that ask for unsupported security are an error.
 
-use super::super::address::parse_port;
+use super::super::address::parse_server_port;
 use super::super::url_parameters::{Fulfilled, is_fulfilled, is_of_security, shown_name};
 use super::super::{ChannelBinding, StatementNames};
 use super::{DatabaseUrl, decoded, not_empty};
 
-/// Parameters that ask for nothing that is not so already, with the values for which that holds.
+/// Parameters with the values that ask for what is done anyway.
 const FULFILLED: &Fulfilled = &[
     ("gssencmode", &["disable", "prefer"]),
     ("sslcompression", &["0"]),
@@ -18,10 +18,10 @@ const FULFILLED: &Fulfilled = &[
     ("pgbouncer", &["false"]),
 ];
 
-/// Parameters that choose the server, or say who we are, in ways that are not offered.
+/// Parameters that choose the server or the credentials in unsupported ways.
 const NOT_OFFERED: [&str; 4] = ["hostaddr", "service", "servicefile", "passfile"];
 
-/// Reads `name=value&…`, percent-encoded; unlike in a form, `+` means itself.
+/// Parses `name=value&…`, percent-encoded; unlike in a form, `+` means itself.
 pub(super) fn parse(query: &str) -> Result<DatabaseUrl, String> {
     let mut parameters = DatabaseUrl::default();
     // With a password among them, a `&` in it would make the rest of it look like a name.
@@ -43,13 +43,14 @@ pub(super) fn parse(query: &str) -> Result<DatabaseUrl, String> {
 }
 
 impl DatabaseUrl {
-    /// Takes a parameter, if it has an effect here.
+    /// Sets the field of a parameter; `false` if it has no effect here.
     fn take(&mut self, name: &str, value: &str) -> Result<bool, String> {
         let text = || not_empty(value).map(str::to_owned);
         match name {
             "host" => self.host = text(),
             "port" => {
-                let port = parse_port(value).map_err(|what| format!("has a port that {what}"))?;
+                let port =
+                    parse_server_port(value).map_err(|what| format!("has a port that {what}"))?;
                 self.port = Some(port);
             }
             "user" => self.username = text(),
@@ -67,7 +68,7 @@ impl DatabaseUrl {
     }
 }
 
-/// What `ssl=…` means to other clients, in the words of `sslmode`; libpq knows `true` alone.
+/// The `sslmode` that `ssl=…` stands for with other clients; libpq knows only `true`.
 fn sslmode_of(value: &str) -> Option<String> {
     match value {
         "false" | "0" => None,

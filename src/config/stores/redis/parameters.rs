@@ -1,14 +1,14 @@
-//! What follows the `?` of a `REDIS_URL`, as redis-py and other clients read it.
+//! Parses the query of a `REDIS_URL`, as redis-py and other clients do.
 
 use std::borrow::Cow;
 
 use super::super::url_parameters::{Fulfilled, is_fulfilled, is_of_security, shown_name};
 
-/// Parameters that say what belongs before the `?`.
+/// Parameters whose place is before the `?`.
 const MISPLACED: [&str; 7] =
     ["host", "port", "path", "unix_socket_path", "user", "username", "password"];
 
-/// Parameters that ask for nothing that is not so already, with the values for which that holds.
+/// Parameters with the values that ask for what is done anyway.
 const FULFILLED: &Fulfilled = &[
     ("ssl_cert_reqs", &["required", "CERT_REQUIRED"]),
     ("ssl_check_hostname", &["true", "True", "1"]),
@@ -16,7 +16,7 @@ const FULFILLED: &Fulfilled = &[
 
 #[derive(Default)]
 pub(super) struct Parameters {
-    /// `db`, which counts more than the path, as with redis-py.
+    /// `db`, which overrides the path, as with redis-py.
     pub(super) database: Option<u32>,
     /// The names of those that have no effect.
     pub(super) ignored: Vec<String>,

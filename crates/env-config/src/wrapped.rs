@@ -1,7 +1,8 @@
 //! Quotes, white space and byte order marks around a value. `docker run --env-file` keeps quotes,
 //! a file written on Windows leaves carriage returns, and `echo` puts a line feed into a Secret.
 
-use super::variables::Kind;
+use super::problem::Warning;
+use super::variable::Kind;
 
 /// Marks that people, or their word processors, put around a value.
 const QUOTES: [char; 12] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '‚', '«', '»', '´'];
@@ -9,16 +10,16 @@ const QUOTES: [char; 12] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The value without white space and byte order marks around it.
-pub(super) fn trimmed(value: &str) -> &str {
+pub(crate) fn trimmed(value: &str) -> &str {
     value.trim_matches(is_space)
 }
 
-/// What may be read of a variable of this kind.
+/// Returns the part of a value that is used.
 ///
 /// # Errors
 ///
-/// Says what is wrong with it; that follows the name of the variable in a sentence.
-pub(super) fn readable(kind: Kind, value: &str) -> Result<&str, String> {
+/// What is wrong with it, to follow the name of the variable in a sentence.
+pub(crate) fn readable(kind: Kind, value: &str) -> Result<&str, String> {
     if value.chars().all(is_wrapping) {
         return Err("is blank: give it a value, or leave it out".to_owned());
     }
@@ -29,8 +30,18 @@ pub(super) fn readable(kind: Kind, value: &str) -> Result<&str, String> {
     }
 }
 
-/// Says what surrounds a value: "begins and ends with a double quote".
-pub(super) fn surroundings(value: &str) -> Option<String> {
+/// Warns of what surrounds a secret, probably by mistake; `name` says where it comes from.
+#[must_use]
+pub fn wrapped_secret(name: &str, secret: &str) -> Option<Warning> {
+    let what = surroundings(secret)?;
+    Some(Warning::Careful(format!(
+        "{name} holds a secret that {what} and is used exactly like that: remove what does not \
+         belong to it"
+    )))
+}
+
+/// Names what surrounds a value: "begins and ends with a double quote".
+fn surroundings(value: &str) -> Option<String> {
     let front = listed(value.chars().take_while(|character| is_wrapping(*character)));
     let (_, back) = value.split_at(value.trim_end_matches(is_wrapping).len());
     let back = listed(back.chars());
@@ -52,7 +63,7 @@ fn unquoted(value: &str) -> Result<&str, String> {
     Ok(value)
 }
 
-/// Refuses what only a shell would turn into a path: here it would be a folder of that very name.
+/// Refuses what only a shell would turn into a path: here it would be the name of a folder.
 fn checked_path(path: &str) -> Result<&str, String> {
     if path.contains(char::is_control) {
         return Err("contains a control character, such as a line break".to_owned());

@@ -1,10 +1,9 @@
-//! A copy of the variables as they stand.
+//! A copy of the environment's variables.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-/// A copy of the environment's variables.
-///
-/// Its `Debug` is left out on purpose: it holds secrets.
+/// A copy of the environment's variables. Its `Debug` shows none of them: some are secret.
 #[derive(Clone)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
@@ -12,8 +11,14 @@ pub struct Environment {
     not_unicode: BTreeSet<String>,
 }
 
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment").finish_non_exhaustive()
+    }
+}
+
 impl Environment {
-    /// Takes the variables of this process.
+    /// Copies the variables of this process.
     #[must_use]
     pub fn of_process() -> Self {
         let mut not_unicode = BTreeSet::new();
@@ -29,7 +34,7 @@ impl Environment {
         Self { not_unicode, ..Self::of(variables) }
     }
 
-    /// Takes these variables: for tests.
+    /// Holds these variables, for tests.
     #[must_use]
     pub fn of<N: Into<String>, V: Into<String>>(
         variables: impl IntoIterator<Item = (N, V)>,
@@ -40,29 +45,30 @@ impl Environment {
         Self { variables, empty: empty.into_keys().collect(), not_unicode: BTreeSet::new() }
     }
 
-    /// One variable; `None` where it is not set or empty.
+    /// The value of a variable; `None` if it is not set or empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
     }
 
-    /// Every variable that is set to a text, with that text.
-    pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// The names and values of variables that are neither empty nor invalid UTF-8.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The names of variables that are set to nothing.
-    pub(super) fn empty(&self) -> impl Iterator<Item = &str> {
+    /// The names of variables that are set but empty.
+    pub fn empty(&self) -> impl Iterator<Item = &str> {
         self.empty.iter().map(String::as_str)
     }
 
     /// The names of variables whose value is not UTF-8.
-    pub(super) fn not_unicode(&self) -> impl Iterator<Item = &str> {
+    pub fn not_unicode(&self) -> impl Iterator<Item = &str> {
         self.not_unicode.iter().map(String::as_str)
     }
 
-    /// Whether a variable is set to nothing.
-    pub(super) fn is_empty(&self, name: &str) -> bool {
+    /// Whether a variable is set but empty.
+    #[must_use]
+    pub fn is_empty(&self, name: &str) -> bool {
         self.empty.contains(name)
     }
 }

@@ -1,9 +1,7 @@
-//! Which values may be part of a message: never one that may hold a password.
+//! Which values may be shown in a message: never one that may hold a password.
 
 use std::net::Ipv6Addr;
 use std::path::Path;
-
-use crate::printable;
 
 /// The longest value that is shown, in characters.
 const LENGTH: usize = 100;
@@ -11,7 +9,7 @@ const LENGTH: usize = 100;
 const HIDDEN: &str = "(not shown)";
 
 /// A value, unless it looks like `user:password@host`, `user:password:host` or the like.
-pub(super) fn shown(value: &str) -> String {
+pub(crate) fn shown(value: &str) -> String {
     let has_many_colons = value.replacen("://", "", 1).matches(':').count() > 1;
     if value.contains('@') || (has_many_colons && !begins_with_ipv6(value)) {
         HIDDEN.to_owned()
@@ -20,9 +18,12 @@ pub(super) fn shown(value: &str) -> String {
     }
 }
 
-/// A path, if its folder exists. Somebody may have put a secret where the path of its file
-/// belongs, and Base64 can begin with a slash.
-pub(super) fn path_shown(path: &str) -> String {
+/// A path in backquotes if its folder exists, or else "(not shown)".
+///
+/// An operator may have put a secret where the path of its file belongs, and Base64 can begin with
+/// a slash.
+#[must_use]
+pub fn path_shown(path: &str) -> String {
     let folder = Path::new(path).parent();
     let is_in_folder = folder.is_some_and(|folder| folder.parent().is_some() && folder.is_dir());
     if is_in_folder { quoted(path) } else { HIDDEN.to_owned() }

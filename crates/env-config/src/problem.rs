@@ -1,10 +1,10 @@
-//! What is wrong with a configuration, told so that it can be fixed in one go.
+//! What is wrong with variables, reported so that all of it can be fixed at once.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// One thing that is wrong: which variable, what about it, and perhaps a value that would do.
+/// One thing that is wrong: which variable, what about it, and a valid value if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     name: String,
@@ -12,15 +12,22 @@ pub struct Problem {
     example: Option<String>,
 }
 
-/// Everything that is wrong with a configuration.
+/// Everything that is wrong; never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub struct ConfigError {
-    problems: Vec<Problem>,
+pub struct Problems(Vec<Problem>);
+
+/// Something that an operator should know, though it is no error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// Degraded or insecure.
+    Careful(String),
+    /// To be fixed at once.
+    Alarming(String),
 }
 
 impl Problem {
     /// `what` follows the name in a sentence: "is not a port".
-    pub(super) fn new(name: &str, what: impl Into<String>, example: Option<&str>) -> Self {
+    pub(crate) fn new(name: &str, what: impl Into<String>, example: Option<&str>) -> Self {
         Self { name: name.to_owned(), what: what.into(), example: example.map(str::to_owned) }
     }
 
@@ -31,16 +38,16 @@ impl Problem {
     }
 }
 
-impl ConfigError {
-    pub(super) fn new(problems: Vec<Problem>) -> Self {
-        Self { problems }
+impl Problems {
+    pub(crate) fn new(problems: Vec<Problem>) -> Self {
+        Self(problems)
     }
 
     /// Every problem: first the names that are not read, then the variables in the order in which
-    /// they are documented.
+    /// they are declared.
     #[must_use]
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
+    pub fn as_slice(&self) -> &[Problem] {
+        &self.0
     }
 }
 
@@ -54,14 +61,11 @@ impl fmt::Display for Problem {
     }
 }
 
-impl fmt::Display for ConfigError {
+impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.problems.len();
+        let count = self.0.len();
         let noun = if count == 1 { "problem" } else { "problems" };
         write!(f, "{count} {noun} with the configuration:")?;
-        for problem in &self.problems {
-            write!(f, "\n  - {problem}")?;
-        }
-        write!(f, "\nEvery variable is described in docs/configuration.md.")
+        self.0.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
     }
 }

@@ -1,24 +1,23 @@
-//! What an operator should hear about at start, though it is no error; `doctor` says the same.
+//! Secrets that sign access tokens and could be guessed.
 
 use std::collections::BTreeSet;
 
+use env_config::Warning;
 use secrecy::{ExposeSecret as _, SecretString};
-
-use super::wrapped::surroundings;
 
 /// Secrets shorter than this are warned about: RFC 7518 section 3.2 wants 256 bits for HS256.
 const LEAST_SECRET_BYTES: usize = 32;
 
-/// A random text of 32 hex digits has more different characters, but for one in a billion.
+/// All but one in a billion random texts of 32 hex digits have more different characters.
 const LEAST_DIFFERENT: usize = 8;
 
-/// The longest text that a secret may repeat and nothing else, in bytes, to be warned about.
+/// A secret that only repeats a text of at most so many bytes is warned about.
 const LONGEST_PATTERN: usize = 15;
 
-/// The secret in the Python service's example, which anybody can read.
+/// The secret in the Python service's published example.
 const EXAMPLE_SECRET: &str = "your-secret-key-here";
 
-/// What examples hold in the place of a secret, without what is not a letter.
+/// Placeholders that examples have instead of a secret, letters only.
 const PLACEHOLDERS: [&str; 8] = [
     "yoursecretkeyhere",
     "yoursecret",
@@ -30,47 +29,19 @@ const PLACEHOLDERS: [&str; 8] = [
     "replacethis",
 ];
 
-/// Something at start that is no error.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Warning {
-    /// Degraded or insecure; a ⚠️ line.
-    Careful(String),
-    /// Someone should look; a ❌ line.
-    Alarming(String),
+/// Warns if a secret that signs access tokens could be guessed; `name` says where it comes from.
+pub(crate) fn weak_secret(name: &str, secret: &SecretString) -> Option<Warning> {
+    let secret = secret.expose_secret();
+    if secret == EXAMPLE_SECRET {
+        return Some(Warning::Alarming(format!(
+            "{name} is the example from the documentation: anyone can make access tokens for any \
+             user; set a random one, the same in every service that checks them"
+        )));
+    }
+    weakness(secret).map(|what| Warning::Careful(format!("{name} {what} and could be guessed")))
 }
 
-impl Warning {
-    /// What is wrong with a secret that signs access tokens; `name` says where it stands.
-    pub(crate) fn of_weak_secret(name: &str, secret: &SecretString) -> Option<Self> {
-        let secret = secret.expose_secret();
-        if secret == EXAMPLE_SECRET {
-            return Some(Self::Alarming(format!(
-                "{name} is the example from the documentation: anybody can make access tokens \
-                 for any user; set a random one, the same in every service that checks them"
-            )));
-        }
-        weakness(secret).map(|what| Self::Careful(format!("{name} {what} and could be guessed")))
-    }
-
-    /// What surrounds a secret that was probably put there by mistake; `name` says where it stands.
-    pub(crate) fn of_wrapped_secret(name: &str, secret: &str) -> Option<Self> {
-        let what = surroundings(secret)?;
-        Some(Self::Careful(format!(
-            "{name} holds a secret that {what} and is used exactly like that: remove what does \
-             not belong to it"
-        )))
-    }
-
-    /// Writes the warning to the log.
-    pub(crate) fn log(&self) {
-        match self {
-            Self::Careful(what) => tracing::warn!("⚠️ {what}"),
-            Self::Alarming(what) => tracing::error!("❌ {what}"),
-        }
-    }
-}
-
-/// Why a secret could be guessed, as far as that can be seen.
+/// Why a secret could be guessed; `None` if no reason is visible.
 fn weakness(secret: &str) -> Option<String> {
     if secret.len() < LEAST_SECRET_BYTES {
         return Some(format!("is shorter than {LEAST_SECRET_BYTES} bytes"));
@@ -94,8 +65,7 @@ fn is_repetition(secret: &[u8]) -> bool {
     })
 }
 
-/// How many letters and digits a secret has besides the words of an example; `None` if it has no
-/// such words.
+/// The number of letters and digits in a secret besides placeholders; `None` if it has none.
 fn without_placeholders(secret: &str) -> Option<usize> {
     let letters: String = secret.chars().filter(char::is_ascii_alphanumeric).collect();
     let letters = letters.to_ascii_lowercase();
@@ -108,7 +78,7 @@ mod tests {
     use super::weakness;
 
     #[test]
-    fn a_weakness_that_can_be_seen_is_told() {
+    fn a_visible_weakness_is_named() {
         for (secret, expected) in [
             ("x".repeat(31), "is shorter than 32 bytes"),
             ("x".repeat(40), "is long, but has only 1 different characters"),
@@ -127,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_random_is_not_weak() {
+    fn random_secrets_are_not_weak() {
         for secret in [
             "a-secret-of-more-than-32-characters",
             "7f3a9c1e5b2d8064f1a7c3e9b5d20846",

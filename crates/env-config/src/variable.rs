@@ -1,0 +1,214 @@
+//! The declaration of a variable, which is also what documentation is checked against.
+
+/// How the value of a variable is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Without the white space around it; quotes around it are an error.
+    Plain,
+    /// The same, and refused if only a shell would turn it into a path.
+    Path,
+    /// Byte for byte, since any byte may belong to it; what surrounds it is a warning.
+    Secret,
+}
+
+/// What is known about a variable without its type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Declaration {
+    /// `API_PORT`
+    pub name: &'static str,
+    /// The text that an unset variable is read as; `None` if it is optional or required.
+    pub default: Option<&'static str>,
+    /// Whether `NAME_FILE` may name a file with the value. Such a value is never shown.
+    pub may_be_a_file: bool,
+    /// Whether the name is also read in lower case, as other programs do.
+    pub(crate) may_be_lower_case: bool,
+    /// A valid value, shown with problems.
+    pub(crate) example: Option<&'static str>,
+    pub(crate) kind: Kind,
+}
+
+/// A variable whose value has the type `T`.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable<T: 'static> {
+    /// What is known about it without its type.
+    pub declaration: Declaration,
+    pub(crate) parse: fn(&str) -> Result<T, String>,
+}
+
+/// Variables that belong together.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// The heading in the documentation.
+    pub title: &'static str,
+    /// In the order of the documentation.
+    pub variables: &'static [Declaration],
+}
+
+impl Declaration {
+    /// Whether `name` is this variable, or the one that names its file.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        name == self.name
+            || (self.may_be_lower_case && name == self.name.to_lowercase())
+            || (self.may_be_a_file && name.strip_suffix("_FILE") == Some(self.name))
+    }
+
+    /// The names under which it is read, in upper case.
+    pub fn names(&self) -> impl Iterator<Item = String> + use<> {
+        let file_name = self.may_be_a_file.then(|| format!("{}_FILE", self.name));
+        std::iter::once(self.name.to_owned()).chain(file_name)
+    }
+
+    /// The example, or else the default.
+    pub(crate) fn example(&self) -> Option<&'static str> {
+        self.example.or(self.default)
+    }
+}
+
+impl<T> Variable<T> {
+    /// A variable that `parse` reads; its error follows the value in a sentence: "is not a port".
+    #[must_use]
+    pub const fn parsed(parse: fn(&str) -> Result<T, String>) -> Self {
+        let declaration = Declaration {
+            name: "",
+            default: None,
+            may_be_a_file: false,
+            may_be_lower_case: false,
+            example: None,
+            kind: Kind::Plain,
+        };
+        Self { declaration, parse }
+    }
+
+    /// A secret, which may stand in a file.
+    #[must_use]
+    pub const fn secret(parse: fn(&str) -> Result<T, String>) -> Self {
+        let mut secret = Self::parsed(parse).or_file();
+        secret.declaration.kind = Kind::Secret;
+        secret
+    }
+
+    /// Names the variable; [`variables!`](crate::variables) does it.
+    #[must_use]
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.declaration.name = name;
+        self
+    }
+
+    /// Sets the text that an unset variable is read as.
+    #[must_use]
+    pub const fn default(mut self, default: &'static str) -> Self {
+        self.declaration.default = Some(default);
+        self
+    }
+
+    /// Sets the valid value that is shown with problems; the default unless set.
+    #[must_use]
+    pub const fn example(mut self, example: &'static str) -> Self {
+        self.declaration.example = Some(example);
+        self
+    }
+
+    /// Lets `NAME_FILE` name a file with the value, which is then never shown.
+    #[must_use]
+    pub const fn or_file(mut self) -> Self {
+        self.declaration.may_be_a_file = true;
+        self
+    }
+
+    /// Reads the name in lower case, too.
+    #[must_use]
+    pub const fn or_lower_case(mut self) -> Self {
+        self.declaration.may_be_lower_case = true;
+        self
+    }
+}
+
+impl Variable<String> {
+    /// A text that is used as it is.
+    #[must_use]
+    pub const fn text() -> Self {
+        Self::parsed(verbatim)
+    }
+
+    /// A secret text that is used as it is.
+    #[must_use]
+    pub const fn secret_text() -> Self {
+        Self::secret(verbatim)
+    }
+
+    /// The path of a file or folder.
+    #[must_use]
+    pub const fn path() -> Self {
+        let mut path = Self::text();
+        path.declaration.kind = Kind::Path;
+        path
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it is a parser")]
+fn verbatim(value: &str) -> Result<String, String> {
+    Ok(value.to_owned())
+}
+
+/// Declares variables as constants, and lists them by group.
+///
+/// ```
+/// env_config::variables! {
+///     pub(crate) GROUPS, VARIABLES:
+///     "Listening" {
+///         API_PORT: u16 = Variable::parsed(|value| {
+///             value.parse().map_err(|_| "is not a port".to_owned())
+///         }).default("8004");
+///     }
+///     "Secrets" {
+///         JWT_SECRET_KEY: String = Variable::secret_text();
+///     }
+/// }
+/// assert_eq!(VARIABLES[0].name, "API_PORT");
+/// assert_eq!(GROUPS[1].title, "Secrets");
+/// ```
+#[macro_export]
+macro_rules! variables {
+    ($visibility:vis $groups:ident, $variables:ident: $($title:literal {
+        $($(#[$attribute:meta])* $name:ident: $type:ty = Variable::$kind:ident($($parse:expr)?)
+            $(.$option:ident($($value:expr)?))*;)*
+    })*) => {
+        $($(
+            $(#[$attribute])*
+            $visibility const $name: $crate::Variable<$type> =
+                $crate::Variable::<$type>::$kind($($parse)?)$(.$option($($value)?))*.named(stringify!($name));
+        )*)*
+
+        /// Every group of variables, in the order of the documentation.
+        pub const $groups: &[$crate::Group] = &[
+            $($crate::Group { title: $title, variables: &[$($name.declaration),*] }),*
+        ];
+
+        /// Every variable, in the order of the documentation.
+        pub const $variables: &[$crate::Declaration] = &[$($($name.declaration),*),*];
+    };
+}
+
+/// The variable with this name, which may be the one of its file.
+#[must_use]
+pub fn declaration(variables: &'static [Declaration], name: &str) -> Option<&'static Declaration> {
+    variables.iter().find(|variable| variable.is_named(name))
+}
+
+/// How the value of a variable is read, by its name. `None` for a name that is not declared.
+pub(crate) fn kind_of(variables: &'static [Declaration], name: &str) -> Option<Kind> {
+    let variable = declaration(variables, name)?;
+    let is_path_of_file = variable.may_be_a_file && name.ends_with("_FILE");
+    Some(if is_path_of_file { Kind::Path } else { variable.kind })
+}
+
+/// Whether a value describes a Service of Kubernetes.
+///
+/// Every pod gets such variables for each Service in its namespace, unless it has
+/// `enableServiceLinks: false`: one called `redis` sets `REDIS_PORT=tcp://10.0.0.7:6379`.
+#[must_use]
+pub fn is_service_link(name: &str, value: &str) -> bool {
+    let is_address = ["tcp://", "udp://", "sctp://"].iter().any(|begin| value.starts_with(begin));
+    is_address && name.ends_with("_PORT")
+}
