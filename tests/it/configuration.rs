@@ -1,24 +1,24 @@
-//! The configuration, read from variables alone: defaults, single values, and their documentation.
+//! The configuration, read from variables alone: defaults and single values.
 //!
-//! [`databases`]: which stores are taken, and how a half-given database is refused. [`limits`]:
-//! budgets. [`misspelt`]: names that are not read. [`proxies`]: which networks are trusted.
-//! [`secrets`]: where they may stand, and that they are never shown. [`wrapped`]: values with
-//! something around them.
+//! [`databases`]: which stores are used, and how an incomplete database is refused. [`documented`]:
+//! the documentation and the example file. [`limits`]: budgets. [`misspelt`]: names that are not
+//! read. [`proxies`]: which networks are trusted. [`secrets`]: that they may be in files, and are
+//! never shown. [`wrapped`]: values with quotes or white space around them.
 
 mod databases;
+mod documented;
 mod limits;
 mod misspelt;
 mod proxies;
 mod secrets;
 mod wrapped;
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use discogsography_api::config::{
     Budget, Budgets, Config, ConfigError, CorsOrigins, Environment, LogFormat, LogLevel,
-    Migrations, RateLimits, Stores, VARIABLES, Warning, WebPage,
+    Migrations, RateLimits, Stores, Warning, WebPage,
 };
 
 /// Loads these variables.
@@ -365,32 +365,4 @@ fn plain_http_beyond_this_machine_is_allowed_with_a_warning() {
         "DISCOGS_API_URL is plain http to another machine; use https, or set \
          DISCOGS_ALLOW_HTTP=on (for example: https://api.discogs.com)",
     );
-}
-
-#[test]
-fn every_variable_is_documented_with_its_default() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
-    let page = fs::read_to_string(page).unwrap();
-    let rows: Vec<Vec<_>> = page
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).take(3).collect())
-        .collect();
-    let expected: Vec<_> = VARIABLES
-        .iter()
-        .map(|variable| {
-            let default = variable.default.map_or("–".to_owned(), |text| format!("`{text}`"));
-            let may_be_a_file = if variable.may_be_a_file { "yes" } else { "no" };
-            vec![format!("`{}`", variable.name), default, may_be_a_file.to_owned()]
-        })
-        .collect();
-    assert_eq!(rows, expected);
-}
-
-#[test]
-fn the_documented_defaults_are_the_real_ones() {
-    let defaults: Vec<_> =
-        VARIABLES.iter().filter_map(|variable| Some((variable.name, variable.default?))).collect();
-    assert!(defaults.len() > 10, "{defaults:?}");
-    assert_eq!(format!("{:?}", loaded(&defaults)), format!("{:?}", loaded(&[])));
 }
