@@ -1,7 +1,7 @@
-//! The HTTP API: every route on one screen, and what all of them have in common.
+//! The HTTP API: every route on one screen; its path stands at its handler.
 //!
-//! A route's handler calls a trait, the trait's implementation talks to a server: two hops. Must
-//! not know which stores there are.
+//! A handler calls a trait, and the trait's implementation talks to its server: two hops. Must not
+//! know which stores there are.
 
 mod envelope;
 mod error;
@@ -12,103 +12,91 @@ mod routes;
 mod site;
 mod state;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::get;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
+use utoipa_axum::routes;
 
 use crate::config::WebPage;
 use envelope::Cors;
 use error::ApiError;
-use routes::health::HealthResponse;
 use routes::{accounts, admin, connection, health, metrics};
 use site::{docs, page};
 
 pub use envelope::Port;
-pub use openapi::document as openapi_document;
 pub use request::client::ForwardingWarnings;
 pub use routes::health::{Health, Phase, Stage};
 pub use state::{App, AppState};
 
-/// Routes, with their templates for whoever needs to name one.
-#[derive(Default)]
-struct Routes {
-    router: Router<AppState>,
-    templates: Vec<&'static str>,
-}
-
-impl Routes {
-    fn route(mut self, template: &'static str, methods: MethodRouter<AppState>) -> Self {
-        self.templates.push(template);
-        Self { router: self.router.route(template, methods), ..self }
-    }
-}
-
-/// The API's port.
+/// Returns the API's port.
 #[must_use]
 pub fn api(app: AppState) -> Port {
-    let routes = documented_routes(&app.health.for_a_port())
-        .route("/openapi.json", get(docs::document))
+    let health = health_operations().with_state(app.health.for_a_port());
+    let router = Router::from(operations().merge(health))
+        .route("/openapi.json", get(async || docs::document(openapi_document())))
         .route("/docs", get(docs::swagger))
         .route("/docs/", get(docs::without_slash))
         .route("/docs/{file}", get(docs::file))
         .route("/redoc", get(docs::redoc))
         .route("/redoc/", get(docs::without_slash));
-    let routes = match app.web_page {
-        WebPage::On => routes
+    let router = match app.web_page {
+        WebPage::On => router
             .route("/", get(page::index))
             .route("/web/settings.json", get(page::settings))
             .route("/web/{file}", get(page::file)),
-        WebPage::Off => routes,
+        WebPage::Off => router,
     };
     let cors = Cors::new(&app.cors_origins);
-    Port::new(app, routes, Some(cors))
+    Port::new(app, router, Some(cors))
 }
 
-/// What `/openapi.json` describes.
-fn documented_routes(port: &Arc<Health>) -> Routes {
-    health_routes(port)
-        .route("/api/auth/register", post(accounts::register))
-        .route("/api/auth/login", post(accounts::login))
-        .route("/api/auth/me", get(accounts::me))
-        .route(
-            "/api/oauth/authorize/discogs",
-            get(connection::authorize).head(get_only).fallback(get_only),
-        )
-        .route("/api/oauth/verify/discogs", post(connection::verify))
-        .route("/api/oauth/status/discogs", get(connection::status))
-        .route("/api/oauth/revoke/discogs", axum::routing::delete(connection::revoke))
-        .route("/api/admin/config", get(admin::list))
-        .route("/api/admin/config/{key}", put(admin::put).delete(admin::delete))
-}
-
-/// The port of health and metrics, which serves nothing else.
+/// Returns the port that serves health and metrics only.
 #[must_use]
 pub fn health_only(app: AppState) -> Port {
-    let port = app.health.for_a_port();
-    let routes = health_routes(&port)
-        .route("/metrics", get(move |app| metrics::metrics(app, Arc::clone(&port))));
-    Port::new(app, routes, None)
+    let health = app.health.for_a_port();
+    let router = Router::from(health_operations().with_state(Arc::clone(&health)))
+        .route("/metrics", get(move |app| metrics::metrics(app, Arc::clone(&health))));
+    Port::new(app, router, None)
 }
 
-fn health_routes(port: &Arc<Health>) -> Routes {
-    Routes::default()
-        .route("/health", get_health(port, health::health))
-        .route("/health/live", get_health(port, health::live))
-        .route("/health/ready", get_health(port, health::ready))
+/// Returns the OpenAPI document as JSON: what `/openapi.json` serves.
+#[must_use]
+pub fn openapi_document() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+        openapi::document([operations().into_openapi(), health_operations().into_openapi()])
+    });
+    &DOCUMENT
 }
 
-fn get_health<F>(port: &Arc<Health>, answer: fn(Arc<Health>) -> F) -> MethodRouter<AppState>
-where
-    F: Future<Output = HealthResponse> + Send + 'static,
-{
-    let port = Arc::clone(port);
-    get(move || answer(Arc::clone(&port)))
+/// The API's operations, in the order of the document.
+fn operations() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(accounts::register))
+        .routes(routes!(accounts::login))
+        .routes(routes!(accounts::me))
+        .routes(
+            routes!(connection::authorize).map(|methods| methods.head(get_only).fallback(get_only)),
+        )
+        .routes(routes!(connection::verify))
+        .routes(routes!(connection::status))
+        .routes(routes!(connection::revoke))
+        .routes(routes!(admin::list))
+        .routes(routes!(admin::put, admin::delete))
 }
 
-/// The answer to a method that would start something, or that the route does not know.
+/// The operations of both ports; each port has checks of its own.
+fn health_operations() -> OpenApiRouter<Arc<Health>> {
+    OpenApiRouter::default()
+        .routes(routes!(health::health))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+}
+
+/// Refuses `HEAD`, which would start a flow, like every other wrong method.
 async fn get_only() -> Response {
     ([(header::ALLOW, "GET")], ApiError::MethodNotAllowed).into_response()
 }

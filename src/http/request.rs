@@ -2,6 +2,7 @@
 
 pub(super) mod body;
 pub(super) mod client;
+pub(super) mod context;
 pub(super) mod extract;
 mod forwarded;
 pub(super) mod host;

@@ -1,20 +1,14 @@
-//! Where a request comes from: the peer, or the client that trusted proxies name.
+//! Where a request comes from: its peer, or the client that a trusted proxy names.
 
 use std::net::IpAddr;
 use std::sync::Once;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
+use axum::http::HeaderMap;
+use ipnet::IpNet;
 use tracing::warn;
 
-use crate::http::error::ApiError;
-use crate::http::request::extract::Caller;
-use crate::http::request::forwarded::{Doubt, client};
-use crate::http::state::AppState;
+use super::forwarded::{self, Doubt};
 use crate::model::Client;
-
-/// The client, for counting its requests.
-pub(crate) struct RequestClient(pub(crate) Client);
 
 /// Ensures that each warning about forwarding headers is logged only once.
 #[derive(Debug)]
@@ -25,21 +19,19 @@ pub struct ForwardingWarnings {
     unusable: Once,
 }
 
-impl FromRequestParts<AppState> for RequestClient {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
-        let caller = parts.extensions.get::<Caller>();
-        let peer = caller
-            .map(Caller::peer)
-            .ok_or_else(|| ApiError::Internal("a request without its peer".to_owned()))?;
-        Ok(Self(match client(peer, &parts.headers, &app.trusted_proxies) {
-            Ok(address) => Client::Device(address),
-            Err(doubt) => {
-                app.forwarding_warnings.warn(&doubt, peer);
-                Client::Proxy(peer)
-            }
-        }))
+/// Returns the client of a request, and logs the first header of each kind that is not believed.
+pub(crate) fn client(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    trusted: &[IpNet],
+    warnings: &ForwardingWarnings,
+) -> Client {
+    match forwarded::client(peer, headers, trusted) {
+        Ok(address) => Client::Device(address),
+        Err(doubt) => {
+            warnings.warn(&doubt, peer);
+            Client::Proxy(peer)
+        }
     }
 }
 

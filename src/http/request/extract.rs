@@ -1,54 +1,32 @@
-//! Where a request becomes somebody, and its body something: the only extractors there are.
-
-use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+//! Every extractor of the API: what handlers take from a request.
 
 use axum::body::HttpBody as _;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use uuid::Uuid;
 
+use super::context::RequestContext;
+use super::input::{self, Input};
+use super::{body, client};
 use crate::http::error::ApiError;
-use crate::http::request::body;
-use crate::http::request::input::{self, Input};
 use crate::http::state::AppState;
+use crate::model::{Client, ConfigKey, User};
 
-use crate::model::User;
-
-/// Whoever holds the access token that came with the request, loaded and active.
+/// The active user to whom the request's access token belongs.
 pub(crate) struct CurrentUser(pub(crate) User);
 
-/// A current user who may use `/api/admin`.
+/// Proof that the current user is an admin.
 pub(crate) struct AdminUser;
 
-/// The body, read from JSON.
+/// The client for which the request is counted.
+pub(crate) struct RequestClient(pub(crate) Client);
+
+/// The config key that the path names.
+pub(crate) struct PathKey(pub(crate) ConfigKey);
+
+/// The body, parsed from JSON.
 pub(crate) struct JsonBody<T>(pub(crate) T);
-
-/// Who sent a request: known to the extractors, and in the end to its log line.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller(Arc<(IpAddr, OnceLock<Uuid>)>);
-
-impl Caller {
-    pub(crate) fn new(peer: IpAddr) -> Self {
-        Self(Arc::new((peer.to_canonical(), OnceLock::new())))
-    }
-
-    /// The other end of the connection.
-    pub(crate) fn peer(&self) -> IpAddr {
-        self.0.0
-    }
-
-    /// The user, once an access token has said who that is.
-    pub(crate) fn user_id(&self) -> Option<Uuid> {
-        self.0.1.get().copied()
-    }
-
-    fn is_user(&self, id: Uuid) {
-        // Set once: a request has one user.
-        let _ = self.0.1.set(id);
-    }
-}
 
 impl FromRequestParts<AppState> for CurrentUser {
     type Rejection = ApiError;
@@ -59,8 +37,8 @@ impl FromRequestParts<AppState> for CurrentUser {
         let user_id = verified.map_err(|_| ApiError::InvalidToken)?.sub;
         let user = app.storage()?.user_by_id(user_id).await?;
         let user = user.filter(|user| user.is_active).ok_or(ApiError::InvalidToken)?;
-        if let Some(caller) = parts.extensions.get::<Caller>() {
-            caller.is_user(user.id);
+        if let Some(context) = parts.extensions.get::<RequestContext>() {
+            context.set_user(user.id);
         }
         Ok(Self(user))
     }
@@ -72,6 +50,28 @@ impl FromRequestParts<AppState> for AdminUser {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let CurrentUser(user) = CurrentUser::from_request_parts(parts, app).await?;
         if user.is_admin { Ok(Self) } else { Err(ApiError::AdminRequired) }
+    }
+}
+
+impl FromRequestParts<AppState> for RequestClient {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let context = parts.extensions.get::<RequestContext>();
+        let context = context
+            .ok_or_else(|| ApiError::Internal("a request without its context".to_owned()))?;
+        let (peer, warnings) = (context.peer(), &app.forwarding_warnings);
+        Ok(Self(client::client(peer, &parts.headers, &app.trusted_proxies, warnings)))
+    }
+}
+
+impl FromRequestParts<AppState> for PathKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let name: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, app).await;
+        let key = name.ok().and_then(|Path(name)| ConfigKey::from_name(&name));
+        key.map(Self).ok_or(ApiError::UnknownConfigKey)
     }
 }
 
@@ -91,21 +91,21 @@ impl<T: Input> FromRequest<AppState> for JsonBody<T> {
     }
 }
 
-/// The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1), from nowhere else.
+/// Returns the token of `Authorization: Bearer <token>` (RFC 6750 section 2.1).
 fn bearer_token(headers: &HeaderMap) -> Result<&str, ApiError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or(ApiError::NotAuthenticated)?;
     if values.next().is_some() {
         return Err(ApiError::InvalidToken);
     }
-    let (scheme, token) = split_at_blank(value.as_bytes());
+    let (scheme, token) = split_at_space(value.as_bytes());
     if !scheme.eq_ignore_ascii_case(b"bearer") || token.is_empty() {
         return Err(ApiError::NotAuthenticated);
     }
     std::str::from_utf8(token).map_err(|_| ApiError::InvalidToken)
 }
 
-fn split_at_blank(value: &[u8]) -> (&[u8], &[u8]) {
+fn split_at_space(value: &[u8]) -> (&[u8], &[u8]) {
     let value = value.trim_ascii();
     let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end);
@@ -114,8 +114,8 @@ fn split_at_blank(value: &[u8]) -> (&[u8], &[u8]) {
 
 /// Whether the body is declared as JSON.
 ///
-/// One that is not declared at all is taken for JSON, but not from a web page, which `Origin` tells:
-/// browsers send such a body without a preflight, so any page could register and sign in.
+/// A body without a `Content-Type` is read as JSON unless a web page sent it, which `Origin` shows:
+/// browsers send such a body without a preflight, so any page could register users and sign in.
 fn is_json(headers: &HeaderMap, is_empty: bool) -> bool {
     let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
         return is_empty || !headers.contains_key(header::ORIGIN);

@@ -1,7 +1,6 @@
 //! The app's Discogs credentials, for admins. (The seed's "Admin".)
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
@@ -11,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::http::error::ApiError;
 use crate::http::json::Json;
 use crate::http::openapi;
-use crate::http::request::extract::{AdminUser, JsonBody};
+use crate::http::request::extract::{AdminUser, JsonBody, PathKey};
 use crate::http::request::input::{Fields, Input};
 use crate::http::state::AppState;
 use crate::model::{ConfigKey, ConfigValue, mask};
@@ -117,7 +116,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn put(
     AdminUser: AdminUser,
-    KnownKey(key): KnownKey,
+    PathKey(key): PathKey,
     State(app): State<AppState>,
     JsonBody(request): JsonBody<PutRequest>,
 ) -> Result<Json<ConfigAnswer>, ApiError> {
@@ -140,27 +139,11 @@ pub(crate) async fn put(
 )]
 pub(crate) async fn delete(
     AdminUser: AdminUser,
-    KnownKey(key): KnownKey,
+    PathKey(key): PathKey,
     State(app): State<AppState>,
 ) -> Result<StatusCode, ApiError> {
     app.storage()?.delete_config(&[key]).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The key in the path, where it is one.
-pub(crate) struct KnownKey(ConfigKey);
-
-impl axum::extract::FromRequestParts<AppState> for KnownKey {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
-        app: &AppState,
-    ) -> Result<Self, ApiError> {
-        let name: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, app).await;
-        let key = name.ok().and_then(|Path(name)| ConfigKey::from_name(&name));
-        key.map(Self).ok_or(ApiError::UnknownConfigKey)
-    }
 }
 
 impl Input for PutRequest {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -209,7 +210,7 @@ impl Health {
          headers(("Retry-After" = u32, description = "Seconds to wait.")))
     )
 )]
-pub(crate) async fn health(health: Arc<Health>) -> HealthResponse {
+pub(crate) async fn health(State(health): State<Arc<Health>>) -> HealthResponse {
     let checks = health.checks().await;
     let status = match (checks.service, checks.database, checks.state_store) {
         (Stage::Ready, StoreStatus::Up, StoreStatus::Up) => Status::Healthy,
@@ -229,7 +230,7 @@ pub(crate) async fn health(health: Arc<Health>) -> HealthResponse {
     tag = "Health",
     responses((status = 200, description = "The process is alive.", body = HealthAnswer))
 )]
-pub(crate) async fn live(health: Arc<Health>) -> HealthResponse {
+pub(crate) async fn live(State(health): State<Arc<Health>>) -> HealthResponse {
     HealthResponse(health.answer(Status::Healthy, None))
 }
 
@@ -245,7 +246,7 @@ pub(crate) async fn live(health: Arc<Health>) -> HealthResponse {
          headers(("Retry-After" = u32, description = "Seconds to wait.")))
     )
 )]
-pub(crate) async fn ready(health: Arc<Health>) -> HealthResponse {
+pub(crate) async fn ready(State(health): State<Arc<Health>>) -> HealthResponse {
     let is_ready = health.phase.stage() == Stage::Ready;
     let status = if is_ready { Status::Healthy } else { Status::Unhealthy };
     HealthResponse(health.answer(status, None))

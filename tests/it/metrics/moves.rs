@@ -8,7 +8,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 
 use super::scrape::{Scrape, scrape};
-use crate::harness::wire::{connect, head};
+use crate::harness::actor::send;
+use crate::harness::wire::{connect, exchange, head};
 use crate::harness::{Composition, PASSWORD, Setup, TestApp, on_both_compositions};
 
 /// Longer than any test may take.
@@ -56,6 +57,13 @@ async fn requests_count_by_method_route_and_status(app: TestApp) {
     assert_eq!(app.anonymous().me().await.status, 401);
     admin.put_config("discogs_consumer_key", "key").await;
     assert_eq!(admin.get("/nowhere").await.status, 404);
+    let without_host =
+        exchange(&app.url, b"GET /api/auth/me HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert_eq!(without_host.await.status, 400);
+    let preflight = admin.request(Method::OPTIONS, "/api/auth/login");
+    let preflight = preflight.header("origin", "https://a.example");
+    let preflight = send(preflight.header("access-control-request-method", "POST")).await;
+    assert_eq!((preflight.status, preflight.header("allow")), (204, None));
     let after = scrape(&app).await;
     let moved = |method, route, status, by| {
         let labels = [("method", method), ("route", route), ("status", status)];
@@ -65,9 +73,11 @@ async fn requests_count_by_method_route_and_status(app: TestApp) {
     moved("GET", "/api/auth/me", "401", 1.0);
     moved("PUT", "/api/admin/config/{key}", "200", 1.0);
     moved("GET", "none", "404", 1.0);
+    moved("GET", "/api/auth/me", "400", 1.0);
+    moved("OPTIONS", "/api/auth/login", "204", 1.0);
     moved("GET", "/metrics", "200", 1.0);
     let (count, me) = ("http_request_duration_seconds_count", [("route", "/api/auth/me")]);
-    assert_moved((&before, &after), count, &me, 4.0);
+    assert_moved((&before, &after), count, &me, 5.0);
 }
 
 async fn a_client_that_went_away_counts_without_a_status(app: TestApp) {
