@@ -9,6 +9,7 @@ mod json;
 mod openapi;
 mod request;
 mod routes;
+mod schema;
 mod site;
 mod state;
 

@@ -1,8 +1,8 @@
-//! What the service is about: users, their connections to Discogs, and the app's credentials.
+//! The domain: users, their connections to Discogs, and the app's credentials.
 //!
-//! What can be wrong is parsed here, so whoever holds one of these types holds something valid.
-//! Rows that another program wrote are taken as they stand. Imports nothing of ours but the
-//! clock's timestamp; everyone imports this.
+//! Input is parsed into these types, so a value of one is valid; its rule and its schema stand on the
+//! type. Rows that another program wrote are kept as they are. Imports no other module but `clock`;
+//! OAuth credentials are the types of the `oauth1` crate.
 
 mod client;
 mod config_key;
@@ -24,15 +24,15 @@ pub use email::{Email, EmailError, normalize_email};
 pub use password_text::{NewPassword, NewPasswordError};
 pub use verifier::{Verifier, VerifierError};
 
-/// The most characters that a Discogs username or id may have: what its column holds.
+/// The most characters of a Discogs username or id: what its column holds.
 pub const DISCOGS_NAME_LENGTH: usize = 255;
 
-/// A row of `users`, but for the password's hash. Its `Debug` shows no email address.
+/// A row of `users` without the password's hash. Its `Debug` shows no email address.
 #[derive(Clone)]
 pub struct User {
     /// Random; also the `sub` of the user's access tokens.
     pub id: Uuid,
-    /// As the row has it: one that the Python service wrote may break our rule.
+    /// The stored address: one that the Python service wrote may break the rule of [`Email`].
     pub email: String,
     /// A user who is not active can't sign in, and their access tokens are refused.
     pub is_active: bool,
@@ -44,23 +44,23 @@ pub struct User {
     pub flow_epoch: FlowEpoch,
 }
 
-/// Counts how often a user's flows under way were ended.
+/// Counts how often a user's pending flows were ended.
 ///
-/// A flow keeps the value it was started with, and can't be finished once the user's is another.
+/// A flow keeps the value from its start, and can't be finished once the user has another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowEpoch(pub i64);
 
-/// Who started a flow, and when in the user's count of ended flows.
+/// Who started a flow, and at which epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowOwner {
     /// The user.
     pub user_id: Uuid,
-    /// The user's count as of the start.
+    /// The user's epoch when the flow was started.
     pub epoch: FlowEpoch,
 }
 
 impl User {
-    /// The owner of flows that the user starts and finishes now.
+    /// Returns the owner of flows that the user starts or finishes now.
     #[must_use]
     pub fn flow_owner(&self) -> FlowOwner {
         FlowOwner { user_id: self.id, epoch: self.flow_epoch }
@@ -73,29 +73,29 @@ impl fmt::Debug for User {
     }
 }
 
-/// A user with what a password is checked against: only sign-in needs it.
+/// A user with the hash that a password is checked against; only sign-in needs it.
 #[derive(Debug, Clone)]
 pub struct UserWithHash {
-    /// Whose it is.
+    /// The user.
     pub user: User,
-    /// `<salt>:<key>` in hex, or something that can't be read.
+    /// `<salt>:<key>` in hex, or unreadable text.
     pub hashed_password: SecretString,
-    /// Whether the password alone is not enough: a later Python version asks for a code, too.
+    /// Whether the user has two-factor sign-in, which a later Python version may have enabled.
     pub has_second_factor: bool,
 }
 
-/// A user as operators see it. Its `Debug` shows no email address.
+/// A user as operators see one. Its `Debug` shows no email address.
 #[derive(Clone)]
 pub struct UserDetails {
-    /// As the row has it, which in the SQLite file may be any text.
+    /// The stored id, which in the SQLite file may be any text.
     pub id: String,
-    /// As the row has it.
+    /// The stored address.
     pub email: String,
     /// A user who is not active can't sign in, and their access tokens are refused.
     pub is_active: bool,
     /// Whether the user may use `/api/admin`.
     pub is_admin: bool,
-    /// Whether the password alone is not enough.
+    /// Whether the user has two-factor sign-in.
     pub has_second_factor: bool,
     /// When the user registered.
     pub created_at: Timestamp,
@@ -109,45 +109,45 @@ impl fmt::Debug for UserDetails {
     }
 }
 
-/// Someone who is about to be registered.
+/// A user to be created.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// Chosen by the service, so that a repeated write is recognised as the same one.
+    /// Chosen by the service, so that a repeated write is recognized as the same.
     pub id: Uuid,
-    /// Normalised and checked.
+    /// Normalized and valid.
     pub email: Email,
     /// `<salt>:<key>` in lower-case hex.
     pub hashed_password: SecretString,
 }
 
-/// The permanent credentials that Discogs gave for one user: `access_token` and `access_secret`.
+/// The permanent credentials that Discogs granted for a user: `access_token` and `access_secret`.
 #[derive(Debug, Clone)]
 pub struct DiscogsToken(pub Token);
 
-/// From where an account was signed in to: keyed hashes, which name nobody.
+/// An address from which a user signed in, as keyed hashes that reveal neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownAddress {
-    /// Of the email.
+    /// Hash of the email address.
     pub account: [u8; 16],
-    /// Of the client's address.
+    /// Hash of the client's address.
     pub address: [u8; 16],
 }
 
-/// Who somebody is at Discogs.
+/// A user's identity at Discogs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The number, as text: it may be larger than a JavaScript number can hold.
+    /// A number as text: it may be larger than JavaScript's numbers can hold.
     pub id: String,
-    /// As Discogs gives it, any Unicode; it may change, the number does not.
+    /// As Discogs returns it, any Unicode; it may change, the id does not.
     pub username: String,
 }
 
-/// A user's link to Discogs as `status` shows it: a row of `oauth_tokens` without its secrets.
+/// A row of `oauth_tokens` without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
-    /// `None` where the row was written without one.
+    /// `None` if it was never stored.
     pub provider_username: Option<String>,
-    /// `None` where the row was written without one.
+    /// `None` if it was never stored.
     pub provider_user_id: Option<String>,
     /// When the connection was last made.
     pub updated_at: Timestamp,

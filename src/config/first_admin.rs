@@ -37,9 +37,11 @@ pub(super) fn parse_email(value: &str) -> Result<Email, String> {
 pub(super) fn parse_password(value: &str) -> Result<NewPassword, String> {
     NewPassword::parse(value).map_err(|error| match error {
         NewPasswordError::TooShort => {
-            format!("has fewer than {} characters", NewPassword::LEAST)
+            format!("has fewer than {} characters", NewPassword::MIN_LENGTH)
         }
-        NewPasswordError::TooLong => format!("has more than {} characters", NewPassword::MOST),
+        NewPasswordError::TooLong => {
+            format!("has more than {} characters", NewPassword::MAX_LENGTH)
+        }
         NewPasswordError::ContainsNul => "contains NUL".to_owned(),
     })
 }

@@ -1,8 +1,9 @@
-//! Every answer that is an error: from a variant to its row in the table.
+//! Every error that a client can get: from a variant to its row in the table.
 //!
-//! The one place that turns inner errors into answers. A client gets a fixed sentence; the cause
-//! goes to the request's log line (see `Report`).
+//! The only place that turns inner errors into answers. A client gets a fixed sentence; the cause goes
+//! to the request's log line (see `Report`).
 
+pub(crate) mod responses;
 pub(crate) mod table;
 
 use std::time::Duration;
@@ -12,9 +13,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::json::Json;
-use super::openapi;
 use super::request::input::FieldError;
+use super::schema;
 use crate::accounts::password::PasswordError;
 use crate::connect::ConnectError;
 use crate::discogs::DiscogsError;
@@ -24,29 +24,29 @@ use crate::storage::StorageError;
 use crate::telemetry::chain;
 use table::Row;
 
-/// What a client is told to wait where nothing better is known.
+/// The `Retry-After` if no better estimate is known.
 pub(crate) const RETRY_SOON: Duration = Duration::from_secs(2);
 
-/// An answer that is an error. A `String` is the cause, for the log and never for the client.
+/// An error for a client. A `String` is the cause: logged, and never sent to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ApiError {
-    /// 400: no HTTP request, as far as its head goes.
+    /// 400: the head of the request is invalid.
     InvalidRequest,
-    /// 400: a state that was never seen, has expired or was used.
+    /// 400: the state is unknown, expired or used.
     StateUnknown,
-    /// 400: another finish is checking the same state.
+    /// 400: another request is finishing the same state.
     StateBusy,
-    /// 400: Discogs does not take the PIN.
+    /// 400: Discogs rejects the PIN.
     VerifierRejected(String),
-    /// 401: no bearer token at all.
+    /// 401: no bearer token.
     NotAuthenticated,
-    /// 401: a token that is not good, or of a user who may not sign in.
+    /// 401: an invalid token, or one of a user who may not sign in.
     InvalidToken,
-    /// 401: a wrong address or password.
+    /// 401: wrong email address or password.
     InvalidCredentials,
-    /// 403: the user is no admin.
+    /// 403: the user is not an admin.
     AdminRequired,
-    /// 403: the state of somebody else.
+    /// 403: the state belongs to another user.
     StateNotYours,
     /// 404: no such path.
     NotFound,
@@ -58,29 +58,29 @@ pub(crate) enum ApiError {
     BodyTooLarge,
     /// 415
     NotJson,
-    /// 409: the address has an account.
+    /// 409: the email address is registered.
     EmailTaken,
-    /// 422: everything that is wrong with the body.
+    /// 422: every invalid field of the body.
     InvalidInput(Vec<FieldError>),
-    /// 429: too many requests of one kind.
+    /// 429: a request limit is reached.
     RateLimited(Duration),
-    /// 500: a mistake of ours.
+    /// 500: a bug in the service.
     Internal(String),
-    /// 502: Discogs does not take the app's credentials.
+    /// 502: Discogs rejects the app's credentials.
     DiscogsCredentialsRejected(String),
-    /// 502: something in front of Discogs keeps us out.
+    /// 502: Discogs's CDN blocks the service.
     DiscogsBlocked(String),
-    /// 502: Discogs is away or makes no sense.
+    /// 502: Discogs is unavailable or sent an invalid response.
     DiscogsUnavailable(String),
-    /// 503: too much to do.
+    /// 503: the service is overloaded.
     Overloaded(String, Duration),
-    /// 503: the database is away.
+    /// 503: the database is unavailable.
     DatabaseUnavailable(String),
-    /// 503: the state store is away.
+    /// 503: the state store is unavailable.
     StateStoreUnavailable(String),
     /// 503: the app's credentials are not set; the sentence depends on the route.
     DiscogsNotConfigured(FlowStep),
-    /// 503: Discogs asks to wait.
+    /// 503: Discogs asks the service to wait.
     DiscogsRateLimited(Duration),
     /// 503: the password is right, but the user has two-factor sign-in.
     SecondFactorUnavailable,
@@ -95,11 +95,11 @@ pub(crate) enum FlowStep {
     Verify,
 }
 
-/// What the request's log line says about an error; travels in the response's extensions.
+/// An error as the request's log line shows it; travels in the response's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) code: &'static str,
-    /// The error with all its causes; `None` where the code says it all.
+    /// The error with all its causes; `None` if the code says everything.
     pub(crate) chain: Option<String>,
 }
 
@@ -141,7 +141,7 @@ impl ApiError {
         }
     }
 
-    /// How long the client is told to wait, and the cause for the log; where there is either.
+    /// Returns the `Retry-After` and the cause for the log, if there are any.
     fn wait_and_cause(&self) -> (Option<Duration>, Option<&str>) {
         match self {
             Self::Overloaded(cause, wait) => (Some(*wait), Some(cause)),
@@ -174,7 +174,7 @@ impl ApiError {
         }
     }
 
-    /// A flow's error at one of its two routes.
+    /// Converts an error of a flow at one of its two routes.
     pub(crate) fn of_flow(error: ConnectError, step: FlowStep) -> Self {
         match error {
             ConnectError::NotConfigured => Self::DiscogsNotConfigured(step),
@@ -182,7 +182,7 @@ impl ApiError {
             ConnectError::StateBusy => Self::StateBusy,
             ConnectError::StateNotYours => Self::StateNotYours,
             ConnectError::Flows(error) => error.into(),
-            // As a username that is too long: what Discogs says can't be stored.
+            // Discogs sent a username that the database can't store.
             ConnectError::Storage(error @ StorageError::Untranslatable(_)) => {
                 Self::DiscogsUnavailable(chain(&error))
             }
@@ -192,17 +192,17 @@ impl ApiError {
     }
 }
 
-/// An answer that is an error.
+/// An error.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Error)]
 pub(crate) struct ErrorAnswer {
-    /// What is wrong, to be shown as it is.
+    /// What is wrong, in a sentence for people.
     detail: &'static str,
-    /// With 429 alone: the same as `detail`, for clients that look for it here.
+    /// With 429 only: the same as `detail`, for clients that read it here.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     error: Option<&'static str>,
-    /// What is wrong, for programs.
+    #[schema(schema_with = schema::error_code)]
     code: &'static str,
 }
 
@@ -214,13 +214,13 @@ impl ErrorAnswer {
     }
 }
 
-/// An answer to a body that is not as it should be.
+/// The answer to an invalid body.
 #[derive(Serialize, ToSchema)]
 #[schema(as = InvalidInput)]
 pub(crate) struct InvalidInputAnswer {
-    /// Everything that is wrong; nothing of the input is repeated.
+    /// Every invalid field. Nothing of the input is repeated.
     detail: Vec<FieldError>,
-    #[schema(schema_with = openapi::invalid_input)]
+    #[schema(schema_with = schema::invalid_input)]
     code: &'static str,
 }
 
@@ -230,11 +230,14 @@ impl IntoResponse for ApiError {
         let &Row { status, code, .. } = row;
         let (retry_after, cause) = self.wait_and_cause();
         let chain = cause.map(str::to_owned);
-        let mut response = if let Self::InvalidInput(detail) = self {
-            (status, Json(InvalidInputAnswer { detail, code })).into_response()
+        let body = if let Self::InvalidInput(detail) = self {
+            serde_json::to_vec(&InvalidInputAnswer { detail, code })
         } else {
-            (status, Json(ErrorAnswer::of(row))).into_response()
+            serde_json::to_vec(&ErrorAnswer::of(row))
         };
+        let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        // Fixed text and numbers can always be serialized.
+        let mut response = (status, content_type, body.unwrap_or_default()).into_response();
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

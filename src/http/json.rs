@@ -7,10 +7,10 @@ use serde::Serialize;
 use super::error::ApiError;
 use crate::telemetry::chain;
 
-/// Most answers are shorter, in bytes.
+/// The capacity for an answer, in bytes; most are shorter.
 const USUAL_LENGTH: usize = 256;
 
-/// An answer with this as its body. axum's own writes into a buffer that takes longer to write to.
+/// An answer with this as its body. Faster than axum's own, which writes into a `BytesMut`.
 pub(crate) struct Json<T>(pub(super) T);
 
 impl<T: Serialize> IntoResponse for Json<T> {

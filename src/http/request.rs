@@ -1,4 +1,4 @@
-//! What is read from a request before a handler sees it.
+//! Reads requests for the handlers.
 
 pub(super) mod body;
 pub(super) mod client;

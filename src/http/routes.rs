@@ -1,4 +1,4 @@
-//! What each route does: its handler, its types, its errors.
+//! The routes: for each its handler, its types and its errors.
 
 pub(super) mod accounts;
 pub(super) mod admin;

@@ -1,4 +1,4 @@
-//! The pages: the account page and the documentation of the API, from files in the program.
+//! The account page and the API documentation, from files embedded in the program.
 
 mod asset;
 pub(super) mod docs;

@@ -1,4 +1,4 @@
-//! Where a request comes from, and the networks that its requests are counted in.
+//! Where a request comes from, and the networks for which requests are counted.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,15 +7,15 @@ use ipnet::IpNet;
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Client {
-    /// The client's own address, so an account can know it.
+    /// The address of the client itself, so an account can know it.
     Device(IpAddr),
-    /// The address of a proxy that does not say clearly whom it asks for. Requests are counted for the
+    /// The address of a proxy that does not clearly name its client. Requests are counted for the
     /// proxy, and no account ever knows its address.
     Proxy(IpAddr),
 }
 
 impl Client {
-    /// The address that its requests are counted for.
+    /// Returns the address for which its requests are counted.
     #[must_use]
     pub fn address(self) -> IpAddr {
         match self {
@@ -24,12 +24,12 @@ impl Client {
     }
 }
 
-/// Whether an account has recently been signed in to from where a request comes from.
+/// Whether a user recently signed in from where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// It has.
+    /// The user did.
     Known,
-    /// It has not, or nobody knows.
+    /// The user did not, or it is unknown.
     Stranger,
 }
 
@@ -38,8 +38,9 @@ pub enum Standing {
 pub struct Network(IpNet);
 
 impl Network {
-    /// The network around an address, with the prefix of the protocol that the client speaks: an IPv4
-    /// address inside an IPv6 one counts as an IPv4 address.
+    /// Returns the network of an address, with the prefix length of its protocol.
+    ///
+    /// An IPv4 address inside an IPv6 one counts as an IPv4 address.
     #[must_use]
     pub fn around(address: IpAddr, v4_prefix: u8, v6_prefix: u8) -> Self {
         let address = match address {
@@ -51,20 +52,20 @@ impl Network {
         Self(network)
     }
 
-    /// Its first address.
+    /// Returns its first address.
     #[must_use]
     pub fn address(self) -> IpAddr {
         self.0.addr()
     }
 
-    /// The number of bits that its addresses share.
+    /// Returns the number of bits that its addresses share.
     #[must_use]
     pub fn prefix(self) -> u8 {
         self.0.prefix_len()
     }
 }
 
-/// The IPv4 address in an IPv6 one: mapped (RFC 4291 section 2.5.5.2), or translated by NAT64
+/// Returns the IPv4 address in an IPv6 one: mapped (RFC 4291 section 2.5.5.2), or translated by NAT64
 /// (RFC 6052 section 2.1) or SIIT (RFC 2765 section 2.1).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_what_its_addresses_share() {
+    fn a_network_is_the_common_prefix_of_its_addresses() {
         assert_eq!(around("192.0.2.77"), "192.0.2.0/24");
         assert_eq!(around("2001:db8:1:2::3"), "2001:db8:1::/48");
         let whole = Network::around("192.0.2.77".parse().unwrap(), 32, 64);

@@ -2,18 +2,22 @@
 
 use oauth1::Consumer;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
 
-/// The most characters of a value that is written.
+/// The most characters of a value; `maxLength` of the schema.
 const VALUE_LENGTH: usize = 256;
 
-/// Up to this many characters, nothing of a value is shown.
+/// The longest value of which nothing is shown, in characters.
 const FULLY_MASKED_LENGTH: usize = 8;
 
 /// A key of `app_config`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(description = "Which of the app's credentials.")]
 pub enum ConfigKey {
     /// `discogs_consumer_key`
     DiscogsConsumerKey,
@@ -21,11 +25,19 @@ pub enum ConfigKey {
     DiscogsConsumerSecret,
 }
 
-/// A value that may be written: 1 to 256 visible ASCII characters.
-#[derive(Debug, Clone)]
+/// A value that can be stored: 1 to 256 visible ASCII characters.
+#[derive(Debug, Clone, ToSchema)]
+#[schema(
+    description = "White space around it is removed.",
+    value_type = String,
+    min_length = 1,
+    max_length = 256,
+    pattern = "^[!-~]+$",
+    example = "uLqXmCwZrTbNvKdFhPsY"
+)]
 pub struct ConfigValue(SecretString);
 
-/// Why a value is refused.
+/// A value that is not 1 to 256 visible ASCII characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the value must be 1 to 256 visible ASCII characters")]
 pub struct ConfigValueError;
@@ -33,9 +45,9 @@ pub struct ConfigValueError;
 /// A row of `app_config`.
 #[derive(Debug, Clone)]
 pub struct ConfigEntry {
-    /// Which one.
+    /// The key.
     pub key: ConfigKey,
-    /// As the row has it; an empty one counts as not set.
+    /// The stored value; an empty one counts as not set.
     pub value: SecretString,
     /// When it was last written.
     pub updated_at: Timestamp,
@@ -45,7 +57,7 @@ impl ConfigKey {
     /// Every key, in the order in which they are listed.
     pub const ALL: [Self; 2] = [Self::DiscogsConsumerKey, Self::DiscogsConsumerSecret];
 
-    /// The word in the `key` column.
+    /// Returns the text in the `key` column.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -54,7 +66,7 @@ impl ConfigKey {
         }
     }
 
-    /// Reads a key's name; `None` where there is no such key.
+    /// Returns the key of this name; `None` if there is none.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|key| key.as_str() == name)
@@ -66,7 +78,7 @@ impl ConfigValue {
     ///
     /// # Errors
     ///
-    /// When what is left is not 1 to 256 visible ASCII characters.
+    /// If the rest is not 1 to 256 visible ASCII characters.
     pub fn parse(raw: &str) -> Result<Self, ConfigValueError> {
         let value = raw.trim();
         let is_visible = value.chars().all(|character| character.is_ascii_graphic());
@@ -77,7 +89,7 @@ impl ConfigValue {
         }
     }
 
-    /// The value itself, for a store.
+    /// Returns the value itself, for a store.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -85,7 +97,7 @@ impl ConfigValue {
 }
 
 impl ConfigEntry {
-    /// The app's credentials in these rows; `None` unless both are set.
+    /// Returns the app's credentials; `None` unless both are set.
     #[must_use]
     pub fn consumer(entries: &[Self]) -> Option<Consumer> {
         let value = |key| {
@@ -100,7 +112,7 @@ impl ConfigEntry {
     }
 }
 
-/// Shows a value's first and last two characters, and of a short value only its length.
+/// Masks all but the first and last two characters; all of a short value.
 #[must_use]
 pub fn mask(value: &str) -> String {
     let length = value.chars().count();
@@ -126,8 +138,8 @@ mod tests {
     fn a_value_is_trimmed_and_must_be_visible_ascii() {
         assert_eq!(ConfigValue::parse(" key-1 \n").unwrap().expose(), "key-1");
         assert!(ConfigValue::parse(&"x".repeat(256)).is_ok());
-        for refused in ["", "  ", "two words", "schlüssel", "nul\0", &"x".repeat(257)] {
-            assert!(ConfigValue::parse(refused).is_err(), "{refused:?}");
+        for rejected in ["", "  ", "two words", "schlüssel", "nul\0", &"x".repeat(257)] {
+            assert!(ConfigValue::parse(rejected).is_err(), "{rejected:?}");
         }
     }
 

@@ -1,54 +1,61 @@
-//! The rule for email addresses, loose on purpose: any alphabet, any domain (CONTRACT section 1).
+//! The rule for email addresses, loose on purpose: any alphabet and any domain (docs/http-api.md).
 
 use std::fmt;
 
 use thiserror::Error;
+use utoipa::ToSchema;
 
-/// The most characters that the column `users.email` holds.
+/// The most characters that the column `users.email` holds; `maxLength` of the schema.
 const EMAIL_LENGTH: usize = 255;
 
-/// An address that may be registered: trimmed, in lower case, of the form `x@y.z`.
-#[derive(Clone, PartialEq, Eq)]
+/// An address that can be registered: trimmed, in lower case, of the form `x@y.z`.
+#[derive(Clone, PartialEq, Eq, ToSchema)]
+#[schema(
+    description = "Trimmed and lower-cased; any alphabet.",
+    max_length = 255,
+    pattern = "^[^@\\s\\u0000-\\u001f\\u007f-\\u009f]+@[^@.\\s\\u0000-\\u001f\\u007f-\\u009f]+\\.[^@.\\s\\u0000-\\u001f\\u007f-\\u009f]+$",
+    example = "digger@example.com"
+)]
 pub struct Email(String);
 
-/// The address can't be one.
+/// Text that can't be an email address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("invalid email address")]
 pub struct EmailError;
 
 impl Email {
-    /// Normalises and checks an address.
+    /// Normalizes and checks an address.
     ///
     /// # Errors
     ///
-    /// When it is not of the form `x@y.z`, has white space, a control character or a second `@`,
+    /// If it is not of the form `x@y.z`, has white space, a control character or a second `@`,
     /// or is longer than 255 characters.
     pub fn parse(raw: &str) -> Result<Self, EmailError> {
         let email = normalize_email(raw);
-        if looks_like_an_address(&email) { Ok(Self(email)) } else { Err(EmailError) }
+        if is_address(&email) { Ok(Self(email)) } else { Err(EmailError) }
     }
 
-    /// The normalised address.
+    /// Returns the normalized address.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// An address is not for logs.
+/// Shows no address: logs must not have one.
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Email([REDACTED])")
     }
 }
 
-/// Trims an address and puts it into lower case: how a row is looked up, whatever its form.
+/// Trims an address and lower-cases it: the form in which users are found.
 #[must_use]
 pub fn normalize_email(raw: &str) -> String {
     raw.trim().to_lowercase()
 }
 
-fn looks_like_an_address(email: &str) -> bool {
+fn is_address(email: &str) -> bool {
     let Some((local, domain)) = email.split_once('@') else {
         return false;
     };
@@ -78,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn unusual_but_possible_addresses_pass() {
+    fn unusual_but_possible_addresses_are_accepted() {
         for email in ["a@b.c", "収集家@例え.テスト", "a+b@c.d.e", "a@.b.c", "a@b.c.", "\"x\"@y.z"]
         {
             assert!(Email::parse(email).is_ok(), "{email}");
@@ -86,8 +93,8 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_an_address_is_refused() {
-        let refused = [
+    fn text_that_cannot_be_an_address_is_rejected() {
+        let rejected = [
             "",
             "@",
             "a@",
@@ -101,7 +108,7 @@ mod tests {
             "a@.",
             "ab.c",
         ];
-        for email in refused {
+        for email in rejected {
             assert!(Email::parse(email).is_err(), "{email:?}");
         }
     }

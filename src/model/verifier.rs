@@ -1,32 +1,40 @@
-//! The PIN that Discogs shows and a person copies, with what gets copied along.
+//! The rule for the PIN that Discogs shows, and what people paste around it.
 
 use std::fmt;
 
 use thiserror::Error;
+use utoipa::ToSchema;
 
-/// The most characters of a verifier; those seen from Discogs have ten.
+/// The most characters of a verifier; those of Discogs have ten. `maxLength` of the schema.
 const VERIFIER_LENGTH: usize = 128;
 
 /// A PIN with nothing around it: 1 to 128 visible characters.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, ToSchema)]
+#[schema(
+    description = "The code (PIN) as it was pasted. White space and quotes around it are removed.",
+    min_length = 1,
+    max_length = 128,
+    pattern = "^[0-9A-Za-z]+$",
+    example = "kPNqvCzAvb"
+)]
 pub struct Verifier(String);
 
-/// Why a PIN is refused before Discogs is asked.
+/// Why a PIN is rejected before it is sent to Discogs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum VerifierError {
-    /// Nothing is left without the blanks and quotes around it.
+    /// Nothing but white space and quotes.
     #[error("empty verifier")]
     Empty,
     /// More than 128 characters.
     #[error("verifier is too long")]
     TooLong,
-    /// A blank, a line break or another character without a shape stands inside it.
-    #[error("verifier has a character that can not be seen")]
+    /// White space, a line break or another invisible character inside it.
+    #[error("verifier contains an invisible character")]
     Invisible,
 }
 
 impl Verifier {
-    /// Trims blanks, line breaks and quotes, and checks what is left.
+    /// Trims white space and quotes, and checks the rest.
     ///
     /// # Errors
     ///
@@ -44,7 +52,7 @@ impl Verifier {
         }
     }
 
-    /// The PIN itself, for Discogs.
+    /// Returns the PIN itself, for Discogs.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -61,7 +69,7 @@ fn is_quote(character: char) -> bool {
     matches!(character, '"' | '\'' | '“' | '”' | '‘' | '’' | '«' | '»')
 }
 
-/// White space, control characters, and the marks of no width that web pages put between words.
+/// Whether it is white space, a control character, or one of the zero-width characters of web pages.
 fn is_invisible(character: char) -> bool {
     character.is_whitespace()
         || character.is_control()
@@ -76,7 +84,7 @@ mod tests {
     use super::{Verifier, VerifierError};
 
     #[test]
-    fn what_people_paste_around_a_pin_is_trimmed() {
+    fn white_space_and_quotes_around_a_pin_are_trimmed() {
         for pasted in [
             "AbCdEfGhIj",
             " AbCdEfGhIj ",
@@ -94,13 +102,13 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_a_pin_is_refused() {
-        let refusal = |raw: &str| Verifier::parse(raw).err();
-        assert_eq!(refusal(""), Some(VerifierError::Empty));
-        assert_eq!(refusal(" \"\" "), Some(VerifierError::Empty));
-        assert_eq!(refusal("two words"), Some(VerifierError::Invisible));
-        assert_eq!(refusal("nul\0inside"), Some(VerifierError::Invisible));
-        assert_eq!(refusal(&"é".repeat(128)), None);
-        assert_eq!(refusal(&"é".repeat(129)), Some(VerifierError::TooLong));
+    fn text_that_cannot_be_a_pin_is_rejected() {
+        let error = |raw: &str| Verifier::parse(raw).err();
+        assert_eq!(error(""), Some(VerifierError::Empty));
+        assert_eq!(error(" \"\" "), Some(VerifierError::Empty));
+        assert_eq!(error("two words"), Some(VerifierError::Invisible));
+        assert_eq!(error("nul\0inside"), Some(VerifierError::Invisible));
+        assert_eq!(error(&"é".repeat(128)), None);
+        assert_eq!(error(&"é".repeat(129)), Some(VerifierError::TooLong));
     }
 }

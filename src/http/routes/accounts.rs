@@ -1,4 +1,4 @@
-//! Accounts: register, sign in, who am I. (The seed's "Authentication".)
+//! Accounts: register, sign in, get the current user.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,41 +11,29 @@ use uuid::Uuid;
 use crate::accounts::password::Place;
 use crate::clock::Timestamp;
 use crate::http::error::ApiError;
+use crate::http::error::responses::{BODY, LIMITED, SIGNED_IN, STORED, operation_errors};
+use crate::http::error::table;
 use crate::http::json::Json;
-use crate::http::openapi;
 use crate::http::request::extract::{CurrentUser, JsonBody, RequestClient};
 use crate::http::request::input::{self, Fields, Input, Refusal};
+use crate::http::schema;
 use crate::http::state::AppState;
 use crate::metrics::SignIn;
 use crate::model::{Client, Email, NewPassword, NewUser, User, normalize_email};
 use crate::rate_limits::{Action, SignInEnd};
 use crate::storage::{Storage, StorageError};
 
-/// Somebody who wants an account.
+/// A user to be registered.
 #[derive(ToSchema)]
 #[schema(as = RegisterRequest)]
 pub(crate) struct RegisterRequest {
-    /// Trimmed and lower-cased; any alphabet.
-    #[schema(
-        value_type = String,
-        max_length = 255,
-        pattern = "^[^@\\s\\u0000-\\u001f\\u007f-\\u009f]+@[^@.\\s\\u0000-\\u001f\\u007f-\\u009f]+\\.[^@.\\s\\u0000-\\u001f\\u007f-\\u009f]+$",
-        example = "digger@example.com"
-    )]
+    #[schema(inline)]
     email: Email,
-    /// Taken as it is: no trimming, no rules about kinds of characters.
-    #[schema(
-        value_type = String,
-        format = Password,
-        min_length = 8,
-        max_length = 1024,
-        pattern = "^[^\\u0000]*$",
-        example = "correct horse battery staple"
-    )]
+    #[schema(inline)]
     password: NewPassword,
 }
 
-/// Somebody who signs in. An address that can't be one is merely an unknown one.
+/// Credentials. An address of any form is accepted; one that can't be valid is unknown.
 #[derive(ToSchema)]
 #[schema(as = LoginRequest)]
 pub(crate) struct LoginRequest {
@@ -63,7 +51,7 @@ pub(crate) struct LoginRequest {
 pub(crate) struct UserAnswer {
     /// Also the `sub` of the user's access tokens.
     id: Uuid,
-    /// As it is kept.
+    /// As it is stored.
     #[schema(example = "digger@example.com")]
     email: String,
     /// A user who is not active can't sign in.
@@ -74,19 +62,21 @@ pub(crate) struct UserAnswer {
     created_at: Timestamp,
 }
 
-/// An access token: a JWT that is signed with HS256.
+/// An access token: a JWT signed with HS256.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AccessToken)]
 pub(crate) struct AccessTokenAnswer {
     /// To be sent as `Authorization: Bearer <access_token>`.
     #[schema(example = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0ZjU5….…")]
     access_token: String,
-    #[schema(schema_with = openapi::bearer)]
+    #[schema(schema_with = schema::bearer)]
     token_type: &'static str,
     /// Its life in seconds.
     #[schema(example = 86_400)]
     expires_in: u64,
 }
+
+operation_errors!(RegisterErrors: BODY, LIMITED, STORED, &[&table::EMAIL_TAKEN]);
 
 /// Register
 ///
@@ -97,7 +87,7 @@ pub(crate) struct AccessTokenAnswer {
     operation_id = "register",
     tag = "Accounts",
     request_body = RegisterRequest,
-    responses((status = 201, description = "The new user.", body = UserAnswer))
+    responses((status = 201, description = "The new user.", body = UserAnswer), RegisterErrors)
 )]
 pub(crate) async fn register(
     State(app): State<AppState>,
@@ -116,6 +106,13 @@ pub(crate) async fn register(
     Ok((StatusCode::CREATED, Json(user.into())))
 }
 
+operation_errors!(
+    LoginErrors: BODY,
+    LIMITED,
+    STORED,
+    &[&table::INVALID_CREDENTIALS, &table::SECOND_FACTOR_UNAVAILABLE],
+);
+
 /// Sign in
 ///
 /// Returns an access token. An unknown address, a wrong password and a deactivated user get the same
@@ -127,7 +124,10 @@ pub(crate) async fn register(
     operation_id = "signIn",
     tag = "Accounts",
     request_body = LoginRequest,
-    responses((status = 200, description = "An access token.", body = AccessTokenAnswer))
+    responses(
+        (status = 200, description = "An access token.", body = AccessTokenAnswer),
+        LoginErrors
+    )
 )]
 pub(crate) async fn login(
     State(app): State<AppState>,
@@ -176,7 +176,7 @@ async fn sign_in(
     Ok(AccessTokenAnswer { access_token, token_type: "bearer", expires_in })
 }
 
-/// The user whose address and password these are.
+/// Returns the user with this email address and password.
 async fn sign_in_user(
     app: &AppState,
     storage: &dyn Storage,
@@ -189,16 +189,18 @@ async fn sign_in_user(
     if found.has_second_factor { Err(ApiError::SecondFactorUnavailable) } else { Ok(found.user) }
 }
 
+operation_errors!(MeErrors: SIGNED_IN, STORED);
+
 /// Get current user
 ///
-/// The user to whom the access token belongs.
+/// Returns the user to whom the access token belongs.
 #[utoipa::path(
     get,
     path = "/api/auth/me",
     operation_id = "getCurrentUser",
     tag = "Accounts",
     security(("access_token" = [])),
-    responses((status = 200, description = "The user.", body = UserAnswer))
+    responses((status = 200, description = "The user.", body = UserAnswer), MeErrors)
 )]
 pub(crate) async fn me(CurrentUser(user): CurrentUser) -> Json<UserAnswer> {
     Json(user.into())

@@ -1,4 +1,4 @@
-//! The app's Discogs credentials, for admins. (The seed's "Admin".)
+//! The app's Discogs credentials, for admins.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
 use crate::http::error::ApiError;
+use crate::http::error::responses::{ADMIN, BODY, KEY, SIGNED_IN, STORED, operation_errors};
 use crate::http::json::Json;
-use crate::http::openapi;
 use crate::http::request::extract::{AdminUser, JsonBody, PathKey};
 use crate::http::request::input::{Fields, Input};
 use crate::http::state::AppState;
@@ -19,14 +19,7 @@ use crate::model::{ConfigKey, ConfigValue, mask};
 #[derive(ToSchema)]
 #[schema(as = ConfigValue)]
 pub(crate) struct PutRequest {
-    /// White space around it is dropped.
-    #[schema(
-        value_type = String,
-        min_length = 1,
-        max_length = 256,
-        pattern = "^[!-~]+$",
-        example = "uLqXmCwZrTbNvKdFhPsY"
-    )]
+    #[schema(inline)]
     value: ConfigValue,
 }
 
@@ -34,12 +27,12 @@ pub(crate) struct PutRequest {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ConfigEntry)]
 pub(crate) struct ConfigAnswer {
-    #[schema(schema_with = openapi::config_key)]
-    key: &'static str,
-    /// The first and last two characters, and `*` between.
+    #[schema(inline)]
+    key: ConfigKey,
+    /// The first and last two characters, with `*` between them.
     #[schema(example = "uL****************sY")]
     value: String,
-    /// When it was written.
+    /// When it was set.
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:15:30.123456+00:00")]
     updated_at: Timestamp,
 }
@@ -55,15 +48,15 @@ pub(crate) struct ConfigListAnswer {
 #[derive(Serialize, ToSchema)]
 #[schema(as = KnownConfigKey)]
 pub(crate) struct ConfigListEntry {
-    #[schema(schema_with = openapi::config_key)]
-    key: &'static str,
+    #[schema(inline)]
+    key: ConfigKey,
     /// An empty value counts as not set.
     #[schema(example = true)]
     is_set: bool,
-    /// Masked; null where it is not set.
+    /// Masked; null if it is not set.
     #[schema(required = true, example = "uL****************sY")]
     value: Option<String>,
-    /// When it was written; null where it is not set.
+    /// When it was set; null if it is not.
     #[schema(
         required = true,
         value_type = Option<String>,
@@ -73,16 +66,18 @@ pub(crate) struct ConfigListEntry {
     updated_at: Option<Timestamp>,
 }
 
+operation_errors!(ListErrors: SIGNED_IN, ADMIN, STORED);
+
 /// List the app's credentials
 ///
-/// Every known key, its value masked.
+/// Returns every known key, with its value masked.
 #[utoipa::path(
     get,
     path = "/api/admin/config",
     operation_id = "listConfig",
     tag = "Admin",
     security(("access_token" = [])),
-    responses((status = 200, description = "Every known key.", body = ConfigListAnswer))
+    responses((status = 200, description = "Every known key.", body = ConfigListAnswer), ListErrors)
 )]
 pub(crate) async fn list(
     AdminUser: AdminUser,
@@ -92,7 +87,7 @@ pub(crate) async fn list(
     let config = ConfigKey::ALL.map(|key| {
         let entry = entries.iter().find(|entry| entry.key == key);
         ConfigListEntry {
-            key: key.as_str(),
+            key,
             is_set: entry.is_some(),
             value: entry.map(|entry| mask(entry.value.expose_secret())),
             updated_at: entry.map(|entry| entry.updated_at),
@@ -100,6 +95,8 @@ pub(crate) async fn list(
     });
     Ok(Json(ConfigListAnswer { config: config.into() }))
 }
+
+operation_errors!(PutErrors: SIGNED_IN, ADMIN, KEY, BODY, STORED);
 
 /// Set one of the app's credentials
 ///
@@ -110,9 +107,12 @@ pub(crate) async fn list(
     operation_id = "setConfig",
     tag = "Admin",
     security(("access_token" = [])),
-    params(("key" = String, Path, description = "Which one.", example = "discogs_consumer_key")),
+    params(("key" = inline(ConfigKey), Path, description = "Which one.", example = "discogs_consumer_key")),
     request_body = PutRequest,
-    responses((status = 200, description = "The stored value, masked.", body = ConfigAnswer))
+    responses(
+        (status = 200, description = "The stored value, masked.", body = ConfigAnswer),
+        PutErrors
+    )
 )]
 pub(crate) async fn put(
     AdminUser: AdminUser,
@@ -122,20 +122,22 @@ pub(crate) async fn put(
 ) -> Result<Json<ConfigAnswer>, ApiError> {
     let value = mask(request.value.expose());
     let updated_at = app.storage()?.put_config(&[(key, request.value)]).await?;
-    Ok(Json(ConfigAnswer { key: key.as_str(), value, updated_at }))
+    Ok(Json(ConfigAnswer { key, value, updated_at }))
 }
+
+operation_errors!(DeleteErrors: SIGNED_IN, ADMIN, KEY, STORED);
 
 /// Remove one of the app's credentials
 ///
-/// Succeeds also when it was not set.
+/// Succeeds even if it was not set.
 #[utoipa::path(
     delete,
     path = "/api/admin/config/{key}",
     operation_id = "removeConfig",
     tag = "Admin",
     security(("access_token" = [])),
-    params(("key" = String, Path, description = "Which one.", example = "discogs_consumer_key")),
-    responses((status = 204, description = "No longer set."))
+    params(("key" = inline(ConfigKey), Path, description = "Which one.", example = "discogs_consumer_key")),
+    responses((status = 204, description = "No longer set."), DeleteErrors)
 )]
 pub(crate) async fn delete(
     AdminUser: AdminUser,

@@ -1,4 +1,4 @@
-//! Connecting a Discogs account, out of band. (The seed's "Discogs OAuth Flow".)
+//! Connecting a Discogs account with OAuth 1.0a, out of band.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -6,11 +6,13 @@ use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
 use crate::flows::STATE_LIFE;
+use crate::http::error::responses::{BODY, DISCOGS, LIMITED, SIGNED_IN, STORED, operation_errors};
+use crate::http::error::table;
 use crate::http::error::{ApiError, FlowStep};
 use crate::http::json::Json;
-use crate::http::openapi;
 use crate::http::request::extract::{CurrentUser, JsonBody, RequestClient};
 use crate::http::request::input::{Fields, Input, Refusal};
+use crate::http::schema;
 use crate::http::state::AppState;
 use crate::model::Verifier;
 use crate::rate_limits::Action;
@@ -19,29 +21,21 @@ use crate::rate_limits::Action;
 #[derive(ToSchema)]
 #[schema(as = VerifyRequest)]
 pub(crate) struct VerifyRequest {
-    /// The `state` that the start returned. An unknown or expired one is answered with 400.
+    /// The `state` from `authorize`. An unknown or expired one is a 400.
     #[schema(min_length = 1, example = "hKyGDJhNkqRbWzTXYuVc")]
     state: String,
-    /// The code (PIN) as it was pasted. White space and quotes around it are removed.
-    #[schema(
-        rename = "oauth_verifier",
-        value_type = String,
-        min_length = 1,
-        max_length = 128,
-        pattern = "^[0-9A-Za-z]+$",
-        example = "kPNqvCzAvb"
-    )]
+    #[schema(rename = "oauth_verifier", inline)]
     verifier: Verifier,
 }
 
-/// A connection that was started.
+/// A started connection.
 #[derive(Serialize, ToSchema)]
 #[schema(as = StartedConnection)]
 pub(crate) struct AuthorizeAnswer {
     /// The page at Discogs on which the user presses Authorize and gets the code (PIN).
     #[schema(example = "https://www.discogs.com/oauth/authorize?oauth_token=hKyGDJhNkqRbWzTXYuVc")]
     authorize_url: String,
-    /// To be sent with the code; the request token.
+    /// To be sent with the code. It is the request token.
     #[schema(example = "hKyGDJhNkqRbWzTXYuVc")]
     state: String,
     /// The life of the state in seconds.
@@ -49,13 +43,13 @@ pub(crate) struct AuthorizeAnswer {
     expires_in: u64,
 }
 
-/// A connection that was made.
+/// A finished connection.
 #[derive(Serialize, ToSchema)]
 #[schema(as = FinishedConnection)]
 pub(crate) struct VerifyAnswer {
-    #[schema(schema_with = openapi::always_true)]
+    #[schema(schema_with = schema::always_true)]
     connected: bool,
-    /// As Discogs gives it, any Unicode.
+    /// As Discogs returns it, any Unicode.
     #[schema(example = "digger")]
     discogs_username: String,
     /// A number as text, since it may be larger than JavaScript's numbers can hold.
@@ -71,33 +65,41 @@ pub(crate) enum StatusAnswer {
     /// With a connection.
     #[schema(title = "Connected")]
     Connected {
-        #[schema(schema_with = openapi::always_true)]
+        #[schema(schema_with = schema::always_true)]
         connected: bool,
-        /// As Discogs gave it; null if it was never stored.
+        /// As Discogs returned it; null if it was never stored.
         #[schema(required = true, example = "digger")]
         discogs_username: Option<String>,
         /// A number as text; null if it was never stored.
         #[schema(required = true, example = "1234567")]
         discogs_user_id: Option<String>,
-        /// When it was last made.
+        /// When the user last connected.
         #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:15:30.123456+00:00")]
         connected_at: Timestamp,
     },
     /// Without one.
     #[schema(title = "NotConnected")]
     NotConnected {
-        #[schema(schema_with = openapi::always_false)]
+        #[schema(schema_with = schema::always_false)]
         connected: bool,
     },
 }
 
-/// A connection that was deleted.
+/// A deleted connection.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RevokedConnection)]
 pub(crate) struct RevokeAnswer {
-    #[schema(schema_with = openapi::always_true)]
+    #[schema(schema_with = schema::always_true)]
     revoked: bool,
 }
+
+operation_errors!(
+    AuthorizeErrors: SIGNED_IN,
+    LIMITED,
+    &[&table::DISCOGS_NOT_CONFIGURED_AT_AUTHORIZE],
+    STORED,
+    DISCOGS,
+);
 
 /// Start connection
 ///
@@ -109,7 +111,10 @@ pub(crate) struct RevokeAnswer {
     operation_id = "startConnection",
     tag = "Discogs",
     security(("access_token" = [])),
-    responses((status = 200, description = "Where to authorize.", body = AuthorizeAnswer))
+    responses(
+        (status = 200, description = "Where to authorize.", body = AuthorizeAnswer),
+        AuthorizeErrors
+    )
 )]
 pub(crate) async fn authorize(
     CurrentUser(user): CurrentUser,
@@ -126,6 +131,21 @@ pub(crate) async fn authorize(
     }))
 }
 
+operation_errors!(
+    VerifyErrors: SIGNED_IN,
+    BODY,
+    LIMITED,
+    &[
+        &table::DISCOGS_NOT_CONFIGURED_AT_VERIFY,
+        &table::STATE_UNKNOWN,
+        &table::STATE_BUSY,
+        &table::STATE_NOT_YOURS,
+        &table::VERIFIER_REJECTED,
+    ],
+    STORED,
+    DISCOGS,
+);
+
 /// Finish connection
 ///
 /// Exchanges the code (PIN) for permanent tokens, which stay on the server. A finish that fails can be
@@ -137,7 +157,7 @@ pub(crate) async fn authorize(
     tag = "Discogs",
     security(("access_token" = [])),
     request_body = VerifyRequest,
-    responses((status = 200, description = "Connected.", body = VerifyAnswer))
+    responses((status = 200, description = "Connected.", body = VerifyAnswer), VerifyErrors)
 )]
 pub(crate) async fn verify(
     CurrentUser(user): CurrentUser,
@@ -155,6 +175,8 @@ pub(crate) async fn verify(
     }))
 }
 
+operation_errors!(StatusErrors: SIGNED_IN, STORED);
+
 /// Get connection
 ///
 /// Reads the stored connection. Discogs is not called.
@@ -164,7 +186,10 @@ pub(crate) async fn verify(
     operation_id = "getConnection",
     tag = "Discogs",
     security(("access_token" = [])),
-    responses((status = 200, description = "Connected or not.", body = StatusAnswer))
+    responses(
+        (status = 200, description = "Connected or not.", body = StatusAnswer),
+        StatusErrors
+    )
 )]
 pub(crate) async fn status(
     CurrentUser(user): CurrentUser,
@@ -182,17 +207,22 @@ pub(crate) async fn status(
     }))
 }
 
+operation_errors!(RevokeErrors: SIGNED_IN, STORED);
+
 /// Disconnect
 ///
-/// Deletes the stored tokens, succeeds also if there were none, and ends flows under way: a finish that
-/// has started stores nothing. The permission at Discogs remains until the user removes it there.
+/// Deletes the stored tokens and ends pending flows: a `verify` that has begun stores nothing. Succeeds
+/// even if nothing was connected. The permission at Discogs remains until the user removes it there.
 #[utoipa::path(
     delete,
     path = "/api/oauth/revoke/discogs",
     operation_id = "disconnect",
     tag = "Discogs",
     security(("access_token" = [])),
-    responses((status = 200, description = "No longer connected.", body = RevokeAnswer))
+    responses(
+        (status = 200, description = "No longer connected.", body = RevokeAnswer),
+        RevokeErrors
+    )
 )]
 pub(crate) async fn revoke(
     CurrentUser(user): CurrentUser,

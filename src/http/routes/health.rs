@@ -1,7 +1,7 @@
-//! How the service is: for balancers, containers and people. (The seed's "Monitoring".)
+//! The health of the service, for load balancers, containers and people.
 //!
-//! A check is bounded in time and its answer is kept for a moment, so that probes cost nothing
-//! and never wait behind anything. Each port checks for itself: none waits for the other's runtime.
+//! A check is bounded in time and its result is kept for a moment, so that probes cost little and never
+//! wait behind other work. Each port has checks of its own: neither waits for the other's runtime.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -23,22 +23,22 @@ use crate::storage::{Storage, StorageError};
 /// A check that takes longer has failed.
 const CHECK_TIME: Duration = Duration::from_secs(1);
 
-/// For so long the outcome of the checks is kept.
+/// How long the result of the checks is kept.
 const KEPT_FOR: Duration = Duration::from_secs(1);
 
-/// What a client of an unhealthy service is told to wait.
+/// The `Retry-After` of an unhealthy service.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// Where the service is between its start and its end.
+/// Where the service is between its start and its stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ServiceStage)]
 pub enum Stage {
     /// The storage has not been prepared yet.
     Starting,
-    /// It serves.
+    /// The service answers every request.
     Ready,
-    /// It has been told to stop and ends what is under way.
+    /// The service is stopping and finishes the requests under way.
     Draining,
 }
 
@@ -57,24 +57,24 @@ pub struct Health {
     last: Mutex<Option<Checked>>,
 }
 
-/// The outcome of the checks, which a change of stage makes old.
+/// The result of the checks; outdated once the stage changes.
 #[derive(Debug, Clone, Copy)]
 struct Checked {
     at: Instant,
-    outcome: Checks,
+    result: Checks,
 }
 
-/// Whether a store answers.
+/// Whether a store is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum StoreStatus {
     Up,
     Down,
-    /// It answers, and has no room to write anything.
+    /// It answers but has no room to write.
     DiskFull,
 }
 
-/// How the service is.
+/// The state of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = HealthStatus)]
@@ -84,7 +84,7 @@ enum Status {
     Unhealthy,
 }
 
-/// How the service is.
+/// The health of the service.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Health)]
 pub(crate) struct HealthAnswer {
@@ -92,10 +92,10 @@ pub(crate) struct HealthAnswer {
     #[schema(example = "api")]
     service: &'static str,
     status: Status,
-    /// The moment of the answer.
+    /// The time of the answer.
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:15:30.123456+00:00")]
     timestamp: Timestamp,
-    /// Only where `/health` was asked.
+    /// In the answer of `/health` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     checks: Option<Checks>,
@@ -111,7 +111,7 @@ struct Checks {
 }
 
 impl Phase {
-    /// The stage now.
+    /// Returns the current stage.
     #[must_use]
     pub fn stage(&self) -> Stage {
         match self.0.load(Ordering::Acquire) {
@@ -121,19 +121,19 @@ impl Phase {
         }
     }
 
-    /// The storage has been prepared; a service that drains goes on draining.
+    /// Records that the storage has been prepared; a draining service remains so.
     pub fn ready(&self) {
         self.0.fetch_max(1, Ordering::AcqRel);
     }
 
-    /// The service has been told to stop.
+    /// Records that the service is stopping.
     pub fn drain(&self) {
         self.0.fetch_max(2, Ordering::AcqRel);
     }
 }
 
 impl Health {
-    /// Names what is to be checked.
+    /// Creates the checks of these parts.
     #[must_use]
     pub fn new(
         storage: Arc<dyn Storage>,
@@ -145,7 +145,7 @@ impl Health {
         Self { storage, flows, phase, clock, metrics, last: Mutex::default() }
     }
 
-    /// The same checks with an outcome of their own, for another port.
+    /// Returns the same checks with a result of their own, for a port.
     pub(crate) fn for_a_port(&self) -> Arc<Self> {
         let Self { storage, flows, phase, clock, metrics, last: _ } = self;
         let (storage, flows) = (Arc::clone(storage), flows.clone());
@@ -153,13 +153,13 @@ impl Health {
         Arc::new(Self::new(storage, flows, phase.clone(), clock, metrics))
     }
 
-    /// The stage of the service.
+    /// Returns the stage of the service.
     #[must_use]
     pub fn phase(&self) -> &Phase {
         &self.phase
     }
 
-    /// Checks, unless that was done a moment ago; the metrics say what came of it.
+    /// Checks the stores, unless that was done a moment ago, and updates their metrics.
     pub(crate) async fn check(&self) {
         self.checks().await;
     }
@@ -168,9 +168,9 @@ impl Health {
         let mut last = self.last.lock().await;
         let service = self.phase.stage();
         let is_kept =
-            |last: &Checked| last.outcome.service == service && last.at.elapsed() < KEPT_FOR;
+            |last: &Checked| last.result.service == service && last.at.elapsed() < KEPT_FOR;
         if let Some(last) = last.filter(is_kept) {
-            return last.outcome;
+            return last.result;
         }
         let (database, flows) = tokio::join!(
             tokio::time::timeout(CHECK_TIME, self.storage.ping()),
@@ -180,14 +180,14 @@ impl Health {
             Ok(Err(StorageError::DiskFull(_))) => StoreStatus::DiskFull,
             checked => up(&checked),
         };
-        let outcome = Checks { service, database, state_store: up(&flows) };
+        let result = Checks { service, database, state_store: up(&flows) };
         for (store, status) in
-            [(Store::Database, outcome.database), (Store::StateStore, outcome.state_store)]
+            [(Store::Database, result.database), (Store::StateStore, result.state_store)]
         {
             self.metrics.stores_up.get_or_create(&store).set((status == StoreStatus::Up).into());
         }
-        *last = Some(Checked { at: Instant::now(), outcome });
-        outcome
+        *last = Some(Checked { at: Instant::now(), result });
+        result
     }
 
     fn answer(&self, status: Status, checks: Option<Checks>) -> HealthAnswer {
@@ -252,7 +252,7 @@ pub(crate) async fn ready(State(health): State<Arc<Health>>) -> HealthResponse {
     HealthResponse(health.answer(status, None))
 }
 
-/// A health answer with the status code that belongs to it.
+/// A health answer with its status code.
 pub(crate) struct HealthResponse(HealthAnswer);
 
 impl IntoResponse for HealthResponse {

@@ -1,4 +1,4 @@
-//! `GET /metrics`, on the health port alone: for Prometheus and whoever reads its text format.
+//! `GET /metrics` in Prometheus's text format, on the health port only.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::http::routes::health::Health;
 use crate::http::state::AppState;
 use crate::metrics::CONTENT_TYPE;
 
-/// What was counted, with the stores as they are: they are checked as `/health` checks them.
+/// Returns all metrics, after a check of the stores like that of `/health`.
 pub(crate) async fn metrics(State(app): State<AppState>, health: Arc<Health>) -> Response {
     health.check().await;
     let text = app.metrics.to_text();
