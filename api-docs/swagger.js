@@ -1,4 +1,4 @@
-// Shows the API's document with Swagger UI, from where each request can be tried.
+// Shows the OpenAPI document with Swagger UI, where each request can be tried.
 
 // The access token survives a reload and ends with the tab. Swagger UI's own `persistAuthorization`
 // would keep it in localStorage, where it stays after signing out.
@@ -30,11 +30,11 @@ const ui = SwaggerUIBundle({
     const kept = sessionStorage.getItem(KEPT)
     if (kept) ui.authActions.authorize(JSON.parse(kept))
   },
-  // No other server is called.
+  // Call no other server.
   validatorUrl: null,
 })
 
-// Swagger UI has a dark design of its own, which it does not choose by itself.
+// Swagger UI has a dark theme but does not choose it by itself.
 const night = matchMedia('(prefers-color-scheme: dark)')
 const follow = () => document.documentElement.classList.toggle('dark-mode', night.matches)
 night.addEventListener('change', follow)

@@ -1,9 +1,9 @@
 /**
- * The account page, from the top: who is signed in decides what is shown.
+ * The entry point of the account page: chooses the view by the session.
  *
- * To read on: `sign-in.js`, `discogs.js` and `credentials.js` are the views; `session.js` is who is
- * signed in; `settings.js` is what the operator has set; `api.js` calls the service; `words.js` is
- * what the page says; `page.js` its tools.
+ * `sign-in.js`, `discogs.js` and `credentials.js` are the views; `session.js` keeps the session;
+ * `settings.js` reads the operator's settings; `api.js` calls the service; `words.js` has the texts;
+ * `page.js` has helpers for the DOM.
  */
 
 import { isAdmin, loadCredentials, resetCredentials } from "./credentials.js";
@@ -17,13 +17,13 @@ import { settings } from "./settings.js";
 import { hideFront, showFront, wireSignIn } from "./sign-in.js";
 import { moment } from "./words.js";
 
-/** The longest wait that a browser's timer can hold. */
+/** The longest delay of a browser's timer, in milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 const unreachable = element("unreachable-form");
 let expiry;
 
-/** Loads who is signed in, and shows their account, or why that is not possible. */
+/** Loads and shows the account of the user, or why that failed. */
 async function enter({ focus }) {
   try {
     const user = await asUser("GET", "api/auth/me");
@@ -53,7 +53,7 @@ function until() {
     : `You stay signed in until you close this tab, or until ${end}.`;
 }
 
-/** Calls the service once the access token has expired, so that the page says so by itself. */
+/** Calls the service once the access token has expired, so that the page shows it at once. */
 function watchExpiry() {
   clearTimeout(expiry);
   const left = expiresAt() - Date.now() + 1000;
@@ -69,7 +69,7 @@ function showUnreachable(error) {
 function showSignIn(options) {
   show("front");
   clearTimeout(expiry);
-  // The next user must not find anything of the last one.
+  // The next user must not see anything of the previous one.
   for (const id of ["header-email", "who-email"]) element(id).textContent = "";
   resetDiscogs();
   resetCredentials();
@@ -98,7 +98,7 @@ function sessionEnded() {
   showSignIn({ email, notice });
 }
 
-/** Another tab has signed in or out: this one shows the same. */
+/** Another tab has signed in or out: this tab follows. */
 function sessionChanged() {
   forgetPending();
   location.reload();

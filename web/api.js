@@ -1,20 +1,20 @@
 /**
- * Calls to the service: JSON in, JSON out, and one kind of error for all that can go wrong.
+ * Calls the service: JSON in, JSON out, and one kind of error for every failure.
  *
- * Must not know who is signed in, nor the page.
+ * Must not know the session or the page.
  */
 
-/** How long a call may take. The service itself answers within 18 seconds, whatever happens. */
+/** How long a call may take. The service always answers within 18 seconds. */
 const TIME_LIMIT_MS = 25_000;
 
 /** A call that failed. Act on `code`; `detail` is a sentence for people. */
 export class ApiError extends Error {
   /**
-   * @param {string} code the service's word, or one of ours: `unreachable`, `timed_out`,
+   * @param {string} code the service's code, or one of the page: `unreachable`, `timed_out`,
    *   `unreadable`, `superseded`
    * @param {{detail?: string, fields?: {field: string, type: string, msg: string}[],
-   *   retryAfter?: number | null}} more `fields` are what is wrong with the input; `retryAfter` is
-   *   in seconds, null where none is given
+   *   retryAfter?: number | null}} more `fields` are the invalid fields; `retryAfter` is in
+   *   seconds, or null
    */
   constructor(code, { detail = "", fields = [], retryAfter = null } = {}) {
     super(`${code} ${detail}`.trim());
@@ -23,7 +23,7 @@ export class ApiError extends Error {
 }
 
 /**
- * Calls the service and gives back what the answer holds; null for an empty one.
+ * Calls the service and returns the parsed answer; null for an empty one.
  *
  * `path` is relative to the page, so that it also works below a path of a reverse proxy.
  *
@@ -57,7 +57,7 @@ export async function call(method, path, { body, accessToken } = {}) {
   }
 }
 
-/** What a body says; null when it is empty, undefined when it is no JSON. */
+/** Parses a body; null if it is empty, undefined if it is not JSON. */
 function parsed(text) {
   if (text === "") return null;
   try {
@@ -76,7 +76,7 @@ function refusal(response, answer) {
   return new ApiError(code, { fields, retryAfter });
 }
 
-/** `Retry-After` in seconds: it may be a number or a date. */
+/** Returns `Retry-After` in seconds: it may be a number or a date. */
 function seconds(header) {
   if (!header) return null;
   const number = Number(header);

@@ -1,8 +1,7 @@
 /**
- * The card of the app's Discogs credentials, for admins alone: set, replace, remove.
+ * The card of the app's Discogs credentials, for admins only: set, replace, remove.
  *
- * The service says what keys there are, and shows their values masked. Must not know about
- * anybody's connection.
+ * The service lists the keys with their masked values. Must not know the user's connection.
  */
 
 import {
@@ -13,17 +12,17 @@ import { settings } from "./settings.js";
 import { configKeyName, moment } from "./words.js";
 
 const CONFIG = "api/admin/config";
-const INCOMPLETE = "Nobody can connect Discogs until both the key and the secret are set.";
-const IN_SANDBOX = "The sandbox is in use, which has its own key and secret. The ones here are not used.";
+const INCOMPLETE = "No user can connect Discogs until both the key and the secret are set.";
+const IN_SANDBOX = "The sandbox uses its own key and secret. The values below are not used.";
 
 const card = element("credentials");
 const slips = new Map();
 const isSecret = (key) => key.endsWith("_secret");
 
-/** Whether the user may change the credentials, as far as is known. */
+/** Whether the user is known to be an admin. */
 export const isAdmin = () => !card.hidden;
 
-/** Shows the card to an admin, and to nobody else. */
+/** Shows the card if the user is an admin. */
 export async function loadCredentials() {
   try {
     const { config } = await asUser("GET", CONFIG);
@@ -32,11 +31,11 @@ export async function loadCredentials() {
     await showNotice();
   } catch (error) {
     if (error.code === "admin_required") resetCredentials();
-    // With any other error it is unknown whether this is an admin: the card stays as it is.
+    // Any other error leaves it unknown whether the user is an admin: the card stays as it is.
   }
 }
 
-/** Says in advance what the credentials as they stand mean for connecting. */
+/** Shows what the current credentials mean for connecting. */
 async function showNotice() {
   const { sandbox } = await settings;
   const isComplete = [...slips.values()].every(({ isSet }) => isSet);
@@ -45,7 +44,7 @@ async function showNotice() {
   notice.hidden = notice.textContent === "";
 }
 
-/** Takes the card away, with all that was typed into it. */
+/** Hides the card and clears its input. */
 export function resetCredentials() {
   card.hidden = true;
   slips.clear();
@@ -89,14 +88,14 @@ function newSlip(key) {
   return slip;
 }
 
-/** Gives the parts their names, and ties the field to its label and its error. */
+/** Labels the parts, and links the field to its label and error. */
 function describe({ key, name, title, form, label, remove }, find) {
   const [input] = inputs(form);
   const [inputId, errorId] = [`config-${key}`, `config-${key}-error`];
   title.textContent = name;
   label.htmlFor = inputId;
   input.id = inputId;
-  // Only the secret is hidden while it is typed.
+  // Only the secret is hidden while the user types.
   input.classList.toggle("concealed", isSecret(key));
   find(".toggle").hidden = !isSecret(key);
   input.setAttribute("aria-describedby", errorId);

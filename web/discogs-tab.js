@@ -1,13 +1,13 @@
 /**
- * The browser tab in which Discogs opens. Must not know the page, nor who is signed in.
+ * The browser tab for Discogs. Must not know the page or the session.
  */
 
 /**
- * Opens the tab for Discogs. Browsers allow a new tab only on the click itself, so it is opened
- * before its address is known; `words` are shown until then. Null if the browser blocks it.
+ * Opens the tab for Discogs; returns null if the browser blocks it. Browsers allow a new tab only in
+ * the click handler, so it is opened before its address is known; it shows `words` until then.
  *
- * The new tab starts with a copy of our `sessionStorage`, access token included. The copy is
- * cleared, so that signing out here leaves nothing behind in that tab.
+ * The new tab starts with a copy of this tab's `sessionStorage`, including the access token. The copy
+ * is cleared, so that signing out here leaves nothing in that tab.
  */
 export function openTab(words) {
   const tab = window.open("", "_blank");
@@ -18,7 +18,7 @@ export function openTab(words) {
   return tab;
 }
 
-/** What the tab shows until Discogs answers, readable at night and on a phone. */
+/** Fills the tab until Discogs answers, for dark mode and phones too. */
 function fill(page, words) {
   page.title = "Discogs";
   page.documentElement.lang = "en";
@@ -40,7 +40,7 @@ function clearStorage(tab) {
   }
 }
 
-/** Checks that an address may be opened: one of the web, not a script. */
+/** Returns an address that may be opened: of the web, not a script. */
 export function webAddress(address) {
   const url = new URL(address);
   if (!["https:", "http:"].includes(url.protocol)) throw new TypeError("not a web address");

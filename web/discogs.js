@@ -1,8 +1,8 @@
 /**
- * The card of the Discogs connection: connect with a code (PIN), see it, disconnect.
+ * The card of the Discogs connection: connect with a code (PIN), show it, disconnect.
  *
- * One state is shown at a time: loading, unknown, off, pending, over, on, leaving. Must not know
- * how somebody signs in.
+ * Shows one state at a time: loading, unknown, off, pending, over, on, leaving. Must not know how
+ * users sign in.
  */
 
 import { openTab, webAddress } from "./discogs-tab.js";
@@ -28,7 +28,7 @@ const [pin] = inputs(form);
 const page = { userId: null, isAdmin: () => false };
 let clock;
 
-/** `isAdmin` says whether the user can set the credentials; `refreshed` is run with a refresh. */
+/** `isAdmin` returns whether the user can set the credentials; `refreshed` runs with a refresh. */
 export function wireDiscogs({ isAdmin, refreshed }) {
   page.isAdmin = isAdmin;
   for (const id of ["connect", "start-again", "over-again"]) {
@@ -46,7 +46,7 @@ export function wireDiscogs({ isAdmin, refreshed }) {
   element("refresh").addEventListener("click", () => refresh(refreshed));
 }
 
-/** Shows the connection of a user from scratch; drops an attempt of another user. */
+/** Loads the connection of a user; drops a pending attempt of another user. */
 export async function loadDiscogs(userId) {
   page.userId = userId;
   if (pendingAuthorization()?.userId !== userId) forgetPending();
@@ -91,11 +91,11 @@ function showStatus(status) {
   show("on");
 }
 
-/** Offers what to do next: the app, if the operator has named it, and the user's page at Discogs. */
+/** Links to the app, if the operator has set its address, and to the user's profile at Discogs. */
 async function linkOnward(username) {
   const { app_base_url: appUrl, sandbox } = await settings;
   const profile = element("profile-link");
-  // No URL can end in one or two dots: they would lead elsewhere.
+  // A URL must not end in `/.` or `/..`: it would lead to another page.
   profile.hidden = sandbox || !username || /^\.{1,2}$/.test(username);
   if (!profile.hidden) profile.href = `https://www.discogs.com/user/${encodeURIComponent(username)}`;
   element("onward-link").hidden = appUrl === null;
@@ -103,7 +103,7 @@ async function linkOnward(username) {
   element("onward").hidden = profile.hidden && appUrl === null;
 }
 
-/** On return to this tab: shows a connection that was made or ended elsewhere. */
+/** On return to this tab: shows a change that was made elsewhere. */
 export async function checkDiscogs() {
   const before = state();
   const isBusy = () => card.querySelector("[aria-busy=true]") !== null;
@@ -165,12 +165,12 @@ function start(button) {
   });
 }
 
-/** Sends the tab to Discogs, and gets ready for the user to come back with the code. */
+/** Sends the tab to Discogs, and prepares for the user's return with the code. */
 function lead(tab) {
   if (tab && !tab.closed) {
     tab.location.replace(pendingAuthorization().authorizeUrl);
     tell(box, "Discogs is open in a new tab.");
-    // The new tab is in front now. On return, the user can paste at once.
+    // The new tab has the focus now. On return, the user can paste at once.
     return pin.focus();
   }
   complain(box, "Your browser blocked the new tab. Use the link above to open the Discogs page.");
@@ -187,7 +187,7 @@ function fillPending() {
   const tick = () => {
     const words = timeLeft(Math.ceil((pending.expiresAt - Date.now()) / 1000));
     if (line.textContent === words) return;
-    // Announced only near the end, not every minute.
+    // Announced near the end only, not every minute.
     if (line.textContent && pending.expiresAt - Date.now() <= 60_000) announce(words);
     line.textContent = words;
   };
@@ -204,7 +204,7 @@ function finish() {
       const body = { state: pendingAuthorization().state, oauth_verifier: pin.value };
       const verified = await asUser("POST", "api/oauth/verify/discogs", body);
       connected(verified, "Connected. Happy digging!");
-      // The answer does not say since when; if the status fails, "just now" is close enough.
+      // The answer has no time; if `status` fails, "just now" is close enough.
       const status = await asUser("GET", STATUS).catch(() => verified);
       if (status.connected) showStatus(status);
     },
@@ -221,7 +221,7 @@ function connected(status, words) {
 async function finishFailed(error) {
   if (error.code === "verifier_rejected") return refused(error);
   if (error.code !== "state_unknown" && error.code !== "state_not_yours") return failed(error);
-  // The answer to an earlier try may have been lost although it succeeded.
+  // An earlier attempt may have succeeded although its answer was lost.
   const status = await asUser("GET", STATUS).catch(() => ({ connected: false }));
   if (status.connected) return connected(status, "You are already connected.");
   over(problem(error));
@@ -236,7 +236,7 @@ function refused(error) {
   pin.focus();
 }
 
-/** This attempt can no longer be finished: says why, and offers a new one. */
+/** Shows why this attempt can't be finished, and offers a new one. */
 function over(why) {
   forgetPending();
   pin.value = "";

@@ -1,19 +1,19 @@
 /**
- * The page's own tools: views, messages, errors at fields, and buttons that work once at a time.
+ * Helpers for the DOM: messages, errors at fields, and buttons that run one action at a time.
  *
- * Everything is put in as text, never as markup. Must not know what the views are about.
+ * Everything is inserted as text, never as markup. Must not know the views.
  */
 
 import { fieldProblem, problem, waitLeft } from "./words.js";
 
 export const element = (id) => document.getElementById(id);
 
-/** Tells screen readers something in passing. */
+/** Announces a text to screen readers. */
 export function announce(text) {
   element("announcer").textContent = text;
 }
 
-/** Sets a `<time>` element, whose words are in the language of the browser. */
+/** Sets a `<time>` element, whose text is in the browser's language. */
 export function setTime(time, rfc3339, words) {
   time.dateTime = rfc3339 ?? "";
   time.textContent = words;
@@ -22,14 +22,14 @@ export function setTime(time, rfc3339, words) {
 
 const countdowns = new WeakMap();
 
-/** Empties a message. */
+/** Clears a message. */
 export function hush(box) {
   clearInterval(countdowns.get(box));
   box.classList.remove("error", "good");
   box.replaceChildren();
 }
 
-/** Shows a message that does not ask for attention, and announces it. */
+/** Shows and announces a message that needs no attention. */
 export function tell(box, text, { good = false } = {}) {
   hush(box);
   box.classList.toggle("good", good);
@@ -37,7 +37,7 @@ export function tell(box, text, { good = false } = {}) {
   announce(text);
 }
 
-/** Shows what went wrong, as an alert; counts down if there is a wait. The focus stays. */
+/** Shows an error as an alert, with a countdown if there is a wait. Keeps the focus. */
 export function complain(box, text, wait = null) {
   hush(box);
   box.classList.add("error");
@@ -71,7 +71,7 @@ function countDown(box, wait) {
 
 const errorOf = (input) => input.closest(".field").querySelector(".field-error");
 
-/** Says under a field what is wrong with it. */
+/** Shows an error at a field. */
 export function markField(input, text) {
   input.setAttribute("aria-invalid", "true");
   errorOf(input).textContent = text;
@@ -82,9 +82,9 @@ export function clearField(input) {
   errorOf(input).textContent = "";
 }
 
-/** Marks the fields that are empty, goes to the first, and says whether there was one. */
+/** Marks empty fields and focuses the first; returns whether there was one. */
 export function anyEmpty(form) {
-  // A password may well be blanks; anything else may not.
+  // Only a password may consist of white space.
   const blank = ({ name, value }) => (name === "password" ? value : value.trim()) === "";
   const empty = inputs(form).filter(blank);
   for (const input of empty) markField(input, fieldProblem({ field: input.name, type: "missing" }));
@@ -92,10 +92,10 @@ export function anyEmpty(form) {
   return empty.length > 0;
 }
 
-/** The fields of a form into which people type. */
+/** Returns the text fields of a form. */
 export const inputs = (form) => [...form.querySelectorAll("input:not([type=checkbox])")];
 
-/** Shows an error where it belongs: at the fields that it names, or else in the message. */
+/** Shows an error at the fields that it names, or else in the message. */
 export function showError(error, box, { form, ...reader } = {}) {
   if (error.code === "superseded") return;
   if (!error.code) console.error(error);
@@ -113,10 +113,10 @@ export function showError(error, box, { form, ...reader } = {}) {
 }
 
 /**
- * Does the work behind a button, unless something is at work in the same card already.
+ * Runs the action of a button, unless another one is running in the same card.
  *
- * The button keeps its focus and its size. `work` is begun on the click itself, so it may open a
- * tab. Any error that it throws goes to `failed`.
+ * The button keeps its focus and its size. `work` starts in the click handler, so it may open a tab.
+ * Its errors go to `failed`.
  */
 export async function act(button, { box, progress, work, failed }) {
   const place = button.closest(".slip, .card");
@@ -137,7 +137,7 @@ export async function act(button, { box, progress, work, failed }) {
   }
 }
 
-/** Sends a form by our own hands: the browser never does, so nothing lands in an address. */
+/** Handles a form in the script: the browser never submits it, so no input ends up in a URL. */
 export function onSubmit(form, listener) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -151,8 +151,8 @@ export function onSubmit(form, listener) {
 /**
  * Makes every "Show" button in `root` show and hide the password beside it.
  *
- * It is hidden again before it is sent: browsers remember what is typed into fields of plain text.
- * The class `concealed` hides what password managers should leave alone.
+ * It is hidden again before it is sent: browsers remember the input of plain text fields. The class
+ * `concealed` hides input that password managers should ignore.
  */
 export function wireToggles(root) {
   for (const toggle of root.querySelectorAll(".toggle")) {

@@ -1,10 +1,10 @@
 /**
- * Who is signed in here, and the connection under way.
+ * The session and the pending connection.
  *
- * Both are in `sessionStorage`, which survives a reload and ends with the tab. For users who choose
- * to stay signed in, the access token is in `localStorage`, which all tabs share and which survives
- * a restart of the browser. Where the browser blocks storage, both last until the next reload. Must
- * not know the page.
+ * Both are in `sessionStorage`, which survives a reload and ends with the tab. If the user chose to
+ * stay signed in, the access token is in `localStorage`, which all tabs share and which survives a
+ * restart of the browser. If the browser blocks storage, both last until the next reload. Must not
+ * know the page.
  */
 
 import { ApiError, call } from "./api.js";
@@ -15,7 +15,7 @@ const PENDING = "discogsography.pending_authorization";
 
 const fallback = new Map();
 
-/** Runs `work` with a storage, unless the browser blocks it. */
+/** Runs `work` with a storage; returns undefined if the browser blocks it. */
 function withStorage(name, work) {
   try {
     return work(window[name]);
@@ -44,10 +44,10 @@ function erase(name) {
   fallback.delete(name);
 }
 
-/** The access token, or null when nobody is signed in. */
+/** Returns the access token, or null if no user is signed in. */
 export const accessToken = () => read(ACCESS_TOKEN);
 
-/** When the access token expires, in milliseconds; null if that is unknown. */
+/** Returns when the access token expires, in milliseconds; null if unknown. */
 export const expiresAt = () => Number(read(EXPIRES_AT)) || null;
 
 const isIn = (storage) => Boolean(withStorage(storage, (it) => it.getItem(ACCESS_TOKEN)));
@@ -55,7 +55,7 @@ const isIn = (storage) => Boolean(withStorage(storage, (it) => it.getItem(ACCESS
 /** Whether the session outlives this tab. */
 export const staysSignedIn = () => isIn("localStorage") && !isIn("sessionStorage");
 
-/** Begins a session with the answer to a login. `stay`: keep it beyond this tab. */
+/** Starts a session with the answer to a login. `stay`: keep it after the tab is closed. */
 export function rememberSession({ access_token, expires_in }, { stay }) {
   forgetSession();
   const place = { storage: stay ? "localStorage" : "sessionStorage" };
@@ -63,15 +63,15 @@ export function rememberSession({ access_token, expires_in }, { stay }) {
   write(ACCESS_TOKEN, access_token, place);
 }
 
-/** Forgets who is signed in. A connection under way is kept: its user may come back. */
+/** Ends the session. A pending connection is kept: its user may sign in again. */
 export function forgetSession() {
   erase(ACCESS_TOKEN);
   erase(EXPIRES_AT);
 }
 
 /**
- * The connection under way: `{userId, state, authorizeUrl, expiresAt, refusals, pin}`, or null.
- * `expiresAt` is in milliseconds; `pin` is what has been typed so far.
+ * Returns the pending connection, `{userId, state, authorizeUrl, expiresAt, refusals, pin}`, or null.
+ * `expiresAt` is in milliseconds; `pin` is the current input.
  */
 export function pendingAuthorization() {
   try {
@@ -86,12 +86,12 @@ export const forgetPending = () => erase(PENDING);
 
 let sessionEnded = () => {};
 
-/** Says what to do when the service no longer accepts the access token. */
+/** Sets the listener for when the service rejects the access token. */
 export function whenSessionEnds(listener) {
   sessionEnded = listener;
 }
 
-/** Says what to do when another tab has signed in or out for all tabs. */
+/** Sets the listener for when another tab signs in or out for all tabs. */
 export function whenSessionChanges(listener) {
   addEventListener("storage", ({ key }) => {
     if (key === ACCESS_TOKEN && !isIn("sessionStorage")) listener();
@@ -99,10 +99,10 @@ export function whenSessionChanges(listener) {
 }
 
 /**
- * Calls the service as the user who is signed in.
+ * Calls the service as the signed-in user.
  *
- * If the user has signed out meanwhile, or the access token is no longer accepted, this throws
- * `superseded`: the caller has nothing left to show.
+ * Throws `superseded` if the user signs out meanwhile or the service rejects the access token: the
+ * caller then has nothing to show.
  *
  * @throws {ApiError}
  */

@@ -1,5 +1,5 @@
 /**
- * What the operator has set for this page. Must not know the page.
+ * The operator's settings for this page. Must not know the page.
  */
 
 import { call } from "./api.js";
@@ -7,7 +7,7 @@ import { call } from "./api.js";
 const DEFAULTS = { app_base_url: null, sandbox: false };
 
 /**
- * `app_base_url`: the front end to which the page links, or null. `sandbox`: whether a stand-in
- * takes the place of Discogs.
+ * `app_base_url`: the front end to which the page links, or null. `sandbox`: whether a stand-in is
+ * used instead of Discogs.
  */
 export const settings = call("GET", "web/settings.json").catch(() => DEFAULTS);

@@ -1,7 +1,7 @@
 /**
- * The views before somebody is signed in: sign in, and create an account.
+ * The views of a signed-out user: sign in, and create an account.
  *
- * What was typed stays until it has worked. Must not know about Discogs.
+ * The input is kept until the call succeeds. Must not know about Discogs.
  */
 
 import { call } from "./api.js";
@@ -10,8 +10,8 @@ import {
 } from "./page.js";
 import { problem } from "./words.js";
 
-// These ids differ from `#sign-in` and `#register`: a browser moves the focus to the element that the
-// fragment of its address names.
+// These ids differ from `#sign-in` and `#register`: a browser moves the focus to the element named by
+// the fragment of the address.
 const signIn = { view: element("sign-in-view"), form: element("sign-in-form") };
 const register = { view: element("register-view"), form: element("register-form") };
 for (const side of [signIn, register]) {
@@ -31,13 +31,13 @@ export function wireSignIn(signedIn) {
   });
 }
 
-/** Shows the view that the address asks for, `#register` or else sign in, with a notice. */
+/** Shows the view for the address, `#register` or else sign in, with a notice. */
 export function showFront({ email, notice = "" } = {}) {
   const [shown, other] = location.hash === "#register" ? [register, signIn] : [signIn, register];
   element("front").hidden = false;
   shown.view.hidden = false;
   other.view.hidden = true;
-  // An address that was typed on one side is not typed again on the other.
+  // An email address typed in one view is kept in the other.
   shown.email.value = email ?? (shown.email.value || other.email.value);
   hush(shown.box);
   const line = element("sign-in-notice");
@@ -100,7 +100,7 @@ function submitRegister(signedIn) {
   });
 }
 
-/** The account exists, but the login after it failed: continues at sign in, with all filled in. */
+/** Continues at sign in, filled in: the account was created, but the login failed. */
 function offerSignIn(error) {
   const { email, password } = typed(register);
   signIn.stay.checked = register.stay.checked;
@@ -110,7 +110,7 @@ function offerSignIn(error) {
   register.password.value = "";
   complain(
     signIn.box,
-    `Your account was created, but signing in did not work yet. ${problem(error)}`,
+    `Your account was created, but signing in failed. ${problem(error)}`,
     error.retryAfter,
   );
 }

@@ -1,15 +1,15 @@
 /**
- * What the page says: about errors by their code, bad input, dates, and time left.
+ * The texts of the page: errors by their code, invalid input, dates, and remaining time.
  *
  * Pure functions; must not know the page.
  */
 
 const RELOAD = "This page and the service have different versions. Reload the page and try again.";
 
-/** From here on a wait is told in minutes, and by the time of day at which it ends. */
+/** From this wait on, in seconds, it is shown in minutes, with the time of day at which it ends. */
 const LONG_WAIT = 90;
 
-/** By `code`. A function gets the whole error and what the page knows about the reader. */
+/** By `code`. A function receives the whole error and what the page knows about the reader. */
 const PROBLEMS = {
   invalid_credentials: "Wrong email address or password. Check both and try again.",
   second_factor_unavailable:
@@ -19,7 +19,7 @@ const PROBLEMS = {
     if (retryAfter === null || retryAfter < LONG_WAIT) return "Too many attempts in a short time.";
     const until = clockTime(retryAfter);
     return signingIn
-      ? `Too many failed attempts to sign in to this account, perhaps by somebody else. To protect it, sign-in is closed until ${until}.`
+      ? `Too many wrong passwords for this account, perhaps from another person. To protect it, sign-in is blocked until ${until}.`
       : `Too many attempts. Try again at ${until}.`;
   },
   overloaded: "The service is very busy. Try again in a moment.",
@@ -57,12 +57,12 @@ const PROBLEMS = {
   invalid_request: RELOAD,
   unreachable: "Can't reach the service. Check your internet connection and try again.",
   timed_out:
-    "No answer within 25 seconds. The request may have worked all the same. Try again to find out.",
+    "No answer within 25 seconds. The request may still have succeeded. Try again to find out.",
   unreadable: "The service sent an unexpected answer. Try again in a moment.",
 };
 
 /**
- * The sentence for an error; the service's own where the page has none.
+ * Returns the sentence for an error; the service's own if the page has none.
  *
  * `isAdmin`: whether the reader can change the credentials. `signingIn`: whether this was a sign-in.
  */
@@ -74,11 +74,11 @@ export function problem(error, { isAdmin = false, signingIn = false } = {}) {
   return words || error.detail || PROBLEMS.internal;
 }
 
-/** What to say when Discogs has rejected a code for the third time. */
+/** The sentence for the third code that Discogs rejects. */
 export const THIRD_REFUSAL =
   "Discogs has rejected three codes, which ends this attempt. Start again to get a new code.";
 
-/** By field, then by the `type` of what is wrong with it. */
+/** By field, then by the `type` of its error. */
 const FIELDS = {
   email: {
     missing: "Enter your email address.",
@@ -100,12 +100,12 @@ const FIELDS = {
   },
 };
 
-/** The sentence for a field; the service's own where the page has none. */
+/** Returns the sentence for a field; the service's own if the page has none. */
 export function fieldProblem({ field, type, msg }) {
   return FIELDS[field]?.[type] ?? `${msg.replace(/^Value error, /, "")}.`;
 }
 
-/** How long a wait still is, rounded up. */
+/** Returns the sentence for a remaining wait, rounded up. */
 export function waitLeft(seconds) {
   if (seconds <= 0) return "You can try again now.";
   if (seconds < LONG_WAIT) return `You can try again in ${count(seconds, "second")}.`;
@@ -114,7 +114,7 @@ export function waitLeft(seconds) {
   return `You can try again in about ${count(Math.round(minutes / 60), "hour")}.`;
 }
 
-/** How long the code can still be used: told in steps, so that the reader does not feel rushed. */
+/** Returns the time left for the code, in whole minutes so that the reader does not feel rushed. */
 export function timeLeft(seconds) {
   if (seconds <= 0) return "The time is up. If the code is no longer accepted, start again.";
   if (seconds <= 60) return "Less than a minute left to enter the code.";
@@ -123,7 +123,7 @@ export function timeLeft(seconds) {
 
 const count = (number, unit) => `${number} ${unit}${number === 1 ? "" : "s"}`;
 
-/** The time of day after so many seconds; with the date if that is not today. */
+/** Returns the time of day after a number of seconds, with the date if that is not today. */
 function clockTime(seconds) {
   const end = new Date(Date.now() + seconds * 1000);
   const isToday = end.toDateString() === new Date().toDateString();
@@ -131,13 +131,13 @@ function clockTime(seconds) {
   return new Intl.DateTimeFormat(undefined, style).format(end);
 }
 
-/** A moment as a date and, if asked, the time of day, as the reader's browser writes them. */
+/** Formats a date, and optionally the time of day, in the browser's locale. */
 export function moment(time, { withTime = false } = {}) {
   const style = withTime ? { dateStyle: "long", timeStyle: "short" } : { dateStyle: "long" };
   return new Intl.DateTimeFormat(undefined, style).format(new Date(time));
 }
 
-/** The display name of a config key. */
+/** Returns the display name of a config key. */
 export function configKeyName(key) {
   const name = key.replace(/^discogs_/, "").replaceAll("_", " ");
   return name.charAt(0).toUpperCase() + name.slice(1);

@@ -19,15 +19,15 @@ use super::error::{ErrorAnswer, InvalidInputAnswer};
             1. `POST /api/auth/register` with an email address and a password.\n\
             2. `POST /api/auth/login` with the same.\n\
             3. Copy the `access_token` from the answer.\n\
-            4. Send it as `Authorization: Bearer <access_token>`. On the page that tries requests, \
-            press **Authorize** and paste it.\n\
+            4. Send it as `Authorization: Bearer <access_token>`. In Swagger UI, press **Authorize** \
+            and paste it.\n\
             5. `GET /api/oauth/authorize/discogs`, then open `authorize_url` in a browser, press \
             Authorize at Discogs, and send the code (PIN) that it shows to \
             `POST /api/oauth/verify/discogs`.\n\n\
-            **Errors** have a sentence for people in `detail` and a word for programs in `code`. \
-            Every answer has an `X-Request-Id`, which is also in the service's log. A \
-            request without exactly one `Host` header is a 400 `invalid_request`. A request with a body \
-            and an `Origin` header, as browsers send it, needs a `Content-Type`.",
+            **Errors** have a sentence for people in `detail` and a `code` for programs. Every answer \
+            has an `X-Request-Id`, which the service also logs. A request without exactly one `Host` \
+            header is a 400 `invalid_request`. A request with a body and an `Origin` header, as \
+            browsers send it, needs a `Content-Type`.",
     ),
     servers((url = ".", description = "The service that serves this document.")),
     components(schemas(ErrorAnswer, InvalidInputAnswer)),

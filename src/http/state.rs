@@ -27,7 +27,7 @@ pub struct AppState(Arc<App>);
 /// The parts of the service that handlers call.
 #[derive(Debug)]
 pub struct App {
-    /// Users and their connections; handlers ask `AppState::storage` for it.
+    /// Users and their connections; handlers call `AppState::storage` to get it.
     pub storage: Arc<dyn Storage>,
     /// The Discogs flow.
     pub connect: Connect,
@@ -35,32 +35,32 @@ pub struct App {
     pub passwords: Passwords,
     /// Signs and checks access tokens.
     pub key: Key,
-    /// How long an access token is good.
+    /// How long an access token is valid.
     pub access_token_life: Duration,
-    /// Tells the time.
+    /// The time of day.
     pub clock: Clock,
-    /// Draws ids.
+    /// Generates ids.
     pub random: Random,
-    /// What is counted.
+    /// What the service counts and measures.
     pub metrics: Arc<Metrics>,
-    /// What the health routes say.
+    /// The checks behind the health routes.
     pub health: Health,
-    /// Which web pages may call.
+    /// The origins whose web pages may call the API.
     pub cors_origins: CorsOrigins,
     /// Whether the account page is served.
     pub web_page: WebPage,
     /// The front end to which the account page links.
     pub app_base_url: Option<Url>,
-    /// How often somebody may ask.
+    /// The request limits.
     pub limits: RateLimiter,
-    /// Whose word on where a request comes from counts.
+    /// The peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// What was already said about forwarding headers.
+    /// The warnings about forwarding headers that were already logged.
     pub forwarding_warnings: ForwardingWarnings,
 }
 
 impl App {
-    /// Whether a stand-in for Discogs is used, so that no connection is a real one.
+    /// Whether a stand-in for Discogs is used, so that no connection is real.
     #[must_use]
     pub fn is_sandbox(&self) -> bool {
         self.connect.sandbox_consumer.is_some()
@@ -68,13 +68,17 @@ impl App {
 }
 
 impl AppState {
-    /// Puts the parts together.
+    /// Shares the parts among the handlers.
     #[must_use]
     pub fn new(app: App) -> Self {
         Self(Arc::new(app))
     }
 
-    /// The storage, once it has been prepared.
+    /// Returns the storage.
+    ///
+    /// # Errors
+    ///
+    /// While it is being prepared.
     pub(crate) fn storage(&self) -> Result<&dyn Storage, ApiError> {
         match self.health.phase().stage() {
             Stage::Starting => {

@@ -1,4 +1,4 @@
-/** The app's credentials, by an admin and by somebody who is none. */
+/** The app's credentials, for an admin and for a user who is not one. */
 
 import assert from "node:assert/strict";
 
@@ -49,7 +49,7 @@ story("an admin sets, replaces and removes the credentials", unconfigured, async
     const input = slip(page, name).locator("input");
     assert.deepEqual(await input.evaluate(({ type, autocomplete }) => [type, autocomplete]), ["text", "off"]);
   }
-  await says(page, "Nobody can connect Discogs until both the key and the secret are set.").waitFor();
+  await says(page, "No user can connect Discogs until both the key and the secret are set.").waitFor();
   const hiding = (name) => field(page, name).evaluate((input) => getComputedStyle(input).webkitTextSecurity);
   assert.deepEqual([await hiding("Consumer key"), await hiding("Consumer secret")], ["none", "disc"]);
   await button(page, "Show consumer secret").click();
@@ -92,7 +92,7 @@ story("an admin sets, replaces and removes the credentials", unconfigured, async
   assert.equal(await slip(page, "Consumer key").locator(".badge").innerText(), "Set");
 });
 
-story("who is no admin any more is told, and changes nothing", unconfigured, async (page) => {
+story("a former admin gets an error and changes nothing", unconfigured, async (page) => {
   const email = await becomeAdmin(page);
   await apart.service.command("admin", "revoke", email);
   await slip(page, "Consumer secret").locator("input").fill("a-new-secret");

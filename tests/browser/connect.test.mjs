@@ -13,7 +13,7 @@ const VERIFY = "/api/oauth/verify/discogs";
 
 const finish = (page) => button(page, "Finish connecting");
 
-story("whoever authorizes at Discogs and pastes the code is connected", async (page) => {
+story("a user who authorizes at Discogs and pastes the code is connected", async (page) => {
   await register(page);
   const tab = await openDiscogs(page);
   assert.equal(await tab.evaluate(() => window.opener), null);
@@ -47,7 +47,7 @@ story("the tab of Discogs has no copy of the access token", async (page, service
   assert.equal(await tab.evaluate(() => sessionStorage.length + localStorage.length), 0);
 });
 
-story("who disconnects is asked first, and told what stays at Discogs", async (page) => {
+story("disconnecting asks first, and explains what remains at Discogs", async (page) => {
   await register(page);
   await connect(page);
   await button(page, "Disconnect…").click();
@@ -70,7 +70,7 @@ story("who disconnects is asked first, and told what stays at Discogs", async (p
   assert.deepEqual((await callAsUser(page, "GET", "/api/oauth/status/discogs")).answer, { connected: false });
 });
 
-story("a code that is rejected is told at its field, and the right one works", async (page) => {
+story("a rejected code is shown at its field, and the right one works", async (page) => {
   await register(page);
   const code = await authorize(await openDiscogs(page));
   await codeField(page).fill("wrong");
@@ -109,7 +109,7 @@ story("three wrong codes end the attempt, and a new one works", async (page) => 
   await says(page, "Connected. Happy digging!").waitFor();
 });
 
-story("who presses Deny at Discogs can start again or leave it", async (page) => {
+story("after Deny at Discogs, a user can start again or cancel", async (page) => {
   await register(page);
   const denied = await openDiscogs(page);
   await button(denied, "Deny").click();
@@ -123,7 +123,7 @@ story("who presses Deny at Discogs can start again or leave it", async (page) =>
   await says(page, "Nothing was connected.").waitFor();
 });
 
-story("a reload in the middle goes on where it was", async (page) => {
+story("a reload resumes the attempt", async (page) => {
   await register(page);
   const tab = await openDiscogs(page);
   const address = tab.url();
@@ -139,7 +139,7 @@ story("a reload in the middle goes on where it was", async (page) => {
   await says(page, "Connected. Happy digging!").waitFor();
 });
 
-story("a session that ends in the middle goes on after signing in", async (page) => {
+story("an attempt resumes after the session has expired", async (page) => {
   const email = await register(page);
   const code = await authorize(await openDiscogs(page));
   await codeField(page).fill(code);
@@ -153,7 +153,7 @@ story("a session that ends in the middle goes on after signing in", async (page)
   await says(page, "Connected. Happy digging!").waitFor();
 });
 
-story("the next user of a tab finds nothing of the last one", async (page) => {
+story("the next user of a tab sees nothing of the previous one", async (page) => {
   await register(page);
   await openDiscogs(page);
   await button(page, "Sign out").click();
@@ -181,7 +181,7 @@ story("an attempt that the service has forgotten is over", async (page) => {
   await assertFocused(button(page, "Connect Discogs"));
 });
 
-story("an attempt that has worked already is shown as what it is", async (page) => {
+story("an attempt that has already succeeded is shown as connected", async (page) => {
   await register(page);
   const code = await authorize(await openDiscogs(page));
   const { state } = await page.evaluate((name) => JSON.parse(sessionStorage.getItem(name)), PENDING);
@@ -192,7 +192,7 @@ story("an attempt that has worked already is shown as what it is", async (page) 
   assert.equal(await page.locator("#discogs-username").innerText(), "sandbox_digger");
 });
 
-story("the time left is told calmly, and its end too", async (page) => {
+story("the time left is shown in minutes, and its end too", async (page) => {
   await page.clock.install();
   await page.reload();
   await register(page);
@@ -207,7 +207,7 @@ story("the time left is told calmly, and its end too", async (page) => {
   await says(page, "The time is up. If the code is no longer accepted, start again.").waitFor();
 });
 
-story("a browser that keeps the tab shut still has the link", async (page) => {
+story("a browser that blocks the tab still has the link", async (page) => {
   await page.addInitScript(() => {
     window.open = () => null;
   });
@@ -227,7 +227,7 @@ story("a browser that keeps the tab shut still has the link", async (page) => {
 
 const comeBack = (page) => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
 
-story("a connection that was made or ended elsewhere is shown on return", async (page) => {
+story("a connection made or ended elsewhere is shown on return", async (page) => {
   await register(page);
   const { state, authorize_url } = (await callAsUser(page, "GET", "/api/oauth/authorize/discogs")).answer;
   const tab = await page.context().newPage();
@@ -243,7 +243,7 @@ story("a connection that was made or ended elsewhere is shown on return", async 
   await button(page, "Connect Discogs").waitFor();
 });
 
-story("coming back changes nothing of what is being typed", async (page) => {
+story("returning to the tab keeps the input", async (page) => {
   await register(page);
   await authorize(await openDiscogs(page));
   await codeField(page).fill("two words");
@@ -256,7 +256,7 @@ story("coming back changes nothing of what is being typed", async (page) => {
   assert.equal(await codeField(page).getAttribute("aria-invalid"), "true");
 });
 
-story("the tab that waits for Discogs can be read at night", { context: { colorScheme: "dark" } }, async (page) => {
+story("the waiting tab follows dark mode", { context: { colorScheme: "dark" } }, async (page) => {
   await register(page);
   let answer;
   await page.route("**/api/oauth/authorize/discogs", async (route) => {
@@ -295,13 +295,13 @@ for (const [name, address] of [
   });
 }
 
-story("a name that turns the writing around turns only itself around", async (page) => {
+story("a name with right-to-left marks changes no other text", async (page) => {
   await page.route("**/api/oauth/status/discogs", (route) => route.fulfill({ json: connectedAs("dig\u202Eger") }));
   await register(page, undefined, "Connected");
   assert.equal(await page.locator("#discogs-username").evaluate((name) => getComputedStyle(name).unicodeBidi), "isolate");
 });
 
-test("the way on leads to the app that the operator has named", needsBinary, async () => {
+test("the link leads to the app that the operator has set", needsBinary, async () => {
   const service = await startService({ variables: { APP_BASE_URL: "https://explore.example.com/app" } });
   const context = await world.browser.newContext();
   try {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 
 import { heading, newEmail, PASSWORD, screenshot, story, tryOut } from "./harness.mjs";
 
-story("somebody tries the API: registers, signs in, authorises, and is known", async (page, service) => {
+story("a developer tries the API: registers, signs in, authorizes, gets the user", async (page, service) => {
   await page.goto(`${service.url}/docs`);
   const email = newEmail();
   const registered = await tryOut(page, "register", { email, password: PASSWORD });
@@ -29,7 +29,7 @@ story("somebody tries the API: registers, signs in, authorises, and is known", a
   assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage)), []);
 });
 
-story("somebody reads the API: every operation with its errors", async (page, service) => {
+story("a developer reads the API: every operation with its errors", async (page, service) => {
   await page.goto(`${service.url}/redoc`);
   for (const name of ["Register", "Sign in", "Finish connection", "List the app's credentials"]) {
     await page.getByRole("heading", { name }).waitFor();

@@ -1,4 +1,4 @@
-/** What the page says when Discogs, the service or the network is away. */
+/** What the page shows while Discogs, the service or the network is unavailable. */
 
 import assert from "node:assert/strict";
 
@@ -13,7 +13,7 @@ const withDiscogsApart = { ...needsBinary, service: () => apart.service };
 const finish = (page) => button(page, "Finish connecting");
 const discogsMessage = (page) => page.locator("#discogs-message");
 
-story("Discogs is away at the start: it is told, and works once it is back", withDiscogsApart, async (page) => {
+story("Discogs is unavailable at the start: the page shows it, and a retry works", withDiscogsApart, async (page) => {
   await register(page);
   await apart.discogs.stop();
   const opened = page.waitForEvent("popup");
@@ -28,7 +28,7 @@ story("Discogs is away at the start: it is told, and works once it is back", wit
   await codeField(page).waitFor();
 });
 
-story("Discogs is away at the end: the code is kept, and the same attempt goes on", withDiscogsApart, async (page) => {
+story("Discogs is unavailable at the end: the code is kept, and the attempt resumes", withDiscogsApart, async (page) => {
   await register(page);
   const tab = await openDiscogs(page);
   await authorize(tab);
@@ -44,7 +44,7 @@ story("Discogs is away at the end: the code is kept, and the same attempt goes o
   await says(page, "Discogs did not accept this code.").waitFor();
 });
 
-story("Discogs asks us to slow down: the wait is counted down", needsBinary, async (page) => {
+story("Discogs limits the service: the wait is counted down", needsBinary, async (page) => {
   await page.clock.install();
   await page.reload();
   await register(page);
@@ -62,7 +62,7 @@ story("Discogs asks us to slow down: the wait is counted down", needsBinary, asy
   assert.equal(await page.locator("#announcer").textContent(), "You can try again now.");
 });
 
-story("the service goes away: nothing is lost, and a reload says so", async (page) => {
+story("the service is unavailable: nothing is lost, and a reload shows it", async (page) => {
   await field(page, "Email address").fill("digger@example.com");
   await field(page, "Password").fill(PASSWORD);
   await page.context().setOffline(true);
@@ -81,7 +81,7 @@ story("the service goes away: nothing is lost, and a reload says so", async (pag
   await assertFocused(heading(page, "Your account"));
 });
 
-story("no answer within 25 seconds is told", async (page) => {
+story("no answer within 25 seconds is shown", async (page) => {
   await page.clock.install();
   await page.reload();
   const asked = new Promise((resolve) => page.route("**/api/auth/login", () => resolve()));
@@ -96,7 +96,7 @@ story("no answer within 25 seconds is told", async (page) => {
   await says(page, "Wrong email address or password.").waitFor();
 });
 
-story("an account that is made but not signed in goes on at signing in", async (page) => {
+story("an account that is created but not signed in continues at sign in", async (page) => {
   await page.route("**/api/auth/login", (route) => route.abort());
   const email = newEmail();
   await page.getByRole("link", { name: "Create an account" }).click();
@@ -104,7 +104,7 @@ story("an account that is made but not signed in goes on at signing in", async (
   await field(page, "Email address").fill(email);
   await field(page, "Password").fill(PASSWORD);
   await button(page, "Create account").click();
-  await says(page, "Your account was created, but signing in did not work yet.").waitFor();
+  await says(page, "Your account was created, but signing in failed.").waitFor();
   await page.unroute("**/api/auth/login");
   assert.equal(await field(page, "Email address").inputValue(), email);
   await button(page, "Sign in").click();
@@ -112,7 +112,7 @@ story("an account that is made but not signed in goes on at signing in", async (
 });
 
 // No service can be told to answer with these at will, so the answer is put in its place.
-story("an answer that is not the service's is told as such", async (page) => {
+story("an answer that is not the service's is shown as such", async (page) => {
   await page.route("**/api/auth/login", (route) =>
     route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad Gateway</h1>" }));
   await field(page, "Email address").fill(newEmail());

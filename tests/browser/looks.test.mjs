@@ -146,7 +146,7 @@ story("a service that can't be reached", looks, async (page) => {
   await inspect(page, "unreachable");
 });
 
-story("without JavaScript there is a word about it", { context: { javaScriptEnabled: false } }, async (page) => {
+story("without JavaScript the page says so", { context: { javaScriptEnabled: false } }, async (page) => {
   await heading(page, "This page needs JavaScript").waitFor();
   await screenshot(page, "no-javascript");
 });

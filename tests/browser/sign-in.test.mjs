@@ -11,7 +11,7 @@ import {
 const ACCESS_TOKEN = "discogsography.access_token";
 const stored = (page, name) => page.evaluate((name) => sessionStorage.getItem(name), name);
 
-story("who registers is signed in and sees who they are", async (page) => {
+story("a new user is signed in and sees their account", async (page) => {
   const email = await register(page);
   await assertFocused(heading(page, "Your account"));
   assert.equal(await page.locator("#who-email").innerText(), email);
@@ -20,7 +20,7 @@ story("who registers is signed in and sees who they are", async (page) => {
   assert.equal(await page.title(), "Your account – Discogsography");
 });
 
-story("who signs out can sign in again, also after a reload", async (page) => {
+story("a user who signs out can sign in again, also after a reload", async (page) => {
   const email = await register(page);
   await button(page, "Sign out").click();
   await heading(page, "Sign in").waitFor();
@@ -67,7 +67,7 @@ story("users who choose to stay signed in are, in every tab, until they sign out
   await heading(page, "Sign in").waitFor();
   await heading(second, "Sign in").waitFor();
   assert.equal(await localLength(page), 0);
-  // The choice is made anew at every sign-in.
+  // The choice is made again at every sign-in.
   assert.equal(await field(page, "Stay signed in").isChecked(), false);
 
   await field(second, "Stay signed in").check();
@@ -75,7 +75,7 @@ story("users who choose to stay signed in are, in every tab, until they sign out
   await heading(page, "Your account").waitFor();
 });
 
-story("a session that is refused is forgotten, also where it was to stay", async (page) => {
+story("a rejected session is deleted, also if the user chose to stay signed in", async (page) => {
   const email = await register(page);
   await button(page, "Sign out").click();
   await field(page, "Stay signed in").check();
@@ -87,7 +87,7 @@ story("a session that is refused is forgotten, also where it was to stay", async
   assert.equal(await localLength(page), 0);
 });
 
-story("the end of a session is told when it comes", async (page) => {
+story("the end of a session is shown at once", async (page) => {
   await page.clock.install();
   await page.reload();
   await register(page);
@@ -130,7 +130,7 @@ story("password managers find the user name and the password", async (page) => {
   assert.deepEqual(await hints(), ["username", "new-password"]);
 });
 
-story("Caps Lock is told while a password is typed", async (page) => {
+story("Caps Lock is shown while a password is typed", async (page) => {
   const press = (modifierCapsLock) =>
     field(page, "Password").evaluate((input, modifierCapsLock) => {
       input.focus();
@@ -165,7 +165,7 @@ story("dates are written as the reader's browser writes them", { context: { loca
   assert.equal(await page.locator("#who-since").innerText(), date);
 });
 
-story("a wrong password is told, and nothing that was typed is lost", async (page) => {
+story("a wrong password is shown, and no input is lost", async (page) => {
   const email = await register(page);
   await button(page, "Sign out").click();
   await page.goto(new URL("/#sign-in", page.url()).href);
@@ -180,7 +180,7 @@ story("a wrong password is told, and nothing that was typed is lost", async (pag
   assert.equal(await field(page, "Password").inputValue(), "wrong password");
 });
 
-story("every bad field is told where it is", async (page) => {
+story("every invalid field is marked", async (page) => {
   await page.getByRole("link", { name: "Create an account" }).click();
   const email = field(page, "Email address");
   const password = field(page, "Password");
@@ -208,7 +208,7 @@ story("every bad field is told where it is", async (page) => {
   assert.equal(await email.getAttribute("aria-invalid"), null);
 });
 
-story("an address that is taken leads to signing in, with the address filled in", async (page) => {
+story("a registered address leads to sign in, with the address filled in", async (page) => {
   const email = await register(page);
   await button(page, "Sign out").click();
   await page.getByRole("link", { name: "Create an account" }).click();
@@ -229,7 +229,7 @@ story("an address beyond ASCII reaches the service as it was typed", async (page
   assert.equal(await page.locator("#who-email").innerText(), email);
 });
 
-story("a session that has ended leads back to signing in, and says why", async (page) => {
+story("an ended session leads to sign in, and says why", async (page) => {
   const email = await register(page);
   await page.evaluate((name) => sessionStorage.setItem(name, "e30.e30.e30"), ACCESS_TOKEN);
   await button(page, "Refresh").click();
@@ -246,7 +246,7 @@ story("a session that has ended leads back to signing in, and says why", async (
   await page.locator("#sign-in-notice").getByText("Your session has expired.").waitFor();
 });
 
-story("signing in takes nothing but keys", async (page) => {
+story("signing in works with the keyboard alone", async (page) => {
   const email = await register(page);
   await button(page, "Sign out").click();
   await page.goto(new URL("/#sign-in", page.url()).href);
@@ -277,7 +277,7 @@ story("signing in takes nothing but keys", async (page) => {
   }
 });
 
-story("a form that is sent twice is sent once", async (page) => {
+story("a form that is submitted twice is sent once", async (page) => {
   const sent = [];
   page.on("request", (request) => request.method() === "POST" && sent.push(new URL(request.url()).pathname));
   await page.getByRole("link", { name: "Create an account" }).click();

@@ -1,4 +1,4 @@
-/** The page has words of its own for every code that the service's documentation names. */
+/** The page has a text of its own for every documented code. */
 
 import assert from "node:assert/strict";
 import { readFile, readdir, stat } from "node:fs/promises";
@@ -8,10 +8,10 @@ import { fieldProblem, problem, timeLeft, waitLeft } from "../../web/words.js";
 
 const read = (path) => readFile(new URL(path, import.meta.url), "utf8");
 
-/** These send somebody back to signing in, which has words of its own. */
+/** These lead to the sign-in view, which has a text of its own. */
 const SIGNS_OUT = ["not_authenticated", "invalid_token"];
 
-test("every documented code has words", async () => {
+test("every documented code has a text", async () => {
   const rows = (await read("../../docs/http-api.md")).match(/^\| [45]\d\d \|.*$/gm);
   const codes = rows.flatMap((row) => [...row.split("|")[2].matchAll(/`(\w+)`/g)].map(([, code]) => code));
   assert.ok(codes.length >= 24, codes.join(" "));
@@ -21,16 +21,16 @@ test("every documented code has words", async () => {
   }
 });
 
-test("a code that is new says what the service says", () => {
+test("an unknown code shows the text of the service", () => {
   assert.equal(problem({ code: "brand_new", detail: "Something new." }), "Something new.");
 });
 
-test("a field that is new says what the service says", () => {
+test("an unknown field shows the text of the service", () => {
   const wrong = { field: "nickname", type: "value_error", msg: "Value error, Nickname is taken" };
   assert.equal(fieldProblem(wrong), "Nickname is taken.");
 });
 
-test("waits are told in seconds, minutes or hours", () => {
+test("waits are shown in seconds, minutes or hours", () => {
   const words = [0, 1, 2, 89, 90, 715, 5340, 5341, 14_400].map(waitLeft);
   assert.deepEqual(words, [
     "You can try again now.",
@@ -45,7 +45,7 @@ test("waits are told in seconds, minutes or hours", () => {
   ]);
 });
 
-test("the time left for the code is told in minutes", () => {
+test("the time left for the code is shown in minutes", () => {
   assert.deepEqual([600, 119, 60, 0].map(timeLeft), [
     "10 minutes left to enter the code.",
     "1 minute left to enter the code.",
@@ -54,12 +54,12 @@ test("the time left for the code is told in minutes", () => {
   ]);
 });
 
-test("a long wait is not blamed on the reader, and says when it ends", () => {
+test("a long wait does not blame the reader, and shows when it ends", () => {
   const limited = (retryAfter) => ({ code: "rate_limited", detail: "", retryAfter });
   assert.equal(problem(limited(60), { signingIn: true }), "Too many attempts in a short time.");
   assert.equal(problem(limited(null)), "Too many attempts in a short time.");
   const closed = problem(limited(715), { signingIn: true });
-  assert.match(closed, /perhaps by somebody else.* sign-in is closed until .*\d.*\d\d/);
+  assert.match(closed, /perhaps from another person.* sign-in is blocked until .*\d.*\d\d/);
   assert.match(problem(limited(715)), /^Too many attempts\. Try again at .*\d/);
 });
 

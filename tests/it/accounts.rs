@@ -1,4 +1,4 @@
-//! Register, sign in, who am I.
+//! Register, sign in, get the current user.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use serde_json::json;
 use crate::harness::{PASSWORD, TestApp, on_both_compositions};
 
 on_both_compositions!(
-    register_gives_the_new_user,
-    the_email_is_normalised,
+    register_returns_the_new_user,
+    the_email_is_normalized,
     an_address_registers_once,
-    fifty_registrations_of_one_address_make_one_user,
-    login_gives_a_token_for_me,
-    a_wrong_login_is_the_same_answer_whatever_is_wrong,
-    odd_passwords_are_taken_as_they_are,
-    an_access_token_ends_at_its_exp,
-    deactivation_works_at_once,
-    a_user_who_is_gone_is_nobody,
-    a_user_with_a_second_factor_does_not_get_in_by_password_alone,
+    fifty_registrations_of_one_address_create_one_user,
+    login_returns_a_token_for_me,
+    every_failed_login_gets_the_same_answer,
+    unusual_passwords_are_used_as_they_are,
+    an_access_token_expires_at_its_exp,
+    deactivation_takes_effect_at_once,
+    the_token_of_a_deleted_user_is_invalid,
+    a_password_alone_does_not_sign_in_a_user_with_a_second_factor,
 );
 
-async fn register_gives_the_new_user(app: TestApp) {
+async fn register_returns_the_new_user(app: TestApp) {
     let answer = app.anonymous().register("digger@example.com", PASSWORD).await;
     let body = answer.json();
     answer.assert(
@@ -47,7 +47,7 @@ async fn register_gives_the_new_user(app: TestApp) {
     }
 }
 
-async fn the_email_is_normalised(app: TestApp) {
+async fn the_email_is_normalized(app: TestApp) {
     let anonymous = app.anonymous();
     let registered = anonymous.register(" ÅSA@Example.COM\n", PASSWORD).await;
     assert_eq!(registered.json()["email"], "åsa@example.com");
@@ -66,7 +66,7 @@ async fn an_address_registers_once(app: TestApp) {
     assert_eq!(app.anonymous().login(&alice.email, PASSWORD).await.status, 200);
 }
 
-async fn fifty_registrations_of_one_address_make_one_user(app: TestApp) {
+async fn fifty_registrations_of_one_address_create_one_user(app: TestApp) {
     let registrations = (0..50).map(|number| {
         let anonymous = app.anonymous();
         tokio::spawn(async move {
@@ -86,7 +86,7 @@ async fn fifty_registrations_of_one_address_make_one_user(app: TestApp) {
     assert_eq!(count.as_deref(), Some("1"));
 }
 
-async fn login_gives_a_token_for_me(app: TestApp) {
+async fn login_returns_a_token_for_me(app: TestApp) {
     let alice = app.user("alice").await;
     let login = app.anonymous().login(&alice.email, PASSWORD).await;
     let token = login.json()["access_token"].clone();
@@ -106,7 +106,7 @@ async fn login_gives_a_token_for_me(app: TestApp) {
     );
 }
 
-async fn a_wrong_login_is_the_same_answer_whatever_is_wrong(app: TestApp) {
+async fn every_failed_login_gets_the_same_answer(app: TestApp) {
     let alice = app.user("alice").await;
     for (name, change) in
         [("inactive", "is_active = false"), ("unreadable", "hashed_password = 'x'")]
@@ -138,7 +138,7 @@ async fn a_wrong_login_is_the_same_answer_whatever_is_wrong(app: TestApp) {
     assert_eq!(names_of_headers.len(), 1, "{names_of_headers:?}");
 }
 
-async fn odd_passwords_are_taken_as_they_are(app: TestApp) {
+async fn unusual_passwords_are_used_as_they_are(app: TestApp) {
     for (number, password) in
         ["        ", " pässwörd ", "🎧🎧🎧🎧🎧🎧🎧🎧", &"x".repeat(1024)].into_iter().enumerate()
     {
@@ -149,7 +149,7 @@ async fn odd_passwords_are_taken_as_they_are(app: TestApp) {
     }
 }
 
-async fn an_access_token_ends_at_its_exp(app: TestApp) {
+async fn an_access_token_expires_at_its_exp(app: TestApp) {
     let alice = app.user("alice").await;
     app.clock.advance(Duration::from_secs(86_399));
     assert_eq!(alice.me().await.status, 200);
@@ -157,13 +157,13 @@ async fn an_access_token_ends_at_its_exp(app: TestApp) {
     alice.me().await.assert_error(401, "invalid_token", "Invalid or expired token");
 }
 
-async fn deactivation_works_at_once(app: TestApp) {
+async fn deactivation_takes_effect_at_once(app: TestApp) {
     let alice = app.user("alice").await;
     app.sql("update users set is_active = false where email = 'alice@example.com'").await;
     alice.me().await.assert_error(401, "invalid_token", "Invalid or expired token");
 }
 
-async fn a_user_who_is_gone_is_nobody(app: TestApp) {
+async fn the_token_of_a_deleted_user_is_invalid(app: TestApp) {
     let alice = app.user("alice").await;
     app.sql("delete from users where email = 'alice@example.com'").await;
     alice.me().await.assert_error(401, "invalid_token", "Invalid or expired token");
@@ -171,7 +171,7 @@ async fn a_user_who_is_gone_is_nobody(app: TestApp) {
     login.assert_error(401, "invalid_credentials", "Incorrect email or password");
 }
 
-async fn a_user_with_a_second_factor_does_not_get_in_by_password_alone(app: TestApp) {
+async fn a_password_alone_does_not_sign_in_a_user_with_a_second_factor(app: TestApp) {
     let alice = app.user("alice").await;
     app.sql("update users set totp_enabled = true where email = 'alice@example.com'").await;
     for _ in 0..2 {

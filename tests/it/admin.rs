@@ -1,4 +1,4 @@
-//! The app's Discogs credentials over HTTP: who may see and set them, and what is shown of them.
+//! The app's Discogs credentials over HTTP: permissions, masking, and when a change takes effect.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use crate::harness::{
 };
 
 on_both_compositions!(
-    only_admins_may,
-    a_former_admin_may_not_any_more,
+    only_admins_have_access,
+    a_former_admin_has_no_access,
     a_value_is_shown_masked,
-    setting_again_replaces_the_value_and_its_time,
-    deleting_is_the_same_whether_it_was_set_or_not,
-    a_key_that_is_not_known_is_not_found,
+    setting_a_value_again_replaces_it_and_its_time,
+    deleting_succeeds_whether_or_not_it_was_set,
+    an_unknown_key_is_not_found,
     a_key_may_be_percent_encoded,
 );
 
 on_both_setups!(
     every_known_key_is_listed_when_none_is_set,
-    an_empty_value_in_the_table_counts_as_not_set,
-    a_value_in_the_table_is_taken_as_it_stands,
-    what_is_set_counts_at_once,
+    an_empty_stored_value_counts_as_not_set,
+    a_stored_value_is_used_as_it_is,
+    a_change_takes_effect_at_once,
 );
 
 const LIST: &str = "/api/admin/config";
@@ -41,7 +41,7 @@ fn unset(key: &str) -> Value {
     entry(key, &Value::Null, &Value::Null)
 }
 
-/// Asserts what is listed, each value with the time that the list itself gives.
+/// Asserts the listed entries, each with the time in the list itself.
 async fn assert_listed(admin: &Actor, key: &Value, secret: &Value) {
     let list = admin.get(LIST).await;
     let body = list.json();
@@ -55,7 +55,7 @@ async fn assert_listed(admin: &Actor, key: &Value, secret: &Value) {
     list.assert(200, &json!({ "config": entries }));
 }
 
-/// Writes a row as the Python service's command does: any value at all.
+/// Writes a row as the Python service's command does: with any value.
 async fn put_row(app: &TestApp, key: &str, value: &str) {
     let epoch = if app.stores.servers.is_some() { "to_timestamp(0)" } else { "0" };
     app.sql(&format!(
@@ -65,7 +65,7 @@ async fn put_row(app: &TestApp, key: &str, value: &str) {
     .await;
 }
 
-async fn only_admins_may(app: TestApp) {
+async fn only_admins_have_access(app: TestApp) {
     let (anonymous, alice) = (app.anonymous(), app.user("alice").await);
     for path in [KEY, "/api/admin/config/unknown"] {
         let (put_nobody, put_user) =
@@ -84,7 +84,7 @@ async fn only_admins_may(app: TestApp) {
     assert_listed(&app.admin().await, &json!("sa*******ey"), &json!("sa**********et")).await;
 }
 
-async fn a_former_admin_may_not_any_more(app: TestApp) {
+async fn a_former_admin_has_no_access(app: TestApp) {
     let admin = app.admin().await;
     assert_eq!(admin.get(LIST).await.status, 200);
     app.sql("update users set is_admin = false").await;
@@ -133,7 +133,7 @@ async fn a_value_is_shown_masked(app: TestApp) {
     assert_eq!(kept.await, Some(long));
 }
 
-async fn setting_again_replaces_the_value_and_its_time(app: TestApp) {
+async fn setting_a_value_again_replaces_it_and_its_time(app: TestApp) {
     let admin = app.admin().await;
     let first = put(&admin, KEY, "first-value").await.json();
     app.clock.advance(Duration::from_micros(1));
@@ -148,7 +148,7 @@ async fn setting_again_replaces_the_value_and_its_time(app: TestApp) {
     assert_eq!(app.sql_text(rows).await.as_deref(), Some("1"));
 }
 
-async fn deleting_is_the_same_whether_it_was_set_or_not(app: TestApp) {
+async fn deleting_succeeds_whether_or_not_it_was_set(app: TestApp) {
     let admin = app.admin().await;
     for _ in 0..2 {
         let deleted = admin.delete(KEY).await;
@@ -160,7 +160,7 @@ async fn deleting_is_the_same_whether_it_was_set_or_not(app: TestApp) {
     assert_listed(&admin, &json!("se*****in"), &json!("sa**********et")).await;
 }
 
-async fn a_key_that_is_not_known_is_not_found(app: TestApp) {
+async fn an_unknown_key_is_not_found(app: TestApp) {
     let admin = app.admin().await;
     let long = "x".repeat(10_000);
     let unknown = [
@@ -197,7 +197,7 @@ async fn a_key_may_be_percent_encoded(app: TestApp) {
     assert_listed(&admin, &Value::Null, &json!("sa**********et")).await;
 }
 
-async fn an_empty_value_in_the_table_counts_as_not_set(setup: Setup) {
+async fn an_empty_stored_value_counts_as_not_set(setup: Setup) {
     let app = setup.start().await;
     let (admin, alice) = (app.admin().await, app.user("alice").await);
     put_row(&app, "discogs_consumer_secret", "").await;
@@ -205,7 +205,7 @@ async fn an_empty_value_in_the_table_counts_as_not_set(setup: Setup) {
     assert_not_configured(&alice.authorize().await);
 }
 
-async fn a_value_in_the_table_is_taken_as_it_stands(setup: Setup) {
+async fn a_stored_value_is_used_as_it_is(setup: Setup) {
     let app = setup.start().await;
     let (admin, alice) = (app.admin().await, app.user("alice").await);
     let long = "ü".repeat(10_000);
@@ -241,8 +241,8 @@ fn assert_not_configured(authorize: &Answer) {
     );
 }
 
-/// Sets and deletes the values at one place, and looks at another whether they count.
-async fn assert_counts_at_once(admin: &Actor, user: &Actor) {
+/// Sets and deletes the values as `admin`, and checks that `user` sees each change.
+async fn assert_takes_effect_at_once(admin: &Actor, user: &Actor) {
     assert_not_configured(&user.authorize().await);
     assert_eq!(put(admin, KEY, "sandbox-key").await.status, 200);
     assert_not_configured(&user.authorize().await);
@@ -254,16 +254,16 @@ async fn assert_counts_at_once(admin: &Actor, user: &Actor) {
     assert_not_configured(&user.authorize().await);
 }
 
-async fn what_is_set_counts_at_once(setup: Setup) {
+async fn a_change_takes_effect_at_once(setup: Setup) {
     let app = setup.unconfigured().start().await;
-    assert_counts_at_once(&app.admin().await, &app.user("alice").await).await;
+    assert_takes_effect_at_once(&app.admin().await, &app.user("alice").await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn what_is_set_counts_at_once_at_every_replica() {
+async fn a_change_takes_effect_at_once_at_every_replica() {
     let app = Setup::new(Composition::Servers).unconfigured().start().await;
     let replica = app.replica().await;
     let (admin, alice) = (app.admin().await, app.user("alice").await);
-    assert_counts_at_once(&admin, &alice.at(&replica.url)).await;
+    assert_takes_effect_at_once(&admin, &alice.at(&replica.url)).await;
 }

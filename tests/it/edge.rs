@@ -1,8 +1,8 @@
-//! What every answer has in common, whatever the route: errors in one shape, headers, methods.
+//! What every route has in common: the shape of errors, headers, methods.
 //!
-//! Nothing here depends on the stores, so all of it runs on the embedded one. [`cors`]: browsers.
-//! [`health`]: the health routes on both ports. [`page`]: the account page's files. [`crowd`],
-//! [`deaf`] and [`stop`]: more clients than may be, clients that read nothing, and those who come last.
+//! Nothing here depends on the stores, so all tests run on the embedded one. [`cors`]: browsers.
+//! [`health`]: the health routes on both ports. [`page`]: the account page's files. [`crowd`]: more
+//! clients than connections. [`deaf`]: clients that read nothing. [`stop`]: clients during a stop.
 
 mod cors;
 mod crowd;
@@ -20,7 +20,7 @@ use crate::harness::actor::send;
 use crate::harness::wire::{answer, connect, exchange, head};
 use crate::harness::{Actor, Answer, Composition, Setup, TestApp};
 
-/// On every answer of both ports.
+/// The headers of every answer, on both ports.
 const HEADERS: [(&str, &str); 5] = [
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
@@ -36,7 +36,7 @@ async fn started() -> TestApp {
     Setup::new(Composition::Embedded).start().await
 }
 
-/// Somebody without a token, at the health port.
+/// Returns an actor without a token, at the health port.
 fn at_health(app: &TestApp) -> Actor {
     app.anonymous().at(&app.health_url)
 }
@@ -45,7 +45,7 @@ async fn request(actor: &Actor, method: &str, path: &str) -> Answer {
     send(actor.request(Method::from_bytes(method.as_bytes()).unwrap(), path)).await
 }
 
-/// Asserts the headers of every answer: [`HEADERS`], an id, and `no-store` for the API alone.
+/// Asserts the headers of every answer: [`HEADERS`], an id, and `no-store` for the API only.
 fn assert_envelope(answer: &Answer, is_api: bool) {
     for (name, value) in HEADERS {
         assert_eq!(answer.header(name), Some(value), "{name}: {answer:?}");
@@ -88,7 +88,7 @@ async fn an_unknown_path_is_not_found_on_either_port() {
     }
 }
 
-/// Every route with the methods that it takes.
+/// Every route with its methods.
 const ROUTES: [(&str, &[&str]); 14] = [
     ("/", &["GET", "HEAD"]),
     ("/web/account.css", &["GET", "HEAD"]),
@@ -115,7 +115,7 @@ fn allowed(answer: &Answer) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_method_is_told_which_ones_there_are() {
+async fn the_answer_to_a_wrong_method_lists_the_right_ones() {
     let app = started().await;
     let alice = app.user("alice").await;
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"];
@@ -148,7 +148,7 @@ async fn authorize_starts_nothing_unless_it_is_a_get() {
     assert_eq!(app.sandbox.calls(discogs_sandbox::Step::RequestToken), []);
 }
 
-/// The headers of an answer but those that differ from one to the next.
+/// Returns the headers of an answer, without those that differ each time.
 fn lasting(mut headers: HeaderMap) -> HeaderMap {
     headers.remove("x-request-id");
     headers.remove("date");
@@ -203,7 +203,7 @@ async fn every_answer_has_the_security_headers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mistake_of_ours_is_told_without_its_cause() {
+async fn an_internal_error_is_answered_without_its_cause() {
     let app = started().await;
     let alice = app.user("alice").await;
     app.sql("drop table oauth_tokens").await;
@@ -215,7 +215,7 @@ async fn a_mistake_of_ours_is_told_without_its_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_harmless_request_id_is_taken_over() {
+async fn a_harmless_request_id_is_kept() {
     let app = started().await;
     let longest = "x".repeat(64);
     let every = "AZaz09._-";
@@ -230,7 +230,7 @@ async fn a_harmless_request_id_is_taken_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_other_request_id_is_made() {
+async fn any_other_request_id_is_replaced() {
     let app = started().await;
     let too_long = "x".repeat(65);
     let others: [&[u8]; 10] = [
@@ -305,9 +305,9 @@ async fn a_head_has_at_most_100_lines() {
     }
 }
 
-/// With the times the other way round, the one that waits for its next request would stay.
+/// If the two times were swapped, the idle connection would stay open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idle_connection_is_kept_for_a_time_of_its_own() {
+async fn an_idle_connection_has_a_time_limit_of_its_own() {
     let app = Setup::new(Composition::Embedded).with("KEEP_ALIVE_SECONDS", "1").start().await;
     let request = b"GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n";
     for url in [&app.url, &app.health_url] {
@@ -324,7 +324,7 @@ async fn an_idle_connection_is_kept_for_a_time_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn half_a_request_disturbs_nobody() {
+async fn half_a_request_disturbs_no_other_client() {
     let app = started().await;
     let alice = app.user("alice").await;
     for (url, path) in [(&app.url, "/api/auth/me"), (&app.health_url, "/health")] {
@@ -343,7 +343,7 @@ async fn half_a_request_disturbs_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_goes_away_disturbs_nobody() {
+async fn a_client_that_disconnects_disturbs_no_other_client() {
     let app = started().await;
     let alice = app.user("alice").await;
     let headers = [("Content-Type", "application/json"), ("Content-Length", "1000")];

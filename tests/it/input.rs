@@ -1,8 +1,7 @@
-//! Bad input at every route that takes a body: what is said about it, and that nothing happens.
+//! Invalid input at every route with a body: its errors, and that it has no effect.
 //!
-//! Here: bodies that can't be read as a JSON object. [`fields`]: what is wrong inside of one.
-//! [`size`]: how long a body may be, and what it may call itself. [`order`]: what is looked at
-//! first.
+//! Here: bodies that are not a JSON object. [`fields`]: invalid fields of an object. [`size`]: the length
+//! and the content type of a body. [`order`]: the order of checks.
 
 mod fields;
 mod order;
@@ -14,14 +13,14 @@ use serde_json::{Value, json};
 use crate::harness::{Actor, Answer, TestApp, on_both_compositions};
 
 on_both_compositions!(
-    broken_json_is_located_by_its_byte,
-    text_that_is_no_unicode_is_no_json,
-    json_out_of_bounds_is_no_json,
-    json_that_is_no_object_is_refused_as_such,
+    malformed_json_is_located_by_its_byte,
+    text_that_is_not_unicode_is_not_json,
+    json_out_of_bounds_is_not_json,
+    json_that_is_not_an_object_is_rejected,
     an_empty_body_and_null_are_missing,
 );
 
-/// A route that takes a body, with somebody who may call it.
+/// A route with a body, and an actor who may call it.
 pub(super) struct Form {
     pub(super) caller: Actor,
     pub(super) method: Method,
@@ -35,7 +34,7 @@ impl Form {
     }
 }
 
-/// The four of them.
+/// All four.
 pub(super) async fn forms(app: &TestApp) -> [Form; 4] {
     let (anonymous, alice, admin) = (app.anonymous(), app.user("alice").await, app.admin().await);
     let form = |caller: &Actor, method, path, fields| {
@@ -50,13 +49,13 @@ pub(super) async fn forms(app: &TestApp) -> [Form; 4] {
     ]
 }
 
-/// The answer to a body with exactly these errors.
+/// Returns the answer to a body with exactly these errors.
 pub(super) fn invalid(errors: &Value) -> Value {
     json!({ "detail": errors, "code": "invalid_input" })
 }
 
-/// Asserts where each body is said to be broken.
-async fn assert_broken(app: &TestApp, bodies: &[(&[u8], usize)]) {
+/// Asserts the offset at which each body is malformed.
+async fn assert_malformed(app: &TestApp, bodies: &[(&[u8], usize)]) {
     let expected = bodies.iter().map(|(body, offset)| {
         let loc = json!(["body", offset]);
         let error = json!({ "type": "json_invalid", "loc": loc, "msg": "JSON decode error" });
@@ -73,7 +72,7 @@ async fn assert_broken(app: &TestApp, bodies: &[(&[u8], usize)]) {
     }
 }
 
-async fn broken_json_is_located_by_its_byte(app: TestApp) {
+async fn malformed_json_is_located_by_its_byte(app: TestApp) {
     let bodies: [(&[u8], usize); 14] = [
         (b"{", 1),
         (b"nul", 3),
@@ -90,10 +89,10 @@ async fn broken_json_is_located_by_its_byte(app: TestApp) {
         ("{\n \"ä\": 1,\n \"b\": ?}".as_bytes(), 18),
         (b"{\"email\": \"a\\x\"}", 13),
     ];
-    assert_broken(&app, &bodies).await;
+    assert_malformed(&app, &bodies).await;
 }
 
-async fn text_that_is_no_unicode_is_no_json(app: TestApp) {
+async fn text_that_is_not_unicode_is_not_json(app: TestApp) {
     let bodies: [(&[u8], usize); 6] = [
         (b"{\"email\": \"a\xffb\"}", 12),
         (b"{\"email\": \"\xed\xa0\x80\"}", 11),
@@ -102,10 +101,10 @@ async fn text_that_is_no_unicode_is_no_json(app: TestApp) {
         (b"{\"email\": \"\\ud800\\u0041\"}", 22),
         (b"{\"email\": \"\\udc00\"}", 16),
     ];
-    assert_broken(&app, &bodies).await;
+    assert_malformed(&app, &bodies).await;
 }
 
-async fn json_out_of_bounds_is_no_json(app: TestApp) {
+async fn json_out_of_bounds_is_not_json(app: TestApp) {
     let deep = format!("{{\"email\": {}1{}}}", "[".repeat(200), "]".repeat(200));
     let bodies: [(&[u8], usize); 5] = [
         (deep.as_bytes(), 136),
@@ -114,10 +113,10 @@ async fn json_out_of_bounds_is_no_json(app: TestApp) {
         (b"{\"email\": NaN}", 10),
         (b"{\"email\": 01}", 11),
     ];
-    assert_broken(&app, &bodies).await;
+    assert_malformed(&app, &bodies).await;
 }
 
-async fn json_that_is_no_object_is_refused_as_such(app: TestApp) {
+async fn json_that_is_not_an_object_is_rejected(app: TestApp) {
     let error = json!({
         "type": "model_attributes_type",
         "loc": ["body"],

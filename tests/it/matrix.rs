@@ -1,7 +1,7 @@
-//! Who may do what: every operation of the document against everybody who may come.
+//! Permissions: every operation of the OpenAPI document, called by every kind of client.
 //!
-//! What is expected comes from the document's own `security`, and from two small tables that a
-//! test holds to the document. Nobody is let in by a route that somebody forgot.
+//! The expectation comes from the `security` of the document and from two small tables that a test
+//! compares with the document. So a new route can't be left unprotected by mistake.
 
 use std::collections::BTreeSet;
 
@@ -20,24 +20,24 @@ use crate::harness::document::document;
 use crate::harness::{Actor, Answer, PASSWORD, TestApp, on_both_compositions};
 
 on_both_compositions!(
-    who_has_no_good_token_is_told_so_by_every_operation,
-    users_may_do_all_but_what_is_for_admins,
-    admins_may_do_everything,
-    a_state_is_for_nobody_but_who_started_it,
-    what_is_refused_changes_nothing,
+    every_operation_rejects_a_missing_or_invalid_token,
+    users_may_call_all_operations_but_those_for_admins,
+    admins_may_call_every_operation,
+    only_the_user_who_started_a_flow_may_finish_it,
+    a_refused_request_changes_nothing,
 );
 
 const NOT_AUTHENTICATED: Refusal = (401, "not_authenticated", "Not authenticated");
 const INVALID_TOKEN: Refusal = (401, "invalid_token", "Invalid or expired token");
 const ADMIN_REQUIRED: Refusal = (403, "admin_required", "Admin access required");
 
-/// What needs no token.
-const FOR_ANYBODY: [&str; 5] = ["getHealth", "getLiveness", "getReadiness", "register", "signIn"];
+/// The operations that need no token.
+const WITHOUT_TOKEN: [&str; 5] = ["getHealth", "getLiveness", "getReadiness", "register", "signIn"];
 
-/// What a token of a user is not enough for.
+/// The operations for admins.
 const FOR_ADMINS: [&str; 3] = ["listConfig", "removeConfig", "setConfig"];
 
-/// An operation as the document has it.
+/// An operation of the document.
 #[derive(Debug)]
 struct Operation {
     id: &'static str,
@@ -48,7 +48,7 @@ struct Operation {
     success: u16,
 }
 
-/// What somebody sends to every operation.
+/// What a client sends to the operations.
 struct Requests {
     state: String,
     pin: String,
@@ -69,7 +69,7 @@ fn operations() -> Vec<Operation> {
         })
         .collect();
     assert!(operations.len() >= 13, "only {} operations were found", operations.len());
-    // It ends the flow that another one is to finish.
+    // Last, since it ends the flow that another operation finishes.
     operations.sort_by_key(|operation| operation.id == "disconnect");
     operations
 }
@@ -100,7 +100,7 @@ impl Operation {
         FOR_ADMINS.contains(&self.id)
     }
 
-    /// Sends what would succeed if it were allowed.
+    /// Sends a request that succeeds if it is allowed.
     async fn ask(&self, actor: &Actor, requests: &Requests) -> Answer {
         let request = actor.request(self.method.clone(), &self.path);
         if !self.has_body {
@@ -112,18 +112,18 @@ impl Operation {
 }
 
 impl Requests {
-    /// Good input for the operations that take any.
+    /// Returns valid input for an operation with a body.
     fn body(&self, id: &str) -> Value {
         match id {
             "register" => json!({ "email": self.new_email, "password": PASSWORD }),
             "signIn" => json!({ "email": self.email, "password": PASSWORD }),
             "finishConnection" => json!({ "state": self.state, "oauth_verifier": self.pin }),
             "setConfig" => json!({ "value": "sandbox-key" }),
-            _ => panic!("{id} takes a body that this does not know"),
+            _ => panic!("{id} has a body that this test does not know"),
         }
     }
 
-    /// Requests with a flow of this user's that waits for its PIN, and an address of nobody's yet.
+    /// Returns requests with a flow of this user that waits for its PIN, and an unregistered address.
     async fn of(app: &TestApp, user: &Actor, who: &str) -> Self {
         let (state, pin) = approved(app, user).await;
         let new_email = format!("{}@example.org", who.replace(' ', "-"));
@@ -131,9 +131,9 @@ impl Requests {
     }
 }
 
-/// Asks for every operation: what needs no token succeeds, the others as `expected` says, where
-/// `None` is a success.
-async fn ask_for_everything(
+/// Calls every operation. Those that need no token succeed; the others return `expected`, where `None`
+/// is a success.
+async fn call_every_operation(
     actor: &Actor,
     who: &str,
     requests: &Requests,
@@ -143,14 +143,14 @@ async fn ask_for_everything(
         let answer = operation.ask(actor, requests).await;
         let refusal = if operation.needs_token { expected(&operation) } else { None };
         let status = refusal.map_or(operation.success, |(status, ..)| status);
-        assert_eq!(answer.status, status, "{who} asks for {}: {answer:?}", operation.id);
+        assert_eq!(answer.status, status, "{who} calls {}: {answer:?}", operation.id);
         if let Some(refusal) = refusal {
             assert_refusal(&answer, refusal);
         }
     }
 }
 
-/// A token with our header and these claims.
+/// Returns a token with the service's header and these claims.
 fn signed(secret: &str, user_id: &str, expires_at: u64) -> String {
     Key::new(secret.as_bytes()).sign(&Claims {
         sub: Uuid::parse_str(user_id).unwrap(),
@@ -161,7 +161,7 @@ fn signed(secret: &str, user_id: &str, expires_at: u64) -> String {
     })
 }
 
-/// Tokens that look like Alice's and are no good, and those of people who may not sign in.
+/// Returns invalid tokens for Alice, and tokens of users who may not sign in.
 async fn bad_tokens(app: &TestApp, alice: &Actor) -> Vec<(&'static str, String)> {
     let good = alice.token.clone().unwrap();
     let (signed_part, signature) = good.rsplit_once('.').unwrap();
@@ -199,12 +199,12 @@ async fn former_admin(app: &TestApp) -> Actor {
 }
 
 #[test]
-fn the_tables_are_those_of_the_document() {
+fn the_tables_match_the_document() {
     let operations = operations();
     let ids = |is_meant: fn(&Operation) -> bool| -> BTreeSet<&str> {
         operations.iter().filter(|operation| is_meant(operation)).map(|said| said.id).collect()
     };
-    assert_eq!(ids(|operation| !operation.needs_token), BTreeSet::from(FOR_ANYBODY));
+    assert_eq!(ids(|operation| !operation.needs_token), BTreeSet::from(WITHOUT_TOKEN));
     let below_admin = ids(|operation| operation.path.starts_with("/api/admin/"));
     assert_eq!(below_admin, BTreeSet::from(FOR_ADMINS));
     assert_eq!(ids(|operation| operation.is_for_admins() && operation.needs_token), below_admin);
@@ -220,18 +220,18 @@ fn the_tables_are_those_of_the_document() {
     assert_eq!(may_forbid, FOR_ADMINS.into_iter().chain(finishing).collect());
 }
 
-async fn who_has_no_good_token_is_told_so_by_every_operation(app: TestApp) {
+async fn every_operation_rejects_a_missing_or_invalid_token(app: TestApp) {
     let alice = app.user("alice").await;
     let requests = Requests::of(&app, &alice, "nobody").await;
-    ask_for_everything(&app.anonymous(), "nobody", &requests, |_| Some(NOT_AUTHENTICATED)).await;
+    call_every_operation(&app.anonymous(), "nobody", &requests, |_| Some(NOT_AUTHENTICATED)).await;
     for (who, token) in bad_tokens(&app, &alice).await {
         let requests = Requests::of(&app, &alice, who).await;
         let actor = app.anonymous().with_token(&token);
-        ask_for_everything(&actor, who, &requests, |_| Some(INVALID_TOKEN)).await;
+        call_every_operation(&actor, who, &requests, |_| Some(INVALID_TOKEN)).await;
     }
 }
 
-async fn users_may_do_all_but_what_is_for_admins(app: TestApp) {
+async fn users_may_call_all_operations_but_those_for_admins(app: TestApp) {
     let users = [
         ("a user", app.user("alice").await),
         ("another user", app.user("bob").await),
@@ -239,20 +239,20 @@ async fn users_may_do_all_but_what_is_for_admins(app: TestApp) {
     ];
     for (who, user) in users {
         let requests = Requests::of(&app, &user, who).await;
-        ask_for_everything(&user, who, &requests, |operation| {
+        call_every_operation(&user, who, &requests, |operation| {
             operation.is_for_admins().then_some(ADMIN_REQUIRED)
         })
         .await;
     }
 }
 
-async fn admins_may_do_everything(app: TestApp) {
+async fn admins_may_call_every_operation(app: TestApp) {
     let admin = app.admin().await;
     let requests = Requests::of(&app, &admin, "an admin").await;
-    ask_for_everything(&admin, "an admin", &requests, |_| None).await;
+    call_every_operation(&admin, "an admin", &requests, |_| None).await;
 }
 
-async fn a_state_is_for_nobody_but_who_started_it(app: TestApp) {
+async fn only_the_user_who_started_a_flow_may_finish_it(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     for other in [app.user("mallory").await, app.admin().await, former_admin(&app).await] {
@@ -263,7 +263,7 @@ async fn a_state_is_for_nobody_but_who_started_it(app: TestApp) {
     assert_connected(&alice.verify(&state, &pin).await);
 }
 
-async fn what_is_refused_changes_nothing(app: TestApp) {
+async fn a_refused_request_changes_nothing(app: TestApp) {
     let (alice, admin) = (app.user("alice").await, app.admin().await);
     connect(&app, &alice).await;
     let requests = Requests::of(&app, &alice, "nobody").await;

@@ -1,5 +1,5 @@
-//! Access tokens over HTTP: where they are looked for, which are good, and what ours look like to
-//! a sibling service.
+//! Access tokens over HTTP: where they are read from, which are valid, and what other services read in
+//! those that the service issues.
 
 use std::time::Duration;
 
@@ -20,21 +20,21 @@ use crate::harness::{
 
 on_both_compositions!(
     every_token_to_accept_is_accepted,
-    every_token_to_refuse_is_refused,
-    without_a_bearer_token_nobody_is_authenticated,
+    every_token_to_refuse_is_rejected,
+    a_request_without_a_bearer_token_is_not_authenticated,
     the_scheme_is_matched_in_any_case,
-    two_authorization_headers_are_no_good,
-    what_is_no_token_is_an_invalid_one,
-    tokens_are_looked_for_in_the_header_alone,
-    every_route_with_a_user_asks_for_a_token,
+    two_authorization_headers_are_invalid,
+    text_that_is_not_a_token_is_an_invalid_token,
+    tokens_are_read_from_the_header_only,
+    every_route_with_a_user_requires_a_token,
     a_token_of_another_library_is_accepted,
     a_token_has_exactly_the_shared_header_and_claims,
-    a_sibling_service_accepts_our_token_by_itself,
+    another_service_verifies_an_issued_token_by_itself,
 );
 
 on_both_setups!(the_life_of_a_token_is_configured);
 
-/// The user whom the vectors are about.
+/// The user of the test vectors.
 const SUB: &str = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
 
 fn vectors() -> Value {
@@ -43,7 +43,7 @@ fn vectors() -> Value {
     vectors
 }
 
-/// Makes the user whom the vectors are about.
+/// Creates the user of the test vectors.
 async fn add_digger(app: &TestApp) {
     let epoch = if app.stores.servers.is_some() { "to_timestamp(0)" } else { "0" };
     app.sql(&format!(
@@ -71,7 +71,7 @@ fn assert_invalid(answer: &Answer) {
     answer.assert_error(401, "invalid_token", "Invalid or expired token");
 }
 
-/// Asks who this `Authorization` is.
+/// Calls `me` with this `Authorization` header.
 async fn me_with(app: &TestApp, authorization: impl AsRef<[u8]>) -> Answer {
     let request = app.anonymous().request(Method::GET, "/api/auth/me");
     send(request.header("authorization", authorization.as_ref())).await
@@ -86,7 +86,7 @@ async fn every_token_to_accept_is_accepted(app: TestApp) {
     }
 }
 
-async fn every_token_to_refuse_is_refused(app: TestApp) {
+async fn every_token_to_refuse_is_rejected(app: TestApp) {
     add_digger(&app).await;
     let vectors = vectors();
     let cases = vectors["refuse"].as_array().unwrap();
@@ -99,7 +99,7 @@ async fn every_token_to_refuse_is_refused(app: TestApp) {
     }
 }
 
-async fn without_a_bearer_token_nobody_is_authenticated(app: TestApp) {
+async fn a_request_without_a_bearer_token_is_not_authenticated(app: TestApp) {
     let token = app.user("alice").await.token.unwrap();
     assert_not_authenticated(&app.anonymous().me().await);
     let others = [
@@ -127,7 +127,7 @@ async fn the_scheme_is_matched_in_any_case(app: TestApp) {
     }
 }
 
-async fn two_authorization_headers_are_no_good(app: TestApp) {
+async fn two_authorization_headers_are_invalid(app: TestApp) {
     let alice = app.user("alice").await;
     let authorization = format!("Bearer {}", alice.token.as_deref().unwrap());
     for second in [&authorization, "Basic ZGlnZ2VyOnNlY3JldA==", ""] {
@@ -137,7 +137,7 @@ async fn two_authorization_headers_are_no_good(app: TestApp) {
     }
 }
 
-async fn what_is_no_token_is_an_invalid_one(app: TestApp) {
+async fn text_that_is_not_a_token_is_an_invalid_token(app: TestApp) {
     let token = app.user("alice").await.token.unwrap();
     assert_invalid(&me_with(&app, format!("Bearer {}", "x".repeat(60_000))).await);
     assert_invalid(&me_with(&app, format!("Bearer {token} {token}")).await);
@@ -147,7 +147,7 @@ async fn what_is_no_token_is_an_invalid_one(app: TestApp) {
     assert_invalid(&me_with(&app, "Bearer ü.ü.ü").await);
 }
 
-async fn tokens_are_looked_for_in_the_header_alone(app: TestApp) {
+async fn tokens_are_read_from_the_header_only(app: TestApp) {
     let token = app.user("alice").await.token.unwrap();
     let path = format!("/api/auth/me?access_token={token}&token={token}&Authorization={token}");
     let request = app.anonymous().request(Method::GET, &path);
@@ -157,7 +157,7 @@ async fn tokens_are_looked_for_in_the_header_alone(app: TestApp) {
     assert_not_authenticated(&send(request).await);
 }
 
-async fn every_route_with_a_user_asks_for_a_token(app: TestApp) {
+async fn every_route_with_a_user_requires_a_token(app: TestApp) {
     let key = "/api/admin/config/discogs_consumer_key";
     let routes = [
         (Method::GET, "/api/auth/me"),
@@ -230,8 +230,8 @@ async fn a_token_has_exactly_the_shared_header_and_claims(app: TestApp) {
     assert_ne!(claims(&again.token.unwrap())["jti"], jti);
 }
 
-/// What Curator does: the MAC over the two parts as they were sent, then `exp`.
-fn sibling_accepts(token: &str, now: Timestamp) -> bool {
+/// Verifies a token as Curator does: the MAC over the two parts as sent, then `exp`.
+fn other_service_accepts(token: &str, now: Timestamp) -> bool {
     let [header, payload, signature] = token.split('.').collect::<Vec<_>>()[..] else {
         return false;
     };
@@ -244,13 +244,13 @@ fn sibling_accepts(token: &str, now: Timestamp) -> bool {
         && claims(token)["exp"].as_u64().is_some_and(|exp| exp > now.as_seconds())
 }
 
-async fn a_sibling_service_accepts_our_token_by_itself(app: TestApp) {
+async fn another_service_verifies_an_issued_token_by_itself(app: TestApp) {
     let token = app.user("alice").await.token.unwrap();
     let now = app.clock.now();
-    assert!(sibling_accepts(&token, now));
-    assert!(sibling_accepts(&token, now.plus(Duration::from_secs(86_399))));
-    assert!(!sibling_accepts(&token, now.plus(Duration::from_secs(86_400))));
-    assert!(!sibling_accepts(&token.replacen("eyJ", "eyK", 1), now));
+    assert!(other_service_accepts(&token, now));
+    assert!(other_service_accepts(&token, now.plus(Duration::from_secs(86_399))));
+    assert!(!other_service_accepts(&token, now.plus(Duration::from_secs(86_400))));
+    assert!(!other_service_accepts(&token.replacen("eyJ", "eyK", 1), now));
 }
 
 async fn the_life_of_a_token_is_configured(setup: Setup) {

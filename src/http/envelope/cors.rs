@@ -1,9 +1,8 @@
 //! Which web pages may call the API from a browser: the Fetch standard's CORS protocol, without
 //! credentials.
 //!
-//! Our own, since the contract wants a preflight answered only where the route exists, and an
-//! `OPTIONS` that is no preflight refused like any other wrong method
-//! (docs/decisions/0006-cors-by-hand.md).
+//! No library does it: a preflight is answered only if the route exists, and an `OPTIONS` that is not
+//! a preflight is refused like every other wrong method (docs/decisions/0006-cors-by-hand.md).
 
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -15,10 +14,10 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Co
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("Retry-After, WWW-Authenticate, X-Request-Id");
 
-/// Seconds for which a browser may remember a preflight.
+/// How long a browser may cache a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
-/// The origins that may call, ready to be compared.
+/// The origins that may call.
 #[derive(Debug, Clone)]
 pub(crate) enum Cors {
     Any,
@@ -35,18 +34,18 @@ impl Cors {
         }
     }
 
-    /// What it says on every answer, whoever asks.
-    pub(crate) fn say_always(&self, headers: &mut HeaderMap) {
+    /// Adds the headers that do not depend on the request.
+    pub(crate) fn add_common(&self, headers: &mut HeaderMap) {
         match self {
             Self::Any => allow(headers, HeaderValue::from_static("*")),
-            // Another page would get another answer.
+            // The answer depends on the page.
             Self::Only(_) => {
                 headers.insert(header::VARY, HeaderValue::from_static("Origin"));
             }
         }
     }
 
-    /// The page that asks, if it may read the answer and has to be told so by name.
+    /// Returns the request's origin if it may read the answer and must be named in it.
     pub(crate) fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         match self {
             Self::Any => None,
@@ -58,13 +57,13 @@ impl Cors {
     }
 }
 
-/// Lets a page of this origin read the answer, whatever it is.
+/// Lets pages of this origin read the answer.
 pub(crate) fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
 }
 
-/// The answer to a preflight of a route that exists.
+/// Returns the answer to a preflight of an existing route.
 pub(crate) fn preflight() -> Response {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),

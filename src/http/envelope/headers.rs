@@ -1,6 +1,6 @@
-//! The headers that every answer has.
+//! The headers of every answer.
 //!
-//! They stand in maps that are cloned for each answer: cheaper than one header after another.
+//! They are cloned as whole maps, which is cheaper than inserting one header after another.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
@@ -9,7 +9,7 @@ use crate::http::envelope::cors::{self, Cors};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// On every answer; the account page brings a policy of its own.
+/// On every answer; pages replace the policy with their own.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -26,7 +26,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
-/// Most answers have these of their own. They have a place in the maps, which so need not grow.
+/// Set by most answers. The maps have room for them, so that they need not grow.
 const USUALLY_OWN: [HeaderName; 2] = [header::CONTENT_TYPE, header::CONTENT_LENGTH];
 
 /// The headers of a port's answers.
@@ -34,7 +34,7 @@ const USUALLY_OWN: [HeaderName; 2] = [header::CONTENT_TYPE, header::CONTENT_LENG
 pub(crate) struct CommonHeaders {
     of_api: HeaderMap,
     of_others: HeaderMap,
-    /// Whether they have a `Vary`, which those of an answer are added to.
+    /// Whether they include `Vary`, to which that of an answer is added.
     vary: bool,
 }
 
@@ -43,7 +43,7 @@ impl CommonHeaders {
     pub(crate) fn new(cors: Option<&Cors>) -> Self {
         let mut of_others = HeaderMap::from_iter(HEADERS);
         if let Some(cors) = cors {
-            cors.say_always(&mut of_others);
+            cors.add_common(&mut of_others);
         }
         for name in USUALLY_OWN.into_iter().chain([REQUEST_ID]) {
             of_others.insert(name, HeaderValue::from_static(""));
@@ -54,7 +54,7 @@ impl CommonHeaders {
         Self { of_api, of_others, vary }
     }
 
-    /// Adds them to an answer, whose own count where both have one.
+    /// Adds them to an answer, whose own headers take precedence.
     pub(crate) fn add(
         &self,
         response: &mut Response,

@@ -1,16 +1,15 @@
-//! W3C Trace Context: which trace a request belongs to, as its caller says. It is logged, and
-//! goes no further: Discogs is not told.
+//! W3C Trace Context: the trace to which a request belongs. It is logged, and not sent to Discogs.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// A `traceparent` header (Trace Context section 3.2) that is well-formed.
+/// A well-formed `traceparent` header (Trace Context section 3.2).
 #[derive(Debug)]
 pub(crate) struct Trace(HeaderValue);
 
 impl Trace {
-    /// `None` where there is none, more than one, or one that is malformed.
+    /// Returns the trace of a request; `None` if there is not exactly one, well-formed header.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut given = headers.get_all(TRACEPARENT).iter();
         let (Some(one), None) = (given.next(), given.next()) else {
@@ -19,12 +18,12 @@ impl Trace {
         is_well_formed(one.to_str().ok()?).then(|| Self(one.clone()))
     }
 
-    /// `trace-id`: 32 hex digits.
+    /// Returns `trace-id`: 32 hex digits.
     pub(crate) fn id(&self) -> &str {
         self.field(3..35)
     }
 
-    /// `parent-id`, the caller's own span: 16 hex digits.
+    /// Returns `parent-id`, the caller's span: 16 hex digits.
     pub(crate) fn parent_id(&self) -> &str {
         self.field(36..52)
     }
@@ -34,7 +33,7 @@ impl Trace {
     }
 }
 
-/// A version after 00 may have more fields, and ff is none (sections 3.2.2.1 and 3.2.4).
+/// A version after 00 may have more fields, and ff is invalid (sections 3.2.2.1 and 3.2.4).
 fn is_well_formed(text: &str) -> bool {
     let mut fields = text.splitn(5, '-');
     let mut hex = |length| {
@@ -71,14 +70,14 @@ mod tests {
     fn the_ids_of_a_trace_are_read() {
         let expected =
             ("4bf92f3577b34da6a3ce929d0e0e4736".to_owned(), "00f067aa0ba902b7".to_owned());
-        let (later, longer) = (GOOD.replacen("00", "cc", 1), format!("{GOOD}-what-comes-later"));
+        let (later, longer) = (GOOD.replacen("00", "cc", 1), format!("{GOOD}-future-field"));
         for value in [GOOD, &later, &longer.replacen("00", "cc", 1)] {
             assert_eq!(read(&[value]), Some(expected.clone()), "{value}");
         }
     }
 
     #[test]
-    fn what_is_no_traceparent_is_left_out() {
+    fn a_malformed_traceparent_is_ignored() {
         assert_eq!(read(&[]), None);
         assert_eq!(read(&[GOOD, GOOD]), None);
         for value in [

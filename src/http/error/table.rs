@@ -53,9 +53,9 @@ rows! {
     DISCOGS_CREDENTIALS_REJECTED: BAD_GATEWAY "discogs_credentials_rejected"
         "Discogs does not accept this app's credentials. Please ask an admin to check them.";
     DISCOGS_BLOCKED: BAD_GATEWAY "discogs_blocked"
-        "Discogs is turning our requests away. Please try again later, and tell an admin if it goes on.";
+        "Discogs is blocking this service. Please try again later, and tell an admin if it continues.";
     DISCOGS_UNAVAILABLE: BAD_GATEWAY "discogs_unavailable"
-        "Discogs is not answering as it should. Please try again in a moment.";
+        "Discogs is unavailable. Please try again in a moment.";
     OVERLOADED: SERVICE_UNAVAILABLE "overloaded"
         "The service is very busy. Please try again in a moment.";
     DATABASE_UNAVAILABLE: SERVICE_UNAVAILABLE "database_unavailable"
@@ -67,7 +67,7 @@ rows! {
     DISCOGS_NOT_CONFIGURED_AT_VERIFY: SERVICE_UNAVAILABLE "discogs_not_configured"
         "Discogs app credentials not configured";
     DISCOGS_RATE_LIMITED: SERVICE_UNAVAILABLE "discogs_rate_limited"
-        "Discogs is getting too many requests from us. Please wait a moment and try again.";
+        "Discogs is getting too many requests from this service. Please wait a moment and try again.";
     SECOND_FACTOR_UNAVAILABLE: SERVICE_UNAVAILABLE "second_factor_unavailable"
         "This account has two-factor sign-in, which this service does not support yet.";
 }

@@ -1,4 +1,4 @@
-//! What proxies say of whom they ask for: `Forwarded` (RFC 7239) and `X-Forwarded-For`.
+//! The client that a proxy names: `Forwarded` (RFC 7239) and `X-Forwarded-For`.
 
 use std::net::IpAddr;
 
@@ -8,8 +8,8 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Headers in which proxies name their client and that are not read: they hold one address, and nothing
-/// shows whether a proxy wrote it or the client.
+/// Headers with a client's address that are not read: nothing shows whether a proxy or the client
+/// itself wrote the address.
 const UNREAD: [HeaderName; 9] = [
     HeaderName::from_static("x-real-ip"),
     HeaderName::from_static("cf-connecting-ip"),
@@ -22,16 +22,16 @@ const UNREAD: [HeaderName; 9] = [
     HeaderName::from_static("x-envoy-external-address"),
 ];
 
-/// Why a request counts for its peer although the peer seems to ask for somebody else.
+/// Why a request counts for its peer although the peer seems to forward it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Doubt {
     /// A forwarding header from a peer that is not trusted.
     Untrusted,
     /// Only a header that is not read.
     Unread(HeaderName),
-    /// No header at all from a proxy that is trusted.
+    /// No header from a trusted proxy.
     Missing,
-    /// A header that can't be understood, or two that contradict each other.
+    /// A malformed header, or two that contradict each other.
     Unusable,
 }
 
@@ -39,11 +39,11 @@ pub(crate) fn is_one_of(networks: &[IpNet], address: IpAddr) -> bool {
     networks.iter().any(|network| network.contains(&address))
 }
 
-/// The client's own address: the right-most hop that is not a trusted proxy, or the peer where nothing
+/// Returns the client's address: the right-most hop that is not a trusted proxy, or the peer if nothing
 /// was forwarded.
 ///
-/// A proxy writes one of the two headers and may let its client's other one through: where both are
-/// there they have to agree.
+/// A proxy writes one of the two headers and may pass its client's other one through: if both are
+/// present, they must agree.
 pub(crate) fn client(
     peer: IpAddr,
     headers: &HeaderMap,
@@ -64,8 +64,9 @@ pub(crate) fn client(
     }
 }
 
-/// `None` where something is malformed before an untrusted hop comes. Where all hops are trusted,
-/// the first one is where the request began.
+/// Returns the right-most untrusted hop, or the left-most one if all are trusted.
+///
+/// `None` if a hop on the way to it is malformed.
 fn right_most(
     headers: &HeaderMap,
     name: &HeaderName,
@@ -75,7 +76,7 @@ fn right_most(
     let mut last = None;
     let lines: Vec<_> = headers.get_all(name).iter().collect();
     for line in lines.into_iter().rev() {
-        // Bytes, since what a client wrote before its proxy's hop need not be text.
+        // Bytes, since what a client wrote left of its proxy's hop may not be text.
         for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
             let address = parse(trimmed(std::str::from_utf8(hop).ok()?))?;
             if !is_one_of(trusted, address) {
@@ -87,10 +88,10 @@ fn right_most(
     last
 }
 
-/// The `for` of one element of `Forwarded` (RFC 7239 section 4).
+/// Returns the `for` of one element of `Forwarded` (RFC 7239 section 4).
 ///
-/// What a proxy quotes may come from its client, as the `host` does: an element where that could be
-/// read as anything else says nothing.
+/// A quoted value such as `host` may come from the client: an element in which it could be read as
+/// another parameter is malformed.
 fn forwarded_hop(element: &str) -> Option<IpAddr> {
     let pieces: Vec<_> = element.split('"').collect();
     let is_whole = pieces.len() % 2 == 1;
@@ -107,12 +108,12 @@ fn forwarded_hop(element: &str) -> Option<IpAddr> {
     parse_hop(quoted.unwrap_or(value))
 }
 
-/// Without the white space that headers may have (RFC 9110 section 5.6.3).
+/// Trims the white space of headers (RFC 9110 section 5.6.3).
 fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-/// An address, with a port or without; an IPv6 address in brackets or bare.
+/// Parses an address, with or without a port; an IPv6 address in brackets or bare.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
     let bare = match hop.strip_prefix('[') {
         Some(rest) => {
@@ -138,7 +139,7 @@ mod tests {
 
     const PROXY: &str = "10.0.0.1";
 
-    fn asked(peer: &str, headers: &[(&'static str, &'static str)]) -> Result<String, Doubt> {
+    fn found(peer: &str, headers: &[(&'static str, &'static str)]) -> Result<String, Doubt> {
         let trusted: Vec<IpNet> =
             ["10.0.0.0/8", "2001:db8:1::/48"].map(|n| n.parse().unwrap()).into();
         let pairs = headers
@@ -151,49 +152,49 @@ mod tests {
         client(peer.parse().unwrap(), &headers, &trusted).map(|address| address.to_string())
     }
 
-    fn assert_asked(headers: &[(&'static str, &'static str)], client: &str) {
-        assert_eq!(asked(PROXY, headers), Ok(client.to_owned()), "{headers:?}");
+    fn assert_client(headers: &[(&'static str, &'static str)], client: &str) {
+        assert_eq!(found(PROXY, headers), Ok(client.to_owned()), "{headers:?}");
     }
 
     fn assert_unusable(headers: &[(&'static str, &'static str)]) {
-        assert_eq!(asked(PROXY, headers), Err(Doubt::Unusable), "{headers:?}");
+        assert_eq!(found(PROXY, headers), Err(Doubt::Unusable), "{headers:?}");
     }
 
     #[test]
-    fn a_peer_that_is_not_trusted_speaks_for_itself() {
-        assert_eq!(asked("198.51.100.7", &[]), Ok("198.51.100.7".to_owned()));
+    fn an_untrusted_peer_is_the_client() {
+        assert_eq!(found("198.51.100.7", &[]), Ok("198.51.100.7".to_owned()));
         for headers in [
             &[("x-forwarded-for", "192.0.2.9")][..],
             &[("forwarded", "for=192.0.2.9")],
             &[("x-forwarded-for", "nonsense")],
             &[("x-forwarded-for", "192.0.2.9"), ("x-real-ip", "192.0.2.9")],
         ] {
-            assert_eq!(asked("198.51.100.7", headers), Err(Doubt::Untrusted), "{headers:?}");
+            assert_eq!(found("198.51.100.7", headers), Err(Doubt::Untrusted), "{headers:?}");
         }
     }
 
     #[test]
-    fn a_header_with_one_address_is_not_read() {
+    fn headers_with_one_address_are_not_read() {
         for name in super::UNREAD {
             let mut headers = HeaderMap::new();
             headers.insert(&name, HeaderValue::from_static("192.0.2.9"));
             for (peer, trusted) in [(PROXY, &["10.0.0.0/8".parse().unwrap()][..]), (PROXY, &[])] {
-                let asked = client(peer.parse().unwrap(), &headers, trusted);
-                assert_eq!(asked, Err(Doubt::Unread(name.clone())));
+                let found = client(peer.parse().unwrap(), &headers, trusted);
+                assert_eq!(found, Err(Doubt::Unread(name.clone())));
             }
         }
         let both = [("x-real-ip", "203.0.113.5"), ("x-forwarded-for", "192.0.2.9")];
-        assert_asked(&both, "192.0.2.9");
+        assert_client(&both, "192.0.2.9");
     }
 
     #[test]
-    fn a_trusted_proxy_has_to_say_whom_it_asks_for() {
-        assert_eq!(asked(PROXY, &[]), Err(Doubt::Missing));
-        assert_eq!(asked(PROXY, &[("x-forwarded-proto", "https")]), Err(Doubt::Missing));
+    fn a_trusted_proxy_must_name_its_client() {
+        assert_eq!(found(PROXY, &[]), Err(Doubt::Missing));
+        assert_eq!(found(PROXY, &[("x-forwarded-proto", "https")]), Err(Doubt::Missing));
     }
 
     #[test]
-    fn the_right_most_untrusted_hop_counts() {
+    fn the_right_most_untrusted_hop_is_the_client() {
         for (hops, client) in [
             ("192.0.2.9", "192.0.2.9"),
             ("203.0.113.5, 192.0.2.9", "192.0.2.9"),
@@ -205,23 +206,23 @@ mod tests {
             ("::ffff:192.0.2.9", "192.0.2.9"),
             ("10.9.9.9, 10.1.2.3", "10.9.9.9"),
         ] {
-            assert_asked(&[("x-forwarded-for", hops)], client);
+            assert_client(&[("x-forwarded-for", hops)], client);
         }
-        assert_asked(
+        assert_client(
             &[("x-forwarded-for", "192.0.2.9"), ("x-forwarded-for", "10.2.2.2")],
             "192.0.2.9",
         );
     }
 
     #[test]
-    fn forwarded_is_read_as_its_rfc_says() {
+    fn forwarded_is_read_by_its_rfc() {
         for (hops, client) in [
             ("for=192.0.2.9", "192.0.2.9"),
             ("For=\"192.0.2.9:80\";proto=https;by=10.0.0.1", "192.0.2.9"),
             ("for=203.0.113.5, for=\"[2001:db8::1]:4711\", for=10.1.1.1", "2001:db8::1"),
             ("for=192.0.2.9;host=\"shop.example:80\"", "192.0.2.9"),
         ] {
-            assert_asked(&[("forwarded", hops)], client);
+            assert_client(&[("forwarded", hops)], client);
         }
         for hops in [
             "for=_hidden",
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_or_contradicts_itself_is_unusable() {
+    fn malformed_or_contradictory_headers_are_unusable() {
         for headers in [
             &[("x-forwarded-for", "")][..],
             &[("x-forwarded-for", "192.0.2.9, nonsense")],
@@ -251,6 +252,6 @@ mod tests {
             assert_unusable(headers);
         }
         let both = [("forwarded", "for=192.0.2.9"), ("x-forwarded-for", "192.0.2.9")];
-        assert_asked(&both, "192.0.2.9");
+        assert_client(&both, "192.0.2.9");
     }
 }

@@ -1,11 +1,11 @@
-//! Whether a request says clearly which host it is for (RFC 9112 section 3.2).
+//! Whether a request names exactly one host (RFC 9112 section 3.2).
 //!
-//! Nothing here depends on the host, but what stands in front of the service may: two programs
-//! must not read two hosts out of one request.
+//! The service does not depend on the host, but a proxy in front of it may: the two must not read
+//! different hosts from one request.
 
 use axum::http::{HeaderValue, Request, Version, header};
 
-/// Whether it has exactly one `Host`, of a valid form; HTTP/1.0 may have none.
+/// Whether it has exactly one valid `Host` header; HTTP/1.0 may have none.
 pub(crate) fn is_clear<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match hosts.next() {
@@ -14,7 +14,7 @@ pub(crate) fn is_clear<B>(request: &Request<B>) -> bool {
     }
 }
 
-/// Whether it has only characters of a host and port (RFC 3986 section 3.2.2); it may be empty.
+/// Whether it consists of characters of a host and port (RFC 3986 section 3.2.2); it may be empty.
 fn is_valid(host: &HeaderValue) -> bool {
     let is_one = |byte: &u8| byte.is_ascii_alphanumeric() || b".:-_~%!$&'()*+,;=[]".contains(byte);
     host.as_bytes().iter().all(is_one)
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn no_host_two_or_one_of_another_form_is_not() {
+    fn no_host_two_hosts_or_a_malformed_host_is_unclear() {
         assert!(!is_clear_with(Version::HTTP_11, &[]));
         for version in [Version::HTTP_10, Version::HTTP_11] {
             assert!(!is_clear_with(version, &["a", "a"]));

@@ -1,7 +1,7 @@
-//! A JSON body, read field by field, with everything that is wrong with it said at once.
+//! Reads a JSON body field by field and reports every invalid field at once.
 //!
-//! The types and words are the ones that clients of FastAPI parse (CONTRACT section 1). Nothing
-//! of the input is ever repeated: it may be a password.
+//! The types and messages are those that clients of FastAPI parse (docs/http-api.md). Nothing of the
+//! input is ever repeated: it may be a password.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -9,22 +9,22 @@ use utoipa::ToSchema;
 
 use crate::model::{ConfigValueError, EmailError, NewPasswordError, VerifierError};
 
-/// One thing that is wrong with a body.
+/// An invalid field of a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct FieldError {
-    /// Which kind of mistake, for programs.
+    /// The kind of error, for programs.
     #[serde(rename = "type")]
     #[schema(example = "string_too_short")]
     kind: &'static str,
-    /// Where: `["body", "<field>"]`, or a byte offset for JSON that can't be read.
+    /// `["body", "<field>"]`, or `["body", <byte offset>]` for JSON that can't be parsed.
     #[schema(example = json!(["body", "password"]))]
     loc: Vec<Location>,
-    /// For people.
+    /// The error, for people.
     #[schema(example = "String should have at least 8 characters")]
     msg: &'static str,
 }
 
-/// A step on the way to what is wrong.
+/// A part of the path to an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 enum Location {
@@ -32,33 +32,33 @@ enum Location {
     Offset(usize),
 }
 
-/// Why a field's text is refused.
+/// Why a field's text is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
     kind: &'static str,
     msg: &'static str,
 }
 
-/// A body that can be read from JSON.
+/// A request body.
 pub(crate) trait Input: Sized {
-    /// Reads the fields; `None` once something was wrong, which the fields remember.
+    /// Reads the fields; `None` if one is invalid, which `fields` records.
     fn read(fields: &mut Fields) -> Option<Self>;
 }
 
-/// The fields of a body, and what was wrong with them so far.
+/// The fields of a body, and the errors found so far.
 pub(crate) struct Fields {
     object: Map<String, Value>,
     errors: Vec<FieldError>,
 }
 
 impl Refusal {
-    /// A state that is empty; a long one is merely unknown.
+    /// An empty state; one that is too long is just unknown.
     pub(crate) const EMPTY: Self =
         Self { kind: "string_too_short", msg: "String should have at least 1 character" };
 }
 
 impl Fields {
-    /// The text of a field through `parse`.
+    /// Parses the text of a field.
     pub(crate) fn parse<T, E: Into<Refusal>>(
         &mut self,
         name: &'static str,
@@ -77,13 +77,17 @@ impl Fields {
         None
     }
 
-    /// A field that may be any text.
+    /// Returns the text of a field.
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         self.parse(name, |text| Ok::<_, Refusal>(text.to_owned()))
     }
 }
 
-/// Reads a whole body.
+/// Reads a body.
+///
+/// # Errors
+///
+/// Every invalid field.
 pub(crate) fn read<T: Input>(body: &[u8]) -> Result<T, Vec<FieldError>> {
     let whole = |kind, msg| vec![FieldError { kind, loc: vec![Location::Name("body")], msg }];
     let value = if body.is_empty() { Value::Null } else { parse_json(body)? };
@@ -104,13 +108,13 @@ pub(crate) fn read<T: Input>(body: &[u8]) -> Result<T, Vec<FieldError>> {
     }
 }
 
-/// What a body that is cut off or broken at `offset` is answered with.
+/// Returns the error for a body that is cut off or malformed at `offset`.
 pub(crate) fn json_invalid(offset: usize) -> Vec<FieldError> {
     let loc = vec![Location::Name("body"), Location::Offset(offset)];
     vec![FieldError { kind: "json_invalid", loc, msg: "JSON decode error" }]
 }
 
-/// What an address that the database can't store is answered with.
+/// Returns the error for an email address that the database can't store.
 pub(crate) fn invalid_email() -> Vec<FieldError> {
     let Refusal { kind, msg } = EmailError.into();
     vec![FieldError { kind, loc: vec![Location::Name("body"), Location::Name("email")], msg }]
@@ -120,14 +124,14 @@ fn parse_json(body: &[u8]) -> Result<Value, Vec<FieldError>> {
     serde_json::from_slice(body).map_err(|error| json_invalid(offset(body, &error)))
 }
 
-/// Where an error is, in bytes from the beginning: at the end for a body that stops too early.
+/// Returns the byte offset of an error; the body's length if it ends too early.
 fn offset(body: &[u8], error: &serde_json::Error) -> usize {
     if error.is_eof() {
         return body.len();
     }
     let lines_before = body.split_inclusive(|byte| *byte == b'\n').take(error.line() - 1);
     let begin: usize = lines_before.map(<[u8]>::len).sum();
-    // Columns count from 1, and a line break that is wrong stands in column 0 of the next line.
+    // Columns count from 1; an invalid line break is in column 0 of the next line.
     (begin + error.column()).saturating_sub(1).min(body.len())
 }
 
@@ -200,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_field_is_named_at_once() {
+    fn every_invalid_field_is_reported_at_once() {
         assert_eq!(
             errors(br#"{"a": null}"#),
             json!([
@@ -211,13 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_two_fields_counts_and_unknown_ones_are_ignored() {
+    fn the_last_duplicate_counts_and_unknown_fields_are_ignored() {
         let two = read::<Two>(br#"{"a": 1, "c": [], "b": "x", "a": "y"}"#).unwrap();
         assert_eq!((two.0.as_str(), two.1.as_str()), ("y", "x"));
     }
 
     #[test]
-    fn broken_json_is_located_by_its_byte() {
+    fn malformed_json_is_located_by_its_byte() {
         assert_eq!(errors(b"{"), invalid_at(1));
         assert_eq!(errors(b"{\"a\": x}"), invalid_at(6));
         assert_eq!(errors("{\n \"ä\": 1,\n \"b\": ?}".as_bytes()), invalid_at(18));
@@ -227,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_refused_as_such() {
+    fn text_that_is_not_json_is_rejected() {
         let deep = "[".repeat(200);
         let bodies: [&[u8]; 5] = [
             b"{\"a\": \"\xff\"}",
@@ -242,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_without_fields_is_missing_or_of_another_type() {
+    fn a_body_that_is_not_an_object_is_rejected() {
         for body in [&b""[..], b"null"] {
             assert_eq!(
                 errors(body),

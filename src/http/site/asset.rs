@@ -1,4 +1,4 @@
-//! Files that are kept in the program and served as they are, or compressed with gzip.
+//! Files embedded in the program, served plain or compressed with gzip.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Read as _;
@@ -14,41 +14,41 @@ use flate2::read::{GzDecoder, GzEncoder};
 
 use crate::http::error::ApiError;
 
-/// What a path names; none where it is no text.
+/// The file name in a path; an error if it is not text.
 pub(crate) type Name = Result<Path<String>, PathRejection>;
 
-/// Browsers ask each time whether a file has changed: its name does not say so.
+/// Browsers revalidate a file each time, since its name does not change with its content.
 const CACHING: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The request header that chooses between the two forms of a file.
 const VARY: HeaderValue = HeaderValue::from_static("Accept-Encoding");
 
-/// A file, with what is said about it.
+/// An embedded file.
 pub(crate) struct Asset {
     name: &'static str,
     content_type: &'static str,
-    /// As it is kept in the program.
+    /// As it is embedded.
     content: &'static [u8],
-    kept: Form,
+    embedded: Form,
     plain: OnceLock<Sent>,
     gzip: OnceLock<Sent>,
 }
 
-/// How a file is kept, or sent.
+/// The form in which a file is embedded or sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Plain,
     Gzip,
 }
 
-/// One form of a file, made when it is first asked for.
+/// One form of a file, made at its first request.
 struct Sent {
     content: Bytes,
     tag: HeaderValue,
 }
 
 impl Asset {
-    /// A file that is kept as it is.
+    /// A file that is embedded as it is.
     pub(crate) const fn plain(
         name: &'static str,
         content_type: &'static str,
@@ -57,7 +57,7 @@ impl Asset {
         Self::new(name, content_type, content, Form::Plain)
     }
 
-    /// A file that is kept compressed.
+    /// A file that is embedded compressed.
     pub(crate) const fn gzipped(
         name: &'static str,
         content_type: &'static str,
@@ -70,12 +70,19 @@ impl Asset {
         name: &'static str,
         content_type: &'static str,
         content: &'static [u8],
-        kept: Form,
+        embedded: Form,
     ) -> Self {
-        Self { name, content_type, content, kept, plain: OnceLock::new(), gzip: OnceLock::new() }
+        Self {
+            name,
+            content_type,
+            content,
+            embedded,
+            plain: OnceLock::new(),
+            gzip: OnceLock::new(),
+        }
     }
 
-    /// The answer to a request for it, under a content security policy.
+    /// Answers a request for it, under a content security policy.
     pub(crate) fn answer(&'static self, request: &HeaderMap, policy: &HeaderValue) -> Response {
         let form = if accepts_gzip(request) { Form::Gzip } else { Form::Plain };
         let Sent { content, tag } = self.sent(form);
@@ -103,11 +110,11 @@ impl Asset {
             Form::Gzip => &self.gzip,
         };
         sent.get_or_init(|| {
-            let content = match (self.kept, form) {
+            let content = match (self.embedded, form) {
                 (Form::Plain, Form::Plain) | (Form::Gzip, Form::Gzip) => {
                     Bytes::from_static(self.content)
                 }
-                // Neither of these fails on a file of ours.
+                // Neither fails for an embedded file.
                 (Form::Plain, Form::Gzip) => compress(self.content).unwrap_or_default().into(),
                 (Form::Gzip, Form::Plain) => decompress(self.content).unwrap_or_default().into(),
             };
@@ -129,7 +136,7 @@ fn decompress(gzip: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(plain)
 }
 
-/// The same in every replica of one build, which is all that a tag has to be.
+/// Returns the same tag in every replica of a build.
 fn make_tag(content: &[u8]) -> HeaderValue {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
@@ -137,7 +144,7 @@ fn make_tag(content: &[u8]) -> HeaderValue {
     HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).unwrap_or(CACHING)
 }
 
-/// The answer to a request for one of these files, whichever is named.
+/// Answers a request for the file of this name.
 pub(crate) fn answer(
     files: &'static [Asset],
     name: Name,
@@ -151,8 +158,9 @@ pub(crate) fn answer(
     }
 }
 
-/// Whether `Accept-Encoding` takes gzip (RFC 9110 section 12.5.3), by name or as `*`. Without the
-/// header a client may not be able to decompress, so it does not.
+/// Whether `Accept-Encoding` accepts gzip (RFC 9110 section 12.5.3), by name or as `*`.
+///
+/// Without the header a client may not be able to decompress, so it does not.
 fn accepts_gzip(request: &HeaderMap) -> bool {
     let lists = request.get_all(header::ACCEPT_ENCODING).iter();
     let codings = lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(','));
@@ -160,7 +168,7 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
     for coding in codings {
         let mut parts = coding.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();
-        let is_refused = parts.any(is_weight_of_nothing);
+        let is_refused = parts.any(is_zero_weight);
         if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
             by_name = Some(!is_refused);
         } else if name == "*" {
@@ -170,15 +178,14 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
     by_name.or(as_any).unwrap_or(false)
 }
 
-/// Whether a parameter is a weight of 0: `q=0`, `q=0.000`; one that is no number takes nothing.
-fn is_weight_of_nothing(parameter: &str) -> bool {
+/// Whether a parameter is a weight of 0: `q=0`, `q=0.000`, or `q` with anything but a number.
+fn is_zero_weight(parameter: &str) -> bool {
     let weight =
         parameter.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
     weight.is_some_and(|(_, value)| !value.trim().parse::<f32>().is_ok_and(|weight| weight > 0.0))
 }
 
-/// Whether `If-None-Match` names the tag (RFC 9110 section 13.1.2): compared weakly, one of a list
-/// or `*`.
+/// Whether `If-None-Match` lists the tag or is `*` (RFC 9110 section 13.1.2), compared weakly.
 fn is_known(request: &HeaderMap, tag: &HeaderValue) -> bool {
     let is_it = |listed: &str| listed == "*" || listed.trim_start_matches("W/") == tag;
     let named = request.get_all(header::IF_NONE_MATCH).iter();
@@ -194,7 +201,7 @@ mod tests {
     use super::{accepts_gzip, is_known};
 
     #[test]
-    fn gzip_is_accepted_by_name_or_as_any() {
+    fn gzip_is_accepted_by_name_or_wildcard() {
         let accepts = |lists: &[&'static str]| {
             let lists = lists.iter().map(|list| HeaderValue::from_static(list));
             let lists = lists.map(|list| (header::ACCEPT_ENCODING, list));
@@ -234,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_known_alone_in_a_list_or_as_any() {
+    fn a_tag_is_known_alone_in_a_list_or_by_wildcard() {
         let tag = HeaderValue::from_static("\"a1\"");
         let named = |value: &'static str| {
             let value = HeaderValue::from_static(value);

@@ -1,7 +1,7 @@
-//! The API's documentation in a browser: Swagger UI to try it, ReDoc to read it.
+//! The API documentation in a browser: Swagger UI to try it, ReDoc to read it.
 //!
-//! Both come with the program and work offline. Their policy is looser than the account page's:
-//! they make styles while they run. Neither sees a password or token unless somebody enters one.
+//! Both are embedded in the program and work offline. Their policy is looser than the account page's,
+//! since they create styles at run time. They see only passwords and tokens that a user enters there.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
@@ -20,7 +20,7 @@ macro_rules! file {
     };
 }
 
-/// A file that `scripts/vendor-api-docs` fetched.
+/// A file that `scripts/vendor-api-docs` downloaded.
 macro_rules! vendored {
     ($name:literal, $content_type:literal) => {
         Asset::gzipped(
@@ -34,7 +34,7 @@ macro_rules! vendored {
 static SWAGGER: Asset = file!("swagger.html", "text/html; charset=utf-8");
 static REDOC: Asset = file!("redoc.html", "text/html; charset=utf-8");
 
-/// What both pages are made of, below `/docs/`.
+/// The files of both pages, below `/docs/`.
 static FILES: [Asset; 7] = [
     file!("pages.css", "text/css; charset=utf-8"),
     file!("redoc.js", "text/javascript; charset=utf-8"),
@@ -61,8 +61,8 @@ pub(crate) async fn redoc(headers: HeaderMap) -> Response {
     REDOC.answer(&headers, &POLICY)
 }
 
-/// `GET /docs/` and `GET /redoc/`: the pages refer to their files relative to the path without the
-/// slash, so that they also work below a path of a reverse proxy.
+/// `GET /docs/` and `GET /redoc/`: redirects to the path without the slash, to which the references of
+/// the pages are relative. So the pages also work below a path of a reverse proxy.
 pub(crate) async fn without_slash(uri: Uri) -> Response {
     let name = if uri.path().starts_with("/docs") { "../docs" } else { "../redoc" };
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, HeaderValue::from_static(name))])

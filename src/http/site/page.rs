@@ -1,7 +1,7 @@
 //! The account page: the files of `web/`.
 //!
-//! The page has a policy of its own: it runs its own scripts, asks nobody but this service, and
-//! puts nothing in as markup.
+//! Its content security policy allows its own scripts and calls to this service only, and no inserted
+//! markup.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -26,7 +26,7 @@ macro_rules! file {
 
 static INDEX: Asset = file!("index.html", "text/html; charset=utf-8");
 
-/// What the page is made of, below `/web/`.
+/// The files of the page, below `/web/`.
 static FILES: [Asset; 12] = [
     file!("account.css", "text/css; charset=utf-8"),
     file!("account.js", "text/javascript; charset=utf-8"),
@@ -47,12 +47,12 @@ pub(crate) async fn index(headers: HeaderMap) -> Response {
     INDEX.answer(&headers, &POLICY)
 }
 
-/// What the operator has set for the page.
+/// The operator's settings for the page.
 #[derive(Serialize)]
 struct Settings {
     /// The front end to which the page links.
     app_base_url: Option<String>,
-    /// Whether a stand-in takes the place of Discogs.
+    /// Whether a stand-in is used instead of Discogs.
     sandbox: bool,
 }
 
@@ -60,7 +60,7 @@ struct Settings {
 pub(crate) async fn settings(State(app): State<AppState>) -> impl IntoResponse {
     let settings = Settings {
         app_base_url: app.app_base_url.as_ref().map(ToString::to_string),
-        sandbox: app.connect.sandbox_consumer.is_some(),
+        sandbox: app.is_sandbox(),
     };
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], Json(settings))
 }

@@ -45,17 +45,14 @@ pub(crate) const CREDENTIALS_REJECTED: Refusal = (
 pub(crate) const BLOCKED: Refusal = (
     502,
     "discogs_blocked",
-    "Discogs is turning our requests away. Please try again later, and tell an admin if it goes on.",
+    "Discogs is blocking this service. Please try again later, and tell an admin if it continues.",
 );
-pub(crate) const UNAVAILABLE: Refusal = (
-    502,
-    "discogs_unavailable",
-    "Discogs is not answering as it should. Please try again in a moment.",
-);
+pub(crate) const UNAVAILABLE: Refusal =
+    (502, "discogs_unavailable", "Discogs is unavailable. Please try again in a moment.");
 pub(crate) const RATE_LIMITED: Refusal = (
     503,
     "discogs_rate_limited",
-    "Discogs is getting too many requests from us. Please wait a moment and try again.",
+    "Discogs is getting too many requests from this service. Please wait a moment and try again.",
 );
 pub(crate) const NOT_CONFIGURED_AT_AUTHORIZE: Refusal = (
     503,

@@ -1,4 +1,4 @@
-//! Which web pages may call from a browser, as the Fetch standard has it.
+//! Which web pages may call from a browser, by the Fetch standard.
 
 use reqwest::Method;
 
@@ -10,7 +10,7 @@ const EXPLORE: &str = "https://explore.example.com";
 const LOCAL: &str = "http://localhost:3000";
 const OTHER: &str = "https://evil.example.com";
 
-/// A request as a web page of this origin makes it.
+/// Sends a request as a web page of this origin does.
 async fn from_page(actor: &Actor, origin: &str, method: Method, path: &str) -> Answer {
     send(actor.request(method, path).header("origin", origin)).await
 }
@@ -21,7 +21,7 @@ async fn preflight(actor: &Actor, origin: &str, path: &str) -> Answer {
     send(request.header("access-control-request-headers", "authorization,content-type")).await
 }
 
-/// The values of all headers of the protocol, in this order.
+/// Returns the values of all headers of the protocol, in this order.
 fn cors_headers(answer: &Answer) -> [Option<&str>; 7] {
     [
         "access-control-allow-origin",
@@ -41,7 +41,7 @@ const MAX_AGE: Option<&str> = Some("600");
 const EXPOSED: Option<&str> = Some("Retry-After, WWW-Authenticate, X-Request-Id");
 const VARY: Option<&str> = Some("Origin");
 
-async fn narrowed() -> TestApp {
+async fn restricted() -> TestApp {
     let origins = format!("{EXPLORE}, {LOCAL}");
     Setup::new(Composition::Embedded).with("CORS_ORIGINS", &origins).start().await
 }
@@ -66,7 +66,7 @@ async fn any_page_may_read_any_answer_by_default() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_preflight_is_answered_where_the_route_exists() {
+async fn a_preflight_is_answered_if_the_route_exists() {
     let app = started().await;
     let expected = [Some("*"), METHODS, REQUEST_HEADERS, MAX_AGE, EXPOSED, None, None];
     for path in [
@@ -89,7 +89,7 @@ async fn a_preflight_is_answered_where_the_route_exists() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn options_that_is_no_preflight_is_a_wrong_method() {
+async fn options_without_a_preflight_is_a_wrong_method() {
     let app = started().await;
     let options = |actor: Actor| actor.request(Method::OPTIONS, "/api/auth/login");
     let nobody = app.anonymous();
@@ -109,8 +109,8 @@ async fn options_that_is_no_preflight_is_a_wrong_method() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn narrowed_origins_are_told_one_by_one() {
-    let app = narrowed().await;
+async fn restricted_origins_are_allowed_by_name() {
+    let app = restricted().await;
     let nobody = app.anonymous();
     for origin in [EXPLORE, LOCAL] {
         let answer = from_page(&nobody, origin, Method::GET, "/api/auth/me").await;
@@ -123,8 +123,8 @@ async fn narrowed_origins_are_told_one_by_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn other_pages_may_not_read_a_narrowed_answer() {
-    let app = narrowed().await;
+async fn other_pages_may_not_read_a_restricted_answer() {
+    let app = restricted().await;
     let nobody = app.anonymous();
     let expected = [None, None, None, None, None, None, VARY];
     let others = [

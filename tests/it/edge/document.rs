@@ -1,4 +1,4 @@
-//! The document of the API, and the two pages that show it.
+//! The OpenAPI document, and the two pages that show it.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -17,7 +17,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       img-src 'self' data:; connect-src 'self'; form-action 'none'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
-/// What both pages are made of, with its content type.
+/// The files of both pages, with their content types.
 const FILES: [(&str, &str); 9] = [
     ("/docs", "text/html; charset=utf-8"),
     ("/redoc", "text/html; charset=utf-8"),
@@ -32,7 +32,7 @@ const FILES: [(&str, &str); 9] = [
 
 const GZIP: Option<&str> = Some("gzip");
 
-/// A file as it is sent.
+/// A file as it was sent.
 struct Fetched {
     headers: HeaderMap,
     body: Vec<u8>,
@@ -44,7 +44,7 @@ impl Fetched {
     }
 }
 
-/// The test client neither asks for an encoding by itself nor decodes one.
+/// Fetches a file; the test client adds no `Accept-Encoding` and decodes nothing.
 async fn fetch(actor: &Actor, path: &str, encoding: Option<&str>) -> Fetched {
     let mut request = actor.request(Method::GET, path);
     if let Some(encoding) = encoding {
@@ -63,11 +63,11 @@ fn decompressed(gzip: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_committed_document_is_the_one_that_the_program_prints() {
+fn the_committed_document_is_up_to_date() {
     let committed = include_str!("../../../docs/openapi.json");
     assert!(
         committed == openapi_document(),
-        "stale: cargo run -- openapi > docs/openapi.json makes it anew"
+        "stale: run `cargo run -- openapi > docs/openapi.json`"
     );
 }
 
@@ -118,7 +118,7 @@ async fn the_document_and_its_pages_are_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slash_too_many_leads_to_the_page() {
+async fn a_trailing_slash_redirects_to_the_page() {
     let app = started().await;
     for (path, page) in [("/docs/", "/docs"), ("/redoc/", "/redoc")] {
         let page = app.anonymous().get(page).await;
@@ -148,7 +148,7 @@ fn every_reference_of_the_pages_is_relative() {
 }
 
 #[test]
-fn operations_without_a_requirement_say_that_they_are_open() {
+fn operations_without_a_requirement_declare_it() {
     for (path, item) in document()["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             assert!(operation["security"].is_array(), "{method} {path}");
@@ -157,7 +157,7 @@ fn operations_without_a_requirement_say_that_they_are_open() {
 }
 
 #[test]
-fn words_of_a_closed_set_are_listed() {
+fn closed_sets_of_values_are_listed() {
     let schemas = &document()["components"]["schemas"];
     let words = |pointer: &str| schemas.pointer(pointer).unwrap()["enum"].clone();
     assert_eq!(words("/InvalidInput/properties/code"), json!(["invalid_input"]));
@@ -174,7 +174,7 @@ fn words_of_a_closed_set_are_listed() {
 }
 
 #[test]
-fn only_operations_that_can_give_such_an_error_speak_of_it() {
+fn operations_list_only_the_errors_that_they_return() {
     let login = &document()["paths"]["/api/auth/login"]["post"]["responses"];
     let retry_after = |response: &Value| response["headers"]["Retry-After"]["description"].clone();
     assert_eq!(retry_after(&login["429"]), "Seconds to wait.");

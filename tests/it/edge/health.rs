@@ -10,7 +10,7 @@ use crate::harness::actor::send;
 use crate::harness::{Answer, Composition, Setup};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn health_says_the_same_on_both_ports() {
+async fn health_is_the_same_on_both_ports() {
     let app = started().await;
     let timestamp = "2026-09-21T14:13:20.000000+00:00";
     let short = json!({ "service": "api", "status": "healthy", "timestamp": timestamp });
@@ -25,7 +25,7 @@ async fn health_says_the_same_on_both_ports() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_timestamp_is_the_moment_of_the_answer() {
+async fn the_timestamp_is_the_time_of_the_answer() {
     let app = started().await;
     let timestamps = async |path| {
         let (api, health) = (app.anonymous().get(path).await, at_health(&app).get(path).await);
@@ -36,7 +36,7 @@ async fn the_timestamp_is_the_moment_of_the_answer() {
         ("/health/live", "2026-09-21T14:13:20.000084+00:00"),
         ("/health/ready", "2026-09-21T14:13:20.000126+00:00"),
     ] {
-        // What was checked a moment ago is kept; the time is not.
+        // The checks are cached for a moment; the time is not.
         assert_eq!(app.health().await.status, 200);
         app.clock.advance(Duration::from_micros(42));
         assert_eq!(timestamps(path).await, [expected, expected], "{path}");
@@ -51,7 +51,7 @@ async fn the_health_port_serves_nothing_of_the_api() {
     for (path, methods) in of_the_api {
         for method in methods.iter().filter(|method| **method != "HEAD") {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            // Sent as it is: the document speaks of the API's port.
+            // Not compared with the document, which describes the API's port.
             let answer = Answer::of(admin.request(method, path).send().await.unwrap()).await;
             answer.assert_error(404, "not_found", "Not Found");
         }
@@ -59,7 +59,7 @@ async fn the_health_port_serves_nothing_of_the_api() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_sent_along_is_not_looked_at() {
+async fn a_body_is_ignored() {
     let app = started().await;
     for actor in [app.anonymous(), at_health(&app)] {
         let request = actor.request(Method::GET, "/health").header("content-type", "a/b");

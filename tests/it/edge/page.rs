@@ -1,4 +1,4 @@
-//! The account page as it is served; what it does is told by `tests/browser`.
+//! The account page as it is served; `tests/browser` tests what it does.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The most bytes of the whole page, compressed as browsers receive it.
 const MOST: usize = 30_000;
 
-/// Every file of the page, by its path, with its content.
+/// Returns every file of the page by its path, with its content.
 fn files() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
     let files = fs::read_dir(folder).unwrap().map(|entry| {
@@ -57,7 +57,7 @@ fn assert_served(answer: &Answer, path: &str, content: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_file_of_the_page_is_served_as_it_is() {
+async fn every_file_of_the_page_is_served_unchanged() {
     let app = started().await;
     let anonymous = app.anonymous();
     let files = files();
@@ -76,7 +76,7 @@ async fn every_file_of_the_page_is_served_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_has_not_changed_is_not_sent_again() {
+async fn an_unchanged_file_is_not_sent_again() {
     let app = started().await;
     let anonymous = app.anonymous();
     for path in ["/", "/web/account.js"] {
@@ -91,7 +91,7 @@ async fn a_file_that_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_else_is_served_beside_the_page() {
+async fn no_other_file_is_served() {
     let app = started().await;
     let anonymous = app.anonymous();
     for path in
@@ -103,7 +103,7 @@ async fn nothing_else_is_served_beside_the_page() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_page_can_be_left_out() {
+async fn the_page_can_be_disabled() {
     let app = Setup::new(Composition::Embedded).with("WEB_PAGE", "off").start().await;
     for path in ["/", "/web/account.js"] {
         app.anonymous().get(path).await.assert_error(404, "not_found", "Not Found");
@@ -111,7 +111,7 @@ async fn the_page_can_be_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_page_learns_what_the_operator_has_set() {
+async fn the_page_receives_the_settings_of_the_operator() {
     let without = started().await;
     let answer = without.anonymous().get("/web/settings.json").await;
     assert_eq!(answer.header("cache-control"), Some("no-cache"));

@@ -1,4 +1,4 @@
-//! What is wrong with single fields, all of it at once, and never a word of the input.
+//! Invalid fields: all are reported at once, and nothing of the input is repeated.
 
 use discogs_sandbox::Step;
 use serde_json::{Value, json};
@@ -7,20 +7,20 @@ use super::{Form, forms, invalid};
 use crate::harness::{PASSWORD, TestApp, on_both_compositions};
 
 on_both_compositions!(
-    missing_and_mistyped_fields_are_named_all_at_once,
-    two_bad_fields_are_named_in_one_answer,
-    the_last_of_two_fields_counts,
+    missing_and_mistyped_fields_are_all_reported_at_once,
+    two_invalid_fields_are_reported_in_one_answer,
+    the_last_duplicate_field_counts,
     unknown_fields_are_ignored,
-    what_can_not_be_an_email_address_is_refused,
+    text_that_cannot_be_an_email_address_is_rejected,
     an_email_address_has_at_most_255_characters,
     a_password_has_8_to_1024_characters,
     a_pin_is_1_to_128_visible_characters,
     a_state_may_be_any_text,
     a_config_value_is_1_to_256_visible_ascii_characters,
     nothing_of_the_input_is_repeated,
-    refused_input_registers_nobody,
-    refused_input_uses_up_no_state,
-    refused_input_sets_no_config_value,
+    rejected_input_registers_no_user,
+    rejected_input_uses_up_no_state,
+    rejected_input_sets_no_config_value,
 );
 
 const EMAIL: (&str, &str, &str) = ("email", "value_error", "Value error, Invalid email address");
@@ -37,7 +37,7 @@ fn errors(form: &Form, kind: &str, msg: &str) -> Value {
     invalid(&json!(errors))
 }
 
-async fn missing_and_mistyped_fields_are_named_all_at_once(app: TestApp) {
+async fn missing_and_mistyped_fields_are_all_reported_at_once(app: TestApp) {
     for form in forms(&app).await {
         let missing = errors(&form, "missing", "Field required");
         form.send("{}").await.assert(422, &missing);
@@ -50,7 +50,7 @@ async fn missing_and_mistyped_fields_are_named_all_at_once(app: TestApp) {
     }
 }
 
-async fn two_bad_fields_are_named_in_one_answer(app: TestApp) {
+async fn two_invalid_fields_are_reported_in_one_answer(app: TestApp) {
     let too_short =
         error("password", "string_too_short", "String should have at least 8 characters");
     let registered = app.anonymous().register("no address", "short").await;
@@ -62,7 +62,7 @@ async fn two_bad_fields_are_named_in_one_answer(app: TestApp) {
     verified.assert(422, &invalid(&json!([empty_state, blanks])));
 }
 
-async fn the_last_of_two_fields_counts(app: TestApp) {
+async fn the_last_duplicate_field_counts(app: TestApp) {
     let [register, ..] = forms(&app).await;
     let twice = format!(
         r#"{{"email": 1, "password": null, "email": "a@example.com", "password": "{PASSWORD}"}}"#
@@ -98,7 +98,7 @@ async fn unknown_fields_are_ignored(app: TestApp) {
     assert_eq!(user.get("/api/admin/config").await.status, 403);
 }
 
-async fn what_can_not_be_an_email_address_is_refused(app: TestApp) {
+async fn text_that_cannot_be_an_email_address_is_rejected(app: TestApp) {
     let refused = [
         "",
         " ",
@@ -134,7 +134,7 @@ async fn an_email_address_has_at_most_255_characters(app: TestApp) {
         assert_eq!(registered.status, 201, "{registered:?}");
         assert_eq!(registered.json()["email"], longest);
     }
-    // The last one has 255 characters as it comes, and twice as many in lower case.
+    // The last one has 255 characters, and twice as many in lower case.
     for too_long in [of_length(256, "y"), of_length(256, "ü"), of_length(255, "İ")] {
         let registered = app.anonymous().register(&too_long, PASSWORD).await;
         registered.assert_refused(EMAIL.0, EMAIL.1, EMAIL.2);
@@ -229,7 +229,7 @@ async fn nothing_of_the_input_is_repeated(app: TestApp) {
     }
 }
 
-async fn refused_input_registers_nobody(app: TestApp) {
+async fn rejected_input_registers_no_user(app: TestApp) {
     let [register, ..] = forms(&app).await;
     let count = async || app.sql_text("select cast(count(*) as text) from users").await;
     let before = count().await;
@@ -245,7 +245,7 @@ async fn refused_input_registers_nobody(app: TestApp) {
     assert_eq!(app.anonymous().register("a@example.com", PASSWORD).await.status, 201);
 }
 
-async fn refused_input_uses_up_no_state(app: TestApp) {
+async fn rejected_input_uses_up_no_state(app: TestApp) {
     let alice = app.user("alice").await;
     let state = alice.start().await;
     for _ in 0..4 {
@@ -256,7 +256,7 @@ async fn refused_input_uses_up_no_state(app: TestApp) {
     assert_eq!(alice.verify(&state, &verifier).await.status, 200);
 }
 
-async fn refused_input_sets_no_config_value(app: TestApp) {
+async fn rejected_input_sets_no_config_value(app: TestApp) {
     let admin = app.admin().await;
     let before = admin.get("/api/admin/config").await.json();
     for value in [json!("two words"), json!(""), json!(7), json!(null)] {

@@ -1,4 +1,4 @@
-//! The order of checks: the route, who, may they, the input, the set-up, then the work.
+//! The order of checks: route, access token, permission, input, configuration.
 
 use reqwest::Method;
 use serde_json::json;
@@ -8,24 +8,24 @@ use crate::harness::wire::{exchange, head};
 use crate::harness::{Actor, Answer, PASSWORD, Setup, TestApp, on_both_setups};
 
 on_both_setups!(
-    the_route_is_looked_at_before_anything_else,
-    who_asks_is_looked_at_before_what,
-    the_key_is_looked_at_before_the_body,
-    a_body_is_measured_then_named_then_read,
-    the_input_is_looked_at_before_the_set_up,
+    the_route_is_checked_first,
+    the_user_is_checked_before_the_input,
+    the_key_is_checked_before_the_body,
+    a_body_is_checked_for_length_then_type_then_content,
+    the_input_is_checked_before_the_configuration,
 );
 
 const KEY: &str = "/api/admin/config/discogs_consumer_key";
 const UNKNOWN_KEY: &str = "/api/admin/config/discogs_password";
 const VERIFY: &str = "/api/oauth/verify/discogs";
 
-/// Sends what is wrong in every way: too large, of another type, and no JSON.
+/// Sends a body that is too large, of another type, and not JSON.
 async fn send_the_worst(actor: &Actor, method: Method, path: &str) -> Answer {
     let request = actor.request(method, path).header("content-type", "text/plain");
     send(request.body(vec![b'{'; 64 * 1024 + 1])).await
 }
 
-/// Announces more than is ever read without sending it, so that waiting for it would show.
+/// Announces a body that is too large without sending it, so that waiting for it would show.
 async fn announce_the_worst(
     app: &TestApp,
     token: Option<&str>,
@@ -39,7 +39,7 @@ async fn announce_the_worst(
     exchange(&app.url, head(method, path, &headers).as_bytes()).await
 }
 
-async fn the_route_is_looked_at_before_anything_else(setup: Setup) {
+async fn the_route_is_checked_first(setup: Setup) {
     let app = setup.start().await;
     let alice = app.user("alice").await;
     for token in [None, Some("bad"), alice.token.as_deref()] {
@@ -52,7 +52,7 @@ async fn the_route_is_looked_at_before_anything_else(setup: Setup) {
     }
 }
 
-async fn who_asks_is_looked_at_before_what(setup: Setup) {
+async fn the_user_is_checked_before_the_input(setup: Setup) {
     let app = setup.start().await;
     let alice = app.user("alice").await;
     for (method, path) in [("PUT", KEY), ("PUT", UNKNOWN_KEY), ("POST", VERIFY)] {
@@ -67,7 +67,7 @@ async fn who_asks_is_looked_at_before_what(setup: Setup) {
     }
 }
 
-async fn the_key_is_looked_at_before_the_body(setup: Setup) {
+async fn the_key_is_checked_before_the_body(setup: Setup) {
     let app = setup.start().await;
     let admin = app.admin().await;
     let unknown = announce_the_worst(&app, admin.token.as_deref(), "PUT", UNKNOWN_KEY).await;
@@ -78,7 +78,7 @@ async fn the_key_is_looked_at_before_the_body(setup: Setup) {
     );
 }
 
-async fn a_body_is_measured_then_named_then_read(setup: Setup) {
+async fn a_body_is_checked_for_length_then_type_then_content(setup: Setup) {
     let app = setup.start().await;
     let admin = app.admin().await;
     let large = send_the_worst(&admin, Method::PUT, KEY).await;
@@ -89,7 +89,7 @@ async fn a_body_is_measured_then_named_then_read(setup: Setup) {
     assert_eq!(broken.json()["code"], "invalid_input");
 }
 
-async fn the_input_is_looked_at_before_the_set_up(setup: Setup) {
+async fn the_input_is_checked_before_the_configuration(setup: Setup) {
     let app = setup.unconfigured().start().await;
     let alice = app.user("alice").await;
     let large = send_the_worst(&alice, Method::POST, VERIFY).await;

@@ -1,4 +1,4 @@
-//! How long a body may be, however it is sent, and what it may call itself.
+//! The length of a body, however it is sent, and its content type.
 
 use reqwest::Method;
 use serde_json::json;
@@ -10,18 +10,18 @@ use crate::harness::{Answer, PASSWORD, TestApp, on_both_compositions};
 
 on_both_compositions!(
     a_body_of_64_kib_is_read_and_one_byte_more_is_not,
-    a_body_in_chunks_is_measured_like_any_other,
-    who_sends_far_too_much_gets_to_read_the_answer,
-    who_is_refused_for_another_reason_gets_to_read_the_answer,
-    what_is_wrong_with_the_head_is_said_before_the_body_comes,
-    only_json_is_taken,
-    json_goes_by_many_names,
-    a_web_page_has_to_say_that_its_body_is_json,
+    a_body_in_chunks_has_the_same_limit,
+    a_client_that_sends_far_too_much_receives_the_answer,
+    a_client_refused_for_another_reason_receives_the_answer,
+    an_invalid_head_is_answered_before_the_body_arrives,
+    only_json_is_accepted,
+    every_json_content_type_is_accepted,
+    a_web_page_must_declare_that_its_body_is_json,
 );
 
 const MOST: usize = 64 * 1024;
 
-/// A body that registers somebody, with white space up to this length.
+/// Returns a body that registers a user, padded with white space to this length.
 fn padded(email: &str, length: usize) -> Vec<u8> {
     let mut body = json!({ "email": email, "password": PASSWORD }).to_string().into_bytes();
     body.resize(length, b' ');
@@ -43,7 +43,7 @@ async fn a_body_of_64_kib_is_read_and_one_byte_more_is_not(app: TestApp) {
     assert_eq!(register.send(padded("a@example.com", MOST)).await.status, 201);
 }
 
-async fn a_body_in_chunks_is_measured_like_any_other(app: TestApp) {
+async fn a_body_in_chunks_has_the_same_limit(app: TestApp) {
     let post = async |body: &[u8], length: usize| {
         let headers = [("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")];
         let mut request = head("POST", "/api/auth/register", &headers).into_bytes();
@@ -58,7 +58,7 @@ async fn a_body_in_chunks_is_measured_like_any_other(app: TestApp) {
     assert_eq!(post(&padded("single@example.com", 100), 1).await.status, 201);
 }
 
-async fn who_sends_far_too_much_gets_to_read_the_answer(app: TestApp) {
+async fn a_client_that_sends_far_too_much_receives_the_answer(app: TestApp) {
     let body = padded("a@example.com", 1_000_000);
     let length = body.len().to_string();
     let headers = [("Content-Type", "application/json"), ("Content-Length", &length)];
@@ -72,8 +72,8 @@ async fn who_sends_far_too_much_gets_to_read_the_answer(app: TestApp) {
     assert_eq!(app.anonymous().register("a@example.com", PASSWORD).await.status, 201);
 }
 
-/// A connection that is closed while its client sends loses the answer, now and then: so often.
-async fn who_is_refused_for_another_reason_gets_to_read_the_answer(app: TestApp) {
+/// Repeated, since a connection that is closed while its client sends loses the answer only sometimes.
+async fn a_client_refused_for_another_reason_receives_the_answer(app: TestApp) {
     let body = vec![b' '; 500_000];
     let length = body.len().to_string();
     let bearer = format!("Bearer {}", app.user("alice").await.token.unwrap());
@@ -94,8 +94,8 @@ async fn who_is_refused_for_another_reason_gets_to_read_the_answer(app: TestApp)
     }
 }
 
-/// Only the head is sent: an answer that waited for the body would be another one.
-async fn what_is_wrong_with_the_head_is_said_before_the_body_comes(app: TestApp) {
+/// Only the head is sent: an answer that waited for the body would be a different one.
+async fn an_invalid_head_is_answered_before_the_body_arrives(app: TestApp) {
     let announce = async |content_type, length| {
         let headers = [("Content-Type", content_type), ("Content-Length", length)];
         let request = head("POST", "/api/auth/register", &headers);
@@ -105,7 +105,7 @@ async fn what_is_wrong_with_the_head_is_said_before_the_body_comes(app: TestApp)
     assert_eq!(announce("text/plain", "65536").await.status, 415);
 }
 
-/// Registers somebody with a body of this content type.
+/// Registers a user with a body of this content type.
 async fn register(app: &TestApp, email: &str, content_type: Option<&[u8]>) -> Answer {
     let request = app.anonymous().request(Method::POST, "/api/auth/register");
     let request = request.body(json!({ "email": email, "password": PASSWORD }).to_string());
@@ -116,7 +116,7 @@ async fn register(app: &TestApp, email: &str, content_type: Option<&[u8]>) -> An
     .await
 }
 
-async fn only_json_is_taken(app: TestApp) {
+async fn only_json_is_accepted(app: TestApp) {
     let refused: [&[u8]; 12] = [
         b"text/plain",
         b"text/json",
@@ -147,7 +147,7 @@ async fn only_json_is_taken(app: TestApp) {
     assert_eq!(app.anonymous().register("a@example.com", PASSWORD).await.status, 201);
 }
 
-async fn json_goes_by_many_names(app: TestApp) {
+async fn every_json_content_type_is_accepted(app: TestApp) {
     let taken: [Option<&[u8]>; 8] = [
         Some(b"application/json"),
         Some(b"application/json; charset=utf-8"),
@@ -164,8 +164,8 @@ async fn json_goes_by_many_names(app: TestApp) {
     }
 }
 
-/// What `fetch` sends with `mode: "no-cors"`: no preflight asks whether it may.
-async fn a_web_page_has_to_say_that_its_body_is_json(app: TestApp) {
+/// What `fetch` sends with `mode: "no-cors"`, without a preflight.
+async fn a_web_page_must_declare_that_its_body_is_json(app: TestApp) {
     let body = padded("a@example.com", 100);
     let whole = chunked(&body, 10);
     let length = body.len().to_string();
