@@ -46,7 +46,7 @@ const DISCOGS_SETUP: &str = "discogs-setup";
 
 /// Accounts, access tokens and the Discogs connection for Discogsography.
 ///
-/// With no command it serves. Configuration comes from the environment: see
+/// Without a command, it runs the service. Configuration comes from environment variables: see
 /// docs/configuration.md.
 #[derive(Parser)]
 #[command(
@@ -64,7 +64,7 @@ pub struct Cli {
     command: Option<Command>,
 }
 
-/// What every command is given.
+/// What every command receives.
 #[derive(Clone, Copy)]
 struct Context<'a> {
     environment: &'a Environment,
@@ -75,14 +75,14 @@ struct Context<'a> {
 enum Command {
     /// Run the service.
     #[command(after_help = "Example:\n  discogsography-api serve --sandbox")]
-    Serve(serve::Arguments),
+    Serve(serve::ServeArguments),
     /// Run a stand-in for Discogs alone, for developers of sibling services.
     #[command(after_help = "Example:\n  discogsography-api sandbox --port 8014")]
-    Sandbox(sandbox::Arguments),
-    /// Bring the schema of the database up to date and say what was done.
+    Sandbox(sandbox::SandboxArguments),
+    /// Apply the migrations that the database lacks, and print them.
     #[command(after_help = "Example:\n  AUTO_MIGRATE=off discogsography-api migrate")]
     Migrate,
-    /// Say who may use /api/admin.
+    /// Grant, revoke and list the right to use /api/admin.
     #[command(after_help = "Example:\n  discogsography-api admin grant digger@example.com")]
     Admin {
         #[command(subcommand)]
@@ -100,51 +100,51 @@ enum Command {
                       discogsography-api discogs-setup --consumer-key KEY --consumer-secret - < secret.txt\n  \
                       discogsography-api discogs-setup --show"
     )]
-    DiscogsSetup(discogs_setup::Arguments),
-    /// Look at everything that the service stands on, and say what is wrong and what to do.
+    DiscogsSetup(discogs_setup::SetupArguments),
+    /// Check everything that the service depends on, and print what is wrong and what to do.
     ///
-    /// It changes nothing, and works beside a running service or without one. It makes at most two
-    /// calls to Discogs.
+    /// It changes nothing, works with or without a running service, and makes at most two calls to
+    /// Discogs.
     #[command(
-        after_help = "Exit codes: 0 fine, or notes and warnings; 1 something is wrong; 2 the configuration can't be used.\n\n\
+        after_help = "Exit codes: 0 no errors; 1 at least one error; 2 the configuration is invalid.\n\n\
                       Examples:\n  discogsography-api doctor\n  discogsography-api doctor --json"
     )]
-    Doctor(doctor::Arguments),
-    /// Copy the database of the embedded store into a file, also while a service runs on it.
+    Doctor(doctor::DoctorArguments),
+    /// Copy the database of the embedded store into a file, even while a service uses it.
     ///
-    /// The copy is checked, readable by its owner alone, and there only once it is whole. It holds
-    /// the database alone: keep `DATA_DIR/jwt-secret` with it.
+    /// The copy is checked, readable only by its owner, and appears only once it is complete. It does
+    /// not contain `DATA_DIR/jwt-secret`: keep that with it.
     #[command(
         after_help = "Examples:\n  discogsography-api backup copy.db\n  discogsography-api backup - > copy.db"
     )]
     Backup(backup::Arguments),
-    /// Put a backup in the place of the embedded store's database; no service may run on it.
+    /// Replace the database of the embedded store with a backup. Stop the service first.
     ///
-    /// The database that was there is kept under another name.
+    /// The old database is kept under another name.
     #[command(
         after_help = "Examples:\n  discogsography-api restore copy.db\n  discogsography-api restore - < copy.db"
     )]
     Restore(restore::Arguments),
-    /// Ask the health port of a running service; exit code 0 while it is healthy or degraded.
-    #[command(after_help = "Example:\n  discogsography-api health && echo fine")]
+    /// Check a running service by its health port; exit code 0 if it is healthy or degraded.
+    #[command(after_help = "Example:\n  discogsography-api health && echo healthy")]
     Health,
-    /// Print the document of the API (OpenAPI 3.1).
+    /// Print the OpenAPI 3.1 document of the API.
     #[command(after_help = "Example:\n  discogsography-api openapi > openapi.json")]
     Openapi,
 }
 
-/// The command line can't be meant so.
+/// The command line is invalid.
 #[derive(Debug, Error)]
 #[error("{0}")]
 struct UsageError(String);
 
-/// Reads the command line; ends the process where it asks for help or can't be understood.
+/// Parses the command line. Ends the process if it asks for help or is invalid.
 #[must_use]
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
     let mut arguments: Vec<_> = arguments.into_iter().collect();
     let name = arguments.first().and_then(|path| Path::new(path).file_stem());
     if name == Some(OsStr::new(DISCOGS_SETUP)) {
-        // The name goes, so that help shows the command once.
+        // Without the binary's name, so that help shows the command once.
         arguments.splice(..1, [PROGRAM.into(), DISCOGS_SETUP.into()]);
     }
     let takes_secrets = arguments.iter().any(|argument| argument == DISCOGS_SETUP);
@@ -162,7 +162,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
     cli
 }
 
-/// Hides what is not the name of an option: a secret may have been put where none belongs.
+/// Hides everything but names of options: a secret may be in the wrong place.
 fn without_values(mut error: clap::Error) -> clap::Error {
     let hidden = || ContextValue::String("(not shown)".to_owned());
     let is_option = |argument: &ContextValue| matches!(argument, ContextValue::String(argument) if argument.starts_with("--"));
@@ -182,14 +182,14 @@ fn without_values(mut error: clap::Error) -> clap::Error {
 ///
 /// # Errors
 ///
-/// Says what failed; [`exit_code`] gives the code that belongs to it.
+/// What failed; [`exit_code`] returns its code.
 pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
     threads::try_out()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let store = if cli.sandbox { StoreKind::Sandbox } else { StoreKind::Real };
     let context = Context { environment, store };
     let command = async {
-        match cli.command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
+        match cli.command.unwrap_or_else(|| Command::Serve(serve::ServeArguments::default())) {
             Command::Serve(arguments) => serve::serve(&arguments, context).await,
             Command::Sandbox(arguments) => sandbox::sandbox(&arguments).await,
             Command::Migrate => migrate::migrate(context).await,
@@ -206,7 +206,7 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
         }
     };
     let ended = panics::catch(|| runtime.block_on(command));
-    // A look-up at a name server that does not answer must not hold up the end.
+    // Resolving a name at a server that does not answer must not delay the end.
     runtime.shutdown_background();
     telemetry::flush();
     ended?
@@ -222,8 +222,8 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// Writes a result, with what a terminal would obey escaped. It is no error if its reader stops in
-/// the middle, as `head` does.
+/// Writes a result, with control characters escaped. A reader that stops early, like `head`, is no
+/// error.
 fn say(text: &str) -> std::io::Result<()> {
     say_while_read(text).map(drop)
 }
@@ -236,7 +236,7 @@ fn say_while_read(text: &str) -> std::io::Result<ControlFlow<()>> {
     }
 }
 
-/// Writes what a person should know and a program should not read as a result.
+/// Writes a hint to stderr, where a program does not read it as a result.
 fn hint(line: &str) -> std::io::Result<()> {
     writeln!(std::io::stderr(), "{line}")
 }
@@ -259,7 +259,7 @@ impl Context<'_> {
         }
     }
 
-    /// With real users or the real Discogs, a sandbox would mix up what is real and what is not.
+    /// Refuses variables of real stores or the real Discogs, which must not mix with a sandbox.
     fn refuse_real_servers(self) -> Result<(), UsageError> {
         for name in [
             "POSTGRES_ADDRESS",
@@ -270,7 +270,7 @@ impl Context<'_> {
         ] {
             if self.environment.get(name).is_some() {
                 return Err(UsageError(format!(
-                    "--sandbox can't be used while {name} is set: unset it, or leave --sandbox out"
+                    "--sandbox can't be used while {name} is set: unset it, or omit --sandbox"
                 )));
             }
         }
@@ -278,12 +278,12 @@ impl Context<'_> {
     }
 }
 
-/// The embedded store, for a command that is about its file.
+/// The embedded store, for a command that needs its file.
 fn embedded(config: &Config, instead: &str) -> Result<EmbeddedStores, UsageError> {
     match &config.stores {
         Stores::Embedded(embedded) => Ok(embedded.clone()),
         Stores::Servers { .. } => Err(UsageError(format!(
-            "this is for the embedded store alone: with PostgreSQL, use {instead} \
+            "this works only with the embedded store: with PostgreSQL, use {instead} \
              (docs/operations/backup.md)"
         ))),
     }
@@ -292,13 +292,13 @@ fn embedded(config: &Config, instead: &str) -> Result<EmbeddedStores, UsageError
 /// What a command does if the embedded store has no database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NewDatabase {
-    /// Makes one, as the first start would.
+    /// Create one, like the first start.
     Made,
-    /// Fails: `DATA_DIR` is probably wrong, and a new database would hide it.
+    /// Fail: `DATA_DIR` is probably wrong, and a new database would hide that.
     Refused,
 }
 
-/// Names the storage for a command that works beside a running service, or without one.
+/// Names the storage for a command that works with or without a running service.
 fn name_storage(
     context: Context<'_>,
     new: NewDatabase,

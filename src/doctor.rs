@@ -1,7 +1,7 @@
-//! `doctor`: looks at everything that the service stands on, and says what is wrong and what to do.
+//! `doctor`: checks everything that the service depends on, and reports problems with their fixes.
 //!
-//! It changes nothing: no schema, no file, no key. Every check has its time, and none that fails
-//! keeps the others from being made. Findings hold no secret. Must not know HTTP.
+//! It changes nothing: no schema, no file, no key. Every check is bounded in time and independent of
+//! the others. Findings show no secret. Must not know HTTP.
 
 mod bounded;
 mod configuration;
@@ -24,7 +24,7 @@ use database::{Credentials, Inspected};
 
 pub use report::{Area, Check, Finding, Measured, Report, Severity};
 
-/// Checks everything, in bounded time; with the sandbox's store, Discogs is not called.
+/// Checks everything, in bounded time. With the sandbox's store, Discogs is not called.
 pub async fn examine(
     environment: &Environment,
     store: StoreKind,
@@ -35,7 +35,7 @@ pub async fn examine(
     let (of_files, of_variables) = (environment.clone(), environment.clone());
     let files = (Check::SecretFiles, "the files of secrets");
     let mut findings = on_disk(move || secrets::files(&of_files), alone, files).await;
-    // It reads files, too, and so do the roots of trust.
+    // These read files, too.
     let load = move || {
         drop(public_roots());
         Ok(Config::load(&of_variables))
@@ -47,7 +47,7 @@ pub async fn examine(
                 StoreKind::Sandbox => config.in_sandbox(),
             };
             findings.extend(configuration::usable(&config));
-            findings.extend(Box::pin(around(config, store, surroundings)).await);
+            findings.extend(Box::pin(dependencies(config, store, surroundings)).await);
             Report::new(now, true, findings)
         }
         Ok(Err(error)) => {
@@ -61,8 +61,12 @@ pub async fn examine(
     }
 }
 
-/// What the configuration points to: all at once, but for the credentials, which need two of them.
-async fn around(config: Config, store: StoreKind, surroundings: &Surroundings) -> Vec<Finding> {
+/// Checks what the configuration points to, concurrently.
+async fn dependencies(
+    config: Config,
+    store: StoreKind,
+    surroundings: &Surroundings,
+) -> Vec<Finding> {
     let mut findings = match store {
         StoreKind::Real => Box::pin(stores_and_discogs(&config, surroundings)).await,
         StoreKind::Sandbox => Box::pin(stores(&config.stores, config.migrations)).await.0,

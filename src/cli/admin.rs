@@ -1,4 +1,4 @@
-//! `admin`: who may use `/api/admin`.
+//! `admin`: grants, revokes and lists the right to use `/api/admin`.
 
 use clap::Subcommand;
 
@@ -15,13 +15,13 @@ pub(super) enum Command {
         /// The user's email address.
         email: String,
     },
-    /// Take it back.
+    /// Take the right away from an admin.
     #[command(after_help = "Example:\n  discogsography-api admin revoke digger@example.com")]
     Revoke {
         /// The user's email address.
         email: String,
     },
-    /// Show the email addresses of all admins, one a line.
+    /// Show the email addresses of all admins, one per line.
     #[command(after_help = "Example:\n  discogsography-api admin list")]
     List,
 }
@@ -30,7 +30,7 @@ pub(super) async fn admin(command: Command, context: Context<'_>) -> anyhow::Res
     let storage = open_storage(context, NewDatabase::Refused).await?;
     let (email, admin, done) = match command {
         Command::Grant { email } => (email, Admin::Granted, "is an admin now"),
-        Command::Revoke { email } => (email, Admin::Revoked, "is no admin any more"),
+        Command::Revoke { email } => (email, Admin::Revoked, "is no longer an admin"),
         Command::List => {
             let admins = storage.admins().await?;
             if admins.is_empty() {
@@ -46,7 +46,7 @@ pub(super) async fn admin(command: Command, context: Context<'_>) -> anyhow::Res
     let email = normalize_email(&email);
     if storage.put_admin(&email, admin).await?.is_none() {
         let email = shown(&email);
-        anyhow::bail!("nobody is registered as {email}: register first, then try again");
+        anyhow::bail!("no user is registered as {email}: register first, then try again");
     }
     say(&format!("{} {done}.", shown(&email)))?;
     storage.close().await;

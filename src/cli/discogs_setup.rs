@@ -1,4 +1,4 @@
-//! `discogs-setup`: the app's Discogs credentials, as the Python service's command set them.
+//! `discogs-setup`: the app's Discogs credentials, with the options of the Python service's command.
 
 use std::io::BufRead as _;
 
@@ -12,23 +12,23 @@ use crate::storage::{Storage, Written};
 
 #[derive(Args)]
 #[group(required = true, multiple = true)]
-pub(super) struct Arguments {
+pub(super) struct SetupArguments {
     /// The consumer key that Discogs gave the app; `-` reads it from stdin.
     #[arg(long, value_name = "KEY", requires = "consumer_secret")]
     consumer_key: Option<String>,
-    /// The consumer secret; `-` reads it from stdin, and keeps it out of the list of processes.
+    /// The consumer secret; `-` reads it from stdin, which keeps it out of the process list.
     #[arg(long, value_name = "SECRET", requires = "consumer_key")]
     consumer_secret: Option<String>,
-    /// Show what is set, masked.
+    /// Show the credentials, masked.
     #[arg(long, conflicts_with_all = ["consumer_key", "consumer_secret", "unset"])]
     show: bool,
-    /// Remove both.
+    /// Remove the credentials.
     #[arg(long, conflicts_with_all = ["consumer_key", "consumer_secret"])]
     unset: bool,
 }
 
 pub(super) async fn discogs_setup(
-    arguments: &Arguments,
+    arguments: &SetupArguments,
     context: Context<'_>,
 ) -> anyhow::Result<()> {
     let values = values(arguments)?;
@@ -72,8 +72,8 @@ async fn show(storage: &dyn Storage) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The values to write, in the order in which stdin gives them.
-fn values(arguments: &Arguments) -> anyhow::Result<Vec<(ConfigKey, ConfigValue)>> {
+/// The values to write, in the order in which they are read from stdin.
+fn values(arguments: &SetupArguments) -> anyhow::Result<Vec<(ConfigKey, ConfigValue)>> {
     let given = [
         (ConfigKey::DiscogsConsumerKey, "--consumer-key", &arguments.consumer_key),
         (ConfigKey::DiscogsConsumerSecret, "--consumer-secret", &arguments.consumer_secret),

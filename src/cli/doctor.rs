@@ -1,4 +1,4 @@
-//! `doctor`: says what is wrong with what the service stands on, and what to do about it.
+//! `doctor`: prints what is wrong with what the service depends on, and what to do about it.
 
 use clap::Args;
 use thiserror::Error;
@@ -8,18 +8,21 @@ use crate::config::StoreKind;
 use crate::doctor::{self, Severity};
 
 #[derive(Args)]
-pub(super) struct Arguments {
-    /// Print one JSON document instead of lines for people.
+pub(super) struct DoctorArguments {
+    /// Print a JSON object instead of text.
     #[arg(long)]
     json: bool,
 }
 
-/// Nothing can be started with this configuration.
+/// The configuration is invalid.
 #[derive(Debug, Error)]
-#[error("the configuration can't be used; the report says what to do")]
+#[error("the configuration is invalid; the report says what to do")]
 pub(super) struct Unusable;
 
-pub(super) async fn doctor(arguments: &Arguments, context: Context<'_>) -> anyhow::Result<()> {
+pub(super) async fn doctor(
+    arguments: &DoctorArguments,
+    context: Context<'_>,
+) -> anyhow::Result<()> {
     if context.store == StoreKind::Sandbox {
         context.refuse_real_servers()?;
     }
@@ -33,7 +36,7 @@ pub(super) async fn doctor(arguments: &Arguments, context: Context<'_>) -> anyho
         return Err(Unusable.into());
     }
     if report.severity == Severity::Error {
-        anyhow::bail!("something is wrong; the report says what to do");
+        anyhow::bail!("there are errors; the report says what to do");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `health`: asks a running service how it is; the container's HEALTHCHECK.
+//! `health`: checks a running service, as the container's HEALTHCHECK does.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::config::{Config, Environment};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// More than any health answer has.
+/// The most bytes that are read of an answer.
 const ANSWER_LENGTH: u64 = 64 * 1024;
 
 pub(super) async fn health(environment: &Environment) -> anyhow::Result<()> {
@@ -32,7 +32,7 @@ pub(super) async fn health(environment: &Environment) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The address to ask at for a service that listens on all addresses.
+/// An address that can be connected to, for a service that listens on all.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

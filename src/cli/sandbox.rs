@@ -12,25 +12,25 @@ use super::signals::Signals;
 use super::{say, surroundings};
 use crate::surroundings::Surroundings;
 
-/// The usual port of the stand-in.
+/// The default port of the stand-in.
 pub(super) const PORT: u16 = 8014;
 
-/// The app's credentials at the stand-in.
+/// The app's credentials that the stand-in accepts.
 pub(super) const CONSUMER_KEY: &str = "sandbox-key";
 pub(super) const CONSUMER_SECRET: &str = "sandbox-secret";
 
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(super) struct SandboxArguments {
     /// The port on 127.0.0.1.
     #[arg(long, value_name = "PORT", default_value_t = PORT)]
     port: u16,
 }
 
-pub(super) async fn sandbox(arguments: &Arguments) -> anyhow::Result<()> {
+pub(super) async fn sandbox(arguments: &SandboxArguments) -> anyhow::Result<()> {
     let sandbox = start(arguments.port, "--port", &surroundings()?).await?;
     say(&format!("A stand-in for Discogs listens on {}.", sandbox.url()))?;
     say(&format!(
-        "Consumer key {CONSUMER_KEY}, consumer secret {CONSUMER_SECRET}. Ctrl-C ends it."
+        "Consumer key {CONSUMER_KEY}, consumer secret {CONSUMER_SECRET}. Press Ctrl-C to stop."
     ))?;
     Signals::listen()?.next().await;
     Ok(())

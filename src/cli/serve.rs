@@ -16,7 +16,7 @@ use crate::{server, telemetry};
 const ONE_SIGNAL: Duration = Duration::from_millis(100);
 
 #[derive(Default, Args)]
-pub(super) struct Arguments {
+pub(super) struct ServeArguments {
     /// With `--sandbox`: the port of the stand-in on 127.0.0.1 [default: 8014].
     #[arg(long, value_name = "PORT")]
     pub(super) sandbox_port: Option<u16>,
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     new_database: bool,
 }
 
-pub(super) async fn serve(arguments: &Arguments, context: Context<'_>) -> anyhow::Result<()> {
+pub(super) async fn serve(arguments: &ServeArguments, context: Context<'_>) -> anyhow::Result<()> {
     let mut config = context.config()?;
     if let (true, Stores::Embedded(embedded)) = (arguments.new_database, &mut config.stores) {
         embedded.if_lost = IfLost::StartAfresh;

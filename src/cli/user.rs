@@ -12,26 +12,26 @@ use crate::storage::{Storage, UserChange};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// List users, one a line, sorted by email address.
+    /// List users, one per line, sorted by email address.
     #[command(after_help = "Examples:\n  discogsography-api user list\n  \
                             discogsography-api user list @example.com --json")]
     List {
         /// Only users whose email address or id contains this, in upper or lower case.
         filter: Option<String>,
-        /// Print one JSON object a line.
+        /// Print one JSON object per line.
         #[arg(long)]
         json: bool,
     },
     /// Show one user.
     #[command(after_help = "Example:\n  discogsography-api user show digger@example.com")]
     Show(Who),
-    /// Keep a user out: no sign-in, access tokens are refused, flows under way end. It works at once.
+    /// Disable a user at once: no sign-in, access tokens are refused, pending flows end.
     #[command(after_help = "Example:\n  discogsography-api user disable digger@example.com")]
     Disable(Who),
-    /// Let a disabled user in again.
+    /// Enable a disabled user again.
     #[command(after_help = "Example:\n  discogsography-api user enable digger@example.com")]
     Enable(Who),
-    /// Delete a user and everything that refers to it. It can't be undone.
+    /// Delete a user and everything that belongs to it. This can't be undone.
     #[command(after_help = "Example:\n  discogsography-api user delete digger@example.com --yes")]
     Delete {
         #[command(flatten)]
@@ -76,12 +76,12 @@ async fn run(command: Command, storage: &dyn Storage) -> anyhow::Result<()> {
             let user = found(storage, &who.user).await?;
             let change = storage.disable_user(&user.email).await?;
             let done = "is disabled: no sign-in, and access tokens are refused";
-            tell(storage, &user, change, done, who.json).await
+            report(storage, &user, change, done, who.json).await
         }
         Command::Enable(who) => {
             let user = found(storage, &who.user).await?;
             let change = storage.enable_user(&user.email).await?;
-            tell(storage, &user, change, "is enabled", who.json).await
+            report(storage, &user, change, "is enabled", who.json).await
         }
         Command::Delete { who, yes } => {
             let user = found(storage, &who.user).await?;
@@ -100,7 +100,7 @@ async fn list(storage: &dyn Storage, filter: Option<&str>, json: bool) -> anyhow
     let mut last: Option<UserDetails> = None;
     loop {
         let page = storage.users_after(last.as_ref()).await?;
-        // An address that is not UTF-8 can't be continued after: its row comes again.
+        // After an address that is not UTF-8, the next page repeats its row.
         let is_new = |user: &UserDetails| last.as_ref().is_none_or(|last| last.id != user.id);
         for user in page.iter().filter(|user| is_new(user) && contains(user, &filter)) {
             if is_empty && !json {
@@ -130,7 +130,7 @@ fn contains(user: &UserDetails, filter: &str) -> bool {
 const HEADING: &str =
     "CREATED     STATE     ADMIN  2FA  DISCOGS  ID                                    EMAIL";
 
-/// The address comes last: nothing has to line up after it.
+/// The address comes last, since its length varies.
 fn line_of(user: &UserDetails) -> String {
     let created = user.created_at.to_string();
     let created = created.split('T').next().unwrap_or_default();
@@ -187,8 +187,8 @@ async fn delete(storage: &dyn Storage, user: &UserDetails, json: bool) -> anyhow
     Ok(say(&format!("{} {done}.", shown(&user.email)))?)
 }
 
-/// Says what came of a change, or shows the user as it is now.
-async fn tell(
+/// Reports a change, or prints the user as JSON.
+async fn report(
     storage: &dyn Storage,
     user: &UserDetails,
     change: UserChange,
@@ -206,7 +206,7 @@ fn refuse(change: UserChange, user: &UserDetails) -> anyhow::Result<()> {
     let email = shown(&user.email);
     match change {
         UserChange::Done | UserChange::Anonymised => Ok(()),
-        UserChange::NoSuchUser => anyhow::bail!("{email} was changed or deleted meanwhile"),
+        UserChange::NoSuchUser => anyhow::bail!("{email} was changed or deleted in the meantime"),
         UserChange::LastAdmin => anyhow::bail!(
             "{email} is the last active admin: make another user an admin first \
              (discogsography-api admin grant EMAIL), or take the right away \
@@ -238,7 +238,7 @@ fn say_json(user: &UserDetails) -> anyhow::Result<()> {
     Ok(say(&json_of(user))?)
 }
 
-/// For programs, with the names of the HTTP API.
+/// JSON with the names of the HTTP API.
 fn json_of(user: &UserDetails) -> String {
     let connection = user.connection.as_ref();
     let json = json!({

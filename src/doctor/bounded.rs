@@ -1,4 +1,4 @@
-//! Bounds in time: a check that hangs is a finding, and keeps neither the others nor the process.
+//! Time limits: a check that hangs becomes a finding, and holds up nothing else.
 
 use std::thread;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use tokio::sync::oneshot;
 
 use super::report::{Check, Finding};
 
-/// No check of a disk takes longer.
+/// The limit of a check that reads a disk.
 pub(super) const DISK: Duration = Duration::from_secs(5);
 
-/// No check of a server takes longer: making a connection has the time that the service has for it.
+/// The limit of a check of a server. It allows as much time to connect as the service does.
 pub(super) const SERVER: Duration = Duration::from_secs(20);
 
-/// Waits for the findings of a check, or says that they did not come.
+/// Runs a check, or turns its timeout into a finding.
 pub(super) async fn in_time<T>(
     limit: Duration,
     check: impl Future<Output = T>,
@@ -25,13 +25,13 @@ pub(super) async fn in_time<T>(
         let seconds = limit.as_secs();
         too_long(Finding::error(
             check,
-            format!("Looking at {name} took longer than {seconds} s and was given up"),
-            "Look at what it stands on: a disk, a network or a server hangs",
+            format!("The check of {name} timed out after {seconds} s"),
+            "Find out what hangs: a disk, the network or a server",
         ))
     })
 }
 
-/// Waits for what a thread finds out about a disk, or says that it found nothing.
+/// Runs a check of a disk on a thread, or turns its failure into a finding.
 pub(super) async fn on_disk<T: Send + 'static>(
     check: impl FnOnce() -> T + Send + 'static,
     nothing: impl Fn(Finding) -> T,
@@ -42,22 +42,22 @@ pub(super) async fn on_disk<T: Send + 'static>(
         Ok(Some(found)) => found,
         Ok(None) => {
             let (check, name) = what;
-            let fix = "See on stderr whether it is a mistake in the program, and report it; else \
-                        the machine has no room for another thread";
-            nothing(Finding::error(check, format!("Looking at {name} broke off"), fix))
+            let fix = "If stderr shows a panic, report it as a bug; otherwise the machine can't start \
+                        another thread";
+            nothing(Finding::error(check, format!("The check of {name} failed to run"), fix))
         }
         Err(too_long) => nothing(too_long),
     }
 }
 
-/// Runs what waits for a disk or a name server on a thread of its own, which the end of the
-/// process does not wait for. `None` where the thread broke off, or the machine gives none.
+/// Runs blocking work on a thread of its own, which the end of the process does not wait for. `None`
+/// if the thread panicked or could not be started.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let (answer, answered) = oneshot::channel();
     let work = move || {
-        // Nobody may be waiting any more.
+        // The receiver is gone after a timeout.
         let _ = answer.send(work());
     };
     thread::Builder::new().name("doctor".to_owned()).spawn(work).ok()?;

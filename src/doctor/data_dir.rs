@@ -1,4 +1,4 @@
-//! `DATA_DIR`: whether the service can use it, who else can, and how much room is left.
+//! Checks `DATA_DIR`: permissions, exposure to other users, file system, and free space.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,12 +11,13 @@ use sqlite_file::side_file;
 use super::report::{Check, Finding, Measured};
 use crate::config::EmbeddedStores;
 
-/// With less, the next busy hour may not fit.
+/// Less free space than this is a warning: the next busy hour may not fit.
 const LITTLE: u64 = 256 * MEBIBYTE;
+/// Less free space than this is an error.
 const NEXT_TO_NOTHING: u64 = 16 * MEBIBYTE;
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// File systems that other machines write to as well, by the numbers that Linux gives them.
+/// Network file systems, by their magic numbers on Linux.
 const NETWORK: [(u64, &str); 5] = [
     (0x6969, "NFS"),
     (0x517B, "SMB"),
@@ -26,10 +27,10 @@ const NETWORK: [(u64, &str); 5] = [
 ];
 const FUSE: u64 = 0x6573_5546;
 
-/// Whether a disk takes one more file.
+/// Whether a disk has room for another file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Files {
-    Taken,
+    Accepted,
     Refused,
 }
 
@@ -66,7 +67,7 @@ fn file_system_of(kind: u64, folder: &Path) -> Option<Finding> {
     ))
 }
 
-/// Whether files can be made in the folder, or the folder itself, without making any.
+/// Whether this user can create files in the folder, or the folder itself; creates none.
 fn usable(folder: &Path) -> Finding {
     let shown = folder.display();
     let found = match fs::metadata(folder) {
@@ -75,35 +76,35 @@ fn usable(folder: &Path) -> Finding {
         Err(error) => {
             return Finding::error(
                 Check::DataDir,
-                format!("DATA_DIR {shown} can't be reached by {}: {error}", user()),
-                "Give it, and the right to pass through the folders above it, to the user of the \
-                 service; or run this as that user",
+                format!("{} can't access DATA_DIR {shown}: {error}", user()),
+                "Give the user of the service access to it and the folders above it, or run doctor \
+                 as that user",
             );
         }
     };
     if !found.is_dir() {
         return Finding::error(
             Check::DataDir,
-            format!("DATA_DIR {shown} is no folder"),
+            format!("DATA_DIR {shown} is not a folder"),
             "Set DATA_DIR to a folder",
         );
     }
     if let Err(error) = access(folder, Access::WRITE_OK | Access::EXEC_OK) {
         return Finding::error(
             Check::DataDir,
-            format!("DATA_DIR {shown} can't be written to by {}: {error}", user()),
-            "Give it to the user of the service, or set DATA_DIR to another folder; if the disk \
-             turned read-only, repair it first",
+            format!("{} can't write to DATA_DIR {shown}: {error}", user()),
+            "Give it to the user of the service with `chown`, or set DATA_DIR to another folder; \
+             if the disk became read-only, repair it first",
         );
     }
     if let Ok(Some(mode)) = private_files::changed_by_others(folder) {
         return Finding::warning(
             Check::DataDir,
-            format!("Others can take files out of DATA_DIR {shown}: its mode is {mode:04o}"),
+            format!("Other users can remove files from DATA_DIR {shown}: its mode is {mode:04o}"),
             format!("`chmod 700 {shown}`"),
         );
     }
-    Finding::ok(Check::DataDir, format!("DATA_DIR {shown} can be written to by {}", user()))
+    Finding::ok(Check::DataDir, format!("{} can write to DATA_DIR {shown}", user()))
 }
 
 fn missing(folder: &Path) -> Finding {
@@ -112,43 +113,43 @@ fn missing(folder: &Path) -> Finding {
     if let Err(error) = access(&above, Access::WRITE_OK | Access::EXEC_OK) {
         return Finding::error(
             Check::DataDir,
-            format!("DATA_DIR {shown} is not there, and can't be made by {}: {error}", user()),
-            format!("Make it, and give it to the user of the service: `mkdir -p {shown}`"),
+            format!("DATA_DIR {shown} does not exist, and {} can't create it: {error}", user()),
+            format!("Create it for the user of the service: `mkdir -p {shown}`"),
         );
     }
     Finding::note(
         Check::DataDir,
-        format!("DATA_DIR {shown} is not there yet"),
-        "Nothing to do if this is new: the first start makes it. Otherwise DATA_DIR is another folder \
-         than before, or was not mounted",
+        format!("DATA_DIR {shown} does not exist yet"),
+        "Nothing to do for a new installation: the first start creates it. Otherwise DATA_DIR names \
+         another folder than before, or is not mounted",
     )
 }
 
-/// A file that is there: who else can read it, and whether we can write it.
+/// Checks an existing file: other users can't read it, and this one can write it.
 fn file(path: &Path) -> Option<Finding> {
     let shown = path.display();
     let exposure = private_files::exposure(path).ok()?;
     if let Err(error) = private_files::check(path) {
-        let fix = "Change the owner, or run this as the service's user";
+        let fix = "Change the owner, or run doctor as the user of the service";
         return Some(Finding::error(Check::DataDir, error.to_string(), fix));
     }
     if let Err(error) = access(path, Access::READ_OK | Access::WRITE_OK) {
         return Some(Finding::error(
             Check::DataDir,
-            format!("{shown} can't be read and written by {}: {error}", user()),
-            "Give it to the user of the service with `chown`, or run this as that user",
+            format!("{} can't read and write {shown}: {error}", user()),
+            "Give it to the user of the service with `chown`, or run doctor as that user",
         ));
     }
     match exposure {
         Exposure::None => None,
         Exposure::Sheltered(mode) => Some(Finding::note(
             Check::DataDir,
-            format!("{shown} has the mode {mode:04o}, but a folder above keeps others out"),
+            format!("{shown} has the mode {mode:04o}, but a folder above it keeps other users out"),
             format!("To be sure: `chmod 600 {shown}`"),
         )),
         Exposure::Open(mode) => Some(Finding::warning(
             Check::DataDir,
-            format!("Others on this machine can read {shown}: its mode is {mode:04o}"),
+            format!("Other users of this machine can read {shown}: its mode is {mode:04o}"),
             format!("`chmod 600 {shown}`"),
         )),
     }
@@ -156,21 +157,22 @@ fn file(path: &Path) -> Option<Finding> {
 
 fn room(folder: &Path) -> Option<Finding> {
     let disk = statvfs(nearest(folder)).ok()?;
-    // Some file systems do not count their files: none of none is no shortage.
-    let files = if disk.f_files > 0 && disk.f_favail == 0 { Files::Refused } else { Files::Taken };
+    // Some file systems report no limit for files, as zero.
+    let files =
+        if disk.f_files > 0 && disk.f_favail == 0 { Files::Refused } else { Files::Accepted };
     Some(room_of(disk.f_bavail.saturating_mul(disk.f_frsize), files, folder))
 }
 
 fn room_of(left: u64, files: Files, folder: &Path) -> Finding {
     let shown = folder.display();
-    let what = format!("{} left on the disk of DATA_DIR", megabytes(left));
-    let fix = format!("Make room on the disk of {shown}: `df -h {shown}`");
+    let what = format!("{} left on the disk of DATA_DIR", in_words(left));
+    let fix = format!("Free space on the disk of {shown}: `df -h {shown}`");
     let finding = if files == Files::Refused {
-        Finding::error(Check::DiskSpace, "The disk of DATA_DIR takes no more files", fix)
+        Finding::error(Check::DiskSpace, "The disk of DATA_DIR has no room for another file", fix)
     } else if left == 0 {
         Finding::error(Check::DiskSpace, "The disk of DATA_DIR is full: writes fail", fix)
     } else if left < NEXT_TO_NOTHING {
-        Finding::error(Check::DiskSpace, format!("Only {what}: writes fail, or soon will"), fix)
+        Finding::error(Check::DiskSpace, format!("Only {what}: writes fail, or will soon"), fix)
     } else if left < LITTLE {
         Finding::warning(Check::DiskSpace, format!("Only {what}"), fix)
     } else {
@@ -179,7 +181,7 @@ fn room_of(left: u64, files: Files, folder: &Path) -> Finding {
     finding.measured(Measured::Bytes(left))
 }
 
-fn megabytes(bytes: u64) -> String {
+fn in_words(bytes: u64) -> String {
     let mebibytes = bytes / MEBIBYTE;
     if mebibytes < 10_240 {
         format!("{mebibytes} MiB are")
@@ -188,17 +190,17 @@ fn megabytes(bytes: u64) -> String {
     }
 }
 
-/// The folder itself, or the next one above it that is there.
+/// The folder itself, or the nearest existing one above it.
 fn nearest(folder: &Path) -> PathBuf {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let nearest = absolute.ancestors().find(|folder| folder.is_dir());
     nearest.unwrap_or(Path::new("/")).to_owned()
 }
 
-/// Who asks: what is refused to one user may be allowed to another.
+/// The user that runs `doctor`: permissions depend on it.
 fn user() -> String {
     let id = rustix::process::geteuid();
-    if id.is_root() { "root".to_owned() } else { format!("the user with the id {}", id.as_raw()) }
+    if id.is_root() { "root".to_owned() } else { format!("User {}", id.as_raw()) }
 }
 
 #[cfg(test)]
@@ -227,22 +229,27 @@ mod tests {
     fn a_disk_that_fills_up_is_found_before_writes_fail() {
         let a_lot = 20 * 1024 * MEBIBYTE;
         for (left, files, severity, what) in [
-            (a_lot, Files::Taken, Severity::Ok, "20 GiB are left on the disk of DATA_DIR"),
-            (LITTLE, Files::Taken, Severity::Ok, "256 MiB are left on the disk of DATA_DIR"),
+            (a_lot, Files::Accepted, Severity::Ok, "20 GiB are left on the disk of DATA_DIR"),
+            (LITTLE, Files::Accepted, Severity::Ok, "256 MiB are left on the disk of DATA_DIR"),
             (
                 LITTLE - 1,
-                Files::Taken,
+                Files::Accepted,
                 Severity::Warning,
                 "Only 255 MiB are left on the disk of DATA_DIR",
             ),
             (
                 NEXT_TO_NOTHING - 1,
-                Files::Taken,
+                Files::Accepted,
                 Severity::Error,
-                "Only 15 MiB are left on the disk of DATA_DIR: writes fail, or soon will",
+                "Only 15 MiB are left on the disk of DATA_DIR: writes fail, or will soon",
             ),
-            (0, Files::Taken, Severity::Error, "The disk of DATA_DIR is full: writes fail"),
-            (a_lot, Files::Refused, Severity::Error, "The disk of DATA_DIR takes no more files"),
+            (0, Files::Accepted, Severity::Error, "The disk of DATA_DIR is full: writes fail"),
+            (
+                a_lot,
+                Files::Refused,
+                Severity::Error,
+                "The disk of DATA_DIR has no room for another file",
+            ),
         ] {
             let finding = room_of(left, files, Path::new("/data"));
             assert_eq!((finding.severity, finding.what.as_str()), (severity, what));
@@ -250,7 +257,7 @@ mod tests {
                 (finding.check, finding.measured),
                 (Check::DiskSpace, Some(Measured::Bytes(left)))
             );
-            let fix = "Make room on the disk of /data: `df -h /data`".to_owned();
+            let fix = "Free space on the disk of /data: `df -h /data`".to_owned();
             assert_eq!(finding.fix, (severity != Severity::Ok).then_some(fix));
         }
     }

@@ -1,4 +1,4 @@
-//! The database, PostgreSQL or the SQLite file: there, ours, up to date, whole.
+//! Checks the database, PostgreSQL or the SQLite file: access, schema, integrity.
 
 mod postgres;
 
@@ -23,27 +23,28 @@ use crate::telemetry::chain;
 
 pub(super) use postgres::postgres;
 
-/// So much of its time a check gives to reading the whole file.
+/// How long the whole file is searched for damage, less than the limit of a check.
 const QUICK_CHECK: Duration = Duration::from_millis(3_500);
 
+/// A read that takes longer is a warning.
 const SLOW: Duration = Duration::from_millis(50);
 
-/// The app's Discogs credentials, as far as the database tells.
+/// The app's Discogs credentials, as the database has them.
 pub(super) enum Credentials {
-    /// It could not be asked.
+    /// The database could not be read.
     Unknown,
-    /// Neither of them.
+    /// Neither key nor secret is set.
     NotSet,
-    /// One of them.
+    /// Only one of them is set.
     Half,
-    /// Both.
+    /// Both are set.
     Set(Consumer),
 }
 
-/// What was found, and the credentials to ask Discogs with.
+/// The findings, and the credentials to check with Discogs.
 pub(super) type Inspected = (Vec<Finding>, Credentials);
 
-/// The file, its schema, and whether a service runs on it.
+/// Checks the file, its schema, and whether a service uses it.
 pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Inspected {
     let path = stores.database();
     let service = service(stores);
@@ -67,7 +68,7 @@ pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Inspect
     (findings, credentials(&inspection))
 }
 
-/// Whether the file is whole, as far as the time goes; where it can't be read, [`sqlite`] says why.
+/// Searches the file for damage. `None` if it can't be read, which [`sqlite`] reports.
 pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
     let path = stores.database();
     if fs::metadata(&path).ok()?.len() == 0 {
@@ -75,11 +76,11 @@ pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
     }
     let file = path.display();
     Some(match quick_check_within(&path, QUICK_CHECK).ok()? {
-        Integrity::Whole => Finding::ok(Check::Integrity, "The file is whole (quick_check)"),
+        Integrity::Whole => Finding::ok(Check::Integrity, "quick_check found no damage"),
         Integrity::Unfinished => Finding::note(
             Check::Integrity,
-            "The file is too large to be read in 3.5 s; what was read of it is whole",
-            format!("For the rest: `sqlite3 -readonly {file} 'pragma quick_check'`"),
+            "quick_check did not finish within 3.5 s, and found no damage so far",
+            format!("Check the whole file: `sqlite3 -readonly {file} 'pragma quick_check'`"),
         ),
         Integrity::Damaged(damage) => Finding::error(
             Check::Integrity,
@@ -89,37 +90,37 @@ pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
     })
 }
 
-/// Whether a service runs on the file, as its lock tells.
+/// Reports whether a service holds the lock of the file.
 fn service(stores: &EmbeddedStores) -> Finding {
     let error = match is_locked(&sqlite::settings(stores)) {
-        Ok(true) => return Finding::ok(Check::Service, "A service is running on the file"),
-        Ok(false) => return Finding::ok(Check::Service, "No service is running on the file"),
+        Ok(true) => return Finding::ok(Check::Service, "A service is using the file"),
+        Ok(false) => return Finding::ok(Check::Service, "No service is using the file"),
         Err(error) => error,
     };
     if let LockError::NotSupported(_) = error {
         let what = "The file system of DATA_DIR has no locks, which the embedded store needs";
         return Finding::error(Check::Service, what, "Set DATA_DIR to a folder on a local disk");
     }
-    let what = format!("Whether a service is running on the file is unknown: {}", chain(&error));
-    Finding::note(Check::Service, what, "Run this as the user of the service")
+    let what = format!("Can't tell whether a service is using the file: {}", chain(&error));
+    Finding::note(Check::Service, what, "Run doctor as the user of the service")
 }
 
-/// What another user may see is no reason to say that there is nothing.
+/// The file may exist, but this user can't see it.
 fn hidden(path: &Path, error: &std::io::Error) -> Finding {
     Finding::error(
         Check::Database,
-        format!("Whether {} is there could not be seen: {error}", path.display()),
-        "Run this as the user of the service, or give DATA_DIR to this one",
+        format!("Can't tell whether {} exists: {error}", path.display()),
+        "Run doctor as the user of the service, or give this user access to DATA_DIR",
     )
 }
 
-/// What is left of a file with users in it: the service refuses to begin with it.
+/// An empty file may once have held users, so the service does not start on it.
 fn empty(path: &Path) -> Finding {
     Finding::error(
         Check::Database,
-        format!("{} is empty, and the service does not start on it", path.display()),
+        format!("{} is empty, so the service does not start", path.display()),
         "Restore a backup: `discogsography-api restore FILE`. To start with an empty database \
-         instead: `serve --new-database`",
+         instead: `discogsography-api serve --new-database`",
     )
 }
 
@@ -130,22 +131,22 @@ fn missing(stores: &EmbeddedStores, migrations: Migrations) -> Finding {
         return Finding::error(
             Check::Database,
             format!("{file} is missing, though a service has run in this folder"),
-            "Put the file back, or a backup of it: `discogsography-api restore FILE`. To start with \
-             an empty database instead: `serve --new-database`",
+            "Put the file back, or restore a backup: `discogsography-api restore FILE`. To start with \
+             an empty database instead: `discogsography-api serve --new-database`",
         );
     }
-    let what = format!("{file} is not there yet");
+    let what = format!("{file} does not exist yet");
     match migrations {
         Migrations::Automatic => Finding::note(
             Check::Database,
             what,
-            "Nothing to do if this is new: the first start makes it. Otherwise DATA_DIR is another \
-             folder than before",
+            "Nothing to do for a new installation: the first start creates it. Otherwise DATA_DIR \
+             names another folder than before",
         ),
         Migrations::Manual => Finding::error(
             Check::Database,
             format!("{what}, and AUTO_MIGRATE is off"),
-            "Make it: `discogsography-api migrate`",
+            "Create it: `discogsography-api migrate`",
         ),
     }
 }
@@ -154,12 +155,13 @@ fn unreadable(path: &Path, error: &InspectionError) -> Finding {
     let what = format!("{} can't be read: {}", path.display(), chain(error));
     let fix = match error {
         InspectionError::Unfinished(_) => {
-            let what = "A service was killed here, and what it wrote last waits beside the file";
-            let fix = "Start the service, which takes it in, and run this again";
+            let what =
+                "A service was killed, and its last writes are in a file beside the database";
+            let fix = "Start the service, which recovers them, then run doctor again";
             return Finding::note(Check::Database, what, fix);
         }
         InspectionError::NotOurs(_) => {
-            "Set DATA_DIR to a folder of this service's own; the file was left as it is"
+            "Set DATA_DIR to a folder for this service alone; the file was not changed"
         }
         InspectionError::Damaged(_) => {
             "Stop the service and restore the file from a backup, as docs/operations/backup.md says"
@@ -174,7 +176,7 @@ fn unreadable(path: &Path, error: &InspectionError) -> Finding {
         | InspectionError::StatementTimeout(_)
         | InspectionError::RefusedByPooler(_)
         | InspectionError::Storage(_) => {
-            "Look at the disk, and at who owns the file; or run this as the user of the service"
+            "Check the disk and the owner of the file, or run doctor as the user of the service"
         }
     };
     Finding::error(Check::Database, what, fix)
@@ -184,7 +186,7 @@ fn answered(what: &str, latency: Duration) -> Finding {
     let milliseconds = latency.as_secs_f64() * 1000.0;
     let what = format!("{what}, in {milliseconds:.1} ms");
     let finding = if latency > SLOW {
-        let fix = "Look at its load, its disk, and the network on the way: requests wait for it";
+        let fix = "Check its load, its disk and the network: every request waits for it";
         Finding::warning(Check::Database, what, fix)
     } else {
         Finding::ok(Check::Database, what)
@@ -208,24 +210,24 @@ fn schema(inspection: &Inspection, migrations: Migrations) -> Finding {
                 Migrations::Automatic => Finding::warning(
                     Check::Schema,
                     what,
-                    format!("The next start brings it up to date, as does {fix}"),
+                    format!("The next start migrates it, as does {fix}"),
                 ),
             }
         }
         Schema::Ahead(newer) => Finding::note(
             Check::Schema,
-            format!("A newer version was here: {} came with it", newer.join(", ")),
+            format!("A newer version used this database and applied {}", newer.join(", ")),
             "Nothing to do if you went back to this version on purpose: migrations only add",
         ),
         Schema::Changed(what) => Finding::error(
             Check::Schema,
-            format!("The schema was changed by somebody else: {what}"),
-            "Undo that change, or restore the tables from a backup: migrations don't repair it",
+            format!("The schema was changed by other software: {what}"),
+            "Undo that change, or restore the tables from a backup: migrations do not repair it",
         ),
     }
 }
 
-/// What gives the role what it lacks, or does without.
+/// How to grant what the role lacks, or to migrate without it.
 fn remedy(missing: &[MissingPrivilege]) -> String {
     let mut grants = Vec::new();
     for privilege in missing {
@@ -234,7 +236,7 @@ fn remedy(missing: &[MissingPrivilege]) -> String {
             Remedy::Owner(owner) => {
                 return format!(
                     "`discogsography-api migrate`, once, with the POSTGRES_USERNAME and password of \
-                     {owner}, who owns that table; then look again with those of the service"
+                     {owner}, which owns that table; then run doctor again with those of the service"
                 );
             }
         }

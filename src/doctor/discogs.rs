@@ -1,4 +1,4 @@
-//! Discogs: the way there, its clock beside ours, and what it says to the app's credentials.
+//! Checks Discogs: the connection, the difference of the clocks, and the app's credentials.
 
 use std::time::{Duration, Instant};
 
@@ -21,15 +21,15 @@ const GREETING: Duration = Duration::from_millis(2_400);
 /// The answer to the request for a token.
 const ANSWER: Duration = Duration::from_millis(4_500);
 
-/// Up to here nobody notices.
+/// A smaller difference of the clocks is harmless, in seconds.
 const FINE: u64 = 10;
 
-/// From here on Discogs refuses what we sign, as servers of OAuth do (RFC 5849 section 3.3).
+/// From this difference on, Discogs may refuse signed requests (RFC 5849 section 3.3), in seconds.
 const TOO_FAR: u64 = 300;
 
 const SETUP: &str = "`discogsography-api discogs-setup --consumer-key KEY --consumer-secret -`";
 
-/// The way to Discogs, where it is open.
+/// The client, if Discogs can be reached.
 pub(super) type Way = Option<Discogs>;
 
 /// Goes there and says hello, without credentials.
@@ -49,7 +49,7 @@ pub(super) async fn discogs(
         variable: "DISCOGS_API_URL",
         check: Check::Discogs,
     };
-    // Behind a proxy, the way there is the proxy's.
+    // Behind a proxy, only the proxy is connected to.
     if config.proxy.is_none()
         && let Err(finding) = server.reach().await
     {
@@ -84,12 +84,12 @@ pub(super) async fn discogs(
     }
 }
 
-/// Really asks for a request token, which is thrown away.
+/// Requests a token, which is discarded.
 pub(super) async fn credentials(way: Way, credentials: Credentials) -> Finding {
     let not_set = |what| {
-        let what = format!("{what}: nobody can connect a Discogs account");
+        let what = format!("{what}: users can't connect Discogs");
         let fix = format!(
-            "Take them from https://www.discogs.com/settings/developers and set them: {SETUP}"
+            "Copy them from https://www.discogs.com/settings/developers and set them: {SETUP}"
         );
         Finding::warning(Check::AppCredentials, what, fix)
     };
@@ -97,22 +97,24 @@ pub(super) async fn credentials(way: Way, credentials: Credentials) -> Finding {
         Credentials::Set(consumer) => consumer,
         Credentials::NotSet => return not_set("The app's credentials are not set"),
         Credentials::Half => {
-            return not_set("Of the app's credentials, only one of key and secret is set");
+            return not_set("Only one of the app's consumer key and secret is set");
         }
         Credentials::Unknown => {
-            return not_asked("The app's credentials are in the database, which was not read");
+            return not_asked("The app's credentials are in the database, which could not be read");
         }
     };
     let Some(discogs) = way else {
-        return not_asked("The app's credentials are set; Discogs could not be asked about them");
+        return not_asked(
+            "The app's credentials are set, but Discogs could not be reached to check them",
+        );
     };
     match discogs.request_token(&consumer, Instant::now() + ANSWER).await {
-        Ok(_) => Finding::ok(Check::AppCredentials, "Discogs takes the app's credentials"),
+        Ok(_) => Finding::ok(Check::AppCredentials, "Discogs accepts the app's credentials"),
         Err(error) => failed(Check::AppCredentials, &error, "Discogs"),
     }
 }
 
-/// Adds what helps against an error about Discogs if nobody means to call it.
+/// Adds a fix for operators who only use the sandbox.
 pub(super) fn suggest_sandbox(finding: &mut Finding) {
     if (finding.check, finding.severity) == (Check::Discogs, Severity::Error)
         && let Some(fix) = &mut finding.fix
@@ -122,10 +124,10 @@ pub(super) fn suggest_sandbox(finding: &mut Finding) {
 }
 
 fn not_asked(what: &str) -> Finding {
-    Finding::note(Check::AppCredentials, what, "Fix the errors above, then run this again")
+    Finding::note(Check::AppCredentials, what, "Fix the errors above, then run doctor again")
 }
 
-/// What Discogs, or something before it, did instead of what it was asked for.
+/// Reports why a call to Discogs failed.
 fn failed(check: Check, error: &DiscogsError, asked: &str) -> Finding {
     match error {
         DiscogsError::CredentialsRejected { status, .. } => Finding::error(
@@ -133,19 +135,19 @@ fn failed(check: Check, error: &DiscogsError, asked: &str) -> Finding {
             format!("Discogs refuses the app's credentials (status {status})"),
             format!(
                 "If the clock above is right, compare key and secret with \
-                 https://www.discogs.com/settings/developers and set them anew: {SETUP}"
+                 https://www.discogs.com/settings/developers and set them again: {SETUP}"
             ),
         ),
         DiscogsError::RateLimited { retry_after } => Finding::warning(
             check,
-            format!("Discogs asks us to wait for {} s: too many calls", retry_after.as_secs()),
-            "Wait, and run this again; other programs behind the same address count, too",
+            format!("Discogs has limited this address: retry after {} s", retry_after.as_secs()),
+            "Wait, then run doctor again; other programs behind the same address count too",
         ),
         DiscogsError::Blocked { status, .. } => Finding::error(
             check,
-            format!("A page in front of Discogs keeps this machine out (status {status})"),
+            format!("A page in front of Discogs blocks this machine (status {status})"),
             "Set DISCOGS_USER_AGENT to a name of your own with an address; if that does not help, \
-             the address of this machine is blocked: ask Discogs, or use another way out",
+             the address of this machine is blocked: ask Discogs, or use HTTPS_PROXY",
         ),
         DiscogsError::Unavailable { source, .. } => {
             let source = source.as_ref().map(|source| source as &(dyn std::error::Error + 'static));
@@ -153,21 +155,21 @@ fn failed(check: Check, error: &DiscogsError, asked: &str) -> Finding {
                 let what = format!("No TLS with {asked}: {fault}");
                 return Finding::error(check, what, tls::fix_discogs(fault.kind));
             }
-            let fix = "If https://www.discogs.com works elsewhere, look at HTTPS_PROXY, or for a \
-                        firewall on the way; else wait: flows under way are kept";
+            let fix = "If https://www.discogs.com works elsewhere, check HTTPS_PROXY and firewalls; \
+                        otherwise wait: pending flows are kept";
             Finding::error(check, format!("{asked} does not answer: {}", chain(error)), fix)
         }
         DiscogsError::VerifierRejected { .. } => {
-            Finding::error(check, chain(error), "Run this again")
+            Finding::error(check, chain(error), "Run doctor again")
         }
     }
 }
 
-/// Discogs looks at the time in what we sign; access tokens have times in them, too.
+/// Reports the difference of the clocks, which signed requests and access tokens depend on.
 fn clock_beside(ahead: Option<i64>) -> Finding {
     let Some(seconds) = ahead else {
-        let what = "Discogs did not tell the time, so the clock was not compared";
-        return Finding::note(Check::Clock, what, "Compare it yourself: `date --utc`");
+        let what = "Discogs did not send its time, so the clock was not checked";
+        return Finding::note(Check::Clock, what, "Check it yourself: `date --utc`");
     };
     let distance = seconds.unsigned_abs();
     let side = if seconds < 0 { "behind" } else { "ahead of" };
@@ -179,12 +181,14 @@ fn clock_beside(ahead: Option<i64>) -> Finding {
             Finding::ok(Check::Clock, what)
         }
         FINE..TOO_FAR => {
-            let what = format!("{what}; from {TOO_FAR} s on it may refuse what we sign");
+            let what = format!("{what}; from {TOO_FAR} s on it may refuse signed requests");
             Finding::warning(Check::Clock, what, fix)
         }
         _ => Finding::error(
             Check::Clock,
-            format!("{what}: it may refuse what we sign, and access tokens end at a wrong time"),
+            format!(
+                "{what}: it may refuse signed requests, and access tokens expire at the wrong time"
+            ),
             fix,
         ),
     };

@@ -1,20 +1,20 @@
-//! The report for people: a headline for each area, a line or two for each finding, no colour.
+//! The report as plain text: a headline per area, a line or two per finding, no colour.
 
 use std::fmt;
 
 use super::report::{Area, Finding, Report, Severity};
 
-/// No line of ours is longer, but one whose words can't be parted.
+/// The longest line, unless a word does not fit.
 const WIDTH: usize = 98;
 
-/// Where what was found begins.
+/// The column at which the text of a finding begins.
 const INDENT: usize = 11;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let timestamp = self.timestamp.to_string();
         let seconds = timestamp.split('.').next().unwrap_or_default();
-        writeln!(f, "discogsography-api {}, asked at {seconds} UTC", self.version)?;
+        writeln!(f, "discogsography-api {}, checked at {seconds} UTC", self.version)?;
         for area in Area::ALL {
             let mut findings =
                 self.findings.iter().filter(|finding| finding.check.area() == area).peekable();
@@ -40,7 +40,7 @@ impl fmt::Display for Report {
                 "Nothing is wrong: ".to_owned()
             },
             counted(Severity::Note, "note", "notes"),
-            counted(Severity::Ok, "fine", "fine"),
+            counted(Severity::Ok, "ok", "ok"),
         )
     }
 }
@@ -59,7 +59,7 @@ fn write_finding(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
     }
 }
 
-/// Writes a text behind `before`, its further lines below its first.
+/// Writes a text after `before`, with its further lines aligned.
 fn write_text(f: &mut fmt::Formatter<'_>, before: &str, text: &str) -> fmt::Result {
     let indent = before.chars().count();
     write!(f, "{before}")?;
@@ -80,7 +80,7 @@ fn write_text(f: &mut fmt::Formatter<'_>, before: &str, text: &str) -> fmt::Resu
     writeln!(f)
 }
 
-/// The words of a text; what stands between backticks is to be copied, so it is one word.
+/// The words of a text. Text between backticks is one word, since it is to be copied.
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut is_quoted = false;
@@ -115,7 +115,7 @@ mod tests {
         ];
         let report = Report::new(Timestamp::from_microseconds(0), true, findings);
         let expected = "\
-discogsography-api 0.1.0, asked at 1970-01-01T00:00:00 UTC
+discogsography-api 0.1.0, checked at 1970-01-01T00:00:00 UTC
 
 Configuration
   ok       Everything is given
@@ -126,7 +126,7 @@ Discogs
               `discogsography-api discogs-setup --consumer-key KEY --consumer-secret -`, and read
               docs/operations.md
 
-1 error, 0 warnings, 0 notes, 1 fine.";
+1 error, 0 warnings, 0 notes, 1 ok.";
         assert_eq!(report.to_string(), expected);
     }
 }

@@ -1,28 +1,28 @@
-//! The way to a server: whether its name resolves, and whether something listens there.
+//! Checks whether a server's name resolves, and whether it accepts a connection.
 
 use std::time::Duration;
 
 use super::report::{Check, Finding};
 use crate::dial::{self, Unreached};
 
-/// Name and connection together; what follows has its own time.
+/// The limit for resolving the name and connecting.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A server and where its address comes from.
+/// A server, and the variable with its address.
 #[derive(Clone, Copy)]
 pub(super) struct Server<'a> {
     /// `host:port`
     pub(super) address: &'a str,
-    /// As people call it.
+    /// Its name in findings.
     pub(super) name: &'a str,
     /// The variable that names the address.
     pub(super) variable: &'a str,
-    /// What it is part of.
+    /// The check that the finding belongs to.
     pub(super) check: Check,
 }
 
 impl Server<'_> {
-    /// Connects and closes again; the finding says why it could not.
+    /// Connects, and closes the connection; the error is a finding.
     pub(super) async fn reach(self) -> Result<(), Finding> {
         let (host, port) = self.address.rsplit_once(':').unwrap_or((self.address, ""));
         let reached = tokio::time::timeout(LIMIT, async {
@@ -38,7 +38,7 @@ impl Server<'_> {
                 let seconds = LIMIT.as_secs();
                 Err(Finding::error(
                     check,
-                    format!("{name} at {address} did not take a connection within {seconds} s"),
+                    format!("{name} at {address} did not accept a connection within {seconds} s"),
                     format!(
                         "Correct {variable}, or check for a firewall or a machine that is down"
                     ),
@@ -47,7 +47,7 @@ impl Server<'_> {
         }
     }
 
-    /// Why no connection came about.
+    /// Reports why it could not be reached.
     pub(super) fn unreached(self, unreached: &Unreached) -> Finding {
         let Self { address, name, variable, check } = self;
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
@@ -57,7 +57,7 @@ impl Server<'_> {
                 format!("Correct {variable}, or the name server of this machine or container"),
             ),
             Unreached::Refused => (
-                format!("Nobody listens at {address}: the connection to {name} is refused"),
+                format!("Nothing listens at {address}: the connection to {name} is refused"),
                 match check {
                     Check::Discogs => format!("Correct {variable}, or check for a firewall"),
                     _ => format!("Start {name}, or correct {variable}"),

@@ -1,4 +1,4 @@
-//! Redis: there, signed in to, doing what a step needs, and keeping what it was given.
+//! Checks Redis: connection, sign-in, the scripts that the service runs, and memory.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::{flows, rate_limits};
 /// The first with the scripts' commands that we use.
 const OLDEST: u32 = 6;
 
-const WAY: tls::Store = tls::Store { address: "REDIS_URL", roots: "REDIS_SSLROOTCERT" };
+const VARIABLES: tls::Store = tls::Store { address: "REDIS_URL", roots: "REDIS_SSLROOTCERT" };
 
 pub(super) async fn redis(config: &RedisConfig) -> Vec<Finding> {
     let address = config.address();
@@ -59,15 +59,14 @@ fn records(config: &RedisConfig) -> Result<(RedisRecords, RedisRecords), Expirin
 fn answered(address: &str, info: Option<&ServerInfo>, latency: Duration) -> Finding {
     let milliseconds = latency.as_secs_f64() * 1000.0;
     let version = info.map_or_else(String::new, |info| format!(" {}", info.version));
-    let what =
-        format!("Redis{version} at {address} does all that is needed, in {milliseconds:.1} ms");
+    let what = format!("Redis{version} at {address} works, in {milliseconds:.1} ms");
     Finding::ok(Check::Redis, what).measured(Measured::Milliseconds(milliseconds))
 }
 
 fn refused(error: &ExpiringError) -> Finding {
     let said = error.to_string();
-    let fix = tls::fix_store(error, &WAY).unwrap_or_else(|| fix_refusal(&said).to_owned());
-    let what = format!("Redis can't be used, so nobody can connect Discogs: {said}");
+    let fix = tls::fix_store(error, &VARIABLES).unwrap_or_else(|| fix_refusal(&said).to_owned());
+    let what = format!("Redis can't be used, so users can't connect Discogs: {said}");
     Finding::error(Check::Redis, what, fix)
 }
 
@@ -80,12 +79,12 @@ fn no_limits(error: &ExpiringError) -> Finding {
 fn unknown_memory() -> Finding {
     Finding::note(
         Check::RedisMemory,
-        "Redis does not say how it uses its memory: its user may not run INFO",
-        "Compare it yourself: maxmemory-policy should be noeviction",
+        "Redis does not report its memory: the user may not run INFO",
+        "Check it yourself: maxmemory-policy should be noeviction",
     )
 }
 
-/// Of a server's message only its code is known, since the rest may repeat what was sent.
+/// Suggests a fix by the error code, the only part of a server's message that is known here.
 fn fix_refusal(error: &str) -> &'static str {
     let has = |codes: &[&str]| codes.iter().any(|code| error.contains(code));
     if has(&["WRONGPASS", "NOAUTH", "AuthenticationFailed"]) {
@@ -97,23 +96,23 @@ fn fix_refusal(error: &str) -> &'static str {
         "Correct the number at the end of REDIS_URL: most servers have the databases 0 to 15, some \
          only 0"
     } else if has(&["READONLY"]) {
-        "Point REDIS_URL to the primary, or promote this one: `redis-cli replicaof no one`"
+        "Set REDIS_URL to the primary, or promote this one: `redis-cli replicaof no one`"
     } else if has(&["OOM"]) {
-        "Give it more memory: `redis-cli config set maxmemory 256mb`; or remove what others keep there"
+        "Give it more memory: `redis-cli config set maxmemory 256mb`; or remove other programs' keys"
     } else if has(&["MISCONF"]) {
-        "Make room on its disk, and check its log: it can't save its data, so it refuses writes"
+        "Free space on its disk, and check its log: it can't save its data, so it refuses writes"
     } else if has(&["LOADING"]) {
-        "Wait: Redis is reading its data"
+        "Wait: Redis is loading its data"
     } else if has(&["CROSSSLOT", "MOVED", "CLUSTERDOWN"]) {
-        "Use a Redis that keeps all keys on one server: Redis Cluster and sharded Redis are not supported"
+        "Use a single Redis server: Redis Cluster and sharded Redis are not supported"
     } else if has(&["ERR"]) {
-        "Check the log of Redis: it refuses a script or a command, which some hosted services disable"
+        "Check the log of Redis: it refuses a command or a script, which some hosted services disable"
     } else {
-        "Check the log of Redis; if it wants TLS, REDIS_URL begins with rediss://"
+        "Check the log of Redis; if it requires TLS, begin REDIS_URL with rediss://"
     }
 }
 
-/// What keeps it from taking writes.
+/// Reports what keeps it from accepting writes.
 fn writes(info: &ServerInfo) -> Vec<Finding> {
     let major = info.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     let mut findings = Vec::new();
@@ -127,21 +126,21 @@ fn writes(info: &ServerInfo) -> Vec<Finding> {
     if info.is_replica {
         findings.push(Finding::error(
             Check::Redis,
-            "Redis is a replica and takes no writes: nobody can connect Discogs",
-            "Point REDIS_URL to the primary, or promote this one: `redis-cli replicaof no one`",
+            "Redis is a replica and accepts no writes: users can't connect Discogs",
+            "Set REDIS_URL to the primary, or promote this one: `redis-cli replicaof no one`",
         ));
     }
     if info.has_failed_to_save {
         findings.push(Finding::warning(
             Check::Redis,
-            "Redis could not save its data to disk the last time, and may refuse writes",
-            "Make room on its disk, and look at its log",
+            "Redis failed to save its data to disk, and may refuse writes",
+            "Free space on its disk, and check its log",
         ));
     }
     findings
 }
 
-/// Whether it drops flows under way, or refuses new ones, when its memory is full.
+/// Reports whether it evicts pending flows, or refuses new ones, when its memory is full.
 fn memory(info: &ServerInfo) -> Finding {
     let policy = &info.eviction;
     let fix = "`redis-cli config set maxmemory-policy noeviction`, and the same in redis.conf";
@@ -149,24 +148,24 @@ fn memory(info: &ServerInfo) -> Finding {
         Some(most) if info.evicts() => Finding::warning(
             Check::RedisMemory,
             format!(
-                "maxmemory-policy is {policy}: with its {most} bytes full, Redis drops flows \
-                 under way and counts of requests"
+                "maxmemory-policy is {policy}: when its {most} bytes are full, Redis evicts \
+                 pending flows and counts of requests"
             ),
             fix,
         ),
         None if info.evicts() => Finding::warning(
             Check::RedisMemory,
             format!(
-                "maxmemory-policy is {policy}: as soon as somebody sets maxmemory, Redis drops \
-                 flows under way and counts of requests"
+                "maxmemory-policy is {policy}: as soon as maxmemory is set, Redis may evict \
+                 pending flows and counts of requests"
             ),
             fix,
         ),
         Some(most) if info.memory >= most => Finding::error(
             Check::RedisMemory,
             format!("Redis is full: {} bytes of {most}", info.memory),
-            "Give it more: `redis-cli config set maxmemory 256mb`; or remove what others keep there",
+            "Give it more memory: `redis-cli config set maxmemory 256mb`; or remove other programs' keys",
         ),
-        Some(_) | None => Finding::ok(Check::RedisMemory, "Redis keeps keys until their time"),
+        Some(_) | None => Finding::ok(Check::RedisMemory, "Redis evicts no keys"),
     }
 }

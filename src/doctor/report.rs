@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 
-/// The most characters of a finding, and of what fixes it: either may quote a server or a file.
+/// The most characters of a finding and of its fix, which may quote a server or a file.
 const LONGEST_TEXT: usize = 2_000;
 
 /// How bad a finding is.
@@ -15,15 +15,15 @@ const LONGEST_TEXT: usize = 2_000;
 pub enum Severity {
     /// As it should be.
     Ok,
-    /// Nothing is wrong; somebody may want to know.
+    /// Nothing is wrong, but worth knowing.
     Note,
     /// It works, but may fail or be misused unless it is fixed.
     Warning,
-    /// It does not work, or anybody could misuse it.
+    /// It does not work, or anyone could misuse it.
     Error,
 }
 
-/// What was looked at.
+/// What was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
@@ -39,23 +39,23 @@ pub enum Check {
     SecretFiles,
     /// `DATA_DIR` and the files in it.
     DataDir,
-    /// How much room is left for the SQLite file.
+    /// Free space for the SQLite file.
     DiskSpace,
-    /// Whether a service runs on the SQLite file.
+    /// Whether a service uses the SQLite file.
     Service,
-    /// The database: reached, signed in to, its version and latency.
+    /// The database: connection, sign-in, version, latency.
     Database,
-    /// Whether the tables are those of this version.
+    /// Whether the schema is that of this version.
     Schema,
-    /// Whether the SQLite file is whole.
+    /// Whether the SQLite file is damaged.
     Integrity,
-    /// Redis: reached, signed in to, its version and latency.
+    /// Redis: connection, sign-in, version, latency.
     Redis,
-    /// Whether Redis keeps what it is given for as long as it was told.
+    /// Whether Redis evicts keys.
     RedisMemory,
-    /// The way to Discogs: name, connection, TLS, answer.
+    /// Discogs: name, connection, TLS, response.
     Discogs,
-    /// Our clock beside that of Discogs.
+    /// The difference between this machine's clock and that of Discogs.
     Clock,
     /// The app's Discogs credentials.
     AppCredentials,
@@ -64,53 +64,53 @@ pub enum Check {
 /// A headline of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Area {
-    /// What the operator has set.
+    /// The variables.
     Configuration,
-    /// What must stay secret.
+    /// Secrets and their files.
     Secrets,
     /// Users and their connections.
     Database,
     /// Flows under way.
     Redis,
-    /// The server we call.
+    /// Discogs and the app's credentials.
     Discogs,
 }
 
-/// A figure that belongs to a finding, by its unit.
+/// The figure behind a finding, by its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measured {
     /// How long something took.
     Milliseconds(f64),
-    /// How far our clock is ahead; behind, below zero.
+    /// How far this machine's clock is ahead; negative if behind.
     Seconds(i64),
-    /// How much is left.
+    /// Free space.
     Bytes(u64),
 }
 
-/// One thing that was looked at.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
-    /// What was looked at.
+    /// What was checked.
     pub check: Check,
     /// How bad it is.
     pub severity: Severity,
-    /// What was found, in plain words.
+    /// What was found, as a sentence.
     pub what: String,
-    /// What to do about it; `None` where there is nothing to do.
+    /// What to do about it; `None` if nothing.
     pub fix: Option<String>,
     /// The figure behind it.
     pub measured: Option<Measured>,
 }
 
-/// Everything that was found.
+/// All findings.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The version of this program.
     pub version: &'static str,
-    /// When it was asked.
+    /// When the checks were made.
     pub timestamp: Timestamp,
-    /// The worst of all findings.
+    /// The highest severity of all findings.
     pub severity: Severity,
     /// Whether a service could start with this configuration.
     pub is_configuration_usable: bool,
@@ -139,7 +139,7 @@ impl Check {
         Self::AppCredentials,
     ];
 
-    /// The headline that it stands under.
+    /// The headline that it is shown under.
     #[must_use]
     pub fn area(self) -> Area {
         match self {
@@ -162,7 +162,7 @@ impl Area {
     pub const ALL: [Self; 5] =
         [Self::Configuration, Self::Secrets, Self::Database, Self::Redis, Self::Discogs];
 
-    /// As people read it.
+    /// The text of the headline.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -219,7 +219,7 @@ impl Report {
         }
     }
 
-    /// How many findings are so bad.
+    /// The number of findings of this severity.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()

@@ -1,4 +1,4 @@
-//! The secrets: whether they could be guessed, and who may read the files that they stand in.
+//! Checks the secrets: whether they could be guessed, and who can read their files.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,22 +12,22 @@ use super::configuration;
 use super::report::{Check, Finding};
 use crate::config::{Config, EmbeddedStores, Environment, Stores, VARIABLES, weak_secret};
 
-/// The bits of a mode that let in more than the owner, and a group that reads.
+/// The bits of a mode that give more than reading by the group.
 const NOT_OUR_GROUP: u32 = 0o037;
 
 const WRITTEN_BY_OTHERS: u32 = 0o022;
 
-/// Whose a file is.
+/// The owner of a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Owner {
-    Us,
+    ThisUser,
     Another,
 }
 
-/// A password that programs may try in peace should have as many.
+/// A shorter password could be guessed by a program, in characters.
 const LEAST_PASSWORD: usize = 12;
 
-/// How strong the secrets are; a warning that the start gives too is left to `configuration`.
+/// Checks the strength of the secrets, except what `configuration` reports already.
 pub(super) fn strength(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let jwt_secret = match (&config.jwt_secret_key, &config.stores) {
@@ -51,48 +51,48 @@ pub(super) fn strength(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// The secret that the service made for itself, read and left as it is.
+/// Reads the secret that the service generated.
 fn kept_secret(embedded: &EmbeddedStores) -> Result<(SecretString, String), Finding> {
     let path = embedded.jwt_secret();
     let file = path.display();
     match small::read_text(&path) {
         Ok(text) if text.trim().is_empty() => Err(Finding::error(
             Check::JwtSecret,
-            format!("{file} is empty, and the service does not start"),
+            format!("{file} is empty, so the service does not start"),
             format!(
-                "Restore it from a backup; or `rm {file}` to have a new one made, after which \
-                 everybody has to sign in again"
+                "Restore it from a backup; or `rm {file}`, and the next start generates another, \
+                 after which all users have to sign in again"
             ),
         )),
         Ok(text) => Ok((text.trim().into(), file.to_string())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Finding::note(
             Check::JwtSecret,
-            format!("{file} is not there yet"),
-            "Nothing to do: the first start makes a random one",
+            format!("{file} does not exist yet"),
+            "Nothing to do: the first start generates it",
         )),
         Err(error) => Err(Finding::error(
             Check::JwtSecret,
             format!("{file} can't be read: {error}"),
-            "Give it to the user of the service, or run this as that user",
+            "Give it to the user of the service, or run doctor as that user",
         )),
     }
 }
 
 fn of_jwt_secret(secret: &SecretString, name: &str, config: &Config) -> Option<Finding> {
     if let Some(weak) = weak_secret(name, secret) {
-        let is_told = config.warnings.contains(&weak);
-        return (!is_told).then(|| configuration::warning(&weak));
+        let is_reported = config.warnings.contains(&weak);
+        return (!is_reported).then(|| configuration::warning(&weak));
     }
     Some(Finding::ok(Check::JwtSecret, format!("{name} is long enough")))
 }
 
 fn of_password(password: &SecretString, username: &str, signs: Option<&str>) -> Finding {
     let password = password.expose_secret();
-    let fix = "Give the role another: `\\password` in psql, then POSTGRES_PASSWORD";
+    let fix = "Change it with `\\password` in psql, then set POSTGRES_PASSWORD";
     let what = if password == username {
         "POSTGRES_PASSWORD is the same as POSTGRES_USERNAME"
     } else if signs == Some(password) {
-        "POSTGRES_PASSWORD is the same as JWT_SECRET_KEY: who knows one knows both"
+        "POSTGRES_PASSWORD is the same as JWT_SECRET_KEY: knowing one is knowing both"
     } else if password.chars().count() < LEAST_PASSWORD {
         let what = "POSTGRES_PASSWORD is shorter than 12 characters and could be guessed";
         return Finding::note(Check::StorePasswords, what, fix);
@@ -102,7 +102,7 @@ fn of_password(password: &SecretString, username: &str, signs: Option<&str>) -> 
     Finding::warning(Check::StorePasswords, what, fix)
 }
 
-/// Who may read the files that `…_FILE` variables name. A user name is no secret.
+/// Checks who can read the files that `…_FILE` variables name. A user name is no secret.
 pub(super) fn files(environment: &Environment) -> Vec<Finding> {
     let names = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
     let names = names.filter(|variable| variable.name != "POSTGRES_USERNAME");
@@ -112,28 +112,30 @@ pub(super) fn files(environment: &Environment) -> Vec<Finding> {
     given.filter_map(|(path, name)| of_file(&path, &name)).collect()
 }
 
-/// `None` where there is no file: the configuration says so.
+/// `None` if there is no file, which the configuration reports.
 fn of_file(path: &Path, name: &str) -> Option<Finding> {
     let file = path.display();
     let exposure = private_files::exposure(path).ok()?;
     let found = fs::metadata(path).ok()?;
-    let owner = if found.uid() == geteuid().as_raw() { Owner::Us } else { Owner::Another };
+    let owner = if found.uid() == geteuid().as_raw() { Owner::ThisUser } else { Owner::Another };
     Some(match exposure {
         Exposure::None => Finding::ok(
             Check::SecretFiles,
-            format!("The file of {name} can be read by its owner alone"),
+            format!("The file of {name} can be read only by its owner"),
         ),
         Exposure::Sheltered(mode) => Finding::note(
             Check::SecretFiles,
             format!(
-                "The file of {name} has the mode {mode:04o}, but a folder above keeps others out"
+                "The file of {name} has the mode {mode:04o}, but a folder above it keeps other users out"
             ),
             format!("To be sure: `chmod 600 {file}`"),
         ),
         Exposure::Open(mode) if mode & NOT_OUR_GROUP == 0 && is_our_group(found.gid()) => {
             Finding::ok(
                 Check::SecretFiles,
-                format!("The file of {name} can be read by its owner and by our group alone"),
+                format!(
+                    "The file of {name} can be read only by its owner and the group of the service"
+                ),
             )
         }
         Exposure::Open(mode) if mode & WRITTEN_BY_OTHERS == 0 && is_mounted_secret(path) => {
@@ -145,16 +147,18 @@ fn of_file(path: &Path, name: &str) -> Option<Finding> {
         }
         Exposure::Open(mode) => Finding::warning(
             Check::SecretFiles,
-            format!("Others on this machine can read the file of {name}: its mode is {mode:04o}"),
+            format!(
+                "Other users of this machine can read the file of {name}: its mode is {mode:04o}"
+            ),
             closed(&file.to_string(), owner),
         ),
     })
 }
 
-/// What keeps others out, and the service in.
+/// A command that keeps other users out, and the service in.
 fn closed(file: &str, owner: Owner) -> String {
     match owner {
-        Owner::Us => format!("`chmod 600 {file}`"),
+        Owner::ThisUser => format!("`chmod 600 {file}`"),
         Owner::Another => format!(
             "Give it to the user of the service: `chown {} {file} && chmod 400 {file}`; in \
              Kubernetes, set `defaultMode: 0440` and `fsGroup`",
@@ -163,14 +167,14 @@ fn closed(file: &str, owner: Owner) -> String {
     }
 }
 
-/// As Kubernetes gives a mounted secret to `fsGroup`.
+/// Whether this process is in the group, as with Kubernetes' `fsGroup`.
 fn is_our_group(group: u32) -> bool {
     let others = getgroups().unwrap_or_default();
     [getegid()].iter().chain(&others).any(|ours| ours.as_raw() == group)
 }
 
-/// Whether a container runtime put it there: Docker and Podman mount secrets below this folder,
-/// readable by every user of the container.
+/// Whether Docker or Podman mounted it: below this folder, secrets are readable by every user of
+/// the container.
 fn is_mounted_secret(path: &Path) -> bool {
     path.starts_with("/run/secrets") || path.starts_with("/var/run/secrets")
 }
@@ -182,8 +186,8 @@ mod tests {
     use super::{Owner, closed, is_mounted_secret};
 
     #[test]
-    fn what_keeps_others_out_leaves_the_service_in() {
-        assert_eq!(closed("/etc/jwt", Owner::Us), "`chmod 600 /etc/jwt`");
+    fn the_fix_keeps_others_out_and_the_service_in() {
+        assert_eq!(closed("/etc/jwt", Owner::ThisUser), "`chmod 600 /etc/jwt`");
         let another = closed("/etc/jwt", Owner::Another);
         assert!(another.contains("`chown "), "{another}");
         assert!(another.contains(" /etc/jwt && chmod 400 /etc/jwt`"), "{another}");

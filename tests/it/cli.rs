@@ -231,7 +231,7 @@ async fn admins_are_made_beside_a_running_service() {
     assert_eq!(program.run(&["admin", "grant", "amy@example.com"]).code, Some(0));
     assert_said(&program.run(&["admin", "list"]), "amy@example.com\nzoe@example.com\n");
     let revoked = program.run(&["admin", "revoke", "zoe@example.com"]);
-    assert_said(&revoked, "zoe@example.com is no admin any more.\n");
+    assert_said(&revoked, "zoe@example.com is no longer an admin.\n");
     assert_eq!(zoe.get("/api/admin/config").await.status, 403);
     assert_eq!(amy.get("/api/admin/config").await.status, 200);
     assert_said(&program.run(&["admin", "list"]), "amy@example.com\n");
@@ -243,7 +243,7 @@ fn nobody_becomes_an_admin_who_is_not_registered() {
     assert_eq!(program.run(&["migrate"]).code, Some(0));
     for word in ["grant", "revoke"] {
         let outcome = program.run(&["admin", word, "nobody@example.com"]);
-        let error = "error: nobody is registered as nobody@example.com: register first, then try \
+        let error = "error: no user is registered as nobody@example.com: register first, then try \
                      again";
         assert_failed(&outcome, 1, error);
     }

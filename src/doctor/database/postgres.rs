@@ -1,4 +1,4 @@
-//! PostgreSQL: reached, signed in to, fit for the service, and keeping its promises.
+//! Checks PostgreSQL: connection, sign-in, version, privileges, schema and settings.
 
 use super::super::inspect::{self, InspectionError, RiskySetting, Writes};
 use super::super::reach::Server;
@@ -10,13 +10,13 @@ use crate::migrations::Schema;
 use crate::storage::postgres::MissingUnique;
 use crate::telemetry::chain;
 
-/// The oldest with every function that the schema needs.
+/// The oldest version with every function that the schema needs.
 const OLDEST_USABLE: u32 = 13;
 
-/// The oldest that is tried with every change of the service.
+/// The oldest version that the tests run on.
 const OLDEST_POSTGRES: u32 = 15;
 
-const WAY: tls::Store =
+const VARIABLES: tls::Store =
     tls::Store { address: "POSTGRES_ADDRESS (or DATABASE_URL)", roots: "POSTGRES_SSLROOTCERT" };
 
 pub(in crate::doctor) async fn postgres(
@@ -45,8 +45,9 @@ pub(in crate::doctor) async fn postgres(
     if inspection.writes == Writes::Refused {
         findings.push(Finding::error(
             Check::Database,
-            "PostgreSQL takes no writes: it is a standby, or was made read-only",
-            "Point POSTGRES_ADDRESS, or what stands for it, to the primary; or promote this one",
+            "PostgreSQL accepts no writes: it is a standby, or was made read-only",
+            "Set POSTGRES_ADDRESS (or POSTGRES_HOST, or DATABASE_URL) to the primary, or promote this \
+             server",
         ));
     }
     findings.extend(inspection.lacking_encoding.as_ref().map(|encoding| lacking(encoding, config)));
@@ -69,20 +70,20 @@ fn too_old(version: &str) -> Option<Finding> {
         return Some(Finding::error(Check::Database, what, fix));
     }
     (major < OLDEST_POSTGRES).then(|| {
-        let what = format!("PostgreSQL {version} is older than {OLDEST_POSTGRES}, and not tested");
+        let what = format!("PostgreSQL {version} is older than {OLDEST_POSTGRES} and not tested");
         Finding::warning(Check::Database, what, fix)
     })
 }
 
-/// A promise that the server's settings break, and what restores it.
+/// Reports a risky setting, with its fix.
 fn risky(setting: RiskySetting, config: &PostgresConfig) -> Finding {
     let lost = |setting: &str, when: &str| {
-        format!("{setting} is off: after {when}, users and connections may be lost")
+        format!("{setting} is off: after {when}, committed data may be lost")
     };
     let (what, fix) = match setting {
         RiskySetting::FsyncOff => (
             lost("fsync", "a crash of the machine"),
-            "As a superuser: `alter system set fsync = on`, then reload. Nothing to do where a \
+            "As a superuser: `alter system set fsync = on`, then reload. Nothing to do if a \
              hosted PostgreSQL keeps its data safe in another way"
                 .to_owned(),
         ),
@@ -91,8 +92,8 @@ fn risky(setting: RiskySetting, config: &PostgresConfig) -> Finding {
             format!("`alter role \"{}\" set synchronous_commit = on`", config.username),
         ),
         RiskySetting::NoStatementTimeout => (
-            "With POSTGRES_STATEMENTS=unnamed the role has to limit its statements, and does not: \
-             one that hangs keeps its connection"
+            "The role has no statement_timeout, which POSTGRES_STATEMENTS=unnamed needs: a statement \
+             that hangs keeps its connection"
                 .to_owned(),
             format!("`alter role \"{}\" set statement_timeout = '2s'`", config.username),
         ),
@@ -100,14 +101,14 @@ fn risky(setting: RiskySetting, config: &PostgresConfig) -> Finding {
     Finding::warning(Check::Database, what, fix)
 }
 
-/// The tables are ours already, so the service works on, but not for everybody.
+/// The service keeps working on such a database, but refuses some text.
 fn lacking(encoding: &str, config: &PostgresConfig) -> Finding {
     let PostgresConfig { database, username, .. } = config;
     Finding::error(
         Check::Database,
         format!(
-            "The encoding of the database is {encoding}: users whose address or Discogs username has a \
-             character that it lacks can't register or connect"
+            "The encoding of the database is {encoding}: users whose email address or Discogs username has \
+             a character that it lacks can't register or connect"
         ),
         format!(
             "Stop the service, copy the data to a database with the encoding UTF8 (`createdb --encoding \
@@ -129,16 +130,16 @@ fn not_unique(missing: &MissingUnique) -> Finding {
     )
 }
 
-/// Why nothing could be seen, and what helps.
+/// Reports why the database could not be inspected.
 fn refused(error: &InspectionError, config: &PostgresConfig) -> Finding {
     let fix = match error {
         InspectionError::SignInRefused(_) => {
-            "Correct POSTGRES_USERNAME or POSTGRES_PASSWORD (or DATABASE_URL); or pg_hba.conf, which \
-             says who may come from where"
+            "Correct POSTGRES_USERNAME or POSTGRES_PASSWORD (or DATABASE_URL), or allow this role and \
+             machine in pg_hba.conf"
                 .to_owned()
         }
         InspectionError::NoDatabase(_) => format!(
-            "Correct POSTGRES_DATABASE, or make it: `createdb --owner {} {}`",
+            "Correct POSTGRES_DATABASE, or create it: `createdb --owner {} {}`",
             config.username, config.database
         ),
         InspectionError::MissingPrivileges(missing) => remedy(missing),
@@ -146,7 +147,7 @@ fn refused(error: &InspectionError, config: &PostgresConfig) -> Finding {
             "As the database's owner, or a superuser: `grant connect on database \"{}\" to \"{}\"`",
             config.database, config.username
         ),
-        InspectionError::TooManyConnections(_) => "Raise max_connections, or put PgBouncer before PostgreSQL and \
+        InspectionError::TooManyConnections(_) => "Raise max_connections, or put PgBouncer in front of it and \
                                   set POSTGRES_STATEMENTS=unnamed"
             .to_owned(),
         InspectionError::NotOurs(_) => "Create a database for this service alone, with the encoding \
@@ -168,7 +169,7 @@ fn refused(error: &InspectionError, config: &PostgresConfig) -> Finding {
         InspectionError::Unreached(_)
         | InspectionError::Damaged(_)
         | InspectionError::Unfinished(_)
-        | InspectionError::Storage(_) => tls::fix_store(error, &WAY).unwrap_or_else(|| {
+        | InspectionError::Storage(_) => tls::fix_store(error, &VARIABLES).unwrap_or_else(|| {
             let said = chain(error);
             if ["encrypt", "SSL", "TLS"].iter().any(|word| said.contains(word)) {
                 "See POSTGRES_SSLMODE in docs/configuration.md".to_owned()
@@ -187,7 +188,7 @@ mod tests {
     use super::too_old;
 
     #[test]
-    fn a_version_that_is_not_tested_is_told_from_one_that_can_not_work() {
+    fn an_untested_version_is_a_warning_and_an_unusable_one_an_error() {
         let severity = |version| too_old(version).map(|finding| finding.severity);
         for (version, expected) in [
             ("12.22", Some(Severity::Error)),

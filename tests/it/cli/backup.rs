@@ -217,7 +217,7 @@ fn a_backup_of_postgresql_is_left_to_its_own_tools() {
         (["restore", "copy.db"], "`pg_restore` or `psql`"),
     ] {
         let error = format!(
-            "error: this is for the embedded store alone: with PostgreSQL, use {instead} \
+            "error: this works only with the embedded store: with PostgreSQL, use {instead} \
              (docs/operations/backup.md)"
         );
         assert_failed(&program.run(&arguments), 2, &error);

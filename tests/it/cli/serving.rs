@@ -25,7 +25,7 @@ fn a_sandbox_is_refused_beside_real_servers() {
     for (program, name) in [(discogs, "DISCOGS_API_URL"), (postgres, "POSTGRES_ADDRESS")] {
         let outcome = program.run(&["serve", "--sandbox"]);
         let error = format!(
-            "error: --sandbox can't be used while {name} is set: unset it, or leave --sandbox out"
+            "error: --sandbox can't be used while {name} is set: unset it, or omit --sandbox"
         );
         assert_failed(&outcome, 2, &error);
         assert!(program.left_nothing());
@@ -84,8 +84,8 @@ async fn a_sandbox_has_a_store_of_its_own() {
 #[test]
 fn the_sandbox_store_is_refused_beside_real_servers() {
     let program = Program::new().with("DISCOGS_API_URL", "https://api.discogs.com");
-    let error = "error: --sandbox can't be used while DISCOGS_API_URL is set: unset it, or leave \
-                 --sandbox out";
+    let error = "error: --sandbox can't be used while DISCOGS_API_URL is set: unset it, or omit \
+                 --sandbox";
     let commands: [&[&str]; 4] = [
         &["migrate", "--sandbox"],
         &["admin", "list", "--sandbox"],

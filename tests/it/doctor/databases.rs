@@ -11,7 +11,7 @@ use super::scene::{self, Scene};
 on_both_setups! {
     a_schema_that_is_behind_is_found_and_left_behind,
     a_schema_of_a_newer_version_is_no_fault,
-    a_schema_that_somebody_changed_is_found,
+    a_schema_that_other_software_changed_is_found,
     credentials_that_are_not_set_are_found,
 }
 
@@ -35,23 +35,22 @@ async fn a_schema_that_is_behind_is_found_and_left_behind(setup: Setup) {
 async fn a_schema_of_a_newer_version_is_no_fault(setup: Setup) {
     let scene = Scene::new(setup.composition).await;
     scene.sql("insert into api_migrations (number, name) values (9999, 'sleeves')").await;
-    let what = "A newer version was here: 9999_sleeves came with it";
+    let what = "A newer version used this database and applied 9999_sleeves";
     assert_eq!(scene.finding("schema", "note")["what"], what);
 }
 
-async fn a_schema_that_somebody_changed_is_found(setup: Setup) {
+async fn a_schema_that_other_software_changed_is_found(setup: Setup) {
     let scene = Scene::new(setup.composition).await;
     scene.sql("alter table users rename column is_admin to is_boss").await;
     let finding = scene.finding("schema", "error");
     let what = finding["what"].as_str().unwrap();
-    assert!(what.starts_with("The schema was changed by somebody else: "), "{what}");
+    assert!(what.starts_with("The schema was changed by other software: "), "{what}");
 }
 
 async fn credentials_that_are_not_set_are_found(setup: Setup) {
     let scene = Scene::new(setup.composition).await;
     scene.sql("delete from app_config where key = 'discogs_consumer_secret'").await;
-    let what = "Of the app's credentials, only one of key and secret is set: nobody can connect a \
-                Discogs account";
+    let what = "Only one of the app's consumer key and secret is set: users can't connect Discogs";
     assert_eq!(scene.finding("app_credentials", "warning")["what"], what);
     assert_eq!(scene.program.run(&["discogs-setup", "--unset"]).code, Some(0));
     let finding = scene.finding("app_credentials", "warning");
@@ -78,7 +77,7 @@ async fn a_postgresql_that_is_away_hinders_no_other_check() {
     let nowhere = format!("127.0.0.1:{}", free_port());
     let scene = scene.with("POSTGRES_ADDRESS", &nowhere);
     let finding = scene.finding("database", "error");
-    let what = format!("Nobody listens at {nowhere}: the connection to PostgreSQL is refused");
+    let what = format!("Nothing listens at {nowhere}: the connection to PostgreSQL is refused");
     assert_eq!(finding["what"], what);
     let scene = scene.with("POSTGRES_ADDRESS", "database.invalid");
     let what = scene.finding("database", "error")["what"].to_string();
@@ -102,7 +101,7 @@ async fn a_refused_sign_in_to_postgresql_says_which_variables_to_correct() {
 async fn a_database_that_there_is_not_can_be_made_with_one_command() {
     let scene = Scene::new(Composition::Servers).await.with("POSTGRES_DATABASE", "nowhere");
     let fix = scene.finding("database", "error")["fix"].clone();
-    assert_eq!(fix, "Correct POSTGRES_DATABASE, or make it: `createdb --owner tester nowhere`");
+    assert_eq!(fix, "Correct POSTGRES_DATABASE, or create it: `createdb --owner tester nowhere`");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,7 +111,7 @@ async fn a_database_that_takes_no_writes_is_found() {
     let name = &scene.stores.database().name;
     scene.sql(&format!("alter database {name} set default_transaction_read_only = on")).await;
     let finding = scene.finding("database", "error");
-    assert!(finding["what"].as_str().unwrap().starts_with("PostgreSQL takes no writes"));
+    assert!(finding["what"].as_str().unwrap().starts_with("PostgreSQL accepts no writes"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,11 +122,11 @@ async fn a_running_service_on_the_file_is_no_fault_and_notices_nothing() {
     for check in ["database", "schema", "integrity", "data_dir"] {
         scene.finding(check, "ok");
     }
-    assert_eq!(scene.finding("service", "ok")["what"], "A service is running on the file");
+    assert_eq!(scene.finding("service", "ok")["what"], "A service is using the file");
     assert_eq!(alice.me().await.status, 200);
     assert_eq!(service.health().await.status, 200);
     assert_eq!(service.end("TERM").code, Some(0));
-    assert_eq!(scene.finding("service", "ok")["what"], "No service is running on the file");
+    assert_eq!(scene.finding("service", "ok")["what"], "No service is using the file");
 }
 
 #[test]
@@ -141,7 +140,7 @@ fn a_file_that_is_not_there_is_said_and_not_made() {
     assert!(program.left_nothing());
     let program = program.with("AUTO_MIGRATE", "off");
     let finding = scene::finding(&look(&program), "database", "error");
-    assert_eq!(finding["fix"], "Make it: `discogsography-api migrate`");
+    assert_eq!(finding["fix"], "Create it: `discogsography-api migrate`");
     fs::create_dir(program.data("")).unwrap();
     fs::write(program.data("discogsography.lock"), "").unwrap();
     let finding = scene::finding(&look(&program), "database", "error");
@@ -172,13 +171,12 @@ async fn a_postgresql_that_is_not_trusted_says_where_to_name_whom_to_trust() {
     let other = scene.with("POSTGRES_SSLROOTCERT", &certificate("other-ca.pem"));
     let finding = other.finding("database", "error");
     let fix = "Set POSTGRES_SSLROOTCERT to the path of the root certificate that signed the \
-                server's, a PEM file";
+                server's, in PEM form";
     assert_eq!(finding["fix"], fix, "{finding:#}");
     let own = other.with("POSTGRES_SSLROOTCERT", &certificate("ca.pem"));
     own.finding("database", "ok");
     let another_name = own.with("POSTGRES_SSLMODE", "verify-full");
-    let fix =
-        "Correct POSTGRES_ADDRESS (or DATABASE_URL): it needs a name that the certificate has";
+    let fix = "Correct POSTGRES_ADDRESS (or DATABASE_URL): use a name that the certificate has";
     assert_eq!(another_name.finding("database", "error")["fix"], fix);
 }
 
@@ -224,15 +222,14 @@ async fn settings_that_break_a_promise_are_found() {
     // The tests' own PostgreSQL has it off.
     let report = scene::whole_report(&scene.program.run(&["doctor", "--json"]));
     let findings = report["findings"].as_array().unwrap();
-    let what = "fsync is off: after a crash of the machine, users and connections may be lost";
+    let what = "fsync is off: after a crash of the machine, committed data may be lost";
     let finding = findings.iter().find(|finding| finding["what"] == what).unwrap();
     assert_eq!(finding["severity"], "warning");
     assert!(finding["fix"].as_str().unwrap().contains("`alter system set fsync = on`"));
     let name = scene.stores.database().name.clone();
     scene.sql(&format!("alter database {name} set synchronous_commit = off")).await;
     let finding = scene.finding("database", "warning");
-    let what = "synchronous_commit is off: after a crash of PostgreSQL, users and connections may \
-                be lost";
+    let what = "synchronous_commit is off: after a crash of PostgreSQL, committed data may be lost";
     assert_eq!(finding["what"], what);
     scene.sql(&format!("alter database {name} reset synchronous_commit")).await;
     let scene = scene.with("POSTGRES_STATEMENTS", "unnamed");

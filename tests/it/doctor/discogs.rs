@@ -32,8 +32,12 @@ async fn credentials_that_discogs_refuses_are_found() {
 async fn what_discogs_does_instead_is_told_in_plain_words() {
     let scene = embedded().await;
     for (fault, severity, words) in [
-        (Fault::block_page(403), "error", "A page in front of Discogs keeps this machine out"),
-        (Fault::rate_limited(Some("17")), "warning", "Discogs asks us to wait for 17 s"),
+        (Fault::block_page(403), "error", "A page in front of Discogs blocks this machine"),
+        (
+            Fault::rate_limited(Some("17")),
+            "warning",
+            "Discogs has limited this address: retry after 17 s",
+        ),
         (Fault::server_error(), "error", "Discogs does not answer: discogs is unavailable"),
         (Fault::Reset, "error", "Discogs does not answer: discogs is unavailable"),
         (Fault::Hang, "error", "Discogs does not answer: discogs is unavailable"),
@@ -48,7 +52,7 @@ async fn what_discogs_does_instead_is_told_in_plain_words() {
 async fn a_discogs_that_is_away_hinders_no_other_check() {
     let nowhere = format!("https://127.0.0.1:{}", free_port());
     for (url, words) in [
-        (nowhere.as_str(), "Nobody listens at 127.0.0.1:"),
+        (nowhere.as_str(), "Nothing listens at 127.0.0.1:"),
         ("https://discogs.invalid", "The name `discogs.invalid` of Discogs does not resolve"),
     ] {
         let scene = embedded().await.with("DISCOGS_API_URL", url);

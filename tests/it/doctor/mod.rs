@@ -45,14 +45,14 @@ async fn nothing_is_wrong_where_everything_is_there(setup: Setup) {
     let said = scene.program.run(&["doctor"]);
     assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{said:?}");
     let last = said.stdout.lines().next_back().unwrap();
-    assert!(last.ends_with(" fine.") && !said.stdout.contains("ERROR"), "{}", said.stdout);
+    assert!(last.ends_with(" ok.") && !said.stdout.contains("ERROR"), "{}", said.stdout);
 }
 
 #[test]
 fn a_configuration_that_can_not_be_used_is_told_as_a_whole() {
     let program = Program::new().with("API_PORT", "eighty").with("POSTGRES_HOST", "db.example.com");
     let outcome = program.run(&["doctor", "--json"]);
-    let error = "error: the configuration can't be used; the report says what to do\n";
+    let error = "error: the configuration is invalid; the report says what to do\n";
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(2), error));
     let mut report: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
     for missing in ["USERNAME", "PASSWORD", "DATABASE"] {
@@ -66,8 +66,8 @@ fn a_configuration_that_can_not_be_used_is_told_as_a_whole() {
         json!({
             "check": "variables",
             "severity": "note",
-            "what": "The stores, the disk and Discogs were not looked at",
-            "fix": "They need a configuration that can be used: fix it first",
+            "what": "The stores, the disk and Discogs were not checked",
+            "fix": "They need a valid configuration: fix it first",
             "measured": null,
         })
     );

@@ -55,7 +55,9 @@ fn a_secret_that_the_service_made_is_looked_at_and_left_alone() {
     set_mode(&path, 0o600);
     set_mode(&program.data(""), 0o777);
     let finding = scene::finding(&look(), "data_dir", "warning");
-    assert!(finding["what"].as_str().unwrap().starts_with("Others can take files out of DATA_DIR"));
+    assert!(
+        finding["what"].as_str().unwrap().starts_with("Other users can remove files from DATA_DIR")
+    );
 }
 
 #[test]
@@ -74,7 +76,8 @@ fn a_file_of_a_secret_that_others_can_read_is_found() {
     scene::finding(&look(), "secret_files", "note");
     set_mode(program.folder(), 0o755);
     let finding = scene::finding(&look(), "secret_files", "warning");
-    let what = "Others on this machine can read the file of JWT_SECRET_KEY_FILE: its mode is 0644";
+    let what =
+        "Other users of this machine can read the file of JWT_SECRET_KEY_FILE: its mode is 0644";
     assert_eq!(finding["what"], what);
     assert_eq!(finding["fix"], format!("`chmod 600 {}`", path.display()));
     // As Kubernetes mounts it for `fsGroup`.

@@ -75,8 +75,8 @@ async fn a_database_that_was_migrated_before_is_used_and_the_encoding_is_told() 
     let findings = report["findings"].as_array().unwrap().iter();
     let errors = findings.filter(|it| it["check"] == "database" && it["severity"] == "error");
     let [error] = errors.collect::<Vec<_>>()[..] else { panic!("{report:#}") };
-    let what = "The encoding of the database is LATIN1: users whose address or Discogs username has a \
-                character that it lacks can't register or connect";
+    let what = "The encoding of the database is LATIN1: users whose email address or Discogs username has \
+                a character that it lacks can't register or connect";
     assert_eq!(error["what"], json!(what));
     let program = super::program(&database.name)
         .with("ADMIN_EMAIL", UNTRANSLATABLE)
@@ -93,7 +93,7 @@ async fn a_database_that_was_migrated_before_is_used_and_the_encoding_is_told() 
     assert!(show.stderr.contains("no user has the address or id"), "{show:?}");
     let grant = program.run(&["admin", "grant", UNTRANSLATABLE]);
     assert_eq!(grant.code, Some(1), "{grant:?}");
-    assert!(grant.stderr.contains("nobody is registered as"), "{grant:?}");
+    assert!(grant.stderr.contains("no user is registered as"), "{grant:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
