@@ -82,10 +82,11 @@ pub(super) async fn missing_to_migrate(
 /// The tables that a migration alters or adds an index to, which only their owner may do.
 fn altered_tables(migration: &Migration) -> Vec<&'static str> {
     let mut tables = Vec::new();
-    for statement in migration.sql.split(';') {
-        let lines = statement.lines().filter(|line| !line.starts_with("--"));
-        let mut words =
-            lines.flat_map(|line| line.split([' ', '('])).filter(|word| !word.is_empty());
+    let lines = migration.sql.lines().filter(|line| !line.starts_with("--"));
+    let words = lines.flat_map(|line| line.split([' ', '('])).filter(|word| !word.is_empty());
+    let words: Vec<_> = words.collect();
+    for statement in words.split_inclusive(|word| word.ends_with(';')) {
+        let mut words = statement.iter().copied();
         match (words.next(), words.next()) {
             (Some("alter"), Some("table")) => {
                 tables.extend(words.find(|word| !["if", "exists", "only"].contains(word)));
