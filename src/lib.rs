@@ -29,7 +29,6 @@
 //! - [`clock`], [`random`], [`surroundings`]: time and randomness as values, so that tests choose them.
 //! - [`sqlite`]: the file of the embedded store, through `crates/sqlite-file`.
 //! - [`migrations`]: the schema's history, for both databases.
-//! - [`dial`]: TCP connections to a host name, at whichever address answers.
 //! - [`tls`], `pem`: which certificates are trusted, and reading them from files.
 //! - [`outage`]: retrying what an outage prevents, and reporting the outage once.
 //! - [`panics`]: keeping threads and tasks alive after a panic.
@@ -56,7 +55,6 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connect;
-pub mod dial;
 pub mod discogs;
 pub mod doctor;
 pub mod expiring;

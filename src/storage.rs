@@ -4,7 +4,6 @@
 //! to it. Must not know HTTP, nor the OAuth state.
 
 mod administration;
-mod detach_on_drop;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 mod user_loader;

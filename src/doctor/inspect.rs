@@ -7,9 +7,9 @@ mod sqlite;
 
 use std::time::Duration;
 
+use pg_pipeline::dial::DialError;
 use thiserror::Error;
 
-use crate::dial::Unreached;
 use crate::migrations::Schema;
 use crate::model::ConfigEntry;
 use crate::storage::postgres::MissingUnique;
@@ -109,7 +109,7 @@ pub(super) enum InspectionError {
     NotOurs(String),
     /// No address of the server accepts a connection.
     #[error(transparent)]
-    Unreached(Unreached),
+    Unreached(DialError),
     /// Connecting took too long.
     #[error(transparent)]
     ConnectTimeout(Cause),

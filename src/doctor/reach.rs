@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::report::{Check, Finding};
-use crate::dial::{self, Unreached};
+use pg_pipeline::dial::{self, DialError};
 
 /// The limit for resolving the name and connecting.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -48,22 +48,22 @@ impl Server<'_> {
     }
 
     /// Reports why it could not be reached.
-    pub(super) fn unreached(self, unreached: &Unreached) -> Finding {
+    pub(super) fn unreached(self, unreached: &DialError) -> Finding {
         let Self { address, name, variable, check } = self;
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         let (what, fix) = match unreached {
-            Unreached::Name(why) => (
+            DialError::Name(why) => (
                 format!("The name `{host}` of {name} does not resolve: {why}"),
                 format!("Correct {variable}, or the name server of this machine or container"),
             ),
-            Unreached::Refused => (
+            DialError::Refused => (
                 format!("Nothing listens at {address}: the connection to {name} is refused"),
                 match check {
                     Check::Discogs => format!("Correct {variable}, or check for a firewall"),
                     _ => format!("Start {name}, or correct {variable}"),
                 },
             ),
-            Unreached::Other(why) => (
+            DialError::Other(why) => (
                 format!("No connection to {name} at {address}: {why}"),
                 format!("Correct {variable}, or fix the network between here and there"),
             ),

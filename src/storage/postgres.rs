@@ -1,106 +1,215 @@
-//! The storage in PostgreSQL, through few connections that carry many statements at once.
+//! The storage in PostgreSQL, through a few shared connections with many statements under way.
 //!
-//! Reads and writes go over connections of their own, and so does health: a slow write holds up
-//! no read, and nothing holds up health. Ids come from the service, times from the database.
+//! The same tables and methods as in SQLite, in the same order. The service generates ids, the
+//! database times.
 
+mod addresses;
 mod administration;
-mod connection;
 mod error;
-mod making;
 mod migrate;
 mod ours;
-mod pool;
+mod pools;
 mod rows;
-mod server;
-mod statements;
-mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pg_pipeline::{Query, Server, Sql};
 use secrecy::ExposeSecret as _;
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::user_loader::UserLoader;
-use super::{Admin, MOST_KNOWN_ADDRESSES, Storage, StorageError, Written, not_stored};
+use super::{Admin, Storage, StorageError, Written, not_stored};
 use crate::clock::Timestamp;
 use crate::config::{Migrations, PostgresConfig};
-use crate::metrics::{Metrics, Purpose};
+use crate::metrics::Metrics;
 use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, FlowOwner, Identity,
     KnownAddress, NewUser, User, UserWithHash,
 };
 use crate::random::Random;
-use connection::Call;
-use error::matching;
-use pool::{Group, Limits, Reach};
-use rows::At;
+use error::or_no_match;
+use pools::{Pool, Pools};
 
 pub(crate) use error::{PostgresError, refuses_settings};
 pub(crate) use migrate::{has_migrations, pending};
 pub(crate) use ours::{MissingUnique, lacking_encoding, missing_unique, objection};
+pub(crate) use pools::server;
 pub(crate) use rows::config_entry;
-pub(crate) use server::{Made, Server};
-pub(crate) use statements::{CONFIG, PING, Statements};
 
-/// Two calls, as most requests make, fit into the five seconds after which they are answered.
-const CALL: Duration = Duration::from_millis(2_400);
+pub(crate) static PING: Sql = Sql { types: &[], text: "select 1" };
 
-/// Reads are short: what goes over one connection shares our write to it, and wakes one process.
-const READS: Limits = Limits { connections: 2, most_connections: 4, fill_to: 128, call: CALL };
+/// The insert may be sent twice if its connection dies; the id recognises the repetition.
+static CREATE_USER: Sql = Sql {
+    types: &[Type::UUID, Type::TEXT, Type::TEXT],
+    text: "
+    insert into users (id, email, hashed_password)
+    values ($1, $2, $3)
+    on conflict (id) do update
+    set email = excluded.email
+    returning id, email, is_active, is_admin, created_at, flow_epoch",
+};
 
-/// Each write waits for the disk, and the server writes there at once what came over several
-/// connections.
-const WRITES: Limits = Limits { connections: 2, most_connections: 4, fill_to: 0, call: CALL };
+static USERS_BY_IDS: Sql = Sql {
+    types: &[Type::UUID_ARRAY],
+    text: "
+    select id, email, is_active, is_admin, created_at, flow_epoch
+    from users
+    where id = any($1)",
+};
 
-const HEALTH: Limits =
-    Limits { connections: 1, most_connections: 1, fill_to: 0, call: Duration::from_millis(900) };
+static USER_BY_EMAIL: Sql = Sql {
+    types: &[Type::TEXT],
+    text: "
+    select id, email, is_active, is_admin, created_at, flow_epoch, hashed_password, totp_enabled
+    from users
+    where email = $1",
+};
+
+/// Of several concurrent statements that write the same, only the first one changes the row.
+static PUT_ADMIN: Sql = Sql {
+    types: &[Type::BOOL, Type::TEXT],
+    text: "
+    update users
+    set is_admin = $1, updated_at = now()
+    from (select id, is_admin from users where email = $2 for update) as before
+    where users.id = before.id
+    returning before.is_admin is distinct from $1 as is_changed",
+};
+
+static ADMINS: Sql = Sql {
+    types: &[],
+    text: "
+    select email
+    from users
+    where is_admin
+    order by email collate \"C\"",
+};
+
+static CONNECTION: Sql = Sql {
+    types: &[Type::UUID],
+    text: "
+    select provider_username, provider_user_id, updated_at
+    from oauth_tokens
+    where user_id = $1 and provider = 'discogs'",
+};
+
+/// Locks the user's row, so it waits for a concurrent disconnect and sees its epoch.
+static PUT_CONNECTION: Sql = Sql {
+    types: &[Type::UUID, Type::UUID, Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT],
+    text: "
+    insert into oauth_tokens (
+        id, user_id, provider, access_token, access_secret,
+        provider_username, provider_user_id
+    )
+    select $1::uuid, id, 'discogs', $4::text, $5::text, $6::text, $7::text
+    from users
+    where id = $2 and is_active and coalesce(flow_epoch, 0) = $3
+    for share
+    on conflict (user_id, provider) do update
+    set access_token = excluded.access_token,
+        access_secret = excluded.access_secret,
+        provider_username = excluded.provider_username,
+        provider_user_id = excluded.provider_user_id,
+        updated_at = excluded.updated_at
+    returning user_id",
+};
+
+static END_FLOWS: Sql = Sql {
+    types: &[Type::UUID],
+    text: "
+    update users
+    set flow_epoch = coalesce(flow_epoch, 0) + 1
+    where id = $1",
+};
+
+static DELETE_CONNECTION: Sql = Sql {
+    types: &[Type::UUID],
+    text: "
+    delete from oauth_tokens
+    where user_id = $1 and provider = 'discogs'",
+};
+
+pub(crate) static CONFIG: Sql = Sql {
+    types: &[],
+    text: "
+    select key, value, updated_at
+    from app_config
+    where value <> ''
+    order by key",
+};
+
+static PUT_CONFIG: Sql = Sql {
+    types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+    text: "
+    insert into app_config (key, value)
+    select * from unnest($1::text[], $2::text[])
+    on conflict (key) do update
+    set value = excluded.value, updated_at = excluded.updated_at
+    returning updated_at",
+};
+
+static DELETE_CONFIG: Sql = Sql {
+    types: &[Type::TEXT_ARRAY],
+    text: "
+    delete from app_config
+    where key = any($1)
+    returning key",
+};
+
+/// What each connection prepares; other statements are parsed each time.
+pub(crate) static PREPARED: [&Sql; 15] = [
+    &PING,
+    &CREATE_USER,
+    &USERS_BY_IDS,
+    &USER_BY_EMAIL,
+    &PUT_ADMIN,
+    &ADMINS,
+    &CONNECTION,
+    &PUT_CONNECTION,
+    &END_FLOWS,
+    &DELETE_CONNECTION,
+    &CONFIG,
+    &PUT_CONFIG,
+    &DELETE_CONFIG,
+    &addresses::KNOWN_ADDRESS,
+    &addresses::PUT_KNOWN_ADDRESS,
+];
 
 /// [`Storage`] in PostgreSQL.
 #[derive(Debug)]
 pub struct PostgresStorage {
     server: Server,
-    random: Random,
-    reads: Group,
+    pools: Pools,
     user_loader: UserLoader,
-    writes: Group,
-    health: Group,
+    random: Random,
 }
 
 impl PostgresStorage {
-    /// Takes the address; nothing is connected before [`Storage::prepare`].
+    /// Connects to nothing before [`Storage::prepare`].
     #[must_use]
     pub fn new(config: &PostgresConfig, random: &Random, metrics: &Arc<Metrics>) -> Self {
-        let server = Server::new(config);
-        let reach = Arc::new(Reach::default());
-        let group = |purpose, limits| {
-            let (reach, metrics) = (Arc::clone(&reach), Arc::clone(metrics));
-            Group::new(purpose, server.clone(), limits, random.clone(), reach, metrics)
-        };
-        let reads = group(Purpose::Reads, READS);
-        Self {
-            user_loader: user_loader(reads.clone()),
-            reads,
-            writes: group(Purpose::Writes, WRITES),
-            health: group(Purpose::Health, HEALTH),
-            server,
-            random: random.clone(),
-        }
+        let server = server(config);
+        let pools = Pools::new(&server, metrics);
+        let user_loader = user_loader(pools.reads.clone());
+        Self { server, pools, user_loader, random: random.clone() }
     }
 }
 
-fn user_loader(reads: Group) -> UserLoader {
+fn user_loader(reads: Pool) -> UserLoader {
     UserLoader::new(move |ids| {
         let reads = reads.clone();
         async move {
-            let requests = ids.len();
-            let call =
-                Call::new(|prepared| &prepared.users_by_ids, vec![Box::new(ids)]).of(requests);
-            let rows = reads.call(call).await?;
-            let users = rows.iter().filter_map(|row| rows::user(row).transpose());
-            Ok(users.collect::<Result<_, _>>()?)
+            let callers = ids.len();
+            let query = Query::new(&USERS_BY_IDS).bind(ids).for_callers(callers);
+            let rows = reads.query(query).await?;
+            Ok(rows
+                .iter()
+                .filter_map(|row| rows::user(row).transpose())
+                .collect::<Result<_, _>>()?)
         }
     })
 }
@@ -109,72 +218,54 @@ fn user_loader(reads: Group) -> UserLoader {
 impl Storage for PostgresStorage {
     async fn prepare(&self, migrations: Migrations) -> Result<Vec<Migration>, StorageError> {
         let applied = migrate::migrate(&self.server, migrations).await?;
-        for group in [&self.reads, &self.writes, &self.health] {
-            group.start();
-        }
-        tokio::join!(
-            self.reads.wait_until_up(CALL),
-            self.writes.wait_until_up(CALL),
-            self.health.wait_until_up(CALL),
-        );
+        self.pools.start().await;
         Ok(applied)
     }
 
     async fn ping(&self) -> Result<(), StorageError> {
-        let call = Call::new(|prepared| &prepared.ping, Vec::new());
-        Ok(self.health.call(call).await.map(drop)?)
+        Ok(self.pools.health.query(Query::new(&PING)).await.map(drop)?)
     }
 
     async fn create_user(&self, user: &NewUser) -> Result<User, StorageError> {
-        let call = Call::new(
-            |prepared| &prepared.create_user,
-            vec![
-                Box::new(user.id),
-                Box::new(user.email.as_str().to_owned()),
-                Box::new(user.hashed_password.expose_secret().to_owned()),
-            ],
-        );
-        let rows = self.writes.call(call).await?;
-        let user = rows.first().map(rows::user).transpose()?.flatten();
-        Ok(user.ok_or_else(|| PostgresError::Row("insert gave none".to_owned()))?)
+        let query = Query::new(&CREATE_USER)
+            .bind(user.id)
+            .bind(user.email.as_str().to_owned())
+            .bind(user.hashed_password.expose_secret().to_owned());
+        let row = self.pools.writes.query_one(query).await?;
+        Ok(rows::user(&row)?.ok_or(pg_pipeline::Error::NoRow)?)
     }
 
     async fn user_by_id(&self, id: Uuid) -> Result<Option<User>, StorageError> {
-        Ok(self.user_loader.user(id).await?)
+        self.user_loader.user(id).await
     }
 
     async fn user_by_email(&self, email: &str) -> Result<Option<UserWithHash>, StorageError> {
         if email.contains('\0') {
-            return Ok(None); // No text in PostgreSQL has one.
+            return Ok(None); // No text in PostgreSQL contains it.
         }
-        let call = Call::new(|prepared| &prepared.user_by_email, vec![Box::new(email.to_owned())]);
-        let rows = matching(self.reads.call(call).await)?;
-        Ok(rows.first().map(rows::user_with_hash).transpose()?.flatten())
+        let query = Query::new(&USER_BY_EMAIL).bind(email.to_owned());
+        let row = or_no_match(self.pools.reads.query_first(query).await)?;
+        Ok(row.as_ref().map(rows::user_with_hash).transpose()?.flatten())
     }
 
     async fn put_admin(&self, email: &str, admin: Admin) -> Result<Option<Written>, StorageError> {
         if email.contains('\0') {
             return Ok(None);
         }
-        let call = Call::new(
-            |prepared| &prepared.put_admin,
-            vec![Box::new(admin == Admin::Granted), Box::new(email.to_owned())],
-        );
-        let rows = matching(self.writes.call(call).await)?;
-        let is_changed = rows.first().map(|row| row.try_get(0)).transpose();
-        Ok(is_changed.map_err(PostgresError::from)?.map(Written::of))
+        let query = Query::new(&PUT_ADMIN).bind(admin == Admin::Granted).bind(email.to_owned());
+        let row = or_no_match(self.pools.writes.query_first(query).await)?;
+        let is_changed = row.map(|row| row.try_get("is_changed")).transpose()?;
+        Ok(is_changed.map(Written::of))
     }
 
     async fn admins(&self) -> Result<Vec<String>, StorageError> {
-        let call = Call::new(|prepared| &prepared.admins, Vec::new());
-        let rows = self.reads.call(call).await?;
-        Ok(rows.iter().map(|row| rows::text(row, 0)).collect::<Result<_, _>>()?)
+        let rows = self.pools.reads.query(Query::new(&ADMINS)).await?;
+        Ok(rows.iter().map(|row| rows::text(row, "email")).collect::<Result<_, _>>()?)
     }
 
     async fn connection(&self, user_id: Uuid) -> Result<Option<Connection>, StorageError> {
-        let call = Call::new(|prepared| &prepared.connection, vec![Box::new(user_id)]);
-        let rows = self.reads.call(call).await?;
-        Ok(rows.first().map(rows::connection).transpose()?)
+        let row = self.pools.reads.query_first(Query::new(&CONNECTION).bind(user_id)).await?;
+        Ok(row.as_ref().map(rows::connection).transpose()?)
     }
 
     async fn put_connection(
@@ -183,40 +274,32 @@ impl Storage for PostgresStorage {
         token: &DiscogsToken,
         identity: &Identity,
     ) -> Result<(), StorageError> {
-        let call = Call::new(
-            |prepared| &prepared.put_connection,
-            vec![
-                Box::new(self.random.uuid()),
-                Box::new(owner.user_id),
-                Box::new(owner.epoch.0),
-                Box::new(token.0.token.clone()),
-                Box::new(token.0.secret.expose_secret().to_owned()),
-                Box::new(identity.username.clone()),
-                Box::new(identity.id.clone()),
-            ],
-        );
-        if self.writes.call(call).await?.is_empty() {
+        let query = Query::new(&PUT_CONNECTION)
+            .bind(self.random.uuid())
+            .bind(owner.user_id)
+            .bind(owner.epoch.0)
+            .bind(token.0.token.clone())
+            .bind(token.0.secret.expose_secret().to_owned())
+            .bind(identity.username.clone())
+            .bind(identity.id.clone());
+        if self.pools.writes.query(query).await?.is_empty() {
             return Err(not_stored(self.user_by_id(owner.user_id).await?.as_ref()));
         }
         Ok(())
     }
 
     async fn delete_connection(&self, user_id: Uuid) -> Result<(), StorageError> {
-        // Two statements, in this order: a connection that a finish stores before the first is seen by
-        // the second, which reads the table as it is by then.
-        let call = Call::new(|prepared| &prepared.end_flows, vec![Box::new(user_id)]);
-        self.writes.call(call).await?;
-        let call = Call::new(|prepared| &prepared.delete_connection, vec![Box::new(user_id)]);
-        Ok(self.writes.call(call).await.map(drop)?)
+        // Two statements, in this order: the second one sees a connection that a flow stores before
+        // the first one, because it reads the table as it is by then.
+        self.pools.writes.query(Query::new(&END_FLOWS).bind(user_id)).await?;
+        self.pools.writes.query(Query::new(&DELETE_CONNECTION).bind(user_id)).await?;
+        Ok(())
     }
 
     async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError> {
-        let call = Call::new(|prepared| &prepared.config, Vec::new());
-        let rows = self.reads.call(call).await?;
-        Ok(rows
-            .iter()
-            .filter_map(|row| rows::config_entry(row).transpose())
-            .collect::<Result<_, _>>()?)
+        let rows = self.pools.reads.query(Query::new(&CONFIG)).await?;
+        let entries = rows.iter().filter_map(|row| rows::config_entry(row).transpose());
+        Ok(entries.collect::<Result<_, _>>()?)
     }
 
     async fn put_config(
@@ -225,30 +308,22 @@ impl Storage for PostgresStorage {
     ) -> Result<Timestamp, StorageError> {
         let keys: Vec<_> = values.iter().map(|(key, _)| key.as_str()).collect();
         let values: Vec<_> = values.iter().map(|(_, value)| value.expose().to_owned()).collect();
-        let call =
-            Call::new(|prepared| &prepared.put_config, vec![Box::new(keys), Box::new(values)]);
-        let rows = self.writes.call(call).await?;
-        let row = rows.first().ok_or_else(|| PostgresError::Row("upsert gave none".to_owned()))?;
-        Ok(row.try_get::<_, At>(0).map_err(PostgresError::from)?.0)
+        let query = Query::new(&PUT_CONFIG).bind(keys).bind(values);
+        let row = self.pools.writes.query_one(query).await?;
+        Ok(rows::timestamp(&row, "updated_at")?)
     }
 
     async fn delete_config(&self, keys: &[ConfigKey]) -> Result<Written, StorageError> {
         let keys: Vec<_> = keys.iter().map(|key| key.as_str()).collect();
-        let call = Call::new(|prepared| &prepared.delete_config, vec![Box::new(keys)]);
-        Ok(Written::of(!self.writes.call(call).await?.is_empty()))
+        let rows = self.pools.writes.query(Query::new(&DELETE_CONFIG).bind(keys)).await?;
+        Ok(Written::of(!rows.is_empty()))
     }
 
     async fn known_address(
         &self,
         address: &KnownAddress,
     ) -> Result<Option<Timestamp>, StorageError> {
-        let call = Call::new(
-            |prepared| &prepared.known_address,
-            vec![Box::new(address.account.to_vec()), Box::new(address.address.to_vec())],
-        );
-        let rows = self.reads.call(call).await?;
-        let seen_at = rows.first().map(|row| row.try_get::<_, At>(0)).transpose();
-        Ok(seen_at.map_err(PostgresError::from)?.map(|at| at.0))
+        addresses::seen_at(&self.pools.reads, address).await
     }
 
     async fn put_known_address(
@@ -256,19 +331,10 @@ impl Storage for PostgresStorage {
         address: &KnownAddress,
         kept_for: Duration,
     ) -> Result<(), StorageError> {
-        let call = Call::new(
-            |prepared| &prepared.put_known_address,
-            vec![
-                Box::new(address.account.to_vec()),
-                Box::new(address.address.to_vec()),
-                Box::new(kept_for.as_secs_f64()),
-                Box::new(MOST_KNOWN_ADDRESSES - 1),
-            ],
-        );
-        Ok(self.writes.call(call).await.map(drop)?)
+        addresses::put(&self.pools.writes, address, kept_for).await
     }
 
     async fn close(&self) {
-        tokio::join!(self.reads.close(), self.writes.close(), self.health.close());
+        self.pools.close().await;
     }
 }

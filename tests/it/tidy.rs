@@ -21,16 +21,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("accounts", &["config", "metrics", "model", "outage", "panics", "random", "storage"]),
     ("sqlite", &["config", "metrics", "migrations"]),
     ("expiring", &["clock", "config", "sqlite", "tls"]),
-    ("dial", &["clock"]),
     (
         "storage",
         &[
             "clock",
             "config",
-            "dial",
             "metrics",
             "migrations",
             "model",
+            "outage",
             "panics",
             "random",
             "sqlite",
@@ -90,7 +89,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "clock",
             "config",
-            "dial",
             "discogs",
             "expiring",
             "flows",

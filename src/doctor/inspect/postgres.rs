@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pg_pipeline::{Error, NewConnection, Prepared};
 use tokio_postgres::{Client, Transaction};
 
 use super::privileges::{missing_to_migrate, missing_to_serve};
@@ -11,8 +12,8 @@ use crate::config::{PostgresConfig, StatementNames};
 use crate::migrations::{Migration, POSTGRES, Schema};
 use crate::model::ConfigEntry;
 use crate::storage::postgres::{
-    CONFIG, Made, PING, PostgresError, Server, Statements, config_entry, has_migrations,
-    lacking_encoding, missing_unique, objection, pending, refuses_settings,
+    CONFIG, PING, PREPARED, PostgresError, config_entry, has_migrations, lacking_encoding,
+    missing_unique, objection, pending, refuses_settings, server,
 };
 
 /// How long all statements together may take.
@@ -21,11 +22,12 @@ const TIMEOUT: Duration = Duration::from_millis(2_500);
 pub(in crate::doctor) async fn postgres(
     config: &PostgresConfig,
 ) -> Result<Inspection, InspectionError> {
-    let Made { client, driver, .. } = Server::new(config).connect().await?;
+    let connected = server(config).connect().await.map_err(PostgresError::from)?;
+    let NewConnection { client, driver, .. } = connected;
     let driver = tokio::spawn(driver);
     let inspected = tokio::time::timeout(TIMEOUT, inspect(client, config.statements)).await;
     driver.abort();
-    inspected.unwrap_or_else(|_| Err(PostgresError::NoAnswer(TIMEOUT).into()))
+    inspected.unwrap_or_else(|_| Err(PostgresError::from(Error::NoAnswer(TIMEOUT)).into()))
 }
 
 async fn inspect(
@@ -78,10 +80,10 @@ async fn inspect(
 
 impl From<PostgresError> for InspectionError {
     fn from(error: PostgresError) -> Self {
-        let (code, message) = match &error {
-            PostgresError::Server { code, message, .. } => (code, message),
-            PostgresError::Unreached(unreached) => return Self::Unreached(unreached.clone()),
-            PostgresError::NotMade { .. } => return Self::ConnectTimeout(Arc::new(error)),
+        let (code, message) = match &error.error {
+            Error::Server { code, message, .. } => (code, message),
+            Error::Unreachable(unreached) => return Self::Unreached(unreached.clone()),
+            Error::ConnectTimeout { .. } => return Self::ConnectTimeout(Arc::new(error)),
             _ => return Self::Storage(error.into()),
         };
         match code.as_str() {
@@ -108,7 +110,7 @@ async fn config(transaction: &Transaction<'_>) -> Result<Vec<ConfigEntry>, Postg
         return Ok(Vec::new());
     }
     let rows = transaction.query_typed(CONFIG.text, &[]).await?;
-    rows.iter().filter_map(|row| config_entry(row).transpose()).collect()
+    Ok(rows.iter().filter_map(|row| config_entry(row).transpose()).collect::<Result<_, _>>()?)
 }
 
 /// Fails if a table that these migrations create exists and belongs to another application.
@@ -156,17 +158,15 @@ async fn schema(transaction: &Transaction<'_>) -> Result<Schema, PostgresError> 
 /// Asks the server to prepare every statement of the service, which fails if a table was changed.
 /// Nothing is executed.
 async fn prepared(client: &Client) -> Result<Schema, PostgresError> {
-    let Err(error) = Box::pin(Statements::prepare(Some(client))).await else {
+    let Err(error) = Prepared::new(client, &PREPARED).await else {
         return Ok(Schema::UpToDate);
     };
-    match PostgresError::from(error) {
+    match error {
         // Class 42, except for a missing permission: a table or column was changed.
-        PostgresError::Server { code, message, .. }
-            if code.starts_with("42") && code != "42501" =>
-        {
+        Error::Server { code, message, .. } if code.starts_with("42") && code != "42501" => {
             Ok(Schema::Changed(message))
         }
-        error => Err(error),
+        error => Err(error.into()),
     }
 }
 
@@ -177,6 +177,6 @@ async fn has_table(transaction: &Transaction<'_>, name: &str) -> Result<bool, Po
 
 async fn text(transaction: &Transaction<'_>, query: &str) -> Result<String, PostgresError> {
     let rows = transaction.query_typed(query, &[]).await?;
-    let row = rows.first().ok_or_else(|| PostgresError::Row(format!("`{query}` gave none")))?;
+    let row = rows.first().ok_or(Error::NoRow)?;
     Ok(row.try_get(0)?)
 }

@@ -1,17 +1,15 @@
-//! What operators do with users, in PostgreSQL. These statements are not prepared: the service needs
-//! none of them.
+//! Operators' statements about users, in PostgreSQL. None is prepared: no request needs them.
 
 use async_trait::async_trait;
+use pg_pipeline::{Error, Query, Sql};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::PostgresStorage;
-use super::connection::Call;
-use super::error::{PostgresError, matching};
+use super::error::{or_no_match, violated_table};
 use super::rows;
-use super::statements::Sql;
 use crate::model::UserDetails;
 use crate::storage::{Administration, StorageError, UserChange};
 
@@ -20,7 +18,7 @@ macro_rules! users {
         concat!(
             "
     select users.id::text, email, is_active, is_admin, totp_enabled, users.created_at,
-        oauth_tokens.user_id is not null,
+        oauth_tokens.user_id is not null as is_connected,
         provider_username, provider_user_id, oauth_tokens.updated_at
     from users
     left join oauth_tokens on oauth_tokens.user_id = users.id and provider = 'discogs'",
@@ -47,8 +45,8 @@ static USER_DETAILS: Sql = Sql {
     ),
 };
 
-/// Before the change, every active admin is locked, so that of two changes at once the second sees what
-/// the first has left.
+/// Locks every active admin before the change, so that of two concurrent changes the second one sees
+/// the result of the first.
 macro_rules! guarded {
     ($change:literal) => {
         concat!(
@@ -92,7 +90,7 @@ static ENABLE_USER: Sql = Sql {
     update users
     set is_active = true, updated_at = now()
     where email = $1
-    returning false",
+    returning false as is_last",
 };
 
 static DELETE_USER: Sql = Sql {
@@ -104,7 +102,7 @@ static DELETE_USER: Sql = Sql {
     ),
 };
 
-/// For a user who is disabled, so no finish stores a connection at the same time.
+/// For a disabled user, for whom no flow stores a connection meanwhile.
 static ANONYMISE_USER: Sql = Sql {
     types: &[Type::TEXT],
     text: "
@@ -135,7 +133,8 @@ impl Administration for PostgresStorage {
         if address_or_id.contains('\0') {
             return Ok(None);
         }
-        let rows = matching(self.users(&USER_DETAILS, address_or_id, uuid(address_or_id)).await)?;
+        let rows =
+            or_no_match(self.users(&USER_DETAILS, address_or_id, uuid(address_or_id)).await)?;
         Ok(rows.first().map(rows::user_details).transpose()?)
     }
 
@@ -156,8 +155,7 @@ impl Administration for PostgresStorage {
         if disabled != UserChange::Done {
             return Ok(disabled);
         }
-        let call = Call::once(&ANONYMISE_USER, vec![Box::new(email.to_owned())]);
-        self.writes.call(call).await?;
+        self.pools.writes.query(Query::new(&ANONYMISE_USER).bind(email.to_owned())).await?;
         Ok(UserChange::Anonymised)
     }
 }
@@ -168,24 +166,23 @@ impl PostgresStorage {
         sql: &'static Sql,
         email: &str,
         id: Option<Uuid>,
-    ) -> Result<Vec<Row>, PostgresError> {
-        let call = Call::once(sql, vec![Box::new(email.to_owned()), Box::new(id)]);
-        self.reads.call(call).await
+    ) -> Result<Vec<Row>, Error> {
+        self.pools.reads.query(Query::new(sql).bind(email.to_owned()).bind(id)).await
     }
 
-    /// Runs a statement that gives one row, whether the user is the last admin, or none.
-    async fn change(&self, sql: &'static Sql, email: &str) -> Result<UserChange, PostgresError> {
-        let call = Call::once(sql, vec![Box::new(email.to_owned())]);
-        let rows = matching(self.writes.call(call).await)?;
-        let is_last_admin = rows.first().map(|row| row.try_get(0)).transpose()?;
+    /// Executes a statement that returns whether the user is the last admin, or no row.
+    async fn change(&self, sql: &'static Sql, email: &str) -> Result<UserChange, Error> {
+        let query = Query::new(sql).bind(email.to_owned());
+        let row = or_no_match(self.pools.writes.query_first(query).await)?;
+        let is_last_admin = row.map(|row| row.try_get("is_last")).transpose()?;
         Ok(UserChange::guarded(is_last_admin))
     }
 }
 
-/// Whether another row refers to the one that was to be deleted.
-fn is_held(error: &PostgresError) -> bool {
+/// Whether another row refers to the one to delete.
+fn is_held(error: &Error) -> bool {
     let held = [SqlState::FOREIGN_KEY_VIOLATION, SqlState::RESTRICT_VIOLATION];
-    held.iter().any(|code| error.broken(code).is_some())
+    held.iter().any(|code| violated_table(error, code).is_some())
 }
 
 fn uuid(text: &str) -> Option<Uuid> {

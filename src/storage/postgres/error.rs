@@ -1,176 +1,113 @@
-//! What PostgreSQL's errors mean for us, by SQLSTATE, and what of them may be logged.
-//!
-//! The detail and hint of a server's message may hold a row's values, an email address among
-//! them, so they are left out.
+//! PostgreSQL's errors in words that are safe to log, and what they mean to the storage, by SQLSTATE.
 
+use std::error::Error as StdError;
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
+use pg_pipeline::Error;
 use printable::SERVER_MESSAGE;
-use thiserror::Error;
-use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
-use super::making::Step;
-use crate::dial::Unreached;
 use crate::storage::StorageError;
 use crate::tls::fault::{self, TlsFault};
 
-/// Why a call did not get its answer.
-#[derive(Debug, Error)]
-pub(crate) enum PostgresError {
-    /// No connection was there in time.
-    #[error("no connection to PostgreSQL within {} ms", .0.as_millis())]
-    NoConnection(Duration),
-    /// A connection could not be made in the time for it.
-    #[error("no connection to PostgreSQL within {} s: {step} took too long", .limit.as_secs())]
-    NotMade {
-        /// Where the time ran out.
-        step: Step,
-        /// How long it was.
-        limit: Duration,
-    },
-    /// No address of the server takes a connection.
-    #[error("the connection to PostgreSQL failed: {0}")]
-    Unreached(#[from] Unreached),
-    /// A connection was there, the answer was not.
-    #[error("no answer from PostgreSQL within {} ms", .0.as_millis())]
-    NoAnswer(Duration),
-    /// Every connection has as much under way as it may.
-    #[error("too many statements are under way")]
-    TooMany,
-    /// The service is closing.
-    #[error("the connections are closed")]
-    Closed,
-    /// The server says no.
-    #[error("PostgreSQL says {code}: {message}")]
-    Server {
-        /// SQLSTATE.
-        code: String,
-        /// The primary message.
-        message: String,
-        /// The constraint that would be broken.
-        constraint: Option<String>,
-        /// The table that it belongs to.
-        table: Option<String>,
-    },
-    /// The connection broke, or what came over it makes no sense.
-    #[error("the connection to PostgreSQL failed: {0}")]
-    Connection(String),
-    /// The server does not prove who it is, or speaks no TLS.
-    #[error("the connection to PostgreSQL failed: {0}")]
-    Tls(#[source] TlsFault),
-    /// A row is not of the shape that the schema promises.
-    #[error("a row has another shape than its table: {0}")]
-    Row(String),
+/// SQLSTATE classes that may pass without a change to the service: connection (08), sign-in (28, 3D),
+/// locks (40, 55), resources (53), operators and time limits (57), the system (58).
+const TRANSIENT: [&str; 8] = ["08", "28", "3D", "40", "53", "55", "57", "58"];
+
+/// A server that refuses writes.
+const READ_ONLY: &str = "25006";
+
+/// Why PostgreSQL did not answer a query; its text is safe to log.
+#[derive(Debug)]
+pub(crate) struct PostgresError {
+    pub(crate) error: Error,
+    /// If TLS is the reason.
+    tls: Option<Box<TlsFault>>,
 }
 
 impl PostgresError {
-    /// Whether the connection is of no use any more: closed, to a server that is stopping or may
-    /// not be written to, or with statements that were prepared for tables as they were before
-    /// somebody changed them.
-    pub(super) fn is_end_of_connection(&self) -> bool {
-        match self {
-            Self::Connection(_) | Self::Tls(_) => true,
-            Self::Server { code, .. } => {
-                matches!(code.as_str(), "57P01" | "57P02" | "57P03" | "25006" | "0A000" | "26000")
+    /// The text of an error for the log.
+    pub(super) fn describe(error: &Error) -> String {
+        match error {
+            Error::Server { code, message, .. } => {
+                let hint = hint(code, message);
+                let (code, message) = (printable::line(code, 5), message);
+                let message = printable::line(message, SERVER_MESSAGE);
+                format!("PostgreSQL says {code}: {message}{hint}")
             }
-            Self::NoConnection(_)
-            | Self::NotMade { .. }
-            | Self::Unreached(_)
-            | Self::NoAnswer(_)
-            | Self::TooMany
-            | Self::Closed
-            | Self::Row(_) => false,
+            Error::Tls(tls) => match fault::behind(tls) {
+                Some(fault) => format!("the connection to PostgreSQL failed: {fault}"),
+                None => error.to_string(),
+            },
+            error => error.to_string(),
         }
     }
 
-    /// Whether the store did not do its part; that a row breaks a constraint is its answer, and so is
-    /// that its encoding lacks a character.
-    pub(super) fn is_of_the_store(&self) -> bool {
-        !matches!(self, Self::Server { constraint: Some(_), .. }) && !self.is_untranslatable()
+    /// Whether the store failed; a violated constraint and an encoding that lacks a character are
+    /// answers.
+    pub(super) fn is_failure_of_the_store(error: &Error) -> bool {
+        !matches!(error, Error::Server { constraint: Some(_), .. }) && !is_untranslatable(error)
     }
 
-    /// Whether the encoding of the database lacks a character that was sent.
-    pub(super) fn is_untranslatable(&self) -> bool {
-        let codes = [SqlState::UNTRANSLATABLE_CHARACTER, SqlState::CHARACTER_NOT_IN_REPERTOIRE];
-        matches!(self, Self::Server { code, .. } if codes.iter().any(|it| it.code() == code))
-    }
-
-    /// Whether connecting again at once ends the same way: TLS or the sign-in fails, or there is no such
-    /// database or right.
-    pub(super) fn is_lasting(&self) -> bool {
-        match self {
-            Self::Tls(_) => true,
-            Self::Server { code, .. } => {
-                ["28", "3D", "42"].iter().any(|class| code.starts_with(class))
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether it may succeed later with nothing mended in the service: connection (08), resources
-    /// (53), an operator's hand or a time limit (57), locks (40, 55), a read-only server (25006).
-    fn is_passing(&self) -> bool {
-        match self {
-            Self::NoConnection(_)
-            | Self::NotMade { .. }
-            | Self::Unreached(_)
-            | Self::NoAnswer(_)
-            | Self::TooMany
-            | Self::Closed
-            | Self::Connection(_)
-            | Self::Tls(_) => true,
-            Self::Row(_) => false,
-            Self::Server { code, .. } => {
-                code == "25006"
-                    || ["08", "28", "3D", "40", "53", "55", "57", "58"]
-                        .iter()
-                        .any(|class| code.starts_with(class))
+    /// Whether the query may succeed later without a change to the service.
+    fn is_transient(&self) -> bool {
+        match &self.error {
+            Error::NoConnection(_)
+            | Error::ConnectTimeout { .. }
+            | Error::Unreachable(_)
+            | Error::NoAnswer(_)
+            | Error::TooMany
+            | Error::Closed
+            | Error::Connection(_)
+            | Error::Tls(_) => true,
+            Error::NoRow => false,
+            Error::Server { code, .. } => {
+                code == READ_ONLY || TRANSIENT.iter().any(|class| code.starts_with(class))
             }
         }
     }
+}
 
-    /// The table one of whose constraints would be broken.
-    pub(super) fn broken(&self, expected: &SqlState) -> Option<&str> {
-        match self {
-            Self::Server { code, table, .. } if code == expected.code() => table.as_deref(),
+impl fmt::Display for PostgresError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Self::describe(&self.error))
+    }
+}
+
+impl StdError for PostgresError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.tls.as_deref().map(|fault| fault as _)
+    }
+}
+
+impl From<Error> for PostgresError {
+    fn from(error: Error) -> Self {
+        let tls = match &error {
+            Error::Tls(tls) => fault::behind(tls).map(Box::new),
             _ => None,
-        }
+        };
+        Self { error, tls }
     }
 }
 
 impl From<tokio_postgres::Error> for PostgresError {
     fn from(error: tokio_postgres::Error) -> Self {
-        if let Some(server) = error.as_db_error() {
-            return Self::Server {
-                code: printable::line(server.code().code(), 5),
-                message: with_hint(
-                    server.code().code(),
-                    &printable::line(server.message(), SERVER_MESSAGE),
-                ),
-                constraint: server.constraint().map(str::to_owned),
-                table: server.table().map(str::to_owned),
-            };
-        }
-        match fault::behind(&error) {
-            Some(fault) => Self::Tls(fault),
-            None => Self::Connection(with_source(&error)),
-        }
+        Error::from(error).into()
     }
 }
 
 impl From<PostgresError> for StorageError {
     fn from(error: PostgresError) -> Self {
-        if error.broken(&SqlState::UNIQUE_VIOLATION) == Some("users") {
+        if violated_table(&error.error, &SqlState::UNIQUE_VIOLATION) == Some("users") {
             Self::EmailTaken
-        } else if error.broken(&SqlState::FOREIGN_KEY_VIOLATION).is_some() {
+        } else if violated_table(&error.error, &SqlState::FOREIGN_KEY_VIOLATION).is_some() {
             Self::NoSuchUser
-        } else if error.is_untranslatable() {
+        } else if is_untranslatable(&error.error) {
             Self::Untranslatable(Arc::new(error))
-        } else if matches!(error, PostgresError::TooMany) {
+        } else if matches!(error.error, Error::TooMany) {
             Self::Overloaded
-        } else if error.is_passing() {
+        } else if error.is_transient() {
             Self::Unavailable(Arc::new(error))
         } else {
             Self::Refused(Arc::new(error))
@@ -178,17 +115,43 @@ impl From<PostgresError> for StorageError {
     }
 }
 
-/// The rows that match a text: none, if the database's encoding lacks a character of it.
-pub(super) fn matching(answer: Result<Vec<Row>, PostgresError>) -> Result<Vec<Row>, PostgresError> {
+impl From<Error> for StorageError {
+    fn from(error: Error) -> Self {
+        PostgresError::from(error).into()
+    }
+}
+
+impl From<tokio_postgres::Error> for StorageError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        PostgresError::from(error).into()
+    }
+}
+
+/// The table with the violated constraint, if the error is this one.
+pub(super) fn violated_table<'a>(error: &'a Error, expected: &SqlState) -> Option<&'a str> {
+    match error {
+        Error::Server { code, table, .. } if code == expected.code() => table.as_deref(),
+        _ => None,
+    }
+}
+
+/// Replaces the error for text that the database's encoding can't hold: no row can match it.
+pub(super) fn or_no_match<T: Default>(answer: Result<T, Error>) -> Result<T, Error> {
     match answer {
-        Err(error) if error.is_untranslatable() => Ok(Vec::new()),
+        Err(error) if is_untranslatable(&error) => Ok(T::default()),
         answer => answer,
     }
 }
 
-/// A server does not say which of our settings is behind its message, or what it waited for.
-fn with_hint(code: &str, message: &str) -> String {
-    let hint = match code {
+/// Whether the encoding of the database lacks a character that was sent.
+fn is_untranslatable(error: &Error) -> bool {
+    let codes = [SqlState::UNTRANSLATABLE_CHARACTER, SqlState::CHARACTER_NOT_IN_REPERTOIRE];
+    matches!(error, Error::Server { code, .. } if codes.iter().any(|it| it.code() == code))
+}
+
+/// Names the variable behind a server's message, or what the statement waited for.
+fn hint(code: &str, message: &str) -> &'static str {
+    match code {
         "57014" => " (it waited for a lock, or the server is too busy)",
         "55P03" => " (another session keeps the table locked)",
         _ if message.ends_with("no encryption") => " (POSTGRES_SSLMODE=require would encrypt)",
@@ -196,54 +159,44 @@ fn with_hint(code: &str, message: &str) -> String {
             " (with POSTGRES_STATEMENTS=unnamed connections have no settings)"
         }
         _ => "",
-    };
-    format!("{message}{hint}")
+    }
 }
 
-/// What poolers say to a connection that brings settings: PgBouncer, Neon's, and RDS Proxy.
+/// Whether a pooler (PgBouncer, Neon's, RDS Proxy) refuses a connection for its settings.
 pub(crate) fn refuses_settings(message: &str) -> bool {
     message.contains("unsupported startup parameter")
         || message.contains("doesn't support command-line options")
 }
 
-fn with_source(error: &tokio_postgres::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{PostgresError, StorageError, matching, with_hint};
+    use super::{Error, PostgresError, StorageError, hint, or_no_match};
 
     #[test]
     fn a_character_that_the_encoding_lacks_is_no_failure_of_the_store() {
         for code in ["22P05", "22021"] {
-            let error = || PostgresError::Server {
+            let error = || Error::Server {
                 code: code.to_owned(),
                 message: String::new(),
                 constraint: None,
                 table: None,
             };
-            assert!(!error().is_of_the_store());
-            assert!(matching(Err(error())).unwrap().is_empty());
+            assert!(!PostgresError::is_failure_of_the_store(&error()));
+            assert!(or_no_match::<Vec<()>>(Err(error())).unwrap().is_empty());
             assert!(matches!(error().into(), StorageError::Untranslatable(_)));
         }
     }
 
     #[test]
-    fn a_pooler_that_refuses_settings_is_known_by_what_it_says() {
+    fn a_pooler_that_refuses_settings_is_recognised_by_its_message() {
         for (code, message) in [
             ("08P01", "unsupported startup parameter: options"),
             ("08P01", "unsupported startup parameter in options: plan_cache_mode"),
             ("0A000", "RDS Proxy currently doesn't support command-line options."),
         ] {
-            let said = with_hint(code, message);
-            assert!(
-                said.ends_with("(with POSTGRES_STATEMENTS=unnamed connections have no settings)")
-            );
+            let expected = " (with POSTGRES_STATEMENTS=unnamed connections have no settings)";
+            assert_eq!(hint(code, message), expected);
         }
-        assert_eq!(with_hint("08P01", "no such database"), "no such database");
+        assert_eq!(hint("08P01", "no such database"), "");
     }
 }

@@ -1,26 +1,26 @@
-//! Bringing the schema up to date: one transaction behind one lock, so that replicas which start
-//! together do it once.
+//! Migrates the schema in one transaction under one lock, so that of replicas that start together
+//! only one does.
 
 use std::time::Duration;
 
+use pg_pipeline::{Error, NewConnection, Server};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row, Transaction};
 
 use super::error::PostgresError;
 use super::ours;
-use super::server::{Made, Server};
 use crate::config::Migrations;
 use crate::migrations::{Migration, POSTGRES};
 use crate::storage::StorageError;
 
-/// Nobody else takes this one: it spells `discogs` in ASCII.
+/// Spells `discogs` in ASCII, so no other application uses it by chance.
 const LOCK: i64 = 0x64_6973_636f_6773;
 
-/// Nothing here is prepared by name: behind a pooler of transactions the name would stay with a
-/// connection that somebody else gets next.
+/// No statement here is prepared by name: behind a pooler in transaction mode, the name would remain
+/// on a connection that another client gets next.
 const APPLIED: &str = "select number from api_migrations";
 
-/// One of that name that is another application's is found by [`ours`].
+/// [`ours`] recognises a table of that name of another application.
 const HAS_TABLE: &str = "
     select 1
     from pg_attribute
@@ -29,28 +29,27 @@ const HAS_TABLE: &str = "
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Applies what is missing, or only says what is.
+/// Applies the missing migrations, or only names them.
 pub(super) async fn migrate(
     server: &Server,
     how: Migrations,
 ) -> Result<Vec<Migration>, StorageError> {
-    let Made { client, driver, .. } = server.connect().await?;
+    let NewConnection { client, driver, .. } = server.connect().await?;
     let driver = tokio::spawn(driver);
     let migrated = tokio::time::timeout(TIMEOUT, bring_up_to_date(client, how)).await;
     driver.abort();
-    migrated.unwrap_or(Err(PostgresError::NoAnswer(TIMEOUT).into()))
+    migrated.unwrap_or(Err(Error::NoAnswer(TIMEOUT).into()))
 }
 
 async fn bring_up_to_date(
     mut client: Client,
     how: Migrations,
 ) -> Result<Vec<Migration>, StorageError> {
-    let transaction =
-        client.build_transaction().read_only(true).start().await.map_err(PostgresError::from)?;
+    let transaction = client.build_transaction().read_only(true).start().await?;
     let missing = pending(&transaction).await?;
     check(&transaction, &missing).await?;
     let lacking_encoding = ours::lacking_encoding(&transaction).await?;
-    transaction.rollback().await.map_err(PostgresError::from)?;
+    transaction.rollback().await?;
     if how == Migrations::Manual && !missing.is_empty() {
         let missing = missing.iter().map(Migration::to_string).collect();
         return Err(StorageError::SchemaBehind { missing });
@@ -62,26 +61,26 @@ async fn bring_up_to_date(
     Ok(applied)
 }
 
-/// Fails where the tables to come are there already and are another application's.
+/// Fails if tables that these migrations create exist and belong to another application.
 async fn check(transaction: &Transaction<'_>, missing: &[Migration]) -> Result<(), StorageError> {
     let objection = ours::objection(transaction, missing).await?;
     objection.map_or(Ok(()), |objection| Err(StorageError::NotOurs(objection)))
 }
 
 async fn apply(client: &mut Client) -> Result<Vec<Migration>, StorageError> {
-    let transaction = client.transaction().await.map_err(PostgresError::from)?;
+    let transaction = client.transaction().await?;
     lock(&transaction).await?;
     // Again, under the lock: another replica may have applied them meanwhile.
     let missing = pending(&transaction).await?;
     check(&transaction, &missing).await?;
     apply_all(&transaction, &missing).await?;
-    transaction.commit().await.map_err(PostgresError::from)?;
+    transaction.commit().await?;
     Ok(missing)
 }
 
 async fn lock(transaction: &Transaction<'_>) -> Result<(), PostgresError> {
-    // A table that somebody keeps locked makes this fail soon and be tried again, instead of
-    // making everybody wait who comes behind it.
+    // If another session keeps a table locked, this fails soon and is retried, instead of delaying
+    // every statement that queues behind it.
     transaction
         .batch_execute("set local statement_timeout = 0; set local lock_timeout = '5s'")
         .await?;
@@ -114,7 +113,7 @@ async fn apply_all(
     Ok(())
 }
 
-/// The migrations that the database lacks; a newer version's are none of our business.
+/// The migrations that the database lacks; those of a newer version are ignored.
 pub(crate) async fn pending(
     transaction: &Transaction<'_>,
 ) -> Result<Vec<Migration>, PostgresError> {
@@ -124,7 +123,7 @@ pub(crate) async fn pending(
     pending_in(&transaction.query_typed(APPLIED, &[]).await?)
 }
 
-/// Whether a service has made its schema here.
+/// Whether the service has created its schema here.
 pub(crate) async fn has_migrations(transaction: &Transaction<'_>) -> Result<bool, PostgresError> {
     Ok(!transaction.query_typed(HAS_TABLE, &[]).await?.is_empty())
 }

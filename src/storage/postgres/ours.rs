@@ -1,16 +1,17 @@
-//! Whether a database is one that the service may use: tables of another application are left alone,
-//! and so is an encoding that can't hold every character.
+//! Whether the service may use a database: not if its tables belong to another application, or if its
+//! encoding lacks characters.
 
+use pg_pipeline::Error;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 
 use super::error::PostgresError;
 use crate::migrations::{Migration, POSTGRES};
 
-/// The first column of a table of ours that another table of that name lacks, or has with another
-/// type. Columns that a migration adds may be missing; more columns are fine.
+/// The first column of the schema that the table of that name lacks, or has with another type.
+/// Columns that a migration adds may be missing, and further columns may exist.
 const FOREIGN: &str = "
-    with ours (migration, place, name, kind, is_added) as (
+    with expected (migration, place, name, kind, is_added) as (
         values ('0001_accounts', 'users', 'id', 'uuid', false),
             ('0001_accounts', 'users', 'email', 'character varying(255)', false),
             ('0001_accounts', 'users', 'hashed_password', 'character varying(255)', false),
@@ -44,7 +45,7 @@ const FOREIGN: &str = "
             else '`' || place || '.' || name || '` is ' || format_type(atttypid, atttypmod)
                 || ', not ' || kind
         end
-    from ours
+    from expected
     join pg_class on relname = place
         and relnamespace = (select oid from pg_namespace where nspname = current_schema())
     left join pg_attribute on attrelid = pg_class.oid and attname = name and not attisdropped
@@ -57,9 +58,9 @@ const FOREIGN: &str = "
     order by migration, place, name collate \"C\"
     limit 1";
 
-/// The columns that no unique index covers, of the tables that are there.
+/// The columns that no unique index covers, of the tables that exist.
 const NOT_UNIQUE: &str = "
-    with ours (migration, place, columns) as (
+    with expected (migration, place, columns) as (
         values ('0001_accounts', 'users', '{id}'::name[]),
             ('0001_accounts', 'users', '{email}'),
             ('0001_accounts', 'oauth_tokens', '{provider,user_id}'),
@@ -67,7 +68,7 @@ const NOT_UNIQUE: &str = "
             ('0004_known_addresses', 'known_addresses', '{account,address}')
     )
     select place, array_to_string(columns, ', ')
-    from ours
+    from expected
     join pg_class on relname = place
         and relnamespace = (select oid from pg_namespace where nspname = current_schema())
     where migration = any($1)
@@ -95,8 +96,8 @@ pub(crate) struct MissingUnique {
     pub(crate) columns: String,
 }
 
-/// What keeps the service from using the database; `None` if nothing does. `missing` are the
-/// migrations to come, whose tables may be there already.
+/// Why the service must not use the database; `None` if it may. Tables of the `missing` migrations
+/// may exist already.
 pub(crate) async fn objection(
     transaction: &Transaction<'_>,
     missing: &[Migration],
@@ -120,7 +121,7 @@ pub(crate) async fn objection(
     }))
 }
 
-/// Which unique constraints are missing, of the tables that these migrations make.
+/// Which unique constraints are missing, of the tables that these migrations create.
 pub(crate) async fn missing_unique(
     transaction: &Transaction<'_>,
     migrations: &[String],
@@ -132,15 +133,15 @@ pub(crate) async fn missing_unique(
     rows.iter().map(missing).collect()
 }
 
-/// The encoding of the database, if it lacks characters. A database that has our tables already is used
-/// all the same: what it can't store is refused where it is sent.
+/// The encoding of the database if it lacks characters. A database that has the service's tables
+/// already is used anyway, and refuses what it can't store.
 pub(crate) async fn lacking_encoding(
     transaction: &Transaction<'_>,
 ) -> Result<Option<String>, PostgresError> {
     let row = transaction.query_typed("select current_setting('server_encoding')", &[]).await?;
-    let row = row.first().ok_or_else(|| PostgresError::Row("no server_encoding".to_owned()))?;
+    let row = row.first().ok_or_else(|| Error::NoRow)?;
     let encoding: String = row.try_get(0)?;
-    // With SQL_ASCII the server stores bytes as they come, and we send UTF-8.
+    // With SQL_ASCII the server stores bytes unchanged, and the service sends UTF-8.
     Ok(Some(encoding).filter(|encoding| !["UTF8", "SQL_ASCII"].contains(&encoding.as_str())))
 }
 

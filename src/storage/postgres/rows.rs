@@ -1,26 +1,24 @@
-//! Rows as they stand: what another program left empty is taken without complaint.
+//! Rows, read by column name. Columns that another program left empty are accepted.
 
-use std::error::Error;
+use std::error::Error as StdError;
 
 use secrecy::SecretString;
-use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::{Error, Row};
 
-use super::error::PostgresError;
 use crate::clock::Timestamp;
 use crate::model::{
     ConfigEntry, ConfigKey, Connection, FlowEpoch, User, UserDetails, UserWithHash,
 };
 
-/// PostgreSQL counts from 2000-01-01, we count from 1970-01-01: the microseconds between.
+/// 2000-01-01, from which PostgreSQL counts, in microseconds since 1970-01-01.
 const EPOCH_OFFSET: i64 = 946_684_800_000_000;
 
-/// A `timestamptz`; `infinity` and its negative stay at the ends of time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct At(pub(super) Timestamp);
+/// A `timestamptz`; infinities become the first and last moment.
+struct Timestamptz(Timestamp);
 
-impl<'a> FromSql<'a> for At {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+impl<'a> FromSql<'a> for Timestamptz {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
         let microseconds = i64::from_be_bytes(raw.try_into()?);
         Ok(Self(Timestamp::from_microseconds(microseconds.saturating_add(EPOCH_OFFSET))))
     }
@@ -31,75 +29,71 @@ impl<'a> FromSql<'a> for At {
 }
 
 /// `None` for a user without an id.
-pub(super) fn user(row: &Row) -> Result<Option<User>, PostgresError> {
-    let Some(id) = row.try_get(0)? else {
+pub(super) fn user(row: &Row) -> Result<Option<User>, Error> {
+    let Some(id) = row.try_get("id")? else {
         return Ok(None);
     };
     Ok(Some(User {
         id,
-        email: text(row, 1)?,
-        is_active: row.try_get::<_, Option<_>>(2)?.unwrap_or(false),
-        is_admin: row.try_get::<_, Option<_>>(3)?.unwrap_or(false),
-        created_at: moment(row, 4)?,
-        flow_epoch: FlowEpoch(row.try_get::<_, Option<_>>(5)?.unwrap_or(0)),
+        email: text(row, "email")?,
+        is_active: flag(row, "is_active")?,
+        is_admin: flag(row, "is_admin")?,
+        created_at: timestamp(row, "created_at")?,
+        flow_epoch: FlowEpoch(row.try_get::<_, Option<_>>("flow_epoch")?.unwrap_or(0)),
     }))
 }
 
 /// `None` for a user without an id.
-pub(super) fn user_with_hash(row: &Row) -> Result<Option<UserWithHash>, PostgresError> {
+pub(super) fn user_with_hash(row: &Row) -> Result<Option<UserWithHash>, Error> {
     let Some(user) = user(row)? else {
         return Ok(None);
     };
-    let hashed_password = text(row, 6)?.into();
-    let has_second_factor = row.try_get::<_, Option<_>>(7)?.unwrap_or(false);
+    let hashed_password = SecretString::from(text(row, "hashed_password")?);
+    let has_second_factor = flag(row, "totp_enabled")?;
     Ok(Some(UserWithHash { user, hashed_password, has_second_factor }))
 }
 
-pub(super) fn user_details(row: &Row) -> Result<UserDetails, PostgresError> {
-    let is_connected: bool = row.try_get(6)?;
+pub(super) fn user_details(row: &Row) -> Result<UserDetails, Error> {
     Ok(UserDetails {
-        id: text(row, 0)?,
-        email: text(row, 1)?,
-        is_active: row.try_get::<_, Option<_>>(2)?.unwrap_or(false),
-        is_admin: row.try_get::<_, Option<_>>(3)?.unwrap_or(false),
-        has_second_factor: row.try_get::<_, Option<_>>(4)?.unwrap_or(false),
-        created_at: moment(row, 5)?,
-        connection: if is_connected { Some(connection_from(row, 7)?) } else { None },
+        id: text(row, "id")?,
+        email: text(row, "email")?,
+        is_active: flag(row, "is_active")?,
+        is_admin: flag(row, "is_admin")?,
+        has_second_factor: flag(row, "totp_enabled")?,
+        created_at: timestamp(row, "created_at")?,
+        connection: if flag(row, "is_connected")? { Some(connection(row)?) } else { None },
     })
 }
 
-pub(super) fn connection(row: &Row) -> Result<Connection, PostgresError> {
-    connection_from(row, 0)
-}
-
-/// A connection whose columns begin with this one.
-fn connection_from(row: &Row, first: usize) -> Result<Connection, PostgresError> {
+pub(super) fn connection(row: &Row) -> Result<Connection, Error> {
     Ok(Connection {
-        provider_username: row.try_get(first)?,
-        provider_user_id: row.try_get(first + 1)?,
-        updated_at: moment(row, first + 2)?,
+        provider_username: row.try_get("provider_username")?,
+        provider_user_id: row.try_get("provider_user_id")?,
+        updated_at: timestamp(row, "updated_at")?,
     })
 }
 
 /// `None` for a key that another program keeps in the table.
-pub(crate) fn config_entry(row: &Row) -> Result<Option<ConfigEntry>, PostgresError> {
-    let Some(key) = row.try_get::<_, Option<_>>(0)?.and_then(ConfigKey::from_name) else {
+pub(crate) fn config_entry(row: &Row) -> Result<Option<ConfigEntry>, Error> {
+    let Some(key) = row.try_get::<_, Option<_>>("key")?.and_then(ConfigKey::from_name) else {
         return Ok(None);
     };
-    Ok(Some(ConfigEntry {
-        key,
-        value: SecretString::from(row.try_get::<_, String>(1)?),
-        updated_at: moment(row, 2)?,
-    }))
+    let value = SecretString::from(row.try_get::<_, String>("value")?);
+    Ok(Some(ConfigEntry { key, value, updated_at: timestamp(row, "updated_at")? }))
 }
 
-/// A text; empty if there is none.
-pub(super) fn text(row: &Row, column: usize) -> Result<String, PostgresError> {
+/// Null becomes the empty text.
+pub(super) fn text(row: &Row, column: &str) -> Result<String, Error> {
     Ok(row.try_get::<_, Option<_>>(column)?.unwrap_or_default())
 }
 
-/// A moment that nobody wrote counts as the Unix epoch.
-fn moment(row: &Row, column: usize) -> Result<Timestamp, PostgresError> {
-    let at: Option<At> = row.try_get(column)?;
-    Ok(at.map_or(Timestamp::from_microseconds(0), |at| at.0))
+/// Null becomes `false`.
+fn flag(row: &Row, column: &str) -> Result<bool, Error> {
+    Ok(row.try_get::<_, Option<_>>(column)?.unwrap_or_default())
+}
+
+/// Null becomes the Unix epoch.
+pub(super) fn timestamp(row: &Row, column: &str) -> Result<Timestamp, Error> {
+    let timestamp: Option<Timestamptz> = row.try_get(column)?;
+    Ok(timestamp.map_or(Timestamp::from_microseconds(0), |it| it.0))
 }

@@ -1,7 +1,7 @@
-//! A future that goes on as a task when whoever waits for it goes away.
+//! A future that is moved to a spawned task if its caller drops it, so it always runs to completion.
 //!
-//! A statement that was sent is executed whatever happens to the request it was sent for. It has
-//! to be counted until its answer comes, so somebody has to wait for that.
+//! The server executes a statement that was sent whether or not its caller still waits. It counts
+//! as under way until its answer arrives, so something has to wait for that.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-/// Runs where it is awaited, which is cheaper than a task; only when it is dropped it becomes one.
-pub(super) struct DetachOnDrop<'a, T: Send + 'static> {
+/// Runs where it is awaited, which is cheaper than a task, and becomes a task if it is dropped.
+pub struct DetachOnDrop<'a, T: Send + 'static> {
     running: Option<Running<T>>,
     tasks: &'a TaskTracker,
 }
@@ -18,11 +18,8 @@ pub(super) struct DetachOnDrop<'a, T: Send + 'static> {
 type Running<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<'a, T: Send + 'static> DetachOnDrop<'a, T> {
-    /// What it becomes when it is dropped is counted among the `tasks`.
-    pub(super) fn new(
-        future: impl Future<Output = T> + Send + 'static,
-        tasks: &'a TaskTracker,
-    ) -> Self {
+    /// `tasks` tracks the task that it may become.
+    pub fn new(future: impl Future<Output = T> + Send + 'static, tasks: &'a TaskTracker) -> Self {
         Self { running: Some(Box::pin(future)), tasks }
     }
 }
@@ -32,7 +29,7 @@ impl<T: Send + 'static> Future for DetachOnDrop<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let Some(running) = &mut self.running else {
-            return Poll::Pending; // It has given its output already.
+            return Poll::Pending; // It has returned its output already.
         };
         let poll = running.as_mut().poll(context);
         if poll.is_ready() {
@@ -44,7 +41,7 @@ impl<T: Send + 'static> Future for DetachOnDrop<'_, T> {
 
 impl<T: Send + 'static> Drop for DetachOnDrop<'_, T> {
     fn drop(&mut self) {
-        // Where the runtime has ended, so have its connections.
+        // Without a runtime, its connections have ended, too.
         if let (Some(running), Ok(runtime)) = (self.running.take(), Handle::try_current()) {
             self.tasks.spawn_on(running, &runtime);
         }
@@ -59,23 +56,23 @@ mod tests {
     use super::DetachOnDrop;
 
     #[tokio::test]
-    async fn who_waits_gets_the_output() {
+    async fn a_caller_that_waits_gets_the_output() {
         assert_eq!(DetachOnDrop::new(async { 7 }, &TaskTracker::new()).await, 7);
     }
 
     #[tokio::test]
-    async fn what_is_dropped_while_it_runs_goes_on_and_is_counted() {
+    async fn a_dropped_future_runs_to_completion_and_is_tracked() {
         let tasks = TaskTracker::new();
-        let (go, told) = oneshot::channel::<()>();
-        let (done, was_done) = oneshot::channel();
+        let (go, signal) = oneshot::channel::<()>();
+        let (done, completed) = oneshot::channel();
         let running = async {
-            told.await.unwrap();
+            signal.await.unwrap();
             done.send(()).unwrap();
         };
         drop(DetachOnDrop::new(running, &tasks));
         assert_eq!(tasks.len(), 1);
         go.send(()).unwrap();
-        was_done.await.unwrap();
+        completed.await.unwrap();
         tasks.close();
         tasks.wait().await;
     }

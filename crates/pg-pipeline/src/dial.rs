@@ -1,7 +1,7 @@
-//! Opens TCP connections to a server by name: look-up, then its addresses in a staggered race
-//! (RFC 8305), so that one address which doesn't answer never hides another.
+//! Opens TCP connections to a host by name: races its addresses, each with a head start (RFC 8305),
+//! so that an address which does not answer never hides another.
 //!
-//! Bounded by the caller. Must not know what is spoken over the connection.
+//! The caller sets the time limit. Knows nothing of the protocol on top.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,66 +11,66 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::clock;
+use crate::pause;
 
-/// How long one address has before the next is tried beside it (RFC 8305 section 5).
-const BETWEEN_ADDRESSES: Duration = Duration::from_millis(250);
+/// How long an address has before the next one joins (RFC 8305 section 5).
+const HEAD_START: Duration = Duration::from_millis(250);
 
-/// The most addresses of one name that are tried.
-const MOST_ADDRESSES: usize = 16;
+/// The most addresses of one name to connect to.
+const MAX_ADDRESSES: usize = 16;
 
-/// Why no connection came about.
+/// Why no connection was made.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Unreached {
-    /// The name has no address, or the name server did not say.
+pub enum DialError {
+    /// The name has no address, or the name server did not answer.
     #[error("the name does not resolve: {0}")]
     Name(String),
     /// Nothing listens there.
     #[error("the connection is refused")]
     Refused,
-    /// What the operating system says otherwise.
+    /// Another error of the operating system.
     #[error("{0}")]
     Other(String),
 }
 
-/// The addresses of a host, in the order in which they are to be tried.
+/// Returns the addresses of a host, in the order to connect to them.
 ///
 /// # Errors
 ///
-/// [`Unreached::Name`].
-pub async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreached> {
+/// [`DialError::Name`].
+pub async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
     let found = tokio::net::lookup_host((host, port)).await;
-    let addresses = found.map_err(|error| Unreached::Name(without_prefix(&error)))?;
+    let addresses = found.map_err(|error| DialError::Name(without_prefix(&error)))?;
     Ok(alternating(addresses.collect()))
 }
 
-/// Connects to the first of the addresses that answers.
+/// Connects to the first address that answers.
 ///
 /// # Errors
 ///
-/// What the last of them said.
-pub async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Unreached> {
-    let mut waiting = addresses.into_iter().take(MOST_ADDRESSES);
+/// The error of the last address that failed.
+pub async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError> {
+    let mut waiting = addresses.into_iter().take(MAX_ADDRESSES);
     let mut attempts = JoinSet::new();
-    let mut unreached = Unreached::Name("it has no address".to_owned());
+    let mut failure = DialError::Name("it has no address".to_owned());
     loop {
         if let Some(address) = waiting.next() {
             attempts.spawn(TcpStream::connect(address));
         } else if attempts.is_empty() {
-            return Err(unreached);
+            return Err(failure);
         }
         tokio::select! {
-            Some(tried) = attempts.join_next() => match tried {
+            Some(ended) = attempts.join_next() => match ended {
                 Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => unreached = error.into(),
-                Err(error) => unreached = Unreached::Other(error.to_string()),
+                Ok(Err(error)) => failure = error.into(),
+                Err(error) => failure = DialError::Other(error.to_string()),
             },
-            () = clock::pause(BETWEEN_ADDRESSES), if waiting.len() > 0 => {}
+            () = pause(HEAD_START), if waiting.len() > 0 => {}
         }
     }
 }
 
-/// Takes turns between the two versions of IP, beginning with that of the first address.
+/// Alternates between the two versions of IP, beginning with that of the first address.
 fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let is_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) =
@@ -82,7 +82,7 @@ fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     mixed
 }
 
-impl From<io::Error> for Unreached {
+impl From<io::Error> for DialError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused,
@@ -91,11 +91,11 @@ impl From<io::Error> for Unreached {
     }
 }
 
-/// The standard library says twice what it was doing.
+/// The standard library repeats what it was doing.
 fn without_prefix(error: &io::Error) -> String {
     let text = error.to_string();
-    let why = text.strip_prefix("failed to lookup address information: ");
-    why.unwrap_or(&text).to_owned()
+    let reason = text.strip_prefix("failed to lookup address information: ");
+    reason.unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]
@@ -104,12 +104,12 @@ mod tests {
 
     use socket2::{Domain, Socket, Type};
 
-    use super::{Unreached, alternating, connect};
+    use super::{DialError, alternating, connect};
 
-    /// An address that takes no connection and refuses none: its queue is full.
+    /// An address that neither accepts nor refuses connections: its queue is full.
     struct BlackHole {
         listener: Socket,
-        /// Fills the queue as long as it is there.
+        /// Fills the queue.
         #[expect(dead_code, reason = "what it holds stays open")]
         waiting: Vec<Socket>,
     }
@@ -123,7 +123,7 @@ mod tests {
             let waiting = (0..8).map(|_| {
                 let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
                 socket.set_nonblocking(true).unwrap();
-                // It is under way, or for ever.
+                // In progress, perhaps forever.
                 let _ = socket.connect(&address);
                 socket
             });
@@ -156,14 +156,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_all_refuse_the_caller_is_told() {
-        assert_eq!(connect(vec![refusing(), refusing()]).await.unwrap_err(), Unreached::Refused);
-        let no_address = Unreached::Name("it has no address".to_owned());
+    async fn the_last_refusal_is_returned() {
+        assert_eq!(connect(vec![refusing(), refusing()]).await.unwrap_err(), DialError::Refused);
+        let no_address = DialError::Name("it has no address".to_owned());
         assert_eq!(connect(Vec::new()).await.unwrap_err(), no_address);
     }
 
     #[test]
-    fn a_full_queue_takes_no_connection() {
+    fn a_full_queue_accepts_no_connection() {
         let hole = BlackHole::new();
         let patience = std::time::Duration::from_millis(50);
         let error = TcpStream::connect_timeout(&hole.address(), patience).unwrap_err();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn both_versions_of_ip_take_turns() {
+    fn both_versions_of_ip_alternate() {
         let parsed = |addresses: [&str; 5]| addresses.map(|it| it.parse().unwrap()).to_vec();
         let found = parsed(["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
         let mixed = parsed(["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);

@@ -1,4 +1,4 @@
-//! A connection's stream and its TLS, watched for where signing in begins.
+//! A connection's stream and TLS handshake, tracked to know when signing in begins.
 
 use std::io;
 use std::pin::Pin;
@@ -9,57 +9,58 @@ use tokio::net::TcpStream;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::making::{Progress, Step};
+use crate::attempts::{Phase, Progress};
 
-/// What a server answers that speaks no TLS, when it is asked whether it does (PostgreSQL's
-/// documentation, "SSL Session Encryption").
+/// The answer to `SSLRequest` of a server without TLS (PostgreSQL's documentation, "SSL Session
+/// Encryption").
 const NO_TLS: u8 = b'N';
 
-pub(crate) type WatchedTlsStream = <MakeRustlsConnect as MakeTlsConnect<Watched>>::Stream;
+/// What a connection reads from and writes to.
+pub(crate) type TrackedTlsStream = <MakeRustlsConnect as MakeTlsConnect<TrackedStream>>::Stream;
 
-/// A stream whose first byte may say that no TLS comes.
+/// A TCP stream whose first byte may refuse TLS.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub struct TrackedStream {
     stream: TcpStream,
-    /// Until the server has answered whether it speaks TLS.
-    asked: Option<Progress>,
+    /// `None` once the server has answered the request for TLS, and if there is none.
+    tls_requested: Option<Progress>,
 }
 
-/// Takes up TLS, and notes when that is done.
-pub(super) struct WatchedTls {
-    connect: <MakeRustlsConnect as MakeTlsConnect<Watched>>::TlsConnect,
+/// Performs the TLS handshake, and notes when it is done.
+pub(crate) struct TrackedTls {
+    connect: <MakeRustlsConnect as MakeTlsConnect<TrackedStream>>::TlsConnect,
     progress: Progress,
 }
 
-impl Watched {
-    /// `asked` where the server is asked first whether it speaks TLS.
-    pub(super) fn new(stream: TcpStream, asked: Option<Progress>) -> Self {
-        Self { stream, asked }
+impl TrackedStream {
+    /// `tls_requested` if the connection begins with a request for TLS.
+    pub(crate) fn new(stream: TcpStream, tls_requested: Option<Progress>) -> Self {
+        Self { stream, tls_requested }
     }
 }
 
-impl WatchedTls {
-    pub(super) fn new(mut tls: MakeRustlsConnect, host: &str, progress: Progress) -> Self {
-        let Ok(connect) = MakeTlsConnect::<Watched>::make_tls_connect(&mut tls, host);
+impl TrackedTls {
+    pub(crate) fn new(mut tls: MakeRustlsConnect, host: &str, progress: Progress) -> Self {
+        let Ok(connect) = MakeTlsConnect::<TrackedStream>::make_tls_connect(&mut tls, host);
         Self { connect, progress }
     }
 }
 
-impl TlsConnect<Watched> for WatchedTls {
-    type Stream = WatchedTlsStream;
+impl TlsConnect<TrackedStream> for TrackedTls {
+    type Stream = TrackedTlsStream;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Stream>> + Send>>;
 
-    fn connect(self, stream: Watched) -> Self::Future {
+    fn connect(self, stream: TrackedStream) -> Self::Future {
         Box::pin(async move {
             let encrypted = self.connect.connect(stream).await?;
-            self.progress.begin(Step::SignIn);
+            self.progress.begin(Phase::SignIn);
             Ok(encrypted)
         })
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for TrackedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -68,16 +69,16 @@ impl AsyncRead for Watched {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if polled.is_ready()
-            && let Some(progress) = self.asked.take()
+            && let Some(progress) = self.tls_requested.take()
             && buffer.filled().get(before) == Some(&NO_TLS)
         {
-            progress.begin(Step::SignIn);
+            progress.begin(Phase::SignIn);
         }
         polled
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for TrackedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
