@@ -1,7 +1,7 @@
-//! What is kept about users: one trait, on PostgreSQL or in one SQLite file.
+//! Stores users, their connections and the app's configuration, in PostgreSQL or one SQLite file.
 //!
-//! Both implementations answer the same, byte for byte; `tests/it/storage_contract.rs` holds them
-//! to it. Must not know HTTP, nor the OAuth state.
+//! Both implementations return the same results; `tests/it/storage_contract.rs` checks it. Must not
+//! know HTTP or flows.
 
 mod administration;
 pub(crate) mod postgres;
@@ -29,7 +29,7 @@ pub use administration::{Administration, UserChange};
 pub use postgres::PostgresStorage;
 pub use sqlite::SqliteStorage;
 
-/// The most addresses that are known to one account.
+/// The most addresses that are kept for one user.
 pub const MOST_KNOWN_ADDRESSES: i64 = 50;
 
 /// Users, their connections, and the app's configuration.
@@ -37,15 +37,19 @@ pub const MOST_KNOWN_ADDRESSES: i64 = 50;
 pub trait Storage: Administration + Debug + Send + Sync {
     /// Opens the store and brings its schema up to date, or only checks it.
     ///
-    /// Everything else is for afterwards. Gives the migrations that were applied; may be called
-    /// again, after a failure as after a success.
+    /// Must succeed before any other method is called, and may be called again. Returns the migrations
+    /// that it applied.
     async fn prepare(&self, migrations: Migrations) -> Result<Vec<Migration>, StorageError>;
 
-    /// Succeeds while the store answers; never waits behind other work.
+    /// Succeeds if the store answers; does not wait for other work.
     async fn ping(&self) -> Result<(), StorageError>;
 
-    /// Adds a user; [`StorageError::EmailTaken`] where the address has one, and
-    /// [`StorageError::Untranslatable`] where the database can't store the address.
+    /// Adds a user.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::EmailTaken`] if another user has the address, and
+    /// [`StorageError::Untranslatable`] if the database can't store it.
     async fn create_user(&self, user: &NewUser) -> Result<User, StorageError>;
 
     /// The user with this id.
@@ -54,7 +58,7 @@ pub trait Storage: Administration + Debug + Send + Sync {
     /// The user with exactly this address, which may be any text.
     async fn user_by_email(&self, email: &str) -> Result<Option<UserWithHash>, StorageError>;
 
-    /// Makes a user an admin or takes it back; `None` if no user has the address.
+    /// Makes a user an admin or an ordinary user; `None` if no user has the address.
     async fn put_admin(&self, email: &str, admin: Admin) -> Result<Option<Written>, StorageError>;
 
     /// The addresses of all admins, sorted.
@@ -63,11 +67,13 @@ pub trait Storage: Administration + Debug + Send + Sync {
     /// A user's connection.
     async fn connection(&self, user_id: Uuid) -> Result<Option<Connection>, StorageError>;
 
-    /// Stores what a flow ended with: makes a connection, or replaces the tokens of the one there is.
+    /// Stores the result of a flow: creates a connection, or replaces the tokens of the existing one.
     ///
-    /// [`StorageError::FlowEnded`] if the user's flows were ended since it was started,
-    /// [`StorageError::NoSuchUser`] if the user is deactivated or gone. The database decides,
-    /// whatever happens at the same time.
+    /// # Errors
+    ///
+    /// [`StorageError::FlowEnded`] if the user's flows were ended after this one started,
+    /// [`StorageError::NoSuchUser`] if the user is deactivated or deleted. The database decides, so
+    /// concurrent changes can't interfere.
     async fn put_connection(
         &self,
         owner: FlowOwner,
@@ -75,29 +81,30 @@ pub trait Storage: Administration + Debug + Send + Sync {
         identity: &Identity,
     ) -> Result<(), StorageError>;
 
-    /// Removes a connection, if there is one, and ends the user's flows under way.
+    /// Deletes the user's connection, if any, and ends the user's flows.
     async fn delete_connection(&self, user_id: Uuid) -> Result<(), StorageError>;
 
-    /// The rows of `app_config` that we know; an empty value counts as not set.
+    /// The known rows of `app_config`; an empty value counts as not set.
     async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError>;
 
-    /// Writes config values, all or none; gives the moment of it.
+    /// Writes config values, all or none, and returns when.
     async fn put_config(
         &self,
         values: &[(ConfigKey, ConfigValue)],
     ) -> Result<Timestamp, StorageError>;
 
-    /// Removes config values, those that are set.
+    /// Deletes the config values that are set.
     async fn delete_config(&self, keys: &[ConfigKey]) -> Result<Written, StorageError>;
 
-    /// When an account was last signed in to well from an address; `None` if it never was.
+    /// When the account last signed in successfully from this address; `None` if never.
     async fn known_address(
         &self,
         address: &KnownAddress,
     ) -> Result<Option<Timestamp>, StorageError>;
 
-    /// Records that an account was signed in to successfully from an address, now. Removes some of
-    /// the rows that are older than `kept_for`, and all but the newest
+    /// Records a successful sign-in from an address, now.
+    ///
+    /// Deletes some of the rows older than `kept_for`, and all but the newest
     /// [`MOST_KNOWN_ADDRESSES`] of this account.
     async fn put_known_address(
         &self,
@@ -105,25 +112,25 @@ pub trait Storage: Administration + Debug + Send + Sync {
         kept_for: Duration,
     ) -> Result<(), StorageError>;
 
-    /// Ends the work and closes the store.
+    /// Completes what is under way, and closes the store.
     async fn close(&self);
 }
 
 /// Whether a user may use `/api/admin`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admin {
-    /// May.
+    /// The user may.
     Granted,
-    /// May not.
+    /// The user may not.
     Revoked,
 }
 
-/// Whether a write changed what was there.
+/// Whether a write changed anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
     /// It did.
     Changed,
-    /// It was so already.
+    /// The stored value was the same already.
     Unchanged,
 }
 
@@ -133,7 +140,7 @@ impl Written {
     }
 }
 
-/// Why a flow's end was not stored, by what became of its user.
+/// Why a flow's result was not stored, given its user.
 fn not_stored(user: Option<&User>) -> StorageError {
     if user.is_some_and(|user| user.is_active) {
         StorageError::FlowEnded
@@ -142,47 +149,47 @@ fn not_stored(user: Option<&User>) -> StorageError {
     }
 }
 
-/// What a store's own library says, kept for the log.
+/// The error of a store's library, kept for the log.
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
-/// Why a store did not do what it was asked.
+/// Why an operation of a store failed.
 #[derive(Debug, Clone, Error)]
 pub enum StorageError {
     /// Another user has the address.
     #[error("email address is taken")]
     EmailTaken,
-    /// The user is deactivated or gone.
+    /// The user is deactivated or deleted.
     #[error("no such user")]
     NoSuchUser,
-    /// The user's flows under way were ended, this one among them.
+    /// The user's flows were ended, including this one.
     #[error("the flow was ended")]
     FlowEnded,
-    /// The store can't be reached, does not answer in time, or can't be written to.
+    /// The store can't be reached, does not answer in time, or refuses writes.
     #[error("the database is unavailable")]
     Unavailable(#[source] Cause),
-    /// So much is under way that this was not even tried.
+    /// Too much is under way, so the operation was not started.
     #[error("the database has too much to do")]
     Overloaded,
     /// The disk of the database is full, so nothing can be written.
     #[error("the database's disk is full")]
     DiskFull(#[source] Cause),
-    /// A service has run here, and its database is missing or empty.
+    /// The service has run here before, but its database is missing or empty.
     #[error("the database is lost")]
     Lost(#[source] Cause),
     /// The schema lacks something that `migrate` would add.
     #[error("the schema is behind, missing {}: run `discogsography-api migrate`", .missing.join(", "))]
     SchemaBehind {
-        /// What is missing, each a migration such as `0002_admins`.
+        /// The missing migrations, such as `0002_admins`.
         missing: Vec<String>,
     },
-    /// The encoding of the database lacks a character of what was to be stored.
+    /// The database's encoding lacks a character of a value.
     #[error("the encoding of the database lacks a character")]
     Untranslatable(#[source] Cause),
-    /// The tables or the file are another application's, or the encoding lacks characters.
+    /// The tables or the file belong to another application, or the encoding lacks characters.
     /// Nothing was changed.
     #[error("{0}")]
     NotOurs(String),
-    /// The store refused the statement: a mistake of ours, or a schema that is not as it should be.
+    /// The store refused a statement, because of a bug or an unexpected schema.
     #[error("the database refused a statement")]
     Refused(#[source] Cause),
 }

@@ -1,7 +1,6 @@
-//! Whom we believe to be who they say: the roots of trust that everybody has. [`fault`] says in
-//! plain words why a server was not believed.
+//! Which servers are trusted: the public root certificates. [`fault`] explains failed handshakes.
 //!
-//! One TLS library with one crypto provider for PostgreSQL, Redis and Discogs. Must not know them.
+//! PostgreSQL, Redis and Discogs share one TLS library and crypto provider. Must not know them.
 
 pub mod fault;
 
@@ -15,31 +14,31 @@ use crate::pem;
 /// Read once: a system has hundreds of them.
 static PUBLIC_ROOTS: LazyLock<PublicRoots> = LazyLock::new(find_public_roots);
 
-/// The certificate authorities that sign for anybody.
+/// The public certificate authorities.
 struct PublicRoots {
     store: Arc<RootCertStore>,
-    /// The same as PEM; `None` where they came with the program.
+    /// The same as PEM; `None` if they are those built into the program.
     pem: Option<Vec<u8>>,
 }
 
-/// Settles on one crypto provider for the whole process; a second call changes nothing.
+/// Installs the crypto provider of the process; a second call does nothing.
 pub fn install_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The roots of the system, or those that came with the program where it has none.
+/// The system's root certificates, or those built into the program if it has none.
 #[must_use]
 pub fn public_roots() -> Arc<RootCertStore> {
     Arc::clone(&PUBLIC_ROOTS.store)
 }
 
-/// The roots of the system as PEM; `None` where it has none.
+/// The system's root certificates as PEM; `None` if it has none.
 #[must_use]
 pub fn system_roots_as_pem() -> Option<Vec<u8>> {
     PUBLIC_ROOTS.pem.clone()
 }
 
-/// Checks servers against these roots, by chain and by name.
+/// Verifies a server's certificate chain against these roots, and its name.
 #[must_use]
 pub fn client(roots: Arc<RootCertStore>) -> ClientConfig {
     install_provider();
@@ -53,7 +52,7 @@ fn find_public_roots() -> PublicRoots {
         Vec::new()
     };
     let mut store = RootCertStore::empty();
-    // What one library can't read, another would stumble over.
+    // Other libraries would fail on a certificate that this one can't read.
     found.retain(|certificate| store.add(certificate.clone()).is_ok());
     let count = found.len();
     if count > 0 {

@@ -1,4 +1,4 @@
-//! Why no TLS connection came about, in plain words.
+//! Why a TLS connection failed, in plain words.
 
 use std::error::Error;
 use std::io;
@@ -8,7 +8,7 @@ use printable::SERVER_MESSAGE;
 use rustls::CertificateError;
 use thiserror::Error;
 
-/// Why no TLS connection came about.
+/// Why a TLS connection failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{} ({said})", .kind.in_words())]
 pub struct TlsFault {
@@ -18,28 +18,28 @@ pub struct TlsFault {
     said: String,
 }
 
-/// What is wrong with a server, or between it and us.
+/// What is wrong with a server or the way to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// None of our roots signed for it.
+    /// No trusted root certificate signed its certificate.
     Untrusted,
     /// Its certificate is for another name.
     AnotherHost,
-    /// Its certificate was good once.
+    /// Its certificate has expired.
     Expired,
-    /// Its certificate will be good.
+    /// Its certificate is not valid yet.
     NotValidYet,
-    /// It shows a certificate that is there to sign others.
+    /// Its certificate is that of a certificate authority.
     ShowsCa,
     /// Its certificate has another flaw.
     NotAccepted,
-    /// What it says is no TLS.
+    /// It does not speak TLS.
     NoTls,
-    /// Something else, as no version that both know.
+    /// Something else, for example no TLS version in common.
     NoAgreement,
 }
 
-/// The fault of TLS behind an error; `None` where TLS is not why it came about.
+/// Finds the TLS fault behind an error; `None` if TLS is not its cause.
 #[must_use]
 pub fn behind(error: &(dyn Error + 'static)) -> Option<TlsFault> {
     let mut cause = Some(error);
@@ -56,7 +56,7 @@ pub fn behind(error: &(dyn Error + 'static)) -> Option<TlsFault> {
     None
 }
 
-/// The error inside one that does not give it as its source.
+/// The error inside one that does not return it as its source.
 fn wrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return error.get_ref().map(|inner| inner as &'a (dyn Error + 'static));
