@@ -162,7 +162,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
     cli
 }
 
-/// Hides everything but names of options: a secret may be in the wrong place.
+/// Hides every value in an error, which may be a misplaced secret; keeps option names.
 fn without_values(mut error: clap::Error) -> clap::Error {
     let hidden = || ContextValue::String("(not shown)".to_owned());
     let is_option = |argument: &ContextValue| matches!(argument, ContextValue::String(argument) if argument.starts_with("--"));
@@ -206,7 +206,7 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
         }
     };
     let ended = panics::catch(|| runtime.block_on(command));
-    // Resolving a name at a server that does not answer must not delay the end.
+    // A name lookup that gets no answer must not delay the exit.
     runtime.shutdown_background();
     telemetry::flush();
     ended?
@@ -222,13 +222,14 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// Writes a result, with control characters escaped. A reader that stops early, like `head`, is no
-/// error.
+/// Writes a result, with control characters escaped.
+///
+/// A reader that closes the pipe early, like `head`, is not an error.
 fn say(text: &str) -> std::io::Result<()> {
     say_while_read(text).map(drop)
 }
 
-/// Writes one of many results like [`say`]; `Break` once stdout has no reader.
+/// Like [`say`], for one of many results; `Break` once stdout has no reader.
 fn say_while_read(text: &str) -> std::io::Result<ControlFlow<()>> {
     match writeln!(std::io::stdout(), "{}", printable::lines(text)) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
@@ -236,7 +237,7 @@ fn say_while_read(text: &str) -> std::io::Result<ControlFlow<()>> {
     }
 }
 
-/// Writes a hint to stderr, where a program does not read it as a result.
+/// Writes a hint to stderr, so that programs don't read it as a result.
 fn hint(line: &str) -> std::io::Result<()> {
     writeln!(std::io::stderr(), "{line}")
 }
@@ -259,7 +260,7 @@ impl Context<'_> {
         }
     }
 
-    /// Refuses variables of real stores or the real Discogs, which must not mix with a sandbox.
+    /// Refuses variables of real stores and of the real Discogs in a sandbox.
     fn refuse_real_servers(self) -> Result<(), UsageError> {
         for name in [
             "POSTGRES_ADDRESS",
@@ -278,7 +279,7 @@ impl Context<'_> {
     }
 }
 
-/// The embedded store, for a command that needs its file.
+/// Returns the embedded store, or an error that names the tool to use instead.
 fn embedded(config: &Config, instead: &str) -> Result<EmbeddedStores, UsageError> {
     match &config.stores {
         Stores::Embedded(embedded) => Ok(embedded.clone()),
@@ -289,7 +290,7 @@ fn embedded(config: &Config, instead: &str) -> Result<EmbeddedStores, UsageError
     }
 }
 
-/// What a command does if the embedded store has no database.
+/// Whether a command creates the database if the embedded store has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NewDatabase {
     /// Create one, like the first start.
@@ -298,7 +299,7 @@ enum NewDatabase {
     Refused,
 }
 
-/// Names the storage for a command that works with or without a running service.
+/// Creates the storage without opening it, and returns it with `AUTO_MIGRATE`.
 fn name_storage(
     context: Context<'_>,
     new: NewDatabase,
@@ -313,7 +314,7 @@ fn name_storage(
     Ok((stores.storage, config.migrations))
 }
 
-/// Opens the storage, its schema prepared as `AUTO_MIGRATE` says.
+/// Opens the storage and prepares its schema according to `AUTO_MIGRATE`.
 async fn open_storage(context: Context<'_>, new: NewDatabase) -> anyhow::Result<Arc<dyn Storage>> {
     let (storage, migrations) = name_storage(context, new)?;
     storage.prepare(migrations).await?;

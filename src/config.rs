@@ -36,7 +36,7 @@ pub use system_roots::system_roots_are_readable;
 pub use variables::{GROUPS, VARIABLES};
 pub(crate) use weak_secret::weak_secret;
 
-/// Everything that an operator can set, checked.
+/// The checked configuration: everything that an operator can set.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where users, tokens and the OAuth state are kept.
@@ -53,9 +53,9 @@ pub struct Config {
     pub api_address: SocketAddr,
     /// `API_HOST` with `API_HEALTH_PORT`
     pub health_address: SocketAddr,
-    /// `KEEP_ALIVE_SECONDS`: how long a connection is kept that waits for its next request.
+    /// `KEEP_ALIVE_SECONDS`: how long an idle connection is kept open.
     pub keep_alive: Duration,
-    /// `DRAIN_SECONDS`: for how long requests are still accepted after a signal to stop.
+    /// `DRAIN_SECONDS`: how long requests are still accepted after a stop signal.
     pub drain_time: Duration,
     /// `CORS_ORIGINS`
     pub cors_origins: CorsOrigins,
@@ -73,7 +73,7 @@ pub struct Config {
     pub log_level: LogLevel,
     /// `LOG_FORMAT`
     pub log_format: LogFormat,
-    /// What the operator should hear about at start, though it is no error.
+    /// Warnings for the operator, logged at start.
     pub warnings: Vec<Warning>,
 }
 
@@ -87,7 +87,7 @@ pub struct ConfigError(Problems);
 pub enum CorsOrigins {
     /// `*`
     Any,
-    /// These, each as a browser writes it: `https://explore.example.com`.
+    /// These origins, as browsers write them: `https://explore.example.com`.
     Only(Vec<String>),
 }
 
@@ -96,7 +96,7 @@ pub enum CorsOrigins {
 pub enum WebPage {
     /// At `/`.
     On,
-    /// Only the API is.
+    /// Not at all.
     Off,
 }
 
@@ -105,39 +105,38 @@ pub enum WebPage {
 pub enum Migrations {
     /// At every start.
     Automatic,
-    /// Only the command `migrate` does.
+    /// Only by the command `migrate`.
     Manual,
 }
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
-    /// Errors only; Python's `CRITICAL` means the same here.
+    /// Only errors; Python's `CRITICAL` means the same here.
     Error,
-    /// And what is degraded or insecure.
+    /// Also what is degraded or insecure.
     Warning,
-    /// And one line per request.
+    /// Also one line per request.
     Info,
-    /// And the probes of the health routes.
+    /// Also the probes of the health routes.
     Debug,
     /// Everything.
     Trace,
 }
 
-/// What a log line looks like.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// Pretty on a terminal, JSON elsewhere.
     Auto,
     /// One JSON object a line.
     Json,
-    /// For people.
+    /// Text for people.
     Pretty,
 }
 
 impl ConfigError {
-    /// Every problem: first the names that are not read, then the variables in the order in which
-    /// they are documented.
+    /// Every problem: first unknown names, then variables in their documented order.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         self.0.as_slice()
@@ -159,7 +158,7 @@ impl Config {
         Ok(Self { warnings, ..config })
     }
 
-    /// The same configuration with the store of `serve --sandbox`, a folder inside the real one.
+    /// Returns this configuration with the store of `serve --sandbox`.
     #[must_use]
     pub fn in_sandbox(mut self) -> Self {
         if let Stores::Embedded(embedded) = &mut self.stores {
@@ -169,7 +168,7 @@ impl Config {
     }
 }
 
-/// `None` if something is wrong, but only once everything was read.
+/// Returns `None` if anything is wrong, but only after reading everything.
 fn read(reader: &mut Reader<'_>) -> Option<Config> {
     let stores = stores::read(reader);
     let addresses = read_addresses(reader);

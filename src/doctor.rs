@@ -35,7 +35,7 @@ pub async fn examine(
     let (of_files, of_variables) = (environment.clone(), environment.clone());
     let files = (Check::SecretFiles, "the files of secrets");
     let mut findings = on_disk(move || secrets::files(&of_files), alone, files).await;
-    // These read files, too.
+    // These read files, too, so they run on a thread.
     let load = move || {
         drop(public_roots());
         Ok(Config::load(&of_variables))
@@ -61,7 +61,7 @@ pub async fn examine(
     }
 }
 
-/// Checks what the configuration points to, concurrently.
+/// Checks the configured servers and files concurrently.
 async fn dependencies(
     config: Config,
     store: StoreKind,
@@ -97,7 +97,7 @@ async fn stores_and_discogs(config: &Config, surroundings: &Surroundings) -> Vec
     findings
 }
 
-/// Whether `serve --sandbox` has run on the embedded store, and `serve` has not.
+/// Whether `serve --sandbox` has run on the embedded store, but not `serve`.
 async fn has_only_a_sandbox(stores: &Stores) -> bool {
     let Stores::Embedded(embedded) = stores else { return false };
     let (real, sandbox) = (embedded.database(), embedded.sandbox());

@@ -1,6 +1,6 @@
-//! Panics that must not end what runs once: a thread with a queue, a task that others wait for.
+//! Catches panics that would end a queue's thread or a task that others wait for.
 //!
-//! The panic hook has logged the panic by the time that these return.
+//! The panic hook has logged the panic by the time these functions return.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -13,16 +13,16 @@ use thiserror::Error;
 #[error("a panic")]
 pub struct Panicked;
 
-/// Runs work to its end.
+/// Runs `work` and catches a panic.
 ///
 /// # Errors
 ///
-/// If it panics. What it was changing may be left half changed.
+/// If it panics. Whatever it was changing may be left half-changed.
 pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked)
 }
 
-/// Runs a future to its end.
+/// Runs a future to completion and catches a panic.
 ///
 /// # Errors
 ///

@@ -1,5 +1,7 @@
-//! Certificates in PEM files (RFC 7468). Such a file may also hold a private key, so nothing of it
-//! is ever part of an error: only which kind of flaw it has, and in which line.
+//! Reads certificates from PEM files (RFC 7468).
+//!
+//! Such a file may also hold a private key, so an error never shows its contents: only the kind of
+//! flaw and its line.
 
 use std::fmt;
 
@@ -9,30 +11,30 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{Error, PemObject as _};
 
-/// What each section begins with, at the start of a line.
+/// The start of a section's first line.
 const BEGIN: &[u8] = b"-----BEGIN ";
 
-/// What its last line begins with.
+/// The start of a section's last line.
 const END: &[u8] = b"-----END ";
 
-/// What is wrong with a file of certificates.
+/// What is wrong with a certificate file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     /// It has no certificate at all.
     Empty,
-    /// The first line of a section has more in it, as when line breaks are lost.
+    /// The first line of a section holds more than its marker: line breaks are lost.
     LineBreaks {
-        /// That line, counted from 1.
+        /// The number of that line, from 1.
         line: usize,
     },
     /// A section has no last line.
     NoEnd {
-        /// Its first line.
+        /// The number of its first line.
         line: usize,
     },
-    /// What a section holds can't be decoded, or is not a certificate.
+    /// A section can't be decoded, or is not a certificate.
     Malformed {
-        /// Its first line.
+        /// The number of its first line.
         line: usize,
     },
 }
@@ -56,7 +58,7 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// Reads every certificate of a PEM file; at least one.
+/// Reads every certificate of a PEM file; all must be valid.
 pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Flaw> {
     let found: Vec<_> = each(pem).collect::<Result<_, _>>()?;
     if found.is_empty() { Err(Flaw::Empty) } else { Ok(found) }
@@ -82,7 +84,7 @@ fn each(pem: &[u8]) -> impl Iterator<Item = Result<CertificateDer<'static>, Flaw
     })
 }
 
-/// Writes certificates, and nothing else.
+/// Writes the certificates, without anything else.
 pub(crate) fn encode(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
     let mut pem = String::new();
     for certificate in certificates {
@@ -93,7 +95,7 @@ pub(crate) fn encode(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
     pem.into_bytes()
 }
 
-/// Each section, with the number of its first line.
+/// Returns each section with the number of its first line.
 fn sections(pem: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let is_start = |at: &usize| {
         let (before, rest) = pem.split_at(*at);
@@ -117,7 +119,7 @@ fn flaw(error: &Error, section: &[u8], line: usize) -> Flaw {
             Flaw::LineBreaks { line }
         }
         Error::MissingSectionEnd { .. } => Flaw::NoEnd { line },
-        // The library may add kinds.
+        // The library may add error kinds.
         _ => Flaw::Malformed { line },
     }
 }

@@ -1,4 +1,4 @@
-//! Threads: whether this machine lets the process have them, and what to do if it does not.
+//! Checks that the operating system provides enough threads, and suggests fixes.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -7,10 +7,10 @@ use std::thread;
 use rustix::io::Errno;
 use thiserror::Error;
 
-/// Threads that the async runtime needs besides one for each processor.
+/// Threads that the async runtime needs in addition to one per processor.
 const BESIDES: usize = 2;
 
-/// The operating system gave no thread.
+/// The operating system refused to create a thread.
 #[derive(Debug, Error)]
 #[error("the operating system gives this program no more threads: {}", cure(.0))]
 pub struct NoThreads(io::Error);
@@ -27,12 +27,13 @@ pub fn processors() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Starts as many threads at once as the async runtime needs, and ends them again: the runtime
-/// itself would panic if it can't have one.
+/// Checks that the async runtime can have its threads, by starting as many at once.
+///
+/// The runtime itself would panic if it could not start one.
 ///
 /// # Errors
 ///
-/// If the operating system refuses one of them.
+/// If the operating system refuses to create one of them.
 pub fn try_out() -> Result<(), NoThreads> {
     let count = processors().get() + BESIDES;
     thread::scope(|scope| {

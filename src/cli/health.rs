@@ -12,7 +12,7 @@ use crate::config::{Config, Environment};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most bytes that are read of an answer.
+/// The most bytes of a response that are read.
 const ANSWER_LENGTH: u64 = 64 * 1024;
 
 pub(super) async fn health(environment: &Environment) -> anyhow::Result<()> {
@@ -32,7 +32,7 @@ pub(super) async fn health(environment: &Environment) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An address that can be connected to, for a service that listens on all.
+/// Returns an address to connect to; the service may listen on all addresses.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -42,7 +42,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// One request by hand: a whole HTTP client would be more than this needs.
+/// Sends one request by hand: a whole HTTP client would be more than this needs.
 async fn ask(address: SocketAddr) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");

@@ -15,7 +15,7 @@ use crate::surroundings::Surroundings;
 /// The default port of the stand-in.
 pub(super) const PORT: u16 = 8014;
 
-/// The app's credentials that the stand-in accepts.
+/// The app's credentials that the sandbox accepts.
 pub(super) const CONSUMER_KEY: &str = "sandbox-key";
 pub(super) const CONSUMER_SECRET: &str = "sandbox-secret";
 
@@ -36,7 +36,9 @@ pub(super) async fn sandbox(arguments: &SandboxArguments) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Starts the stand-in; it ends when it is dropped. `option` names its port on the command line.
+/// Starts the stand-in, which stops when the result is dropped.
+///
+/// `option` is the command-line option that sets its port.
 pub(super) async fn start(
     port: u16,
     option: &str,

@@ -1,4 +1,4 @@
-//! `serve`: run the service until a signal comes, with a sandbox beside it where asked.
+//! `serve`: runs the service until a signal arrives, optionally with a sandbox.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,9 @@ use super::{Context, sandbox, surroundings};
 use crate::config::{IfLost, StoreKind, Stores};
 use crate::{server, telemetry};
 
-/// Signals that come within this time count as one: `timeout` and terminals send two.
+/// Signals that arrive within this time count as one.
+///
+/// `timeout` and terminals send two.
 const ONE_SIGNAL: Duration = Duration::from_millis(100);
 
 #[derive(Default, Args)]

@@ -1,16 +1,19 @@
-//! Texts that strangers chose, made safe to read on a terminal: those that differ look different.
+//! Makes strangers' text safe to print: different texts never look the same.
 //!
 //! The properties are those of Unicode's `DerivedCoreProperties.txt` and `UnicodeData.txt`.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Blank on a terminal, though Unicode counts them as symbols: the Braille pattern without dots and
-/// the musical symbol without a note head.
+/// Characters that are blank on a terminal although Unicode counts them as symbols.
+///
+/// They are the Braille pattern without dots and the musical symbol without a note head.
 const BLANK: [char; 2] = ['\u{2800}', '\u{1d159}'];
 
-/// A text with what can't be seen, and what moves the cursor, escaped. If it has other characters that
-/// are not ASCII, which may look like those that are, its ASCII form follows in parentheses.
+/// Escapes characters that are invisible or move the cursor.
+///
+/// If other non-ASCII characters remain, which may look like ASCII ones, the text's ASCII form
+/// follows in parentheses.
 pub(super) fn shown(text: &str) -> String {
     let visible = escaped(text, is_hidden);
     let ascii = escaped(text, |character| !character.is_ascii());
@@ -29,8 +32,9 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
     escaped
 }
 
-/// Whether a character shows nothing by itself. (`escape_debug` takes care of control characters, white
-/// space and what is not assigned.)
+/// Whether a character is invisible by itself.
+///
+/// `escape_debug` handles control characters, white space and unassigned characters.
 fn is_hidden(character: char) -> bool {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     let category = CodePointMapData::<GeneralCategory>::new();
@@ -59,7 +63,7 @@ mod tests {
             ("two\nlines@example.com", "two\\nlines@example.com"),
             ("a\u{9b}b", "a\\u{9b}b"),
             ("a\u{a0}\u{3000}b", "a\\u{a0}\\u{3000}b"),
-            // What was typed as an escape is not taken for one.
+            // A typed escape sequence stays distinguishable from a real one.
             ("a\\u{200b}b@example.com", "a\\\\u{200b}b@example.com"),
         ] {
             assert_eq!(shown(text), expected);

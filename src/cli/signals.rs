@@ -1,4 +1,4 @@
-//! The signals that stop a command in good order.
+//! The signals that stop a command gracefully.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use std::task::Poll;
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Each of them would end the process in the middle of its work.
+/// By default, each of them would end the process in the middle of its work.
 const STOP: [SignalKind; 7] = [
     SignalKind::terminate(),
     SignalKind::interrupt(),
@@ -18,19 +18,19 @@ const STOP: [SignalKind; 7] = [
     SignalKind::user_defined2(),
 ];
 
-/// Listens for all of them.
+/// Listens for all signals in [`STOP`].
 pub(super) struct Signals(Vec<Signal>);
 
 impl Signals {
-    /// Begins to listen. Keeps ignoring SIGHUP where the process was started so, as by `nohup`.
+    /// Starts to listen; SIGHUP stays ignored if the process was started so (`nohup`).
     pub(super) fn listen() -> io::Result<Self> {
-        // A write beyond `ulimit -f` then fails, as on a full disk.
+        // With SIGXFSZ handled, a write beyond `ulimit -f` fails like one to a full disk.
         drop(signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?);
         let listened = |kind: &SignalKind| *kind != SignalKind::hangup() || !ignores_hangup();
         STOP.into_iter().filter(listened).map(signal).collect::<io::Result<_>>().map(Self)
     }
 
-    /// Waits for the next one, whichever it is.
+    /// Waits for the next signal.
     pub(super) async fn next(&mut self) {
         std::future::poll_fn(|context| {
             let mut signals = self.0.iter_mut();
@@ -41,7 +41,7 @@ impl Signals {
     }
 }
 
-/// Whether SIGHUP is ignored, as Linux says; elsewhere it is taken not to be.
+/// Whether SIGHUP is ignored, according to `/proc`; `false` except on Linux.
 fn ignores_hangup() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

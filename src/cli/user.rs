@@ -93,14 +93,14 @@ async fn run(command: Command, storage: &dyn Storage) -> anyhow::Result<()> {
     }
 }
 
-/// Reads a page at a time, so any number of users takes the same memory.
+/// Reads a page at a time: memory use does not depend on the number of users.
 async fn list(storage: &dyn Storage, filter: Option<&str>, json: bool) -> anyhow::Result<()> {
     let filter = filter.unwrap_or_default().to_lowercase();
     let mut is_empty = true;
     let mut last: Option<UserDetails> = None;
     loop {
         let page = storage.users_after(last.as_ref()).await?;
-        // After an address that is not UTF-8, the next page repeats its row.
+        // If the last address is not UTF-8, the next page repeats its row.
         let is_new = |user: &UserDetails| last.as_ref().is_none_or(|last| last.id != user.id);
         for user in page.iter().filter(|user| is_new(user) && contains(user, &filter)) {
             if is_empty && !json {
@@ -130,7 +130,7 @@ fn contains(user: &UserDetails, filter: &str) -> bool {
 const HEADING: &str =
     "CREATED     STATE     ADMIN  2FA  DISCOGS  ID                                    EMAIL";
 
-/// The address comes last, since its length varies.
+/// The address comes last because its length varies.
 fn line_of(user: &UserDetails) -> String {
     let created = user.created_at.to_string();
     let created = created.split('T').next().unwrap_or_default();
@@ -215,7 +215,7 @@ fn refuse(change: UserChange, user: &UserDetails) -> anyhow::Result<()> {
     }
 }
 
-/// The user with this address, as it was typed or normalised, or with this id.
+/// Returns the user with this address, as typed or normalised, or with this id.
 async fn found(storage: &dyn Storage, who: &str) -> anyhow::Result<UserDetails> {
     for who in [who, &normalize_email(who)] {
         if let Some(user) = storage.user_details(who).await? {
@@ -238,7 +238,7 @@ fn say_json(user: &UserDetails) -> anyhow::Result<()> {
     Ok(say(&json_of(user))?)
 }
 
-/// JSON with the names of the HTTP API.
+/// Returns JSON with the field names of the HTTP API.
 fn json_of(user: &UserDetails) -> String {
     let connection = user.connection.as_ref();
     let json = json!({

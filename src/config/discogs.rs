@@ -1,4 +1,4 @@
-//! Where Discogs is, and the way there.
+//! Where Discogs is, and through which proxy it is called.
 
 use env_config::{Reader, Variable, Warning};
 use secrecy::SecretString;
@@ -8,25 +8,25 @@ use super::variables::{
     DISCOGS_ALLOW_HTTP, DISCOGS_API_URL, DISCOGS_USER_AGENT, DISCOGS_WEB_URL, HTTPS_PROXY, NO_PROXY,
 };
 
-/// Where Discogs is and how we introduce ourselves.
+/// The addresses of Discogs, the user agent and the proxy.
 #[derive(Debug, Clone)]
 pub struct DiscogsConfig {
     /// `DISCOGS_USER_AGENT`
     pub user_agent: String,
-    /// `DISCOGS_API_URL`, without a slash at its end.
+    /// `DISCOGS_API_URL`, without a trailing slash.
     pub api_url: String,
-    /// `DISCOGS_WEB_URL`, without a slash at its end.
+    /// `DISCOGS_WEB_URL`, without a trailing slash.
     pub web_url: String,
     /// `HTTPS_PROXY`
     pub proxy: Option<DiscogsProxy>,
 }
 
-/// Through whom Discogs is called; plain http, as to a sandbox, goes there by itself.
+/// The proxy for calls to Discogs; plain http, as to a sandbox, does not use it.
 #[derive(Debug, Clone)]
 pub struct DiscogsProxy {
     /// `HTTPS_PROXY`, which may carry a password.
     pub url: SecretString,
-    /// `NO_PROXY`: hosts that are called directly, as the client reads them; empty for none.
+    /// `NO_PROXY` in the HTTP client's syntax: hosts called directly; may be empty.
     pub except: String,
 }
 
@@ -58,7 +58,7 @@ fn read_url(reader: &mut Reader<'_>, variable: &Variable<Url>, allow_http: bool)
     Some(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// Parses a URL, or the `host:port` that many write instead.
+/// Parses a URL, or the common short form `host:port`.
 pub(super) fn parse_proxy(value: &str) -> Result<Url, String> {
     let url = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
     let url = Url::parse(&url).map_err(|_| "is not the URL of a proxy".to_owned())?;

@@ -14,7 +14,7 @@ pub struct FirstAdmin {
     pub password: NewPassword,
 }
 
-/// Reads both or neither, by the rules of registration.
+/// Reads both variables or neither, by the rules of registration.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<FirstAdmin> {
     if !reader.is_set(&ADMIN_EMAIL) && !reader.is_set(&ADMIN_PASSWORD) {
         return None;

@@ -1,4 +1,4 @@
-//! `RATE_LIMITS` with its budgets, and `TRUSTED_PROXIES`.
+//! `RATE_LIMITS` and its budgets, and `TRUSTED_PROXIES`.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -11,17 +11,18 @@ use super::variables;
 /// The largest budget: each request in a window takes memory.
 const MAX_BUDGET: u32 = 1_000;
 
-/// In seconds.
+/// The longest window, in seconds.
 const MAX_WINDOW: u64 = 24 * 60 * 60;
 
 /// All IPv4 addresses, mapped into IPv6.
 const MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
 
-/// Trusting more IPv4 addresses than four /8 networks is a mistake: the private ranges are little
-/// more than one.
+/// The most IPv4 addresses to trust: four /8 networks.
+///
+/// The private ranges need little more than one.
 const MAX_V4: u64 = 1 << 26;
 
-/// Trusting more public IPv6 addresses than a /16 network is a mistake.
+/// The most public IPv6 addresses to trust: a /16 network.
 const MAX_V6: u128 = 1 << 112;
 
 /// Whether requests are limited.
@@ -52,7 +53,7 @@ pub struct Budgets {
     pub verify_address: Budget,
 }
 
-/// How many requests any window of time may hold.
+/// How many requests are allowed in any window of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// The number of requests.
@@ -147,8 +148,9 @@ pub(super) fn parse_networks(value: &str) -> Result<Vec<IpNet>, String> {
     Ok(parsed.into_iter().flatten().collect())
 }
 
-/// The same network as peers are compared: IPv4 addresses mapped into IPv6 (`::ffff:0:0/96`) become
-/// IPv4 addresses.
+/// Returns the network in the form that peers are compared in.
+///
+/// IPv4 addresses mapped into IPv6 (`::ffff:0:0/96`) become IPv4 addresses.
 fn canonical(network: IpNet) -> Vec<IpNet> {
     let IpNet::V6(v6) = network else {
         return vec![network];

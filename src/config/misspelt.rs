@@ -1,4 +1,4 @@
-//! Names that look like a declared variable: misspelt ones, and those of other programs.
+//! Finds names similar to a variable: misspelt ones, and those of other programs.
 //!
 //! Only similar names are reported, since the environment is full of other programs' variables.
 
@@ -9,21 +9,23 @@ use env_config::{Certainty, Declaration, Environment, Reader, declaration, is_se
 
 use super::VARIABLES;
 
-/// How sure it is that a name stands for a declared variable.
+/// How certain it is that a name was meant for a declared variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Likeness {
     /// A misspelt variable of the stores: an error.
     Misspelt,
-    /// Another name for a variable of the stores: an error unless the value is given otherwise.
+    /// Another name for a variable of the stores: an error unless that has a value.
     OtherName,
-    /// Less sure, or not about the stores: a warning.
+    /// Less certain, or not about the stores: a warning.
     Possible,
 }
 
-/// The prefixes of the stores' variables. Any such name shows that the operator wants servers.
+/// The prefixes of the stores' variables.
+///
+/// Any such name shows that the operator wants servers.
 const STORE_PREFIXES: [&str; 3] = ["POSTGRES_", "REDIS_", "DATABASE_URL"];
 
-/// Other names for variables of the stores, among them those of the official PostgreSQL image.
+/// Other names for variables of the stores, as in the official PostgreSQL image.
 const OTHER_NAMES: [(&str, &[&str]); 6] = [
     ("DATABASE_URL", &["DATABASE_URI", "POSTGRES_URL", "POSTGRES_URI", "POSTGRES_DSN"]),
     ("POSTGRES_HOST", &["POSTGRES_HOSTNAME", "POSTGRES_SERVER", "POSTGRES_ADDR"]),
@@ -33,7 +35,7 @@ const OTHER_NAMES: [(&str, &[&str]); 6] = [
     ("REDIS_HOST", &["REDIS_HOSTNAME", "REDIS_SERVER", "REDIS_ADDR", "REDIS_ADDRESS"]),
 ];
 
-/// Names that other programs use for the same or a similar value.
+/// Names under which other programs read the same or a similar value.
 const OF_OTHER_PROGRAMS: [(&str, &[&str]); 7] = [
     (
         "DATABASE_URL",
@@ -60,7 +62,7 @@ const OF_OTHER_PROGRAMS: [(&str, &[&str]); 7] = [
     ("TRUSTED_PROXIES", &["TRUSTED_PROXY"]),
 ];
 
-/// Notes every name that is not read and looks like a declared one.
+/// Reports every unknown name that is similar to a declared one.
 pub(super) fn note(reader: &mut Reader<'_>) {
     let environment = reader.environment();
     let without_value = |name| (name, "");
@@ -83,7 +85,7 @@ pub(super) fn note(reader: &mut Reader<'_>) {
     }
 }
 
-/// The variables that show that the operator wants servers, whether they are enough or not.
+/// Returns the variables that show that the operator wants servers.
 pub(super) fn asking_for_servers<'a>(reader: &Reader<'a>) -> Vec<&'a str> {
     let environment = reader.environment();
     let set = environment.variables().map(|(name, _)| name).chain(environment.not_unicode());
@@ -91,13 +93,14 @@ pub(super) fn asking_for_servers<'a>(reader: &Reader<'a>) -> Vec<&'a str> {
     set.filter(|name| is_of_stores(name)).chain(misspelt).collect()
 }
 
-/// Whether a name begins like a variable of the stores.
+/// Whether a name starts like a variable of the stores.
 pub(super) fn is_of_stores(name: &str) -> bool {
     STORE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether the value is given already, by the variable itself or by another one. Then the name that
-/// is not read belongs to another program, unless it is clearly a misspelling.
+/// Whether the value is already set, by the variable itself or by another one.
+///
+/// If so, the unknown name belongs to another program, unless it is clearly a misspelling.
 fn is_given(environment: &Environment, meant: &str, likeness: Likeness) -> bool {
     let is_set = |name: &str| {
         let names = [name, &format!("{name}_FILE")];
@@ -119,7 +122,7 @@ fn is_given(environment: &Environment, meant: &str, likeness: Likeness) -> bool 
         }
 }
 
-/// The variable that was probably meant by a name that is not declared.
+/// Returns the variable that was probably meant by an unknown name.
 fn meant_by(name: &str, value: &str) -> Option<(String, Likeness)> {
     if is_service_link(name, value) {
         return None;
@@ -142,11 +145,11 @@ fn listed(list: &[(&'static str, &[&str])], name: &str) -> Option<&'static str> 
     list.iter().find(|(_, names)| names.contains(&name)).map(|(meant, _)| *meant)
 }
 
-/// Names that platforms set, or that other services read, for the address to listen on.
+/// Names that platforms set, or other services read, for the listening address.
 fn address_meant_by(name: &str, value: &str) -> Option<&'static str> {
     match name {
         "PORT" if value.parse::<u16>().is_ok() => Some("API_PORT"),
-        // Some shells keep the name of the machine in it.
+        // Some shells store the machine's name in `HOST`.
         "HOST" if value.parse::<IpAddr>().is_ok() => Some("API_HOST"),
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Parsers of values that need no rules of their own. An error follows the value in a sentence.
+//! Parses values without rules of their own. Errors complete a sentence.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
@@ -56,7 +56,7 @@ pub(super) fn parse_origins(value: &str) -> Result<CorsOrigins, String> {
         return Err("has `*`, which means any origin, beside another one".to_owned());
     }
     let parsed = origins.iter().enumerate().map(|(place, origin)| {
-        // Only its place is shown: it may hold a password.
+        // The error shows only the origin's position: the value may contain a password.
         let of_which =
             if origins.len() > 1 { format!(" (origin {})", place + 1) } else { String::new() };
         parse_origin(origin).map_err(|what| format!("{what}{of_which}"))
@@ -64,7 +64,7 @@ pub(super) fn parse_origins(value: &str) -> Result<CorsOrigins, String> {
     parsed.collect::<Result<_, _>>().map(CorsOrigins::Only)
 }
 
-/// Parses one origin, into the form in which browsers write it.
+/// Parses one origin and returns it as browsers write it.
 fn parse_origin(origin: &str) -> Result<String, &'static str> {
     if !["http://", "https://"].iter().any(|scheme| origin.to_lowercase().starts_with(scheme)) {
         return Err("needs https:// in front");

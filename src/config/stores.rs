@@ -1,8 +1,8 @@
 //! Which stores are used, and where: one SQLite file, or PostgreSQL with Redis.
 //!
-//! The embedded store is used only if no variable at all points to a server. A misspelt or incomplete
-//! database must not start on an empty file, so it is an error that names what is set and what is
-//! missing.
+//! The embedded store is used only if no variable points to a server. With a misspelt or incomplete
+//! database setting, the service must not start on an empty file: that is an error which names what
+//! is set and what is missing.
 
 mod address;
 mod database_url;
@@ -32,7 +32,7 @@ pub use tls::{PostgresTls, RootCertificates};
 pub enum Stores {
     /// Everything in one SQLite file.
     Embedded(EmbeddedStores),
-    /// PostgreSQL, and Redis for flows and counts of requests.
+    /// PostgreSQL for users, and Redis for flows and request counts.
     Servers {
         /// `POSTGRES_*` and `DATABASE_URL`
         postgres: PostgresConfig,
@@ -46,7 +46,7 @@ pub enum Stores {
 pub enum StoreKind {
     /// The one in `DATA_DIR`.
     Real,
-    /// The one of `serve --sandbox`, which keeps made-up data out of the real one.
+    /// The one of `serve --sandbox`, which keeps made-up data separate.
     Sandbox,
 }
 
@@ -55,11 +55,11 @@ pub enum StoreKind {
 pub struct EmbeddedStores {
     /// `DATA_DIR`
     pub data_dir: PathBuf,
-    /// What a start does if the database is lost.
+    /// What happens at start if the database is lost.
     pub if_lost: IfLost,
 }
 
-/// What a start does if a service has run in the folder, but the database is missing or empty.
+/// What happens at start if a used folder has no database or an empty one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfLost {
     /// The start fails until a backup is restored.
@@ -92,30 +92,30 @@ pub struct PostgresConfig {
 }
 
 impl PostgresConfig {
-    /// Host and port, as in a URL.
+    /// Returns host and port, as in a URL.
     #[must_use]
     pub fn address(&self) -> String {
         format!("{}:{}", address::in_url(&self.host), self.port)
     }
 }
 
-/// Whether statements are prepared by name.
+/// Whether prepared statements have names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatementNames {
-    /// Once per connection.
+    /// Prepared once per connection.
     Named,
-    /// Each time, for poolers that use another connection for each transaction.
+    /// Prepared for each execution, for poolers that share connections.
     Unnamed,
 }
 
-/// Whether the sign-in proves that there is no man in the middle (RFC 5802 section 6).
+/// Whether the sign-in rules out a man in the middle (RFC 5802 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChannelBinding {
     /// Never.
     Disable,
     /// If the server supports it.
     Prefer,
-    /// Always; a server without it is refused.
+    /// Always; a server that does not support it is refused.
     Require,
 }
 
@@ -124,7 +124,7 @@ pub enum ChannelBinding {
 pub struct RedisConfig {
     /// `REDIS_URL`, or built from `REDIS_HOST` and the others; may contain a password.
     pub url: SecretString,
-    /// `REDIS_SSLROOTCERT`: the roots for `rediss://`; `None` for the system's.
+    /// `REDIS_SSLROOTCERT`: the roots for `rediss://`; `None` for the system's roots.
     pub roots: Option<RootCertificates>,
     /// A prefix of every key; empty except in tests, which share a server.
     pub namespace: String,
@@ -200,8 +200,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Stores> {
     Some(Stores::Servers { postgres: postgres?, redis: redis? })
 }
 
-/// Notes variables of the stores that are set but empty: an environment that lost its values must
-/// not start on an empty file.
+/// Reports variables of the stores that are set but empty.
+///
+/// An environment that lost its values must not start on an empty file.
 fn refuse_lost_values(reader: &mut Reader<'_>) {
     for name in reader.environment().empty().filter(|name| is_of_stores(name)) {
         let what = "is set but empty: give it a value, or remove it to use the embedded store";
@@ -209,7 +210,7 @@ fn refuse_lost_values(reader: &mut Reader<'_>) {
     }
 }
 
-/// Explains why a value is needed: "because A and B are set".
+/// Explains why a value is required: "because A and B are set".
 fn because_set(names: &[&str]) -> String {
     match names {
         [] => String::new(),
@@ -218,8 +219,9 @@ fn because_set(names: &[&str]) -> String {
     }
 }
 
-/// Whether Kubernetes may have set all of them: `POSTGRES_SERVICE_HOST`, `REDIS_PORT_6379_TCP`, or a
-/// `…_PORT` whose value is no port.
+/// Whether Kubernetes may have set all of them.
+///
+/// It sets `POSTGRES_SERVICE_HOST`, `REDIS_PORT_6379_TCP`, and `…_PORT` to a URL.
 fn are_of_kubernetes(reader: &Reader<'_>, names: &[&str]) -> bool {
     names.iter().all(|name| {
         let is_unread = reader.text(name).is_none() && !reader.has_problem_with(name);

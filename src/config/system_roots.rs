@@ -1,5 +1,5 @@
-//! `SSL_CERT_FILE` and `SSL_CERT_DIR`, OpenSSL's names for other root certificates than the
-//! system's. Other programs read them too, so a wrong one is a warning.
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR`: OpenSSL's variables that replace the system's root
+//! certificates. Other programs read them too, so an invalid one is only a warning.
 
 use std::path::Path;
 
@@ -11,14 +11,15 @@ use crate::pem;
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
 
-/// Whether `SSL_CERT_FILE`, if it is set, can be read safely. A library that opens any path would
-/// wait for a FIFO, and read a device forever.
+/// Whether `SSL_CERT_FILE` is unset or safe to read.
+///
+/// A library that opens any path would wait for a FIFO, or read a device forever.
 #[must_use]
 pub fn system_roots_are_readable(environment: &Environment) -> bool {
     fault_of_file(environment).is_none()
 }
 
-/// Warns of a variable that names no root certificates.
+/// Warns about a variable that names no root certificates.
 pub(super) fn check(reader: &mut Reader<'_>, environment: &Environment) {
     let fault = fault_of_file(environment).or_else(|| fault_of_folders(environment));
     if let Some(what) = fault {

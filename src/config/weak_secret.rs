@@ -1,23 +1,25 @@
-//! Secrets that sign access tokens and could be guessed.
+//! Finds secrets for access tokens that could be guessed.
 
 use std::collections::BTreeSet;
 
 use env_config::Warning;
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// Secrets shorter than this are warned about: RFC 7518 section 3.2 wants 256 bits for HS256.
+/// Shorter secrets cause a warning: RFC 7518 section 3.2 requires 256 bits.
 const LEAST_SECRET_BYTES: usize = 32;
 
-/// All but one in a billion random texts of 32 hex digits have more different characters.
+/// The fewest distinct characters.
+///
+/// Of random texts of 32 hex digits, one in 28 million has fewer.
 const LEAST_DIFFERENT: usize = 8;
 
-/// A secret that only repeats a text of at most so many bytes is warned about.
+/// The longest pattern, in bytes: a secret that only repeats one causes a warning.
 const LONGEST_PATTERN: usize = 15;
 
 /// The secret in the Python service's published example.
 const EXAMPLE_SECRET: &str = "your-secret-key-here";
 
-/// Placeholders that examples have instead of a secret, letters only.
+/// Placeholders that examples contain instead of a secret, letters only.
 const PLACEHOLDERS: [&str; 8] = [
     "yoursecretkeyhere",
     "yoursecret",
@@ -29,7 +31,7 @@ const PLACEHOLDERS: [&str; 8] = [
     "replacethis",
 ];
 
-/// Warns if a secret that signs access tokens could be guessed; `name` says where it comes from.
+/// Warns if a secret could be guessed; `name` says where it comes from.
 pub(crate) fn weak_secret(name: &str, secret: &SecretString) -> Option<Warning> {
     let secret = secret.expose_secret();
     if secret == EXAMPLE_SECRET {
@@ -41,7 +43,7 @@ pub(crate) fn weak_secret(name: &str, secret: &SecretString) -> Option<Warning> 
     weakness(secret).map(|what| Warning::Careful(format!("{name} {what} and could be guessed")))
 }
 
-/// Why a secret could be guessed; `None` if no reason is visible.
+/// Returns why a secret could be guessed; `None` if no reason is found.
 fn weakness(secret: &str) -> Option<String> {
     if secret.len() < LEAST_SECRET_BYTES {
         return Some(format!("is shorter than {LEAST_SECRET_BYTES} bytes"));
@@ -65,7 +67,7 @@ fn is_repetition(secret: &[u8]) -> bool {
     })
 }
 
-/// The number of letters and digits in a secret besides placeholders; `None` if it has none.
+/// Counts letters and digits outside placeholders; `None` without a placeholder.
 fn without_placeholders(secret: &str) -> Option<usize> {
     let letters: String = secret.chars().filter(char::is_ascii_alphanumeric).collect();
     let letters = letters.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! Time limits: a check that hangs becomes a finding, and holds up nothing else.
+//! Time limits: a check that hangs becomes a finding and does not delay the others.
 
 use std::thread;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::report::{Check, Finding};
 /// The limit of a check that reads a disk.
 pub(super) const DISK: Duration = Duration::from_secs(5);
 
-/// The limit of a check of a server. It allows as much time to connect as the service does.
+/// The limit of a check of a server; enough for the service's connect timeout.
 pub(super) const SERVER: Duration = Duration::from_secs(20);
 
 /// Runs a check, or turns its timeout into a finding.
@@ -50,14 +50,15 @@ pub(super) async fn on_disk<T: Send + 'static>(
     }
 }
 
-/// Runs blocking work on a thread of its own, which the end of the process does not wait for. `None`
-/// if the thread panicked or could not be started.
+/// Runs blocking work on its own thread, which does not delay the process's exit.
+///
+/// `None` if the thread panicked or could not be started.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let (answer, answered) = oneshot::channel();
     let work = move || {
-        // The receiver is gone after a timeout.
+        // After a timeout, the receiver no longer exists.
         let _ = answer.send(work());
     };
     thread::Builder::new().name("doctor".to_owned()).spawn(work).ok()?;

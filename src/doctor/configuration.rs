@@ -3,12 +3,12 @@
 use super::report::{Check, Finding, Severity};
 use crate::config::{Config, ConfigError, Stores, Warning};
 
-/// Part of every message about a name that looks like a misspelt variable.
+/// A part of every message about a name similar to a variable.
 const NOT_READ: &str = " is not read";
 
 const CORRECT_NAME: &str = "Correct its name, or remove it";
 
-/// Reports every problem, and that nothing else could be checked.
+/// Reports every problem, and that the other checks were skipped.
 pub(super) fn unusable(error: &ConfigError) -> Vec<Finding> {
     let problems = error.problems().iter().map(|problem| {
         let what = problem.to_string();
@@ -27,7 +27,7 @@ pub(super) fn unusable(error: &ConfigError) -> Vec<Finding> {
     problems.chain([rest]).collect()
 }
 
-/// Reports the stores that a start would use, and the warnings that it would log.
+/// Reports the stores that the service would use, and the warnings that it would log.
 pub(super) fn usable(config: &Config) -> Vec<Finding> {
     let stores = match &config.stores {
         Stores::Embedded(embedded) => {
@@ -54,7 +54,7 @@ pub(super) fn warning(warning: &Warning) -> Finding {
         Warning::Careful(what) => (Severity::Warning, what),
         Warning::Alarming(what) => (Severity::Error, what),
     };
-    // A warning begins with the name of its variable or of its file.
+    // A warning starts with the name of its variable or file.
     let name = what.split_whitespace().next().unwrap_or_default();
     let (check, fix) = match name {
         _ if what.contains(" is used exactly like that") => (
@@ -91,7 +91,7 @@ pub(super) fn warning(warning: &Warning) -> Finding {
     Finding { severity, ..Finding::note(check, what, fix) }
 }
 
-/// Notes that no proxy is trusted although other machines can reach the service.
+/// Reports that no proxy is trusted although other machines can reach the service.
 fn proxies(config: &Config) -> Option<Finding> {
     let address = config.api_address.ip();
     if !config.trusted_proxies.is_empty() || address.is_loopback() {

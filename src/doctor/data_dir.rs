@@ -11,13 +11,13 @@ use sqlite_file::side_file;
 use super::report::{Check, Finding, Measured};
 use crate::config::EmbeddedStores;
 
-/// Less free space than this is a warning: the next busy hour may not fit.
+/// Below this much free space, a warning: it may not last a busy hour.
 const LITTLE: u64 = 256 * MEBIBYTE;
-/// Less free space than this is an error.
+/// Below this much free space, an error.
 const NEXT_TO_NOTHING: u64 = 16 * MEBIBYTE;
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// Network file systems, by their magic numbers on Linux.
+/// Network file systems and their magic numbers on Linux.
 const NETWORK: [(u64, &str); 5] = [
     (0x6969, "NFS"),
     (0x517B, "SMB"),
@@ -67,7 +67,7 @@ fn file_system_of(kind: u64, folder: &Path) -> Option<Finding> {
     ))
 }
 
-/// Whether this user can create files in the folder, or the folder itself; creates none.
+/// Whether this user can create files in the folder, or the folder; creates none.
 fn usable(folder: &Path) -> Finding {
     let shown = folder.display();
     let found = match fs::metadata(folder) {
@@ -125,7 +125,7 @@ fn missing(folder: &Path) -> Finding {
     )
 }
 
-/// Checks an existing file: other users can't read it, and this one can write it.
+/// Checks a file: other users must not read it, and this user must be able to write it.
 fn file(path: &Path) -> Option<Finding> {
     let shown = path.display();
     let exposure = private_files::exposure(path).ok()?;
@@ -157,7 +157,7 @@ fn file(path: &Path) -> Option<Finding> {
 
 fn room(folder: &Path) -> Option<Finding> {
     let disk = statvfs(nearest(folder)).ok()?;
-    // Some file systems report no limit for files, as zero.
+    // Some file systems report zero if they do not limit the number of files.
     let files =
         if disk.f_files > 0 && disk.f_favail == 0 { Files::Refused } else { Files::Accepted };
     Some(room_of(disk.f_bavail.saturating_mul(disk.f_frsize), files, folder))
@@ -190,14 +190,14 @@ fn in_words(bytes: u64) -> String {
     }
 }
 
-/// The folder itself, or the nearest existing one above it.
+/// Returns the folder itself, or its nearest existing parent.
 fn nearest(folder: &Path) -> PathBuf {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let nearest = absolute.ancestors().find(|folder| folder.is_dir());
     nearest.unwrap_or(Path::new("/")).to_owned()
 }
 
-/// The user that runs `doctor`: permissions depend on it.
+/// Returns the user that runs `doctor`, on whom permissions depend.
 fn user() -> String {
     let id = rustix::process::geteuid();
     if id.is_root() { "root".to_owned() } else { format!("User {}", id.as_raw()) }

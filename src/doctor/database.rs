@@ -23,13 +23,13 @@ use crate::telemetry::chain;
 
 pub(super) use postgres::postgres;
 
-/// How long the whole file is searched for damage, less than the limit of a check.
+/// How long the file is checked for damage; less than a check's own limit.
 const QUICK_CHECK: Duration = Duration::from_millis(3_500);
 
 /// A read that takes longer is a warning.
 const SLOW: Duration = Duration::from_millis(50);
 
-/// The app's Discogs credentials, as the database has them.
+/// The app's Discogs credentials, as stored in the database.
 pub(super) enum Credentials {
     /// The database could not be read.
     Unknown,
@@ -68,7 +68,7 @@ pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Inspect
     (findings, credentials(&inspection))
 }
 
-/// Searches the file for damage. `None` if it can't be read, which [`sqlite`] reports.
+/// Checks the file for damage. `None` if it can't be read, which [`sqlite`] reports.
 pub(super) fn integrity(stores: &EmbeddedStores) -> Option<Finding> {
     let path = stores.database();
     if fs::metadata(&path).ok()?.len() == 0 {
@@ -105,7 +105,7 @@ fn service(stores: &EmbeddedStores) -> Finding {
     Finding::note(Check::Service, what, "Run doctor as the user of the service")
 }
 
-/// The file may exist, but this user can't see it.
+/// Reports a file that this user can't see; it may exist.
 fn hidden(path: &Path, error: &std::io::Error) -> Finding {
     Finding::error(
         Check::Database,
@@ -114,7 +114,7 @@ fn hidden(path: &Path, error: &std::io::Error) -> Finding {
     )
 }
 
-/// An empty file may once have held users, so the service does not start on it.
+/// Reports an empty file: it may once have held users, so the service refuses it.
 fn empty(path: &Path) -> Finding {
     Finding::error(
         Check::Database,
@@ -227,7 +227,7 @@ fn schema(inspection: &Inspection, migrations: Migrations) -> Finding {
     }
 }
 
-/// How to grant what the role lacks, or to migrate without it.
+/// Returns how to grant what the role lacks, or how to migrate without it.
 fn remedy(missing: &[MissingPrivilege]) -> String {
     let mut grants = Vec::new();
     for privilege in missing {

@@ -1,4 +1,4 @@
-//! Checks Discogs: the connection, the difference of the clocks, and the app's credentials.
+//! Checks Discogs: connection, clock difference, and the app's credentials.
 
 use std::time::{Duration, Instant};
 
@@ -15,24 +15,26 @@ use crate::surroundings::Surroundings;
 use crate::telemetry::chain;
 use crate::tls::fault;
 
-/// The answer to a greeting; the connection before it has a time of its own.
+/// The timeout of a first request; connecting has a separate limit.
 const GREETING: Duration = Duration::from_millis(2_400);
 
-/// The answer to the request for a token.
+/// The timeout of the request for a token.
 const ANSWER: Duration = Duration::from_millis(4_500);
 
-/// A smaller difference of the clocks is harmless, in seconds.
+/// The largest harmless clock difference, in seconds.
 const FINE: u64 = 10;
 
-/// From this difference on, Discogs may refuse signed requests (RFC 5849 section 3.3), in seconds.
+/// The clock difference, in seconds, from which Discogs may refuse signed requests.
+///
+/// See RFC 5849 section 3.3.
 const TOO_FAR: u64 = 300;
 
 const SETUP: &str = "`discogsography-api discogs-setup --consumer-key KEY --consumer-secret -`";
 
-/// The client, if Discogs can be reached.
+/// The client; `None` if Discogs can't be reached.
 pub(super) type Way = Option<Discogs>;
 
-/// Goes there and says hello, without credentials.
+/// Connects and sends a request without credentials.
 pub(super) async fn discogs(
     config: &DiscogsConfig,
     surroundings: &Surroundings,
@@ -49,7 +51,7 @@ pub(super) async fn discogs(
         variable: "DISCOGS_API_URL",
         check: Check::Discogs,
     };
-    // Behind a proxy, only the proxy is connected to.
+    // Behind a proxy, the service connects only to the proxy.
     if config.proxy.is_none()
         && let Err(finding) = server.reach().await
     {
@@ -165,7 +167,7 @@ fn failed(check: Check, error: &DiscogsError, asked: &str) -> Finding {
     }
 }
 
-/// Reports the difference of the clocks, which signed requests and access tokens depend on.
+/// Reports the clock difference, which matters to signed requests and access tokens.
 fn clock_beside(ahead: Option<i64>) -> Finding {
     let Some(seconds) = ahead else {
         let what = "Discogs did not send its time, so the clock was not checked";

@@ -26,23 +26,23 @@ pub(super) struct Inspection {
     pub(super) version: String,
     /// How long one small read took.
     pub(super) latency: Duration,
-    /// How its schema compares with the one of this version.
+    /// How its schema compares with this version's schema.
     pub(super) schema: Schema,
-    /// What the role lacks to apply the migrations that are missing.
+    /// The privileges that the role lacks to apply the missing migrations.
     pub(super) missing_to_migrate: Vec<MissingPrivilege>,
     /// Whether the server accepts writes; always [`Writes::Accepted`] for a file.
     pub(super) writes: Writes,
     /// The unique constraints that the service depends on and a table lacks.
     pub(super) missing_unique: Vec<MissingUnique>,
-    /// The encoding of the database, if it lacks characters.
+    /// The database's encoding, if it can't store every character.
     pub(super) lacking_encoding: Option<String>,
-    /// The server's settings that put data or availability at risk.
+    /// The server settings that put data or availability at risk.
     pub(super) risky_settings: Vec<RiskySetting>,
     /// The rows of `app_config`; empty if there is no such table.
     pub(super) config: Vec<ConfigEntry>,
 }
 
-/// A setting of the server that breaks a promise of the service.
+/// A server setting that breaks a promise of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RiskySetting {
     /// `fsync` is off.
@@ -58,17 +58,18 @@ pub(super) enum RiskySetting {
 pub(super) struct MissingPrivilege {
     /// `insert, update on users`
     pub(super) privilege: String,
-    /// How the operator can provide it.
+    /// How the operator can grant it.
     pub(super) remedy: Remedy,
 }
 
-/// How an operator can provide a missing privilege.
+/// How an operator can make up for a missing privilege.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Remedy {
     /// Run this statement.
     Grant(String),
-    /// Migrate as the role of this name, which owns the table. Giving the table to another role would
-    /// break the programs that use it as its owner.
+    /// Migrate as this role, which owns the table.
+    ///
+    /// Giving the table to another role would break programs that rely on owning it.
     Owner(String),
 }
 
@@ -76,7 +77,7 @@ pub(super) enum Remedy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Writes {
     Accepted,
-    /// It is a standby, or was made read-only.
+    /// It is a standby, or set to read-only.
     Refused,
 }
 
@@ -101,10 +102,10 @@ pub(super) enum InspectionError {
     /// The file is damaged, or not a SQLite database.
     #[error("the file is damaged")]
     Damaged(#[source] Cause),
-    /// The file can't be read without writing what waits beside it.
+    /// The file can't be read without applying the log file beside it.
     #[error("the file waits for the next start of the service")]
     Unfinished(#[source] Cause),
-    /// The tables or the file belong to another application, or the encoding lacks characters.
+    /// The tables or the file belong to another application, or it has a bad encoding.
     #[error("{0}")]
     NotOurs(String),
     /// No address of the server accepts a connection.

@@ -1,10 +1,10 @@
-//! The report as plain text: a headline per area, a line or two per finding, no colour.
+//! The report as plain text: a headline per area, one or two lines per finding.
 
 use std::fmt;
 
 use super::report::{Area, Finding, Report, Severity};
 
-/// The longest line, unless a word does not fit.
+/// The longest line, unless a single word is longer.
 const WIDTH: usize = 98;
 
 /// The column at which the text of a finding begins.
@@ -59,7 +59,7 @@ fn write_finding(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
     }
 }
 
-/// Writes a text after `before`, with its further lines aligned.
+/// Writes `before` and a text, whose further lines are aligned with its first.
 fn write_text(f: &mut fmt::Formatter<'_>, before: &str, text: &str) -> fmt::Result {
     let indent = before.chars().count();
     write!(f, "{before}")?;
@@ -80,7 +80,7 @@ fn write_text(f: &mut fmt::Formatter<'_>, before: &str, text: &str) -> fmt::Resu
     writeln!(f)
 }
 
-/// The words of a text. Text between backticks is one word, since it is to be copied.
+/// Splits a text into words. Text between backticks is one word, so it can be copied.
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut is_quoted = false;

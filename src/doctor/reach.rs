@@ -8,21 +8,21 @@ use pg_pipeline::dial::{self, DialError};
 /// The limit for resolving the name and connecting.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A server, and the variable with its address.
+/// A server, and the variable that sets its address.
 #[derive(Clone, Copy)]
 pub(super) struct Server<'a> {
     /// `host:port`
     pub(super) address: &'a str,
     /// Its name in findings.
     pub(super) name: &'a str,
-    /// The variable that names the address.
+    /// The variable that sets the address.
     pub(super) variable: &'a str,
     /// The check that the finding belongs to.
     pub(super) check: Check,
 }
 
 impl Server<'_> {
-    /// Connects, and closes the connection; the error is a finding.
+    /// Connects and closes the connection; a failure is returned as a finding.
     pub(super) async fn reach(self) -> Result<(), Finding> {
         let (host, port) = self.address.rsplit_once(':').unwrap_or((self.address, ""));
         let reached = tokio::time::timeout(LIMIT, async {

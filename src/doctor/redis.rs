@@ -10,7 +10,7 @@ use crate::config::RedisConfig;
 use crate::expiring::{Expiring as _, ExpiringError, RedisRecords};
 use crate::{flows, rate_limits};
 
-/// The first with the scripts' commands that we use.
+/// The oldest major version that supports the scripts' commands.
 const OLDEST: u32 = 6;
 
 const VARIABLES: tls::Store = tls::Store { address: "REDIS_URL", roots: "REDIS_SSLROOTCERT" };
@@ -30,7 +30,7 @@ pub(super) async fn redis(config: &RedisConfig) -> Vec<Finding> {
         Ok(records) => records,
         Err(error) => return vec![refused(&error)],
     };
-    // The first answer has waited for the connection and for the script.
+    // The first response includes the time to connect and to load the script.
     let first = states.ping().await;
     let asked = Instant::now();
     let pinged = if first.is_ok() { states.ping().await } else { first };
@@ -50,7 +50,7 @@ pub(super) async fn redis(config: &RedisConfig) -> Vec<Finding> {
     findings
 }
 
-/// The flows under way, and the counts of requests.
+/// Opens the records of pending flows, and the request counts.
 fn records(config: &RedisConfig) -> Result<(RedisRecords, RedisRecords), ExpiringError> {
     let flows = RedisRecords::new(config, flows::REDIS_PREFIX)?;
     Ok((flows, RedisRecords::new(config, rate_limits::REDIS_PREFIX)?))
@@ -70,7 +70,7 @@ fn refused(error: &ExpiringError) -> Finding {
     Finding::error(Check::Redis, what, fix)
 }
 
-/// Each replica then counts by itself.
+/// Reports that each replica counts requests separately.
 fn no_limits(error: &ExpiringError) -> Finding {
     let what = format!("Request limits can't be shared by all replicas: {error}");
     Finding::warning(Check::Redis, what, fix_refusal(&error.to_string()))
@@ -84,7 +84,7 @@ fn unknown_memory() -> Finding {
     )
 }
 
-/// Suggests a fix by the error code, the only part of a server's message that is known here.
+/// Suggests a fix by the error code, the only known part of a server's message.
 fn fix_refusal(error: &str) -> &'static str {
     let has = |codes: &[&str]| codes.iter().any(|code| error.contains(code));
     if has(&["WRONGPASS", "NOAUTH", "AuthenticationFailed"]) {
@@ -112,7 +112,7 @@ fn fix_refusal(error: &str) -> &'static str {
     }
 }
 
-/// Reports what keeps it from accepting writes.
+/// Reports what prevents it from accepting writes.
 fn writes(info: &ServerInfo) -> Vec<Finding> {
     let major = info.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     let mut findings = Vec::new();
@@ -140,7 +140,7 @@ fn writes(info: &ServerInfo) -> Vec<Finding> {
     findings
 }
 
-/// Reports whether it evicts pending flows, or refuses new ones, when its memory is full.
+/// Reports whether full memory makes it evict pending flows or refuse new ones.
 fn memory(info: &ServerInfo) -> Finding {
     let policy = &info.eviction;
     let fix = "`redis-cli config set maxmemory-policy noeviction`, and the same in redis.conf";

@@ -1,12 +1,12 @@
-//! What was found: findings, each in plain words and with its fix, and the whole of them.
+//! The report: findings, each in plain words and with its fix.
 //!
-//! The names here are what `doctor --json` says (docs/operations/troubleshooting.md), so they stay.
+//! `doctor --json` prints these names (docs/operations/troubleshooting.md), so they never change.
 
 use serde::Serialize;
 
 use crate::clock::Timestamp;
 
-/// The most characters of a finding and of its fix, which may quote a server or a file.
+/// The most characters of a finding or a fix, which may quote a server or a file.
 const LONGEST_TEXT: usize = 2_000;
 
 /// How bad a finding is.
@@ -76,7 +76,7 @@ pub enum Area {
     Discogs,
 }
 
-/// The figure behind a finding, by its unit.
+/// The measurement behind a finding, by its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measured {
@@ -99,7 +99,7 @@ pub struct Finding {
     pub what: String,
     /// What to do about it; `None` if nothing.
     pub fix: Option<String>,
-    /// The figure behind it.
+    /// The measurement behind it.
     pub measured: Option<Measured>,
 }
 

@@ -1,4 +1,4 @@
-//! Checks the secrets: whether they could be guessed, and who can read their files.
+//! Checks the secrets: whether they can be guessed, and who can read their files.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,7 +12,7 @@ use super::configuration;
 use super::report::{Check, Finding};
 use crate::config::{Config, EmbeddedStores, Environment, Stores, VARIABLES, weak_secret};
 
-/// The bits of a mode that give more than reading by the group.
+/// The permission bits that give the group more than reading, or others anything.
 const NOT_OUR_GROUP: u32 = 0o037;
 
 const WRITTEN_BY_OTHERS: u32 = 0o022;
@@ -24,10 +24,10 @@ enum Owner {
     Another,
 }
 
-/// A shorter password could be guessed by a program, in characters.
+/// Shorter passwords, in characters, could be guessed by a program.
 const LEAST_PASSWORD: usize = 12;
 
-/// Checks the strength of the secrets, except what `configuration` reports already.
+/// Checks the strength of the secrets, except what `configuration` already reports.
 pub(super) fn strength(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let jwt_secret = match (&config.jwt_secret_key, &config.stores) {
@@ -112,7 +112,7 @@ pub(super) fn files(environment: &Environment) -> Vec<Finding> {
     given.filter_map(|(path, name)| of_file(&path, &name)).collect()
 }
 
-/// `None` if there is no file, which the configuration reports.
+/// Checks one file; `None` if it does not exist, which `configuration` reports.
 fn of_file(path: &Path, name: &str) -> Option<Finding> {
     let file = path.display();
     let exposure = private_files::exposure(path).ok()?;
@@ -155,7 +155,7 @@ fn of_file(path: &Path, name: &str) -> Option<Finding> {
     })
 }
 
-/// A command that keeps other users out, and the service in.
+/// Returns a command that denies access to other users, but not to the service.
 fn closed(file: &str, owner: Owner) -> String {
     match owner {
         Owner::ThisUser => format!("`chmod 600 {file}`"),
@@ -173,8 +173,9 @@ fn is_our_group(group: u32) -> bool {
     [getegid()].iter().chain(&others).any(|ours| ours.as_raw() == group)
 }
 
-/// Whether Docker or Podman mounted it: below this folder, secrets are readable by every user of
-/// the container.
+/// Whether Docker or Podman mounted it.
+///
+/// Every user of the container can read the secrets in this folder.
 fn is_mounted_secret(path: &Path) -> bool {
     path.starts_with("/run/secrets") || path.starts_with("/var/run/secrets")
 }

@@ -6,9 +6,9 @@ use crate::tls::fault::{self, Kind};
 
 /// The variables that configure the connection to a store.
 pub(super) struct Store {
-    /// The variable with its address.
+    /// The variable that sets its address.
     pub(super) address: &'static str,
-    /// The variable with its root certificate.
+    /// The variable that sets its root certificate.
     pub(super) roots: &'static str,
 }
 

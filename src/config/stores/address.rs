@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-/// Why a path is refused where a host belongs.
+/// Why a path is refused as a host.
 pub(super) const NO_SOCKETS: &str =
     "names a Unix socket, which can't be used: give a host and port";
 
@@ -15,7 +15,7 @@ pub(in crate::config) struct Address {
     pub(super) port: Option<u16>,
 }
 
-/// Parses the same, or an IPv6 address without brackets and without a port.
+/// Parses like [`parse_address`], or an IPv6 address without brackets and port.
 pub(in crate::config) fn parse_store_host(value: &str) -> Result<Address, String> {
     match value.parse::<Ipv6Addr>() {
         Ok(address) => Ok(Address { host: address.to_string(), port: None }),
@@ -56,7 +56,7 @@ fn number(port: &str) -> Option<u16> {
     port.parse().ok().filter(|port| *port > 0)
 }
 
-/// A host in the form in which it is compared: lower case, an IPv6 address in its shortest form.
+/// Returns a host in its canonical form: lower case, the shortest IPv6 form.
 pub(super) fn canonical(host: &str) -> String {
     let address = host.parse::<Ipv6Addr>();
     address.map_or_else(|_| host.to_ascii_lowercase(), |address| address.to_string())
@@ -67,7 +67,7 @@ pub(super) fn is_socket(host: &str) -> bool {
     host.starts_with(['/', '@'])
 }
 
-/// A host in the form of a URL, with brackets around an IPv6 address.
+/// Returns a host as in a URL, with brackets around an IPv6 address.
 pub(super) fn in_url(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }

@@ -1,5 +1,6 @@
-//! Parses `DATABASE_URL`, a connection URI as libpq reads it (PostgreSQL's documentation, section
-//! "Connection URIs"). Nothing of it is ever shown but the names of parameters.
+//! Parses `DATABASE_URL`. Messages show only the names of its parameters.
+//!
+//! The format is libpq's (PostgreSQL's documentation, section "Connection URIs").
 
 mod parameters;
 
@@ -9,7 +10,7 @@ use url::Url;
 use super::address::{NO_SOCKETS, canonical, is_host, is_socket};
 use super::{ChannelBinding, StatementNames};
 
-/// The parts of the URL; what it leaves out may be in variables of its own.
+/// The parts of the URL; other variables may provide those that it omits.
 #[derive(Default)]
 pub(in crate::config) struct DatabaseUrl {
     pub(super) host: Option<String>,

@@ -1,4 +1,4 @@
-//! Reads where PostgreSQL is: from variables of its own, from `DATABASE_URL`, or from both.
+//! Reads where PostgreSQL is: separate variables, `DATABASE_URL`, or both.
 
 use env_config::{Reader, Sourced, Variable};
 
@@ -37,7 +37,7 @@ pub(super) fn read(reader: &mut Reader<'_>, because: &str) -> Option<PostgresCon
     }
     if !is_url_malformed {
         let why = format!("is needed {because}");
-        // A malformed host variable may have named it.
+        // If POSTGRES_HOST is malformed, that is reported already.
         if host.is_none() && !reader.has_problem_with("POSTGRES_HOST") {
             reader.missing(&POSTGRES_ADDRESS, &why);
         }

@@ -1,4 +1,4 @@
-//! Where Redis is: in `REDIS_URL`, in variables of its own, or in both.
+//! Reads where Redis is: from `REDIS_URL`, from separate variables, or from both.
 
 mod parameters;
 
@@ -59,7 +59,7 @@ pub(super) fn read(reader: &mut Reader<'_>, because: &str) -> Option<RedisConfig
     Some(RedisConfig { url: url.as_str().into(), roots, namespace: String::new() })
 }
 
-/// Refuses what the library would refuse, or send to the server as it is.
+/// Refuses what the library would refuse, or send to the server unchanged.
 pub(in crate::config) fn parse_redis_url(text: &str) -> Result<RedisUrl, String> {
     if ["unix:", "redis+unix:", "redis+socket:"].iter().any(|begin| text.starts_with(begin)) {
         return Err(address::NO_SOCKETS.to_owned());
@@ -123,7 +123,7 @@ fn of_host(host: &str) -> Option<Url> {
     Url::parse(&format!("redis://{}/0", address::in_url(host))).ok()
 }
 
-/// Adds what is in variables of its own.
+/// Adds the values of the separate variables.
 fn completed(mut url: Url, port: Option<u16>, password: Option<String>) -> Option<Url> {
     url.set_port(port).ok()?;
     if let Some(password) = password {

@@ -1,5 +1,6 @@
-//! Whether and how connections to the stores are encrypted, with libpq's names (PostgreSQL's
-//! documentation, section "SSL Support").
+//! Whether and how connections to the stores are encrypted.
+//!
+//! The terms are libpq's (PostgreSQL's documentation, section "SSL Support").
 
 use std::fmt;
 use std::path::Path;
@@ -14,30 +15,30 @@ use crate::pem;
 
 const ROOTS_EXAMPLE: &str = "/etc/discogsography-api/root.crt";
 
-/// Stands for the system's root certificates, instead of a path.
+/// Selects the system's root certificates, in place of a path.
 const SYSTEM: &str = "system";
 
-/// How connections to PostgreSQL are encrypted, and which servers they trust.
+/// How connections to PostgreSQL are encrypted, and which certificates are trusted.
 #[derive(Debug, Clone)]
 pub enum PostgresTls {
     /// No encryption.
     Disable,
-    /// Encryption if the server offers it, with any certificate.
+    /// Encryption if the server supports it, with any certificate.
     Prefer,
     /// Always encryption, with any certificate.
     Require,
-    /// Always encryption, with a certificate that one of these signed, for any name.
+    /// Always encryption, with a certificate by one of these roots, for any name.
     VerifyCa(RootCertificates),
-    /// Always encryption, with a certificate for the host; `None` for the system's roots.
+    /// Always encryption, with a certificate for this host; `None`: the system's roots.
     VerifyFull(Option<RootCertificates>),
 }
 
 /// Trusted root certificates from a PEM file.
 #[derive(Clone)]
 pub struct RootCertificates {
-    /// The certificates alone, without anything else in the file.
+    /// The certificates alone, without the rest of the file.
     pub pem: Vec<u8>,
-    /// The same, parsed.
+    /// The same certificates, parsed.
     pub store: Arc<RootCertStore>,
 }
 
@@ -56,7 +57,7 @@ pub(in crate::config) enum Mode {
     VerifyFull,
 }
 
-/// Reads both variables together with the same parameters of `DATABASE_URL`.
+/// Reads both variables and the corresponding parameters of `DATABASE_URL`.
 pub(super) fn read_postgres(
     reader: &mut Reader<'_>,
     url_name: &str,
@@ -79,7 +80,7 @@ pub(super) fn read_postgres(
     combine(reader, mode.unwrap_or(Mode::Disable), roots.as_deref(), named_by)
 }
 
-/// Combines mode and roots, or notes why they don't fit together.
+/// Combines mode and roots, or reports why they don't fit together.
 fn combine(
     reader: &mut Reader<'_>,
     mode: Mode,
@@ -115,13 +116,13 @@ fn combine(
     PostgresTls::Disable
 }
 
-/// Reads the certificates of a PEM file, or notes what is wrong with it.
+/// Reads the certificates of a PEM file, or reports what is wrong with it.
 pub(super) fn read_roots(
     reader: &mut Reader<'_>,
     name: &str,
     path: &str,
 ) -> Option<RootCertificates> {
-    // Nothing of a URL with a password is shown.
+    // Never show a part of a URL with a password.
     let is_of_url = name.starts_with("DATABASE_URL");
     let shown = if is_of_url { "has an sslrootcert that".to_owned() } else { path_shown(path) };
     let roots = small::read(Path::new(path))

@@ -101,7 +101,7 @@ fn risky(setting: RiskySetting, config: &PostgresConfig) -> Finding {
     Finding::warning(Check::Database, what, fix)
 }
 
-/// The service keeps working on such a database, but refuses some text.
+/// Reports an encoding with which the service runs, but refuses some text.
 fn lacking(encoding: &str, config: &PostgresConfig) -> Finding {
     let PostgresConfig { database, username, .. } = config;
     Finding::error(

@@ -16,7 +16,7 @@ use crate::storage::postgres::{
     missing_unique, objection, pending, refuses_settings, server,
 };
 
-/// How long all statements together may take.
+/// The time limit for all statements together.
 const TIMEOUT: Duration = Duration::from_millis(2_500);
 
 pub(in crate::doctor) async fn postgres(
@@ -122,7 +122,7 @@ async fn refuse_foreign_tables(
     objection.map_or(Ok(()), |objection| Err(InspectionError::NotOurs(objection)))
 }
 
-/// Finds settings that let the server lose committed data, or let a statement run forever.
+/// Finds settings that may lose committed data or let a statement run forever.
 async fn risky_settings(
     transaction: &Transaction<'_>,
     names: StatementNames,
@@ -133,7 +133,7 @@ async fn risky_settings(
         ("synchronous_commit", "off", RiskySetting::SynchronousCommitOff),
         ("statement_timeout", "0", RiskySetting::NoStatementTimeout),
     ] {
-        // Without a pooler, each connection sets its own limit.
+        // Without a pooler, each connection sets its own statement timeout.
         let is_set_by_connection =
             risk == RiskySetting::NoStatementTimeout && names == StatementNames::Named;
         let value = text(transaction, &format!("select current_setting('{setting}')")).await?;
@@ -155,14 +155,15 @@ async fn schema(transaction: &Transaction<'_>) -> Result<Schema, PostgresError> 
     Ok(Schema::compare(POSTGRES, &applied))
 }
 
-/// Asks the server to prepare every statement of the service, which fails if a table was changed.
-/// Nothing is executed.
+/// Has the server prepare every statement of the service, but executes none.
+///
+/// Preparing fails if a table was altered.
 async fn prepared(client: &Client) -> Result<Schema, PostgresError> {
     let Err(error) = Prepared::new(client, &PREPARED).await else {
         return Ok(Schema::UpToDate);
     };
     match error {
-        // Class 42, except for a missing permission: a table or column was changed.
+        // Class 42, except for missing permission: a table or column was altered.
         Error::Server { code, message, .. } if code.starts_with("42") && code != "42501" => {
             Ok(Schema::Changed(message))
         }

@@ -1,4 +1,4 @@
-//! Finds the privileges that the role lacks, by asking the server instead of trying.
+//! Finds the privileges that the role lacks, by asking the server.
 
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
@@ -7,8 +7,9 @@ use super::{MissingPrivilege, Remedy};
 use crate::migrations::{Migration, POSTGRES};
 use crate::storage::postgres::PostgresError;
 
-/// The privileges that the statements need on each existing table, or on all of its columns. A
-/// `delete` can't be granted by column, and old addresses are found by their `ctid`, on which no
+/// The privileges that the statements need on each table, or on all of its columns.
+///
+/// `delete` can't be granted on a column. Expired addresses are found by `ctid`, on which no
 /// privilege can be granted.
 const TO_SERVE: &str = "
     with needed (place, privilege) as (
@@ -44,8 +45,10 @@ const TO_SERVE: &str = "
     from lacking
     order by lack";
 
-/// What the missing migrations need as well: to create tables, to record that they were applied, and
-/// to own the tables that they alter (`$1`), which another role may have created.
+/// The additional privileges that the missing migrations need.
+///
+/// They create tables, record that they were applied, and must own the tables that they alter
+/// (`$1`), which another role may have created.
 const TO_MIGRATE: &str = "
     with lacking (lack) as (
         select 'create on schema ' || quote_ident(coalesce(current_schema(), 'public'))
@@ -69,7 +72,7 @@ pub(super) async fn missing_to_serve(
     read(&transaction.query_typed(TO_SERVE, &[]).await?)
 }
 
-/// `missing` are the names of migrations.
+/// Returns what the role lacks to apply the migrations named in `missing`.
 pub(super) async fn missing_to_migrate(
     transaction: &Transaction<'_>,
     missing: &[String],
@@ -79,7 +82,7 @@ pub(super) async fn missing_to_migrate(
     read(&transaction.query_typed(TO_MIGRATE, &[(&tables, Type::TEXT_ARRAY)]).await?)
 }
 
-/// The tables that a migration alters or adds an index to, which only their owner may do.
+/// Returns the tables that a migration alters or indexes, as only their owner may.
 fn altered_tables(migration: &Migration) -> Vec<&'static str> {
     let mut tables = Vec::new();
     let lines = migration.sql.lines().filter(|line| !line.starts_with("--"));

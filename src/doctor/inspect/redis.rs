@@ -36,8 +36,9 @@ impl ServerInfo {
         }
     }
 
-    /// Whether it may evict records before they expire. Every record has a time to live, so every
-    /// policy but `noeviction` may.
+    /// Whether it may evict records before they expire.
+    ///
+    /// Every record has a time to live, so every policy except `noeviction` may evict it.
     pub(in crate::doctor) fn evicts(&self) -> bool {
         !self.eviction.is_empty() && self.eviction != "noeviction"
     }

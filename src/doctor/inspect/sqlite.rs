@@ -42,7 +42,7 @@ fn inspect(path: &Path) -> Result<Inspection, SqliteError> {
     })
 }
 
-/// Compares the schema with that of this version: by migrations, then by the text of each table.
+/// Compares the schema with this version's: first migrations, then each table's text.
 fn schema(file: &ReadOnly) -> Result<Schema, SqliteError> {
     let schema = Schema::compare(SQLITE, &file.applied(&APPLICATION)?);
     if schema != Schema::UpToDate {

@@ -1,13 +1,15 @@
 //! Parses the query of a `DATABASE_URL` (PostgreSQL's documentation, section "Parameter Key
-//! Words"). Providers add parameters for other clients: those without effect here are named in a
-//! warning, and those that ask for unsupported security are an error.
+//! Words").
+//!
+//! Providers add parameters for other clients: those without effect here cause a warning, and those
+//! that request unsupported security are an error.
 
 use super::super::address::parse_server_port;
 use super::super::url_parameters::{Fulfilled, is_fulfilled, is_of_security, shown_name};
 use super::super::{ChannelBinding, StatementNames};
 use super::{DatabaseUrl, decoded, not_empty};
 
-/// Parameters with the values that ask for what is done anyway.
+/// Parameters, each with the values that request what happens anyway.
 const FULFILLED: &Fulfilled = &[
     ("gssencmode", &["disable", "prefer"]),
     ("sslcompression", &["0"]),
@@ -18,13 +20,13 @@ const FULFILLED: &Fulfilled = &[
     ("pgbouncer", &["false"]),
 ];
 
-/// Parameters that choose the server or the credentials in unsupported ways.
+/// Parameters that select the server or the credentials in unsupported ways.
 const NOT_OFFERED: [&str; 4] = ["hostaddr", "service", "servicefile", "passfile"];
 
-/// Parses `name=value&…`, percent-encoded; unlike in a form, `+` means itself.
+/// Parses `name=value&…`, percent-encoded; unlike in a form, `+` is a literal plus.
 pub(super) fn parse(query: &str) -> Result<DatabaseUrl, String> {
     let mut parameters = DatabaseUrl::default();
-    // With a password among them, a `&` in it would make the rest of it look like a name.
+    // If the query has a password that contains `&`, part of it would be taken for a name.
     let may_be_named = !query.split('&').any(|pair| pair.starts_with("password"));
     let mut by_ssl = None;
     for pair in query.split('&').filter_map(not_empty) {
@@ -43,7 +45,7 @@ pub(super) fn parse(query: &str) -> Result<DatabaseUrl, String> {
 }
 
 impl DatabaseUrl {
-    /// Sets the field of a parameter; `false` if it has no effect here.
+    /// Sets the field for a parameter; returns `false` if it has no effect here.
     fn take(&mut self, name: &str, value: &str) -> Result<bool, String> {
         let text = || not_empty(value).map(str::to_owned);
         match name {
@@ -60,7 +62,7 @@ impl DatabaseUrl {
             "sslrootcert" => self.sslrootcert = text(),
             "application_name" => self.application_name = text().filter(|it| !it.contains('\0')),
             "channel_binding" => self.channel_binding = Some(parse_channel_binding(value)?),
-            // A pooler that gives each transaction another connection, as Prisma calls it.
+            // Prisma's name for a pooler that switches connections between transactions.
             "pgbouncer" if value == "true" => self.statements = Some(StatementNames::Unnamed),
             _ => return Ok(false),
         }
@@ -68,7 +70,7 @@ impl DatabaseUrl {
     }
 }
 
-/// The `sslmode` that `ssl=…` stands for with other clients; libpq knows only `true`.
+/// Returns the `sslmode` for other clients' `ssl=…`; libpq knows only `true`.
 fn sslmode_of(value: &str) -> Option<String> {
     match value {
         "false" | "0" => None,
@@ -86,7 +88,7 @@ fn parse_channel_binding(value: &str) -> Result<ChannelBinding, String> {
     }
 }
 
-/// Refuses what can't be ignored without harm.
+/// Refuses what can't safely be ignored.
 fn refuse(name: &str, shown: &str) -> Result<(), String> {
     if is_of_security(name) {
         return Err(format!(

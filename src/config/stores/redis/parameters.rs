@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use super::super::url_parameters::{Fulfilled, is_fulfilled, is_of_security, shown_name};
 
-/// Parameters whose place is before the `?`.
+/// Parameters that belong before the `?`.
 const MISPLACED: [&str; 7] =
     ["host", "port", "path", "unix_socket_path", "user", "username", "password"];
 
-/// Parameters with the values that ask for what is done anyway.
+/// Parameters, each with the values that request what happens anyway.
 const FULFILLED: &Fulfilled = &[
     ("ssl_cert_reqs", &["required", "CERT_REQUIRED"]),
     ("ssl_check_hostname", &["true", "True", "1"]),
@@ -16,9 +16,9 @@ const FULFILLED: &Fulfilled = &[
 
 #[derive(Default)]
 pub(super) struct Parameters {
-    /// `db`, which overrides the path, as with redis-py.
+    /// `db`, which overrides the path, as in redis-py.
     pub(super) database: Option<u32>,
-    /// The names of those that have no effect.
+    /// The names of parameters that have no effect.
     pub(super) ignored: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl Parameters {
     }
 }
 
-/// Refuses what can't be ignored without harm.
+/// Refuses what can't safely be ignored.
 fn refuse(name: &str, shown: &str) -> Result<(), String> {
     if is_of_security(name) {
         return Err(format!(
