@@ -1,8 +1,7 @@
-//! The program as operators call it: its commands, exit codes, and what goes to which stream.
+//! The program as operators call it: commands, exit codes and output streams.
 //!
-//! [`serving`]: the command that stays. [`starting`] and [`stopping`]: its first and last moments.
-//! [`backup`], [`lost`], [`owners`]: the embedded store's files. [`users`]: the command
-//! `user`.
+//! [`serving`]: the command `serve`. [`starting`] and [`stopping`]: how it starts and stops.
+//! [`backup`], [`lost`], [`owners`]: the embedded store's files. [`users`]: the command `user`.
 
 mod backup;
 mod lost;
@@ -16,7 +15,7 @@ use discogsography_api::migrations;
 
 use crate::harness::{Outcome, PASSWORD, Program};
 
-/// Asserts that a command succeeded and said exactly this.
+/// Asserts that a command succeeded and printed exactly this.
 #[track_caller]
 fn assert_said(outcome: &Outcome, stdout: &str) {
     assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(0), stdout), "{outcome:?}");
@@ -130,7 +129,7 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
     }
 }
 
-/// Neither a settings file nor a device can make a start wait.
+/// Neither a FIFO nor a device as a secret's file can block the start.
 #[test]
 fn a_fifo_in_the_place_of_a_secret_ends_the_start() {
     let program = Program::new();
@@ -147,7 +146,7 @@ fn a_fifo_in_the_place_of_a_secret_ends_the_start() {
     }
 }
 
-/// The commands that a help text lists, but `help` itself.
+/// Returns the commands that a help text lists, except `help` itself.
 fn commands(help: &str) -> Vec<String> {
     let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let list = list.take_while(|line| !line.is_empty());
@@ -256,7 +255,7 @@ const UNSET: &str = "The Discogs app credentials are removed.\n";
 const WAS_NOT_SET: &str = "The Discogs app credentials were not set.\n";
 const NOT_SET: &str = "discogs_consumer_key: not set\ndiscogs_consumer_secret: not set\n";
 
-/// What `--show` says, without the moments, which only the machine's clock knows.
+/// Returns what `--show` prints, without the times, which the test can't know.
 fn shown(program: &Program) -> Vec<String> {
     let outcome = program.run(&["discogs-setup", "--show"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
@@ -360,7 +359,7 @@ fn a_reader_that_stops_reading_is_no_error() {
     }
 }
 
-/// Has a shell become the program as a user who may have this one process and no thread.
+/// Returns a shell command that runs a program which may start no thread.
 fn without_threads() -> String {
     let one = "exec prlimit --nproc=1";
     if !rustix::process::getuid().is_root() {

@@ -1,9 +1,9 @@
-//! The configuration, read from variables alone: defaults and single values.
+//! The configuration as read from variables: defaults and single values.
 //!
 //! [`databases`]: which stores are used, and how an incomplete database is refused. [`documented`]:
-//! the documentation and the example file. [`limits`]: budgets. [`misspelt`]: names that are not
-//! read. [`proxies`]: which networks are trusted. [`secrets`]: that they may be in files, and are
-//! never shown. [`wrapped`]: values with quotes or white space around them.
+//! the documentation and the example file. [`limits`]: budgets. [`misspelt`]: unknown names.
+//! [`proxies`]: which networks are trusted. [`secrets`]: read from files, and never shown.
+//! [`wrapped`]: values with quotes or white space around them.
 
 mod databases;
 mod documented;
@@ -26,13 +26,13 @@ fn load(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::load(&Environment::of(variables.iter().copied()))
 }
 
-/// Loads variables with nothing wrong.
+/// Loads variables that must be valid.
 #[track_caller]
 fn loaded(variables: &[(&str, &str)]) -> Config {
     load(variables).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// What is wrong with these variables: each name, and the whole sentence.
+/// Returns the problems with these variables: each name and the whole sentence.
 #[track_caller]
 fn problems(variables: &[(&str, &str)]) -> Vec<(String, String)> {
     let Err(error) = load(variables) else {
@@ -51,7 +51,7 @@ fn names_of_problems(variables: &[(&str, &str)]) -> Vec<String> {
     problems(variables).into_iter().map(|(name, _)| name).collect()
 }
 
-/// Asserts the only thing that is wrong.
+/// Asserts that the variables have exactly this problem.
 #[track_caller]
 fn assert_problem(variables: &[(&str, &str)], sentence: &str) {
     let problems: Vec<_> = problems(variables).into_iter().map(|(_, sentence)| sentence).collect();
@@ -144,7 +144,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
     ];
-    // Those that are missing too, in the order of the documentation.
+    // All missing variables, in the order of the documentation.
     let expected = [
         "POSTGRES_ADDRESS",
         "POSTGRES_USERNAME_FILE",

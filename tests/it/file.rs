@@ -1,4 +1,4 @@
-//! The embedded store's file: moved, emptied, locked.
+//! The embedded store's file: moved, emptied or locked.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The first admin, made by the service itself where there is none.
+//! The first admin, which the service creates if there is none.
 
 use crate::harness::{Composition, PASSWORD, Program, Setup, TestApp, TestStores, on_both_setups};
 
@@ -13,7 +13,7 @@ on_both_setups!(
     while_there_is_an_admin_nothing_happens,
 );
 
-/// With the variables of the first admin, the address as somebody might write it.
+/// Sets the variables of the first admin, with the address as a person may type it.
 fn with_admin(setup: Setup) -> Setup {
     setup.with("ADMIN_EMAIL", " Boss@Example.com ").with("ADMIN_PASSWORD", ADMIN_PASSWORD)
 }
@@ -43,7 +43,7 @@ async fn another_start_changes_nothing(setup: Setup) {
     assert_eq!(emails(&app, "true").await, EMAIL);
 }
 
-/// No address is confirmed, so it may be a stranger's.
+/// Addresses are not confirmed, so the account may be a stranger's.
 async fn an_account_with_another_password_stays_as_it_is(setup: Setup) {
     let composition = setup.composition;
     let mut app = setup.start().await;

@@ -1,5 +1,6 @@
-//! Databases and files of other applications, and encodings that lack characters: they are left as
-//! they are, and it is said once what is wrong.
+//! Foreign databases and files, and encodings that lack characters.
+//!
+//! They are left unchanged, and the problem is reported once.
 
 mod encodings;
 
@@ -15,7 +16,7 @@ use crate::harness::{
 
 const SEED: &str = include_str!("seed_schema.sql");
 
-/// Our own names and types, but for what a line changes.
+/// A table with the service's own names and types; each case changes one line.
 const USERS: &str = "
     create table users (
         id uuid primary key default gen_random_uuid(),
@@ -26,7 +27,7 @@ const USERS: &str = "
         updated_at timestamptz default now()
     );";
 
-/// What other applications have in their databases, and what is said of it.
+/// Returns databases of other applications, each with the message about it.
 fn others() -> Vec<(String, &'static str)> {
     let differing = |from: &str, to: &str| {
         assert!(USERS.contains(from));
@@ -84,7 +85,7 @@ fn others() -> Vec<(String, &'static str)> {
     ]
 }
 
-/// Everything in the database: its relations, their columns, and the rows of `users`.
+/// Returns the database's relations and columns, and the rows of `users`.
 async fn everything(database: &TestDatabase) -> Vec<String> {
     let client = database.client().await;
     let relations = "select coalesce(string_agg(entry::text, '\n' order by entry.oid), '')
@@ -121,7 +122,7 @@ fn program(database: &str) -> Program {
     program
 }
 
-/// The one finding about the database.
+/// Returns the only finding about the database.
 fn finding(program: &Program) -> serde_json::Value {
     let outcome = program.run(&["doctor", "--json"]);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");

@@ -1,4 +1,4 @@
-//! What the storage in PostgreSQL promises besides: by what rows are found, and who waits for whom.
+//! PostgreSQL storage: statements use indexes and avoid waiting for locks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use tokio_postgres::Client;
 
 use crate::harness::{Composition, Opened};
 
-/// So many that nobody looks at all of them to find one. They are not analyzed: the server may not
-/// know yet how many there are.
+/// Enough rows that a sequential scan would be slow.
+///
+/// They are not analyzed, as on a server that does not know their number yet.
 const ROWS: &str = "
     with made as (
         insert into users (email, hashed_password)
@@ -29,14 +30,14 @@ const ROWS: &str = "
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Longer than any of these tests may take.
+/// Longer than any of these tests takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Our connections to this database, and those of them that wait for somebody's lock.
+/// The service's connections to this database.
 const OURS: &str = "application_name = 'discogsography-api'";
 const WAITING: &str = "application_name = 'discogsography-api' and wait_event_type = 'Lock'";
 
-/// How many connections a service has usually.
+/// The usual number of connections of a service.
 const USUAL: i64 = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,7 +45,7 @@ const USUAL: i64 = 5;
 async fn no_request_has_a_whole_table_read() {
     let opened = Opened::new(Composition::Servers).await;
     let client = opened.stores.database().client().await;
-    // A server tells what a connection has read when it ends, that of the migrations, too.
+    // A connection's read statistics are complete once it ends, so the first one is closed.
     opened.storage.close().await;
     until(&client, OURS, 0).await;
     let before = whole_reads(&client).await;
@@ -52,7 +53,7 @@ async fn no_request_has_a_whole_table_read() {
 
     let storage = opened.another_storage();
     storage.prepare(Migrations::Manual).await.unwrap();
-    // The plans are made while the tables are empty.
+    // The server plans these statements while the tables are empty.
     for number in 0..4 {
         ask_for_everything(&*storage, &opened.random, number).await;
     }
@@ -87,7 +88,7 @@ async fn a_write_does_not_wait_for_another_one_that_waits() {
     // While the lock is held, the write to Alice's row can't have succeeded.
     assert!(storage.put_admin("bob@example.com", Admin::Granted).await.unwrap().is_some());
     lock.rollback().await.unwrap();
-    // On a machine that is slow enough it was given up meanwhile, and may be tried again.
+    // On a slow machine, it may have timed out; it can be repeated.
     let _ = of_alice.await.unwrap();
     assert!(storage.put_admin("alice@example.com", Admin::Granted).await.unwrap().is_some());
 }
@@ -102,7 +103,7 @@ async fn an_old_address_that_somebody_else_writes_is_left_to_them() {
     let mut client = opened.stores.database().client().await;
     let lock = client.transaction().await.unwrap();
     lock.execute("select from known_addresses for update", &[]).await.unwrap();
-    // It would be forgotten, and whoever waited for it would get no answer in time.
+    // The address has expired, but deleting it would wait for the lock until a timeout.
     storage.put_known_address(&address(2), Duration::ZERO).await.unwrap();
     lock.rollback().await.unwrap();
     assert!(storage.known_address(&address(1)).await.unwrap().is_some());
@@ -121,7 +122,7 @@ fn new_user(random: &Random, name: &str) -> NewUser {
     }
 }
 
-/// Every statement that a request may have executed over a table that grows.
+/// Runs every statement that a request may run on a growing table.
 async fn ask_for_everything(storage: &dyn Storage, random: &Random, number: u8) {
     let user = storage.create_user(&new_user(random, &format!("new-{number}"))).await.unwrap();
     assert!(storage.user_by_id(user.id).await.unwrap().is_some());
@@ -137,7 +138,7 @@ async fn ask_for_everything(storage: &dyn Storage, random: &Random, number: u8) 
     assert!(storage.known_address(&address).await.unwrap().is_some());
 }
 
-/// How often each table was read from its beginning to its end.
+/// Returns how often each table was scanned sequentially.
 async fn whole_reads(client: &Client) -> BTreeMap<String, i64> {
     let query = "
         select relname::text, seq_scan
@@ -147,7 +148,7 @@ async fn whole_reads(client: &Client) -> BTreeMap<String, i64> {
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-/// Waits until so many connections to this database are like that.
+/// Waits until exactly `count` connections to this database match `which`.
 async fn until(client: &Client, which: &str, count: i64) {
     let query = format!(
         "select count(*) from pg_stat_activity where datname = current_database() and {which}"

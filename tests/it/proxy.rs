@@ -1,4 +1,4 @@
-//! The way to Discogs: through a proxy, and checked against root certificates.
+//! Calls to Discogs: through a proxy, and checked against root certificates.
 
 use crate::harness::{Program, Service, TunnelProxy, certificate, free_port, tls_server};
 
@@ -7,7 +7,7 @@ const REQUEST_TOKEN: &str = "oauth_token=from-the-far-end&oauth_token_secret=sec
 /// `digger:s3cret` in Base64.
 const AUTHORIZATION: &str = "Basic ZGlnZ2VyOnMzY3JldA==";
 
-/// A program whose Discogs is at this port of `localhost`, behind this proxy.
+/// A program with Discogs at this port of `localhost`, behind this proxy.
 fn program(port: &str, proxy: &TunnelProxy) -> Program {
     let program = Program::new()
         .with("DISCOGS_API_URL", &format!("https://localhost:{port}"))
@@ -19,7 +19,7 @@ fn program(port: &str, proxy: &TunnelProxy) -> Program {
     program
 }
 
-/// Ends the service, whose log must not hold the proxy's password.
+/// Stops the service, whose log must not contain the proxy's password.
 fn end(service: Service) {
     let said = service.end("TERM").stderr;
     assert!(!said.contains("s3cret") && !said.contains("ZGlnZ2VyOnMzY3JldA"), "{said}");
@@ -30,7 +30,7 @@ fn end(service: Service) {
 async fn discogs_is_called_through_the_proxy() {
     let discogs = tls_server(REQUEST_TOKEN).await;
     let proxy = TunnelProxy::leading_to(Some(discogs)).await;
-    // Nobody listens there: whoever goes directly gets nowhere.
+    // Nothing listens there, so a direct connection fails.
     let port = free_port().to_string();
     let program = program(&port, &proxy);
     let service = program.serve(&["serve"]);
@@ -74,7 +74,7 @@ async fn a_proxy_that_refuses_is_a_discogs_that_is_away() {
     end(service);
 }
 
-/// Discogs's own certificate can't be had here; one of a stranger's is refused all the same.
+/// Discogs's real certificate is not available; any other one is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the certificates of scripts/test"]
 async fn without_root_certificates_the_programs_own_count() {

@@ -1,10 +1,11 @@
-//! The tree itself: who may import whom, and what every file has.
+//! The source tree: which modules may import which, and what every file must have.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which modules each module may import: ARCHITECTURE.md as a table. `server`, `doctor` and `cli`
-/// put the rest together.
+/// The imports that each module is allowed; ARCHITECTURE.md has the same as a table.
+///
+/// `server`, `doctor` and `cli` assemble the other modules.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("random", &[]),
@@ -124,17 +125,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The most lines of a file of code.
+/// The most lines of a code file.
 const MOST_LINES: usize = 400;
 
-/// The most lines of a decision.
+/// The most lines of a decision record.
 const MOST_LINES_OF_A_DECISION: usize = 30;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file below a folder with this ending, with its text.
+/// Returns every file with this ending in a folder, with its text.
 pub(crate) fn files(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -153,7 +154,7 @@ fn rust_files() -> Vec<(PathBuf, String)> {
     folders.iter().flat_map(|folder| files(&root().join(folder), "rs")).collect()
 }
 
-/// The module that a file of `src` belongs to; `None` for the roots.
+/// Returns the module that a file of `src` belongs to; `None` for the roots.
 fn module(path: &Path) -> Option<String> {
     let relative = path.strip_prefix(root().join("src")).ok()?;
     let first = relative.components().next()?.as_os_str().to_str()?;
@@ -161,7 +162,7 @@ fn module(path: &Path) -> Option<String> {
     if ["lib", "main"].contains(&name) { None } else { Some(name.to_owned()) }
 }
 
-/// The names that follow a text, wherever it stands.
+/// Returns the name that follows each occurrence of `before`.
 fn names_after<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
     let name = |rest: &'a str| {
         let end = rest.find(|character: char| !character.is_alphanumeric() && character != '_');

@@ -1,6 +1,6 @@
-//! Encrypted ways to the stores: which servers are trusted, and what is said of those that are not.
+//! TLS to the stores: which servers are trusted, and the errors for others.
 //!
-//! The servers' certificate names `localhost`, so by `127.0.0.1` the same server is another host.
+//! The servers' certificate names `localhost`, so `127.0.0.1` counts as another host.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use discogsography_api::telemetry::chain;
 
 use crate::harness::{PgBouncer, PrivateRedis, Program, TestDatabase, certificate, test_servers};
 
-/// How many sessions of ours there are in this database, and how many of them are encrypted.
+/// Counts the service's sessions in this database, and the encrypted ones among them.
 const SESSIONS: &str = "
     select count(*), count(*) filter (where ssl)
     from pg_stat_ssl join pg_stat_activity using (pid)
@@ -25,7 +25,7 @@ const SIGNED_BY_NOBODY: &str = "signed by nobody that we trust";
 const ANOTHER_HOST: &str = "names another host";
 const NO_TLS: &str = "server does not support TLS";
 
-/// Whether the way to PostgreSQL was encrypted, or the words that refused it.
+/// Whether the connection to PostgreSQL is encrypted, or part of the error.
 type Way = Result<bool, &'static str>;
 
 const PLAIN: Way = Ok(false);
@@ -43,7 +43,7 @@ fn open(variables: &[(&str, &str)]) -> OpenedStores {
     open_stores(&config.stores, &surroundings, &Metrics::new()).unwrap()
 }
 
-/// What belongs to a database of the tests' PostgreSQL, by this address, besides `variables`.
+/// Returns the variables for a database of the tests' PostgreSQL, plus `variables`.
 fn at<'a>(
     address: &'a str,
     database: &'a TestDatabase,
@@ -67,13 +67,13 @@ fn sign_in() -> [(&'static str, String); 2] {
     ]
 }
 
-/// The address of the tests' PostgreSQL by another name of its host.
+/// Returns the address of the tests' PostgreSQL with another host name.
 fn by_name(host: &str) -> String {
     let address = test_servers().postgres_address;
     format!("{host}:{}", address.split_once(':').unwrap().1)
 }
 
-/// Has a storage connect, and asserts what the way was like, or why there was none.
+/// Asserts whether the connection was encrypted, or why it failed.
 #[track_caller]
 fn assert_way(given: &[(&str, &str)], expected: Way, was: &Result<(i64, i64), String>) {
     match (expected, was) {
@@ -181,14 +181,14 @@ async fn a_database_url_may_ask_for_channel_binding() {
     assert!(row.get::<_, i64>(0) > 0);
     assert_eq!(row.get::<_, i64>(0), row.get::<_, i64>(1));
     storage.close().await;
-    // It has no TLS, so nothing that a sign-in could be bound to.
+    // It has no TLS, so channel binding is impossible.
     let pooler = PgBouncer::start().await;
     let storage = open(&pooler.address(), "prefer");
     let refused = storage.prepare(Migrations::Automatic).await.unwrap_err();
     assert!(chain(&refused).contains("channel binding"), "{}", chain(&refused));
 }
 
-/// Without a limit of the server's own, only being cancelled ends a statement that waits.
+/// The server sets no limit, so only a cancellation ends a waiting statement.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn a_statement_is_cancelled_over_tls_too() {
@@ -217,7 +217,7 @@ async fn a_statement_is_cancelled_over_tls_too() {
         where datname = current_database() and wait_event_type = 'Lock'";
     let all_cancelled = async {
         while transaction.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-            // A transaction sees one picture of the sessions unless it asks for another.
+            // A transaction caches the list of sessions until the cache is cleared.
             transaction.batch_execute("select pg_stat_clear_snapshot()").await.unwrap();
         }
     };
@@ -225,7 +225,7 @@ async fn a_statement_is_cancelled_over_tls_too() {
     storage.close().await;
 }
 
-/// The words by which Redis is refused; `None` where it works.
+/// Returns part of the error of Redis; `None` if it works.
 async fn redis_refusal(url: &str, roots: Option<&str>) -> Option<String> {
     let mut variables = vec![
         ("POSTGRES_ADDRESS", "localhost"),
@@ -246,7 +246,7 @@ async fn redis_is_trusted_by_its_certificate() {
     let (localhost, address) =
         (format!("rediss://localhost:{port}/0"), format!("rediss://127.0.0.1:{port}/0"));
     assert_eq!(redis_refusal(&localhost, Some(&own)).await, None);
-    // A Redis without TLS takes a handshake for the beginning of a command, and waits for the rest.
+    // A Redis without TLS reads the handshake as an incomplete command, and waits for the rest.
     for (url, roots, words) in [
         (&localhost, Some(&*other), SIGNED_BY_NOBODY),
         (&localhost, None, SIGNED_BY_NOBODY),

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{assert_failed, assert_said};
 use crate::harness::{PASSWORD, Program, Service};
 
-/// The addresses of all users in a copy, which must be readable without side files.
+/// Returns the addresses of all users in a copy, which must not need side files.
 fn users(copy: &Path) -> Vec<String> {
     let uri = format!("file:{}?immutable=1", copy.display());
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
@@ -29,7 +29,7 @@ async fn sign_in(service: &Service, name: &str) -> u16 {
     service.anonymous().login(&format!("{name}@example.com"), PASSWORD).await.status
 }
 
-/// A folder in which a service has registered these users and was stopped.
+/// Returns a folder in which a service registered these users and then stopped.
 async fn with_users(names: &[&str]) -> Program {
     let program = Program::new();
     let service = program.serve(&["serve"]);
@@ -237,7 +237,7 @@ async fn a_restore_replaces_the_database_and_keeps_the_old_one() {
     );
     assert_failed(&program.run(&["restore", "copy.db"]), 1, &error);
     assert_eq!(sign_in(&service, "bob").await, 200);
-    // Its last writes are still in the `-wal` file.
+    // Its last writes are only in the `-wal` file.
     assert_eq!(service.end("KILL").code, None);
 
     let taken = program.run(&["restore", "copy.db"]);
@@ -312,7 +312,7 @@ async fn a_bad_backup_is_refused_and_changes_nothing() {
     let after = (program.data_names(), fs::read(program.data("discogsography.db")).unwrap());
     assert_eq!(before, after);
 
-    // A new folder gets no trace of a service.
+    // A new folder has no trace of a service.
     let new = Program::new();
     let text = folder.join("text.db");
     assert_eq!(new.run(&["restore", text.to_str().unwrap()]).code, Some(1));

@@ -1,4 +1,4 @@
-//! A lost database: none is created in its place unless the operator asks for it.
+//! A lost database: no new one is created unless the operator requests it.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::outages::NO_DATABASE;
 
 const REFUSED: &str = "❌ The database is missing or empty; not creating a new one";
 
-/// What every command reports for a missing database.
+/// Returns what every command reports about a missing database.
 fn missing(program: &Program) -> String {
     format!(
         "{} is missing, though a service has run in this folder: put it back, or a backup of it \
@@ -19,7 +19,7 @@ fn missing(program: &Program) -> String {
     )
 }
 
-/// Runs a service that registers alice, and stops it.
+/// Runs a service, registers alice, and stops it.
 async fn with_alice(program: &Program) {
     let service = program.serve(&["serve"]);
     assert_eq!(register(&service, "alice").await, 201);
@@ -123,7 +123,7 @@ fn make_older(path: &Path, by: Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_start_that_was_killed_is_repeated() {
-    // The files in the order in which they are created.
+    // The files, in the order of their creation.
     let made = ["first-start", "discogsography.lock", "jwt-secret", "discogsography.db.x.half"];
     for count in 0..=made.len() {
         let program = Program::new();

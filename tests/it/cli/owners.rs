@@ -13,7 +13,7 @@ const ANOTHER: u32 = 65_534;
 
 type Make = fn(&Path);
 
-/// What can be in the place of a file, and its name in messages.
+/// What can take the place of a file, and its name in messages.
 const NO_FILES: [(Make, &str); 2] = [(make_fifo, "a FIFO"), (make_folder, "a directory")];
 
 fn make_fifo(path: &Path) {
@@ -63,7 +63,7 @@ fn a_database_that_is_no_regular_file_is_named_and_left_alone() {
 #[test]
 fn files_of_another_user_are_refused() {
     if !rustix::process::geteuid().is_root() {
-        // Only root may give files away; `crates/private-files` has the rule in a table.
+        // Only root can change a file's owner; `crates/private-files` tests the rule itself.
         return;
     }
     let told = |path: &Path| {

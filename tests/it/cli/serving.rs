@@ -1,4 +1,4 @@
-//! `serve` and `health`: starting, being the only one, telling how it is, and ending.
+//! `serve` and `health`: starting, running only once, health, and stopping.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -214,7 +214,7 @@ fn what_is_no_service_is_not_healthy() {
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let other = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        // Whoever closes with a request unread resets the connection.
+        // Closing the connection with the request unread would reset it.
         assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
         stream.write_all(b"SSH-2.0 200 ready\r\n\r\n").unwrap();
     });
@@ -281,7 +281,7 @@ fn a_kept_secret_that_is_weak_or_quoted_is_warned_about() {
     fs::create_dir(program.data("")).unwrap();
     let path = program.data("jwt-secret");
     fs::write(&path, "\"too-short-a-secret\"").unwrap();
-    // Of a folder with nothing but a secret, the database may be lost.
+    // A folder with only a secret means that the database may be lost.
     let ended = program.serve(&["serve", "--new-database"]).end("TERM");
     let path = path.display();
     for warning in [
@@ -346,7 +346,7 @@ async fn the_log_is_lines_of_json_that_hold_no_secret() {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
         let message = line["message"].as_str().unwrap();
         assert!(MARKS.iter().any(|mark| message.starts_with(mark)), "{message}");
-        // The harness asks for the readiness as often as it takes.
+        // The harness polls readiness, any number of times.
         let is_probe = line["http.route"] == "/health/ready";
         !is_probe && (message.starts_with("📊") || message.starts_with("⚠️"))
     });

@@ -1,4 +1,4 @@
-//! How `serve` starts: what it says first and last, and where it can't listen.
+//! How `serve` starts: its first and last log lines, and addresses it can't listen on.
 
 use std::net::TcpListener;
 
@@ -38,7 +38,7 @@ fn a_port_of_the_sandbox_in_use_is_named_by_its_option() {
     }
 }
 
-/// An address for documentation (RFC 5737), which no machine has.
+/// Uses an address reserved for documentation (RFC 5737), which no machine has.
 #[test]
 fn an_address_of_another_machine_is_not_taken_for_a_port_in_use() {
     let program = Program::new().with("API_HOST", "192.0.2.1");

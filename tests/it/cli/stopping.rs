@@ -1,4 +1,4 @@
-//! How `serve` ends: by a signal, whichever it is, and after what is under way.
+//! How `serve` stops: on any signal, and after the requests in progress.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -13,12 +13,12 @@ use crate::connect::{assert_connected, begin_to_verify};
 use crate::harness::program::PATIENCE;
 use crate::harness::{Actor, Answer, Program, Service};
 
-/// Each of them ends a program that does not handle it.
+/// The signals that would end a program that does not handle them.
 const SIGNALS: [&str; 7] = ["TERM", "INT", "HUP", "QUIT", "ALRM", "USR1", "USR2"];
 
 const SECOND_TIME: &str = "Told to stop a second time";
 
-/// A service with a finish under way, which Discogs answers only when it is told to.
+/// A service with a finish in progress, which Discogs answers when the test allows it.
 struct Finishing {
     program: Program,
     service: Service,
@@ -47,7 +47,7 @@ impl Finishing {
     }
 }
 
-/// A program that SIGHUP stops, even if the tests run under `nohup`.
+/// Returns a program that SIGHUP stops, even if the tests run under `nohup`.
 fn stoppable() -> Program {
     Program::new().prepared_by("exec env --default-signal=HUP")
 }
@@ -102,7 +102,7 @@ async fn a_second_signal_ends_the_service_at_once() {
     let mut service = Program::new().with("DRAIN_SECONDS", "600").serve(&["serve"]);
     service.send("TERM");
     stops(&service).await;
-    // Until those that come together with the first one are over.
+    // Repeats: signals that arrive together with the first one count as one.
     while service.is_running() {
         service.send("TERM");
     }
@@ -141,7 +141,7 @@ fn half_a_request_does_not_hold_up_the_end() {
     assert!(!ended.stderr.contains("took too long"), "{}", ended.stderr);
 }
 
-/// A write beyond that limit is answered by a signal that would end the program.
+/// Linux signals a write beyond that limit, which would end the program.
 #[test]
 fn a_limit_on_the_size_of_files_does_not_end_the_service() {
     let program = Program::new().prepared_by("ulimit -f 1 && exec");

@@ -1,4 +1,4 @@
-//! The command `user`, beside a running service.
+//! The command `user` while a service runs.
 
 use serde_json::{Value, json};
 
@@ -21,13 +21,13 @@ on_both_compositions!(
     look_alikes_are_told_apart,
 );
 
-/// The program on the stores of a running service.
+/// Returns the program, configured for the stores of a running service.
 fn beside(app: &TestApp) -> Program {
     let program = Program::new().with("JWT_SECRET_KEY", JWT_SECRET_KEY);
     app.stores.variables().iter().fold(program, |program, (name, value)| program.with(name, value))
 }
 
-/// The objects that a command printed, one a line.
+/// Returns the objects that a command printed, one per line.
 #[track_caller]
 fn objects(outcome: &Outcome) -> Vec<Value> {
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
@@ -38,7 +38,7 @@ fn emails(outcome: &Outcome) -> Vec<String> {
     objects(outcome).iter().map(|user| user["email"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A user who is not connected, as `--json` shows it.
+/// Returns a user without a connection as `--json` shows it.
 async fn not_connected(actor: &Actor) -> Value {
     json!({
         "id": actor.id,

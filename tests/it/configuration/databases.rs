@@ -1,6 +1,7 @@
-//! Which stores are taken: a database that is half given never starts the service on an empty
-//! file. [`names`]: the same database by other names. [`parameters`]: what follows the `?` of a URL.
-//! [`tls`]: how the way to it is encrypted.
+//! Which stores are used. Incomplete settings never start one on an empty file.
+//!
+//! [`names`]: other names for the same database. [`parameters`]: the query of a URL. [`tls`]:
+//! encryption.
 
 mod names;
 mod parameters;
@@ -11,7 +12,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{assert_problem, loaded, names_of_problems, problems};
 
-/// All that is needed for a service on servers.
+/// All variables that a service with PostgreSQL and Redis needs.
 pub(super) const WHOLE: [(&str, &str); 6] = [
     ("POSTGRES_ADDRESS", "db.example.com:5433"),
     ("POSTGRES_USERNAME", "digger"),
@@ -28,7 +29,7 @@ pub(super) fn servers(config: &Config) -> (&PostgresConfig, &RedisConfig) {
     (postgres, redis)
 }
 
-/// The names of all variables, and of those that name their files.
+/// Returns the names of all variables, and of those that name their files.
 pub(super) fn all_names() -> Vec<String> {
     let files = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
     let files = files.map(|variable| format!("{}_FILE", variable.name));
@@ -62,7 +63,7 @@ fn a_database_given_as_a_whole_is_taken() {
     assert_eq!(secret.expose_secret(), "0123456789abcdef0123456789abcdef");
 }
 
-/// Every set of variables of [`WHOLE`] but the whole and those with nothing but the JWT secret.
+/// Returns every subset of [`WHOLE`], except itself and those without a store.
 fn proper_subsets() -> impl Iterator<Item = (Vec<(&'static str, &'static str)>, Vec<&'static str>)>
 {
     let all = (1_u32 << WHOLE.len()) - 1;
@@ -227,7 +228,7 @@ fn redis_is_given_by_its_url() {
     }
 }
 
-/// What Kubernetes tells a pod of Services named `postgres`, `redis` and `api`.
+/// What Kubernetes sets in a pod for Services named `postgres`, `redis` and `api`.
 const SERVICE_LINKS: [(&str, &str); 9] = [
     ("API_PORT", "tcp://10.0.0.3:8004"),
     ("API_SERVICE_HOST", "10.0.0.3"),

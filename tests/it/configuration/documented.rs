@@ -1,4 +1,4 @@
-//! The documentation and the example file have every variable, with its real default.
+//! The documentation and the example file list every variable with its real default.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use discogsography_api::config::{GROUPS, VARIABLES};
 use super::databases;
 use super::{loaded, names_of_problems};
 
-/// A file of the repository.
+/// Reads a file of the repository.
 fn file(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }

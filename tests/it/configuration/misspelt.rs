@@ -1,4 +1,4 @@
-//! Names that are not read: a misspelt store ends the start, anything else is a warning.
+//! Unknown names: a misspelt store variable fails the start, others are warnings.
 
 use discogsography_api::config::{Config, Stores, Warning};
 
@@ -16,7 +16,7 @@ fn texts(config: &Config) -> Vec<&str> {
     texts.collect()
 }
 
-/// Names of the stores with a slip of the pen, and other names for them.
+/// Misspelt variables of the stores, and other names for them.
 const MISSPELT: [(&str, &str); 14] = [
     ("DATABSE_URL", "DATABASE_URL"),
     ("DATABASE_URI", "DATABASE_URL"),
@@ -39,7 +39,7 @@ fn a_misspelt_store_never_starts_on_an_empty_file() {
     for (name, meant) in MISSPELT {
         for value in ["x", ""] {
             if value.is_empty() && name.starts_with("POSTGRES_") {
-                continue; // Told as an empty variable of the stores, too.
+                continue; // Also reported as an empty variable of the stores.
             }
             let problems = problems(&[(name, value)]);
             assert_eq!(problems[0], (name.to_owned(), not_read(name, meant)), "{value:?}");
@@ -140,7 +140,7 @@ fn another_misspelt_variable_is_a_warning() {
     let expected =
         [not_read("LOGLEVEL", "LOG_LEVEL"), not_read("RATE_LIMIT_SIGNIN", "RATE_LIMIT_SIGN_IN")];
     assert_eq!(texts(&config), expected);
-    // Whoever has both knows which one is ours.
+    // An operator who sets both knows which one this service reads.
     let both = [("JWT_SECRET", "x"), ("JWT_SECRET_KEY", WHOLE[5].1)];
     assert_eq!(texts(&loaded(&both)), [""; 0]);
     let foreign = [("HTTP_PROXY", "http://proxy"), ("APP_PORT", "80"), ("API_KEY", "x")];

@@ -1,4 +1,4 @@
-//! `TRUSTED_PROXIES`: which networks it takes, and which are too wide.
+//! `TRUSTED_PROXIES`: which networks it accepts, and which are too large.
 
 use discogsography_api::config::Warning;
 

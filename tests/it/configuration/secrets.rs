@@ -1,4 +1,4 @@
-//! Secrets: in variables or in files, and never in what is shown.
+//! Secrets: read from variables or files, and never shown.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::{assert_problem, load, loaded, names_of_problems};
 
 const SECRET: &str = "a-secret-of-more-than-32-characters";
 
-/// A folder with one file.
+/// Creates a folder with one file.
 fn file(content: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");
@@ -49,7 +49,7 @@ fn a_whole_database_may_be_given_by_files() {
     assert_eq!(redis.url.expose_secret(), "redis://:s3cret@cache/0");
 }
 
-/// Every variable that may stand in a file, with the variable that names the file.
+/// Returns every variable that a file may hold, and the variable naming the file.
 fn of_files() -> impl Iterator<Item = (&'static str, String)> {
     let of_files = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
     of_files.map(|variable| (variable.name, format!("{}_FILE", variable.name)))
@@ -181,7 +181,7 @@ fn no_problem_shows_a_secret() {
         &[("DATABASE_URL", "postgres://digger:s3cret@db")],
         &[("POSTGRES_ADDRESS", "postgres://digger:s3cret@db/discogsography")],
         &[("DISCOGS_API_URL", "https://digger:s3cret@discogs.example.com")],
-        // Put where something else belongs.
+        // Secrets in the wrong variable.
         &[("POSTGRES_PASSWORD_FILE", "s3cret")],
         &[("JWT_SECRET_KEY_FILE", "s3cret/with/slashes")],
         &[("POSTGRES_ADDRESS", "digger:s3cret:db")],
@@ -245,7 +245,7 @@ fn the_first_admin_has_an_address_and_a_password_that_could_register() {
     }
 }
 
-/// A start must never wait for a file, nor read a device to its end.
+/// Loading must not wait for a file or read a device forever.
 #[test]
 fn what_is_not_a_regular_file_is_refused_at_once() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
-//! Values with quotes, white space or a byte order mark around them: trimmed, refused, or warned
-//! about, but never another value without a word.
+//! Values with quotes, white space or a byte order mark around them.
+//!
+//! They are trimmed, refused or warned about, but never changed silently.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use super::{assert_problem, loaded, names_of_problems, problems};
 
 const SECRET: &str = "a-secret-of-more-than-32-characters";
 
-/// [`WHOLE`] with each value between these.
+/// Returns [`WHOLE`] with each value between `before` and `after`.
 fn wrapped(before: &str, after: &str) -> Vec<(&'static str, String)> {
     WHOLE.iter().map(|(name, value)| (*name, format!("{before}{value}{after}"))).collect()
 }
@@ -21,7 +22,7 @@ fn borrowed<'a>(variables: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a st
     variables.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
-/// What is said of a secret that is used as it is.
+/// Returns the warning about a secret that is used unchanged.
 fn used_as_it_is(name: &str, what: &str) -> Warning {
     Warning::Careful(format!(
         "{name} holds a secret that {what} and is used exactly like that: remove what does not \
@@ -43,7 +44,7 @@ fn white_space_around_what_is_no_secret_is_trimmed() {
         assert_eq!((postgres.host.as_str(), postgres.port), ("db.example.com", 5433));
         assert_eq!((&*postgres.username, &*postgres.database), ("digger", "discogsography"));
         assert_eq!(redis.url.expose_secret(), "redis://cache.example.com:6380/1");
-        // Any of it may belong to a secret, so it stays.
+        // Any of these characters may belong to a secret, so they are kept.
         let kept = |value: &str| format!("{before}{value}{after}");
         assert_eq!(postgres.password.expose_secret(), kept("p4ssword"));
         assert_eq!(config.jwt_secret_key.unwrap().expose_secret(), kept(WHOLE[5].1));
@@ -108,7 +109,7 @@ fn a_secret_with_something_around_it_is_used_as_it_is_with_a_warning() {
     assert_eq!(config.warnings, [used_as_it_is("ADMIN_PASSWORD", what)]);
 }
 
-/// A folder with one file.
+/// Creates a folder with one file.
 fn file(content: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");

@@ -1,4 +1,4 @@
-//! The database: behind, ahead, changed, away, locked out, missing, damaged.
+//! The database: outdated, too new, altered, unavailable, missing, damaged.
 
 use std::fs;
 
@@ -219,7 +219,7 @@ async fn a_unique_constraint_that_is_gone_is_found_and_can_be_made_again() {
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn settings_that_break_a_promise_are_found() {
     let scene = Scene::new(Composition::Servers).await;
-    // The tests' own PostgreSQL has it off.
+    // The tests' own PostgreSQL runs without it.
     let report = scene::whole_report(&scene.program.run(&["doctor", "--json"]));
     let findings = report["findings"].as_array().unwrap();
     let what = "fsync is off: after a crash of the machine, committed data may be lost";

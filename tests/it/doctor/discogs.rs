@@ -1,4 +1,4 @@
-//! Discogs: away, blocking, refusing the app, another time, no TLS.
+//! Discogs: unavailable, blocking, rejecting the app, a wrong clock, no TLS.
 
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ async fn a_clock_that_is_off_is_told_in_seconds() {
         let (_, report) = scene.doctor();
         let finding = scene::finding(&report, "clock", severity);
         let seconds = finding["measured"]["seconds"].as_i64().unwrap();
-        // The calls themselves take a moment.
+        // The calls themselves take some time.
         assert!(seconds.unsigned_abs().abs_diff(by) <= 2 && seconds < 0, "{finding:#}");
         let words = format!("The clock of this machine is {} s behind that of Discogs", -seconds);
         assert!(finding["what"].as_str().unwrap().starts_with(&words), "{finding:#}");

@@ -1,4 +1,4 @@
-//! Afterwards everything is as it was: every byte of the folder, every row, every key.
+//! `doctor` changes nothing: no byte of the folder, no row, no key.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::harness::{Composition, PrivateRedis, TestStores};
 
 use super::scene::Scene;
 
-/// Content, mode and time of change of every file.
+/// Returns content, mode and modification time of every file.
 fn files(folder: &Path) -> BTreeMap<String, (Vec<u8>, u32, i64, i64)> {
     let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
     let file = |entry: fs::DirEntry| {
@@ -47,7 +47,7 @@ async fn every_byte_of_the_folder_is_as_it_was() {
     assert_eq!(look(), "error", "with no file");
 }
 
-/// Every row with the transaction that wrote it, and every column of every table.
+/// Returns every row with the transaction that wrote it, and every column.
 async fn rows(scene: &Scene) -> Vec<String> {
     let client = scene.stores.database().client().await;
     let mut found = Vec::new();
@@ -65,7 +65,7 @@ async fn rows(scene: &Scene) -> Vec<String> {
     found
 }
 
-/// What Redis has, each key with its value.
+/// Returns every key of Redis with its value.
 async fn keys(redis: &PrivateRedis) -> Vec<(String, String)> {
     let client = redis::Client::open(redis.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();

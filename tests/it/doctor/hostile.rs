@@ -1,4 +1,4 @@
-//! Servers that say what a terminal would obey, or very much: it is escaped and cut.
+//! Servers that send terminal control sequences or long text: it is escaped and cut.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::harness::{Program, free_port};
 
-/// Clears the screen, sets a title, begins a line of its own, and turns the text around.
+/// Clears the screen, sets a title, starts a new line, and reverses the text direction.
 const ORDERS: &str = "\x1b[2J\x1b]0;title\x07\u{9b}31m\nok   all is well\r\u{202e}";
 
 /// An error of PostgreSQL's protocol, version 3.
@@ -16,7 +16,7 @@ fn error_response(code: &str, message: &str) -> Vec<u8> {
     [b"E", &length.to_be_bytes()[..], fields.as_bytes()].concat()
 }
 
-/// A server that answers whatever comes with the same bytes; ends with the tests.
+/// A server that sends the same bytes whatever it receives, until the tests end.
 fn server(answer: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

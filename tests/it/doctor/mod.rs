@@ -1,4 +1,4 @@
-//! `doctor`: what it finds, in which words, with which exit code, and that it changes nothing.
+//! `doctor`: its findings, their texts, its exit codes, and that it changes nothing.
 
 mod databases;
 mod discogs;

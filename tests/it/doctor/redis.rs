@@ -1,4 +1,4 @@
-//! Redis: evicting, full, a replica, locked out, away.
+//! Redis: evicting keys, full, a replica, refusing the sign-in, unavailable.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::harness::{Composition, PrivateRedis, TestStores, certificate, free_po
 
 use super::scene::{self, Scene};
 
-/// On a Redis of its own, which may be spoiled.
+/// A scene with a private Redis, which the test may damage.
 async fn spoiled(redis: &PrivateRedis) -> Scene {
     let stores = TestStores::new(Composition::Servers).await;
     Scene::on(stores, Duration::ZERO, &[("REDIS_URL", &redis.url())]).await
@@ -95,7 +95,7 @@ async fn a_redis_that_is_not_trusted_says_where_to_name_whom_to_trust() {
     scene.with("REDIS_SSLROOTCERT", &certificate("ca.pem")).finding("redis", "ok");
 }
 
-/// A user of this Redis with these rights, and the URL to sign in with.
+/// Creates a Redis user with these rights, and returns the URL to sign in with.
 async fn user(redis: &PrivateRedis, rights: &[&str]) -> String {
     let words = [&["acl", "setuser", "limited", "reset", "on", ">a-password"], rights].concat();
     redis.command(&words).await;

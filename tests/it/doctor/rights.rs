@@ -1,4 +1,4 @@
-//! A role of PostgreSQL that lacks rights, as one that somebody else's tables are handed to.
+//! PostgreSQL roles that lack privileges, as on another owner's tables.
 
 use crate::connect::connect;
 use crate::harness::{Composition, Setup, test_servers};
@@ -7,13 +7,13 @@ use super::scene::Scene;
 
 const PASSWORD: &str = "a-password-of-a-role";
 
-/// Everything that the service needs of a database whose schema is up to date.
+/// All privileges that the service needs on an up-to-date database.
 const ALL: &str = "delete, insert, select, update on app_config; \
                    delete, insert, select, update on known_addresses; \
                    delete, insert, select, update on oauth_tokens; insert, select, update on users; \
                    select on api_migrations";
 
-/// A role that may sign in and nothing else, and everything as that role.
+/// Adds a role that may only sign in, and returns the scene with that role.
 async fn with_guest(scene: Scene) -> (Scene, String) {
     let role = format!("guest-of-{}", scene.stores.database().name);
     scene.sql(&format!("create role \"{role}\" login password '{PASSWORD}'")).await;
@@ -29,7 +29,7 @@ fn as_owner(scene: Scene) -> Scene {
     as_role(scene, &servers.postgres_username, &servers.postgres_password)
 }
 
-/// What takes a role away, which belongs to the whole server.
+/// Returns the statements that drop a role; roles belong to the whole server.
 fn dropped(role: &str) -> String {
     format!("drop owned by \"{role}\"; drop role \"{role}\"")
 }
@@ -134,7 +134,7 @@ async fn a_database_or_schema_that_is_closed_to_the_role_is_found() {
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn a_role_that_can_not_bring_the_schema_up_to_date_is_found() {
     let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
-    // As the Python service leaves it.
+    // The state in which the Python service leaves it.
     scene
         .sql(
             "alter table users drop column is_admin;
@@ -170,7 +170,7 @@ async fn a_role_that_can_not_bring_the_schema_up_to_date_is_found() {
 async fn missing_grants_are_fixed_by_the_suggested_statements() {
     let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
     give(&scene, ALL).await;
-    // Nothing that is there has to be altered for this one.
+    // This migration alters no existing table.
     scene.sql("drop table known_addresses; delete from api_migrations where number = 4").await;
     let scene = scene.with("AUTO_MIGRATE", "off");
     let finding = scene.finding("schema", "error");

@@ -1,4 +1,4 @@
-//! Stores with a schema and the app's credentials, a sandbox, and the program that looks at them.
+//! Stores with a schema and the app's credentials, a sandbox, and the program to check.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +26,12 @@ impl Scene {
         Self::on(TestStores::new(composition).await, Duration::ZERO, &[]).await
     }
 
-    /// With a Discogs whose clock is ahead of ours.
+    /// Starts with a Discogs whose clock is ahead of this machine's.
     pub(crate) async fn with_discogs_ahead(by: Duration) -> Self {
         Self::on(TestStores::new(Composition::Embedded).await, by, &[]).await
     }
 
-    /// On these stores, with these variables besides theirs.
+    /// Starts on these stores, with additional variables.
     pub(crate) async fn on(
         stores: TestStores,
         ahead: Duration,
@@ -54,7 +54,7 @@ impl Scene {
         scene
     }
 
-    /// Sets the app's credentials, which migrates, too.
+    /// Sets the app's credentials, which also migrates the database.
     pub(crate) fn set_credentials(&self, secret: &str) {
         let arguments =
             ["discogs-setup", "--consumer-key", CONSUMER_KEY, "--consumer-secret", secret];
@@ -68,13 +68,13 @@ impl Scene {
         self
     }
 
-    /// The exit code, and what `doctor --json` says.
+    /// Returns the exit code and the report of `doctor --json`.
     pub(crate) fn doctor(&self) -> (Option<i32>, Value) {
         let outcome = self.program.run(&["doctor", "--json"]);
         (outcome.code, report(&outcome))
     }
 
-    /// The one finding of a check, which has to be so bad.
+    /// Returns the only finding of a check, which must have this severity.
     #[track_caller]
     pub(crate) fn finding(&self, check: &str, severity: &str) -> Value {
         let (code, report) = self.doctor();
@@ -94,8 +94,10 @@ impl Scene {
     }
 }
 
-/// What a report says, apart from what is wrong with the tests' own PostgreSQL: it is thrown away, so
-/// it need not survive a crash, and on a busy machine it may be slow.
+/// Returns a report without what is wrong with the tests' own PostgreSQL.
+///
+/// It is discarded after the tests, so it need not survive a crash; on a busy machine it may be
+/// slow.
 pub(crate) fn report(outcome: &Outcome) -> Value {
     let mut report = whole_report(outcome);
     let findings = report["findings"].as_array_mut().unwrap();

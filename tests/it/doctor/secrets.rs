@@ -1,4 +1,4 @@
-//! Secrets: their strength, their files, and that none is in any output.
+//! Secrets: their strength, their files, and that no output shows them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -43,7 +43,7 @@ fn a_secret_that_the_service_made_is_looked_at_and_left_alone() {
         scene::finding(&look(), "jwt_secret", severity);
         assert_eq!(fs::read_to_string(&path).unwrap(), content);
     }
-    // Open to others but for the folder of the test, then really open.
+    // First sheltered only by the test's folder, then readable by everyone.
     set_mode(program.folder(), 0o700);
     set_mode(&path, 0o644);
     scene::finding(&look(), "data_dir", "note");
@@ -80,7 +80,7 @@ fn a_file_of_a_secret_that_others_can_read_is_found() {
         "Other users of this machine can read the file of JWT_SECRET_KEY_FILE: its mode is 0644";
     assert_eq!(finding["what"], what);
     assert_eq!(finding["fix"], format!("`chmod 600 {}`", path.display()));
-    // As Kubernetes mounts it for `fsGroup`.
+    // The modes with which Kubernetes mounts it for `fsGroup`.
     for mode in [0o440, 0o640] {
         set_mode(&path, mode);
         scene::finding(&look(), "secret_files", "ok");
@@ -89,7 +89,7 @@ fn a_file_of_a_secret_that_others_can_read_is_found() {
     scene::finding(&look(), "secret_files", "warning");
 }
 
-/// Everything that is said, on both streams, for people and for programs.
+/// Returns both streams of the text report and of the JSON report.
 fn everything_said(program: &Program) -> String {
     let (pretty, json) = (program.run(&["doctor"]), program.run(&["doctor", "--json"]));
     [pretty.stdout, pretty.stderr, json.stdout, json.stderr].concat()

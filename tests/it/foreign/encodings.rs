@@ -1,5 +1,7 @@
-//! Encodings that lack characters: refused for a new database, and used with what they can store for one
-//! that has the service's tables already.
+//! Encodings that lack characters.
+//!
+//! They are refused for a new database. A database that already has the service's tables is used
+//! for the text that it can store.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +13,7 @@ use super::{SEED, everything, finding, program};
 use crate::connect::{UNAVAILABLE, assert_refusal, connect};
 use crate::harness::{Composition, PASSWORD, Setup, TestDatabase, TestStores};
 
-/// No encoding but those of Unicode has all of it.
+/// Only Unicode encodings have all of these characters.
 const UNTRANSLATABLE: &str = "ディガー@example.com";
 
 const ENCODING: &str = "❌ The encoding of the database lacks characters: move to UTF8";
@@ -40,7 +42,7 @@ async fn an_encoding_that_lacks_characters_is_refused() {
     }
 }
 
-/// A database in LATIN1 as an earlier version left it: all migrations but the last are applied.
+/// Creates a LATIN1 database as an earlier version left it: without the last migration.
 async fn migrated_before() -> TestDatabase {
     let database = TestDatabase::with_encoding("LATIN1").await;
     let client = database.client().await;

@@ -1,4 +1,4 @@
-//! The same database by other names: those of later Python versions, and `DATABASE_URL`.
+//! Other names for a database: `DATABASE_URL` and those of later Python versions.
 
 use discogsography_api::config::Config;
 use secrecy::ExposeSecret as _;
@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use super::super::{assert_problem, loaded, names_of_problems, problems};
 use super::{WHOLE, servers};
 
-/// PostgreSQL without its place.
+/// PostgreSQL's variables without its address.
 const SIGN_IN: [(&str, &str); 3] = [
     ("POSTGRES_USERNAME", "digger"),
     ("POSTGRES_PASSWORD", "p4ssword"),
@@ -15,17 +15,17 @@ const SIGN_IN: [(&str, &str); 3] = [
 const REDIS: (&str, &str) = ("REDIS_URL", "redis://cache.example.com:6380/1");
 const KEY: (&str, &str) = ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
 
-/// [`SIGN_IN`], Redis and the key, with these.
+/// Returns [`SIGN_IN`], Redis, the JWT secret and these variables.
 fn placed(variables: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     [&SIGN_IN[..], &[REDIS, KEY], variables].concat()
 }
 
-/// PostgreSQL and the key, with these.
+/// Returns PostgreSQL, the JWT secret and these variables.
 fn with_redis(variables: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     [&SIGN_IN[..], &[("POSTGRES_ADDRESS", "db"), KEY], variables].concat()
 }
 
-/// [`WHOLE`] with these.
+/// Returns [`WHOLE`] and these variables.
 fn whole_and(variables: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     [&WHOLE[..], variables].concat()
 }

@@ -1,5 +1,6 @@
-//! Parameters of URLs as providers give them: honoured, ignored with a warning, or refused where
-//! ignoring them would weaken security.
+//! URL parameters that providers add.
+//!
+//! They are honoured, ignored with a warning, or refused if ignoring them would weaken security.
 
 use discogsography_api::config::{ChannelBinding, Config, StatementNames, Warning};
 use secrecy::ExposeSecret as _;
@@ -7,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use super::super::{assert_problem, loaded, problems};
 use super::{WHOLE, servers};
 
-/// A whole service by two URLs.
+/// Returns all variables of a service configured by two URLs.
 fn by_urls<'a>(database: &'a str, redis: &'a str) -> [(&'a str, &'a str); 3] {
     [("DATABASE_URL", database), ("REDIS_URL", redis), WHOLE[5]]
 }
@@ -21,7 +22,7 @@ fn with_redis(url: &str) -> Config {
     loaded(&by_urls("postgres://digger:p4ssword@db/discogsography", url))
 }
 
-/// What is wrong with a `DATABASE_URL`, or with a `REDIS_URL`: the only problem.
+/// Returns the only problem with a `DATABASE_URL` or a `REDIS_URL`.
 fn problem(name: &str, url: &str) -> String {
     let mut urls = by_urls("postgres://digger:p4ssword@db/discogsography", "redis://cache");
     urls.iter_mut().find(|(of, _)| *of == name).unwrap().1 = url;

@@ -1,4 +1,4 @@
-//! Whether the way to the stores is encrypted, and whom it trusts.
+//! How connections to the stores are encrypted, and which certificates they trust.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::super::{assert_problem, load, loaded, names_of_problems};
 use super::{WHOLE, servers};
 
-/// A root certificate of nobody, good until 2126.
+/// A root certificate that signed nothing, valid until 2126.
 const ROOT: &str = include_str!("root.pem");
 
 fn file(content: &str) -> (TempDir, PathBuf) {
@@ -18,12 +18,12 @@ fn file(content: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// [`WHOLE`] with these.
+/// Returns [`WHOLE`] and these variables.
 fn with<'a>(variables: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     [&WHOLE[..], variables].concat()
 }
 
-/// A word for what these make of PostgreSQL.
+/// Returns the name of the TLS mode that these variables select.
 fn tls(variables: &[(&str, &str)]) -> &'static str {
     match &servers(&loaded(&with(variables))).0.tls {
         PostgresTls::Disable => "disable",
@@ -87,7 +87,7 @@ fn a_root_certificate_is_looked_at_before_anything_is_opened() {
     }
 }
 
-/// Two lines of a private key, as PEM files hold them.
+/// Two lines of a private key, as in a PEM file.
 const KEY_LINES: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgczNjcmV0a2V5";
 
 #[test]
@@ -135,7 +135,7 @@ fn nothing_of_a_certificate_file_is_told() {
         let sentence = format!("REDIS_SSLROOTCERT `{path}` can't be used: {what} {example}");
         assert_problem(&variables, &sentence);
     }
-    // The content where the path belongs.
+    // The key itself instead of its path.
     let pasted = with(&[("POSTGRES_SSLMODE", "verify-full"), ("POSTGRES_SSLROOTCERT", &key)]);
     let told = load(&pasted).unwrap_err().to_string();
     assert!(!told.contains("MIGH") && !told.contains("PRIVATE"), "{told}");
