@@ -1,6 +1,6 @@
 //! Lists the files of `migrations/` for `src/migrations.rs`.
 //!
-//! A new file is thus compiled in without being named anywhere else.
+//! So a new migration is compiled in without being listed anywhere else.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(fs::write(Path::new(&folder).join("migrations.rs"), lists)?)
 }
 
-/// The source of one constant, the migrations of one folder in their order.
+/// Returns the source of one constant: the migrations of one folder, in order.
 fn list(constant: &str, folder: &str) -> Result<String, Box<dyn Error>> {
     let files = fs::read_dir(Path::new("migrations").join(folder))?;
     let mut paths =

@@ -1,15 +1,16 @@
-//! The environment: accepted values are within their bounds, others are explained, and neither reveals
-//! a secret.
+//! The environment: accepted values are within bounds, and others are explained.
 //!
-//! The input is lines of `NAME=value`. Files that it names are not read, since the fuzzer chose their
-//! names. The input is also used as the content of a file that a setting names.
+//! Neither reveals a secret.
+//!
+//! The input is lines of `NAME=value`. The files that it names are not read, since the fuzzer chose
+//! the names. The input is also used as the content of a file that a variable names.
 
 use std::time::Duration;
 
 use discogsography_api::config::{Config, Environment, RateLimits, Stores, VARIABLES};
 use oauth1::Target;
 
-/// Part of every secret, and of nothing else.
+/// A part of every secret, and of nothing else.
 const MARK: &str = "hush7f3a";
 
 const SECRETS: [&str; 7] = [
@@ -35,7 +36,7 @@ const OF_FILES: [&str; 9] = [
     "REDIS_URL_FILE",
 ];
 
-/// A whole service on servers, whose certificates are checked.
+/// The variables of a service on servers whose certificates are checked.
 const SERVERS: [(&str, &str); 7] = [
     ("POSTGRES_ADDRESS", "db"),
     ("POSTGRES_USERNAME", "digger"),
@@ -76,7 +77,7 @@ pub(crate) fn holds(input: &[u8]) {
     is_not_told_of_a_file(text);
 }
 
-/// No error reveals any of a file's content.
+/// Asserts that no error reveals any of a file's content.
 fn is_not_told_of_a_file(text: &str) {
     let path = std::env::temp_dir().join(format!("configuration-{}", std::process::id()));
     let lines: Vec<_> = text.lines().map(|line| format!("{line}{MARK}\n{MARK}{line}\n")).collect();
@@ -98,7 +99,7 @@ fn is_not_told_of_a_file(text: &str) {
     std::fs::remove_file(path).expect("the file is there");
 }
 
-/// The lines as variables, with the marker added to secrets.
+/// Returns the lines as variables, with the marker added to secrets.
 fn variables(text: &str, ending: &str) -> Vec<(String, String)> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let pairs = pairs.filter(|(name, _)| !name.ends_with("_FILE") && !name.ends_with("CERT"));
@@ -115,7 +116,7 @@ fn variables(text: &str, ending: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A URL whose password begins with this; its other parts are not secret.
+/// Returns a URL whose password starts with `beginning`; its other parts are public.
 fn with_password(url: &str, beginning: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
@@ -128,7 +129,7 @@ fn with_password(url: &str, beginning: &str) -> String {
     }
 }
 
-/// Setting one of these rules out the embedded stores.
+/// Whether setting this variable rules out the embedded store.
 fn is_of_servers(name: &str) -> bool {
     ["POSTGRES_", "REDIS_", "DATABASE_URL"].iter().any(|prefix| name.starts_with(prefix))
 }

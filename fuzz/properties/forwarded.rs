@@ -1,5 +1,6 @@
-//! Forwarding headers: whatever a client sends, the part that its proxy appends decides, and the result
-//! is an address from there.
+//! Forwarding headers: only what the proxy appends decides, whatever a client sends.
+//!
+//! The result is an address from there.
 //!
 //! The input is lines, each the value of a header: `Forwarded` if it begins with `f`, otherwise
 //! `X-Forwarded-For`.
@@ -50,7 +51,7 @@ fn headers(input: &[u8]) -> HeaderMap {
     headers
 }
 
-/// The proxy appends to what it received, on the same line or on its own, or drops it.
+/// The proxy appends to the same line, adds a line, or drops what it received.
 fn what_is_added_decides(got: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) {
     for (address, text) in ADDED {
         let address: IpAddr = address.parse().unwrap();

@@ -7,7 +7,7 @@ use super::{Fields, Input, read};
 
 const NAMES: [&str; 5] = ["email", "password", "oauth_verifier", "value", "state"];
 
-/// Every message that an answer may have, besides `missing` and the like.
+/// Every message that an answer may contain, besides `missing` and the like.
 const MESSAGES: [&str; 12] = [
     "Field required",
     "Input should be a valid string",

@@ -1,5 +1,6 @@
-//! User input: addresses, passwords, PINs and config values are accepted if and only if they keep their
-//! rule, and a mask shows no more than it may.
+//! User input: addresses, passwords, PINs and config values.
+//!
+//! They are accepted if and only if they follow their rule, and a mask shows no more than it may.
 
 use discogsography_api::model::{ConfigValue, Email, NewPassword, Verifier, mask, normalize_email};
 

@@ -1,5 +1,6 @@
-//! Signed queries and form bodies: the base string equals that of a slow reference, and a URL without
-//! one is refused without a panic.
+//! Signed queries and form bodies: the base string equals a slow reference's.
+//!
+//! A URL without a base string is refused without a panic.
 //!
 //! The input is a method, a URL and a form body, each on a line.
 

@@ -1,6 +1,7 @@
-//! `Authorization: OAuth …`: a header that parses is within bounds and survives being written and parsed
-//! again. No check of its signature panics, and only the secrets themselves, as a PLAINTEXT signature,
-//! pass one.
+//! `Authorization: OAuth …`: a valid header is bounded and survives a round trip.
+//!
+//! No check of its signature panics. Only the secrets themselves, as a PLAINTEXT signature, pass
+//! the check.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -24,7 +25,7 @@ pub(crate) fn holds(input: &[u8]) {
     }
     for comma in [",", ", ", "\t ,\t "] {
         let again = written(&parameters, comma);
-        // Escapes may make it longer than a header may be.
+        // Escaping may make it longer than the limit.
         if again.len() <= 8 * 1024 {
             assert_eq!(Authorization::parse(&again).as_ref(), Ok(&header), "{again}");
         }
@@ -38,7 +39,7 @@ pub(crate) fn holds(input: &[u8]) {
     }
 }
 
-/// The parameters again, with every byte escaped.
+/// Returns the parameters as a header again, with every byte escaped.
 fn written(parameters: &[(&str, &str)], comma: &str) -> String {
     let pairs = parameters.iter().map(|(name, value)| {
         let value = if *name == "realm" {

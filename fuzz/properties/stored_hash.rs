@@ -1,5 +1,7 @@
-//! The text in `users.hashed_password`, which other programs have also written: it parses if and only if
-//! it is two hex strings, the second of 64 digits, and writing it returns the same in lower case.
+//! The text in `users.hashed_password`, which other programs also write.
+//!
+//! It parses if and only if it is two hex strings, the second of 64 digits. Writing it returns the
+//! same text in lower case.
 
 use secrecy::ExposeSecret as _;
 

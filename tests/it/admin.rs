@@ -41,7 +41,7 @@ fn unset(key: &str) -> Value {
     entry(key, &Value::Null, &Value::Null)
 }
 
-/// Asserts the listed entries, each with the time in the list itself.
+/// Asserts the listed entries; the time of each is taken from the list itself.
 async fn assert_listed(admin: &Actor, key: &Value, secret: &Value) {
     let list = admin.get(LIST).await;
     let body = list.json();
@@ -55,7 +55,7 @@ async fn assert_listed(admin: &Actor, key: &Value, secret: &Value) {
     list.assert(200, &json!({ "config": entries }));
 }
 
-/// Writes a row as the Python service's command does: with any value.
+/// Writes a row with any value, as the Python service's command does.
 async fn put_row(app: &TestApp, key: &str, value: &str) {
     let epoch = if app.stores.servers.is_some() { "to_timestamp(0)" } else { "0" };
     app.sql(&format!(

@@ -1,8 +1,8 @@
 //! No secret, token, password, PIN or email address gets into a log line, an error, or `Debug`.
 //!
-//! The real program runs at `TRACE` through the whole story and through what can go wrong, and
-//! everything that it wrote is searched for what went in. The only test that reads log lines; those
-//! in JSON are also held to docs/logging.md.
+//! The real program runs at `TRACE` through the whole flow and through failures, and all its output
+//! is searched for the secrets that it received. This is the only test that reads log lines; those
+//! in JSON are also checked against docs/logging.md.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn nothing_secret_is_written_on_servers() {
     nothing_secret_is_written(&app, "pretty").await;
 }
 
-/// The program goes by the clock of the machine, the sandbox by that of the test.
+/// The program uses the machine's clock, so the sandbox accepts any timestamp.
 fn setup(composition: Composition) -> Setup {
     Setup::new(composition)
         .unconfigured()
@@ -115,7 +115,7 @@ async fn set_credentials(app: &TestApp, admin: &Actor) {
     admin.put_config("discogs_consumer_secret", "sandbox-secret").await;
 }
 
-/// Where a request belongs is for the log, and not for Discogs.
+/// The trace of a request is logged, and not sent to Discogs.
 async fn follow_a_trace(app: &TestApp, user: &Actor) {
     let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01");
     let request = user.request(reqwest::Method::GET, "/api/oauth/authorize/discogs");
@@ -154,7 +154,7 @@ async fn failed_connections(app: &TestApp, user: &Actor, secrets: &mut Vec<Strin
     refusals
 }
 
-/// Only servers can go away.
+/// Makes the servers unavailable; the embedded store has none.
 async fn take_servers_away(app: &TestApp, user: &Actor) {
     if app.stores.servers.is_none() {
         return;

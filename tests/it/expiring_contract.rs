@@ -1,4 +1,4 @@
-//! The promises of every keeper of expiring records, tested on each of them.
+//! What every store of expiring records guarantees, tested on each of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use discogsography_api::expiring::{Expiring, MemoryRecords, Stored, Write};
 use crate::harness::{Composition, Opened};
 
 const LIFE: Duration = Duration::from_secs(600);
-/// How much real time a test may take: it also passes in Redis.
+/// The real time that a test may take, which also passes in Redis.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Makes of each function `async fn name(keeper: Keeper)` a test for each keeper.
+/// Turns each function `async fn name(keeper: Keeper)` into one test per keeper.
 macro_rules! on_every_keeper {
     ($($name:ident),* $(,)?) => {
         mod memory {
@@ -58,7 +58,7 @@ on_every_keeper!(
     a_keeper_answers_a_ping,
 );
 
-/// A keeper, with the means to let time pass.
+/// A keeper whose time the test can advance.
 struct Keeper {
     records: Arc<dyn Expiring>,
     time: Time,

@@ -1,4 +1,4 @@
-//! The promises of pending flows, tested in both stores.
+//! What pending flows guarantee, tested in both stores.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const ALICE: FlowOwner = FlowOwner { user_id: Uuid::from_u128(1), epoch: FlowEpo
 const BOB: FlowOwner = FlowOwner { user_id: Uuid::from_u128(2), epoch: FlowEpoch(7) };
 /// Alice, after her pending flows were ended.
 const ALICE_LATER: FlowOwner = FlowOwner { epoch: FlowEpoch(8), ..ALICE };
-/// How much real time a test may take: it also passes in Redis.
+/// The real time that a test may take, which also passes in Redis.
 const MARGIN: Duration = Duration::from_secs(5);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -52,7 +52,7 @@ async fn started(opened: &Opened, state: &str) {
     opened.flows.put(&pending(state)).await.unwrap();
 }
 
-/// Claims for Alice; returns the result as a word.
+/// Claims a state for Alice; returns the result as a word.
 async fn claimed(opened: &Opened, state: &str, by: &str) -> &'static str {
     word(&opened.flows.claim(state, ALICE, &claim(by)).await.unwrap())
 }

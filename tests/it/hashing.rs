@@ -1,4 +1,4 @@
-//! The queue of passwords with real workers: a flood of one network leaves room for others.
+//! The password queue with real workers: a flood from one network leaves room for others.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;

@@ -34,7 +34,7 @@ impl Form {
     }
 }
 
-/// All four.
+/// Returns the four routes with a body.
 pub(super) async fn forms(app: &TestApp) -> [Form; 4] {
     let (anonymous, alice, admin) = (app.anonymous(), app.user("alice").await, app.admin().await);
     let form = |caller: &Actor, method, path, fields| {

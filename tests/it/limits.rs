@@ -27,7 +27,7 @@ on_both_setups!(
     no_store_holds_an_address_or_an_email,
 );
 
-/// With limits on, behind a proxy that forwards client addresses.
+/// Starts a service with limits, behind a proxy that forwards client addresses.
 async fn start(setup: Setup) -> TestApp {
     setup.with("RATE_LIMITS", "on").with("TRUSTED_PROXIES", "127.0.0.0/8").start().await
 }
@@ -112,7 +112,7 @@ async fn after_ten_failures_an_account_waits_except_for_known_addresses(setup: S
     assert_limited(&login(&anonymous, "203.0.113.1", email, PASSWORD).await, 900);
 }
 
-/// Such an address has its own budget, which is raised here.
+/// Every address has a sign-in budget, too, which is raised here.
 async fn failures_from_a_known_address_hold_no_account(setup: Setup) {
     let app = start(setup.with("RATE_LIMIT_SIGN_IN", "100/60")).await;
     let (anonymous, email, known) = (app.anonymous(), "alice@example.com", "192.0.2.1");

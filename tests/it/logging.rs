@@ -1,5 +1,6 @@
-//! docs/logging.md is the reference of the log: every message with its level and fields stands in
-//! it, and nothing else. What the program really writes is held to it by the canary.
+//! Every log message is in docs/logging.md with its level and fields, and nothing else is.
+//!
+//! The `canary` test checks what the program really writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
@@ -15,19 +16,19 @@ const DOCUMENT: &str = include_str!("../../docs/logging.md");
 
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
-/// Every line has these.
+/// The fields of every line.
 const OF_EVERY_LINE: [&str; 4] = ["timestamp", "level", "message", "target"];
 
-/// A call of a macro that logs: its level, what else it is given, and its message.
+/// A call of a logging macro: its level, its other arguments and its message.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Call {
     message: String,
-    /// Its name, or the name of the macro's argument that is one.
+    /// The level's name, or the name of the macro argument that holds it.
     level: String,
     fields: BTreeSet<String>,
 }
 
-/// What the source logs; the request line is written by a macro around these.
+/// Returns the log calls in the source, including those of the request line's macro.
 fn calls() -> BTreeSet<Call> {
     let mut calls = BTreeSet::new();
     for (path, text) in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "rs") {
@@ -63,7 +64,7 @@ fn find_calls(tokens: TokenStream, calls: &mut Vec<Call>) {
     }
 }
 
-/// What stands between the brackets of `name!(…)`, after its name.
+/// Returns the arguments of `name!(…)`; the name has been read.
 fn arguments_of_macro(tokens: &mut Peekable<impl Iterator<Item = TokenTree>>) -> Option<Group> {
     let is_bang = |token: &TokenTree| matches!(token, TokenTree::Punct(it) if it.as_char() == '!');
     tokens.next_if(is_bang)?;
@@ -85,7 +86,7 @@ fn call(name: &str, arguments: &Group) -> Option<Call> {
         _ => return None,
     };
     let fields = arguments.iter().map(|argument| field(argument)).collect();
-    // A literal may go on in the next line.
+    // A literal may continue on the next line.
     let message = message.trim_matches('"').split("\\\n").map(str::trim_start).collect();
     Some(Call { message, level, fields })
 }
@@ -111,7 +112,7 @@ fn split_at_commas(tokens: TokenStream) -> Vec<String> {
     arguments.filter(|argument| !argument.is_empty()).collect()
 }
 
-/// The cells of every row of the table below a heading.
+/// Returns the cells of every row in the table below a heading.
 fn rows(heading: &str) -> Vec<Vec<String>> {
     let section = DOCUMENT.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
     let lines = section.lines().filter(|line| line.starts_with('|')).skip(2);
@@ -123,7 +124,7 @@ fn names(cell: &str) -> BTreeSet<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The messages of the document, of both tables.
+/// Returns the messages in both tables of the document.
 fn documented() -> BTreeSet<Call> {
     let requests =
         names(&rows("Fields of a request").iter().map(|row| &*row[0]).collect::<String>());
@@ -159,7 +160,7 @@ fn every_message_begins_with_a_mark_of_the_document() {
     }
 }
 
-/// Holds the lines of a log in JSON to the document.
+/// Asserts that every line of a JSON log is documented.
 pub(crate) fn assert_documented(log: &str) {
     let documented: BTreeMap<_, _> =
         documented().into_iter().map(|call| (call.message.clone(), call)).collect();
@@ -168,7 +169,7 @@ pub(crate) fn assert_documented(log: &str) {
         let text = |name: &str| fields[name].as_str().unwrap();
         assert!(text("timestamp").parse::<jiff::Timestamp>().is_ok(), "{line}");
         let Some(call) = documented.get(text("message")) else {
-            // What was warned about is the whole message, and libraries have words of their own.
+            // Warnings quote other texts in their messages, and libraries write their own.
             let is_open = ["⚠️", "❌"].iter().any(|mark| text("message").starts_with(mark));
             assert!(is_open || !text("target").starts_with("discogsography_api"), "{line}");
             continue;

@@ -1,7 +1,7 @@
-//! `GET /metrics`: where it is, that Prometheus can read it, that labels stay bounded.
+//! `GET /metrics`: its port, that Prometheus can read it, and that labels are bounded.
 //!
-//! [`document`]: docs/metrics.md. [`moves`]: each family moves when the thing happens. [`names`]:
-//! what must not change. [`operators`]: what uses the metrics.
+//! [`document`]: docs/metrics.md. [`moves`]: each family counts what it should. [`names`]: names
+//! that must not change. [`operators`]: alerts and dashboard.
 
 mod document;
 mod moves;
@@ -60,7 +60,7 @@ async fn the_text_is_what_prometheus_reads() {
     assert_eq!(series.len(), scraped.samples.len(), "no series comes twice");
 }
 
-/// Its buckets count up, and the last one is the count.
+/// Asserts that buckets are cumulative and the last one equals the count.
 fn assert_histogram(scraped: &Scrape, name: &str) {
     let bucket = format!("{name}_bucket");
     let mut last = (f64::INFINITY, 0.0);
@@ -119,7 +119,7 @@ async fn a_full_port_closes_the_longest_idle_connection_and_counts_it() {
         stream.write_all(b"GET").await.unwrap();
         held.push(stream);
     }
-    // On a connection of its own, since any other may be the one that is closed.
+    // Uses a new connection, since an existing one may be the one that is closed.
     let answer = exchange(&app.health_url, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(answer.header("connection"), Some("close"), "as long as the port is full");
     let scraped = Scrape::of(&answer);

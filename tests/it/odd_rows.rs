@@ -1,5 +1,6 @@
-//! Rows that another program wrote into our tables: no answer is an internal error because of them, and
-//! an access token that is issued is good.
+//! Rows that another program wrote into the service's tables.
+//!
+//! They cause no internal error, and every access token that is issued is valid.
 
 use serde_json::json;
 

@@ -10,19 +10,19 @@ use tokio::sync::watch;
 
 use crate::harness::{Actor, Answer, Composition, PASSWORD, Proxy, Setup, TestApp, TestStores};
 
-/// How long a 503 may take at most.
+/// The longest time until a 503.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a recovery may take on a loaded machine.
+/// The longest time until a recovery, on a loaded machine.
 const RECOVERY: Duration = Duration::from_secs(20);
 
-/// How long requests that meet a lock are blocked, at least.
+/// The shortest time for which requests wait for a lock.
 const BLOCKED_FOR: Duration = Duration::from_secs(2);
 
 /// How often a condition in the database is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How many connections a service has: for reads, for writes, and for health.
+/// The connections of a service: for reads, for writes, and for health.
 const USUAL: i64 = 5;
 
 /// Ends every session of the test's database except this one.
@@ -38,12 +38,12 @@ async fn started() -> TestApp {
     Setup::new(Composition::Servers).start().await
 }
 
-/// Runs steps that work only after a recovery, which must come in time.
+/// Runs steps that fail until the recovery, which must happen in time.
 async fn recovered(steps: impl Future<Output = ()>) {
     tokio::time::timeout(RECOVERY, steps).await.expect("a recovery in time");
 }
 
-/// Waits for an answer, which must come in time.
+/// Waits for an answer, which must arrive in time.
 async fn in_time(answer: impl Future<Output = Answer>) -> Answer {
     tokio::time::timeout(PATIENCE, answer).await.expect("an answer within 5 s")
 }
@@ -164,7 +164,7 @@ async fn a_locked_table_holds_up_only_those_who_need_it() {
     assert!(blocked_for > BLOCKED_FOR, "the lock was not met: {blocked_for:?}");
     lock.rollback().await.unwrap();
     assert_eq!(alice.status().await.status, 200);
-    // What was opened beside the stuck connections is closed again.
+    // The connections that were opened beside the stuck ones are closed again.
     let connections = "select count(*) from pg_stat_activity
                        where datname = current_database() and application_name = 'discogsography-api'";
     recovered(async {
@@ -187,7 +187,7 @@ async fn a_server_that_takes_no_writes_is_asked_again_ever_more_slowly() {
             "do $$ begin execute format('alter database %I set default_transaction_read_only = \
              {read_only}', current_database()); end $$"
         );
-        // Settings of a database hold for the connections that come after.
+        // A database's settings apply only to later connections.
         operator.batch_execute("set default_transaction_read_only = off").await.unwrap();
         operator.batch_execute(&statements).await.unwrap();
         operator.batch_execute(TERMINATE).await.unwrap();
@@ -328,7 +328,7 @@ async fn a_redis_that_was_failed_over_is_found_again_at_its_address() {
     let url = format!("redis://{}/0", address.address);
     let app = Setup::new(Composition::Servers).with("REDIS_URL", &url).start().await;
     let (alice, state) = flow_under_way(&app).await;
-    // The connections that there are stay with the old one.
+    // Existing connections stay with the old server.
     old.command(&["REPLICAOF", "127.0.0.1", "1"]).await;
     everything_but_connecting_works(&app, &alice, &state).await;
     address.lead_to(&new.address());
@@ -344,8 +344,9 @@ async fn a_redis_that_is_slow_to_connect_to_is_used() {
     flow_under_way(&app).await;
 }
 
-/// A way to a server on which a connection gets its first answer when three more have been tried:
-/// later than a step waits.
+/// Returns the address of a server whose connections get a late first answer.
+///
+/// A connection is answered only after three more were tried: later than a step waits.
 async fn answering_late(server: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -358,7 +359,7 @@ async fn answering_late(server: String) -> String {
             tokio::spawn(async move {
                 counted.wait_for(|count| *count >= number + 3).await.unwrap();
                 let mut server = TcpStream::connect(server).await.unwrap();
-                // Either side may end it in its own way.
+                // Either side may end the connection.
                 let _ = copy_bidirectional(&mut client, &mut server).await;
             });
         }
@@ -386,7 +387,7 @@ async fn everything_but_connecting_works(app: &TestApp, alice: &Actor, state: &s
     verify.assert_error(503, "state_store_unavailable", NO_STATE_STORE);
     assert_eq!(app.sandbox.calls(Step::RequestToken).len(), 1);
     assert_eq!(app.sandbox.calls(Step::AccessToken), []);
-    // Last, since it ends flows under way.
+    // Last, since it ends pending flows.
     assert_eq!(alice.revoke().await.status, 200);
 }
 

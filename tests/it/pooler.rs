@@ -1,5 +1,6 @@
-//! PostgreSQL behind PgBouncer in transaction mode, which gives each transaction another
-//! connection: nothing may be kept on one.
+//! PostgreSQL behind PgBouncer in transaction mode.
+//!
+//! Each transaction may get another connection, so no state may be kept on one.
 
 use crate::harness::{Composition, PASSWORD, PgBouncer, Setup, TestStores};
 

@@ -1,4 +1,4 @@
-//! The README's first command and its story, run line by line as they stand there.
+//! The README's first command and its walkthrough, run line by line.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Program, free_port};
 
-/// The blocks of commands in the README, in order.
+/// Returns the README's command blocks, in order.
 fn blocks() -> Vec<String> {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(readme).unwrap();
@@ -31,19 +31,19 @@ async fn the_story_of_the_readme_works_in_other_shells() {
     }
 }
 
-/// An interactive zsh reads a comment as a command.
+/// An interactive zsh runs a comment as a command.
 #[test]
 fn the_story_of_the_readme_can_be_pasted() {
     let story = story();
     assert!(!story.contains('#') && !story.contains("\n\n"), "{story}");
 }
 
-/// The blocks that call the API, in order.
+/// Returns the blocks that call the API, in order.
 fn story() -> String {
     blocks().into_iter().filter(|block| block.contains("$API")).collect()
 }
 
-/// The answers of the service when a shell runs the story; `None` without this shell.
+/// Returns the service's answers when `shell` runs them; `None` without this shell.
 fn told_in(shell: &str) -> Option<Vec<Value>> {
     let sandbox = free_port().to_string();
     let first = &blocks()[0];

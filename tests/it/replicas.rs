@@ -25,7 +25,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let clock = Clock::system();
-        // Distinct states, since programs share the server's keys.
+        // Different states in each test, since programs share the server's keys.
         let seed = u64::from_le_bytes(Random::from_system().unwrap().bytes());
         let mut options = Options::new(Arc::new(move || clock.now().since_epoch()), seed);
         options.rate_limit = None;
@@ -47,7 +47,7 @@ impl World {
     }
 }
 
-/// Ends a lease without waiting 25 s.
+/// Ends a lease without waiting 25 seconds.
 async fn end_lease(state: &str) {
     let key = format!("discogs:oauth:state:{state}");
     let mut redis = redis_connection().await;
@@ -60,8 +60,9 @@ async fn end_lease(state: &str) {
     write.exec_async(&mut redis).await.unwrap();
 }
 
-/// Kills one replica during this call to Discogs and finishes on another; returns the number of
-/// exchanges.
+/// Kills one replica during this call to Discogs, and finishes on another.
+///
+/// Returns the number of exchanges.
 async fn killed_at(step: Step) -> usize {
     let world = World::new().await;
     let (first, second) = (world.program(), world.program());

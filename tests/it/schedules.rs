@@ -1,5 +1,6 @@
-//! Several finishes of one state, and several registrations of one address, in random order: checks
-//! what must hold in every order.
+//! Random schedules: finishes of one state, and registrations of one address.
+//!
+//! Checks what must hold in every order.
 //!
 //! `SCHEDULES=10000` runs more of them than the suite does.
 
@@ -20,7 +21,7 @@ use crate::harness::{Opened, on_both_stores};
 
 const ALICE: FlowOwner = FlowOwner { user_id: Uuid::from_u128(1), epoch: FlowEpoch(0) };
 
-/// How many schedules let their leases end together, which takes time in Redis.
+/// How many schedules wait together for their leases to end, as Redis needs real time.
 const AT_ONCE: u64 = 250;
 
 on_both_stores!(finishes_in_any_order_use_a_state_once, registrations_in_any_order_make_one_user);
@@ -146,7 +147,7 @@ impl Schedule {
         }
     }
 
-    /// Discogs grants, refuses, or fails.
+    /// Has Discogs grant, refuse or fail.
     async fn exchange(
         &mut self,
         mut pending: PendingAuthorization,
@@ -183,7 +184,7 @@ impl Schedule {
         if self.random.random_bool(0.5) { At::Begin } else { At::End }
     }
 
-    /// After the leases have ended, another finish gets the state, unless it is used up.
+    /// Asserts that after the leases ended, another finish gets the state unless it was used.
     async fn assert_that_nothing_sticks(mut self, flows: &Flows) {
         self.holder = None;
         let claim = ClaimId("one more".to_owned());

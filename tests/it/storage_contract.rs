@@ -1,4 +1,4 @@
-//! What every storage promises, told once and held against each of them.
+//! What every storage guarantees, tested on each of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -239,7 +239,7 @@ async fn an_address_is_known_until_it_is_forgotten(opened: Opened) {
     }
     storage.put_known_address(&home, DAY).await.unwrap();
     assert!(storage.known_address(&home).await.unwrap().unwrap() >= seen);
-    // Whatever is older than nothing at all is forgotten, but for the one that is written.
+    // With a maximum age of zero, every address expires except the one being written.
     opened.advance(Duration::from_secs(1)).await;
     storage.put_known_address(&work, Duration::ZERO).await.unwrap();
     assert_eq!(storage.known_address(&home).await.unwrap(), None);
@@ -254,7 +254,7 @@ async fn an_account_knows_its_newest_fifty_addresses(opened: Opened) {
         opened.advance(Duration::from_micros(1)).await;
         storage.put_known_address(&known(1, address), DAY).await.unwrap();
     }
-    // One that is seen again is the newest.
+    // Seeing an address again makes it the newest.
     opened.advance(Duration::from_micros(1)).await;
     storage.put_known_address(&known(1, 10), DAY).await.unwrap();
     opened.advance(Duration::from_micros(1)).await;

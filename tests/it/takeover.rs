@@ -1,4 +1,4 @@
-//! Taking over the database of the Python service, which still works if the operator goes back.
+//! Taking over the Python service's database, which that service can still use later.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,7 +114,7 @@ async fn revoking_leaves_other_providers_alone() {
     assert_eq!(left.as_deref(), Some("another"));
 }
 
-/// Later Python versions have the column already, and an operator may have added it with nulls.
+/// Later Python versions have this column, and an operator may have added it with nulls.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn the_second_factor_of_a_later_version_is_taken_over() {
@@ -131,7 +131,7 @@ async fn the_second_factor_of_a_later_version_is_taken_over() {
     );
 }
 
-/// What the Python service and Curator do with the tables, statement by statement.
+/// The statements that the Python service and Curator run on the tables.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn the_statements_of_the_siblings_still_work() {
@@ -213,14 +213,14 @@ async fn five_cold_starts_on_the_seeds_database_lose_nothing() {
     assert_eq!(counts, [4, 2, 3, 0]);
 }
 
-/// Prepares one database from five services at once.
+/// Prepares one database from five services at the same time.
 async fn cold_starts(stores: TestStores) -> Opened {
     let opened = Opened::unprepared(stores);
     let others = (0..4).map(|_| opened.another_storage()).collect::<Vec<_>>();
     let starts = others.into_iter().chain([Arc::clone(&opened.storage)]).map(|storage| {
         tokio::spawn(async move {
             let applied = storage.prepare(Migrations::Automatic).await.unwrap();
-            // Where five connect at once on a busy machine, one call may not wait for long enough.
+            // With five services on a busy machine, a single call may time out.
             let nobody = async {
                 loop {
                     if let Ok(user) = storage.user_by_email("nobody@example.com").await {

@@ -1,5 +1,6 @@
-//! Access tokens over HTTP: where they are read from, which are valid, and what other services read in
-//! those that the service issues.
+//! Access tokens over HTTP: where they are read from, and which are valid.
+//!
+//! Also what other services read in the tokens that this service issues.
 
 use std::time::Duration;
 

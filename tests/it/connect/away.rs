@@ -1,6 +1,6 @@
 //! While the state store is unavailable, no flow starts or finishes, and everything else works.
 //!
-//! `outages` tests the whole service, this file a flow.
+//! `outages` tests the whole service; this file tests a flow.
 
 use discogs_sandbox::Step;
 use serde_json::json;

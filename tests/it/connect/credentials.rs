@@ -118,7 +118,7 @@ async fn credentials_removed_during_a_flow_keep_the_state(app: TestApp) {
     assert_refusal(&alice.verify("unknown", &pin).await, STATE_UNKNOWN);
 }
 
-/// Any characters are percent-encoded, so they are valid in a header.
+/// Every character is percent-encoded, so the credentials are always valid in a header.
 async fn credentials_of_another_program_are_used_unchanged(setup: Setup) {
     let composition = setup.composition;
     let credentials = [

@@ -68,7 +68,7 @@ async fn a_stopped_discogs_leaves_the_state(app: TestApp) {
     }
 }
 
-/// Discogs has used up the request token by then, so it refuses the next finish.
+/// Discogs has then used up the request token, so it refuses the next finish.
 async fn a_lost_answer_keeps_the_state(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;

@@ -63,7 +63,7 @@ async fn a_new_flow_does_not_need_the_old_one(app: TestApp) {
     assert_eq!(calls(&app, Step::AccessToken), 2);
 }
 
-/// The secret is changed after the exchange; how Discogs answers then is not documented.
+/// The secret changes after the exchange; Discogs's answer to that is not documented.
 async fn a_wrong_signature_at_identity_is_a_failure_like_any(setup: Setup) {
     let composition = setup.composition;
     for reading in [BadSignature::Anonymous, BadSignature::Refused, BadSignature::Ignored] {

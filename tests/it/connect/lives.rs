@@ -1,4 +1,4 @@
-//! How long a state is valid: by the service's clock in the file, by the server's in Redis.
+//! How long a state is valid: by the service's clock in SQLite, by the server's in Redis.
 
 use std::time::Duration;
 

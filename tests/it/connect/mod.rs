@@ -1,6 +1,6 @@
 //! Connecting a Discogs account, from the first request to the row that sibling services read.
 //!
-//! The sandbox stands in for Discogs and fails on request. This file has what the others share: the
+//! The sandbox stands in for Discogs and fails on request. This file has the shared parts: the
 //! promised sentences, and helpers that start a flow.
 
 mod away;
@@ -117,7 +117,7 @@ pub(crate) fn calls(app: &TestApp, step: Step) -> usize {
     app.sandbox.calls(step).len()
 }
 
-/// One column of a user's connection, as text.
+/// Returns one column of a user's connection, as text.
 pub(crate) async fn column(app: &TestApp, actor: &Actor, name: &str) -> Option<String> {
     let user_id = &actor.id;
     app.sql_text(&format!(
@@ -126,12 +126,12 @@ pub(crate) async fn column(app: &TestApp, actor: &Actor, name: &str) -> Option<S
     .await
 }
 
-/// The key of a state in Redis.
+/// Returns the key of a state in Redis.
 pub(crate) fn redis_key(app: &TestApp, state: &str) -> String {
     format!("{}{state}", app.stores.key_prefix())
 }
 
-/// Lets time pass for a state, by its store's clock.
+/// Ages a state by its store's clock.
 pub(crate) async fn age(app: &TestApp, state: &str, by: std::time::Duration) {
     if app.composition == Composition::Embedded {
         app.clock.advance(by);

@@ -1,5 +1,6 @@
-//! The PIN as users paste it, and how many attempts they have, under both variants of what Discogs
-//! does not document.
+//! The PIN as users paste it, and the number of attempts.
+//!
+//! Tested under both variants of what Discogs does not document.
 
 use discogs_sandbox::{Fault, RefusedStatus, Step, VerifierAlphabet};
 

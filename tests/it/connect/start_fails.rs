@@ -114,7 +114,7 @@ async fn the_rate_limit_of_discogs_is_passed_on(setup: Setup) {
     alice.start().await;
 }
 
-/// One without TLS, and one without an address.
+/// Tries a server without TLS, and a name without an address.
 async fn an_unreachable_discogs_is_unavailable(setup: Setup) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

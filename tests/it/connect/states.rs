@@ -72,7 +72,7 @@ async fn another_users_state_is_not_used_up(app: TestApp) {
     mallory.status().await.assert(200, &json!({ "connected": false }));
 }
 
-/// Discogs is called for such a state and does not know it.
+/// Discogs is called for such a state, which it does not know.
 async fn a_state_may_have_512_characters_of_any_kind(app: TestApp) {
     let alice = app.user("alice").await;
     for state in ["🎧".repeat(512), " \n\t' \" % & = + : * ü".to_owned(), "a".repeat(512)] {
@@ -86,7 +86,7 @@ async fn a_state_may_have_512_characters_of_any_kind(app: TestApp) {
     }
 }
 
-/// Every start pings the state store by a write, which must not touch a state.
+/// Every start pings the state store with a write, which must not change a state.
 async fn a_ping_touches_no_state(app: TestApp) {
     let alice = app.user("alice").await;
     for state in ["ping", ":ping", "check", ":"] {

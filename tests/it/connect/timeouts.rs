@@ -22,7 +22,7 @@ async fn timed(request: impl Future<Output = Answer>) -> (Answer, Duration) {
     (request.await, begin.elapsed())
 }
 
-/// All three steps at once, each for another user.
+/// Runs all three steps at the same time, each for another user.
 async fn a_hanging_discogs_is_given_up_after_eight_seconds(app: TestApp) {
     let (alice, bob) = (app.user("alice").await, app.user("bob").await);
     let carol = app.user("carol").await;

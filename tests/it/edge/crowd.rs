@@ -1,4 +1,4 @@
-//! At the limit, with every connection busy, other clients are answered 503.
+//! With every connection busy, other clients get a 503.
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -8,13 +8,13 @@ use crate::harness::wire::{answer, connect, exchange, head};
 use crate::harness::{Answer, PASSWORD, Program};
 use crate::metrics::scrape::Scrape;
 
-/// Few enough that the service accepts the lowest number of connections that it ever accepts.
+/// So few that the service uses its lowest connection limit.
 const DESCRIPTORS: u32 = 512;
 
-/// That lowest number.
+/// The lowest connection limit.
 const LIMIT: usize = 128;
 
-/// More clients than are turned away at once.
+/// More clients than can be turned away at the same time.
 const CROWD: usize = 200;
 
 const COUNTER: &str = "discogsography_connections_turned_away_total";

@@ -51,7 +51,7 @@ async fn the_health_port_serves_nothing_of_the_api() {
     for (path, methods) in of_the_api {
         for method in methods.iter().filter(|method| **method != "HEAD") {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            // Not compared with the document, which describes the API's port.
+            // Not checked against the OpenAPI document, which describes the API's port.
             let answer = Answer::of(admin.request(method, path).send().await.unwrap()).await;
             answer.assert_error(404, "not_found", "Not Found");
         }

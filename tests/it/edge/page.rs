@@ -15,7 +15,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       frame-ancestors 'none'; require-trusted-types-for 'script'; \
                       trusted-types 'none'";
 
-/// The most bytes of the whole page, compressed as browsers receive it.
+/// The largest size of the whole page in bytes, compressed as browsers receive it.
 const MOST: usize = 30_000;
 
 /// Returns every file of the page by its path, with its content.

@@ -12,7 +12,7 @@ use discogsography_api::surroundings::Surroundings;
 use crate::harness::wire::{answer, exchange, head};
 use crate::harness::{Composition, Setup};
 
-/// Enough that they are not all accepted by chance.
+/// So many that they are not all accepted by chance.
 const CLIENTS: usize = 20;
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn clients_that_were_not_accepted_yet_are_answered() {
     let mut app = Setup::new(Composition::Embedded).start().await;
     let address = app.url.trim_start_matches("http://");
     let request = head("GET", "/health/live", &[]);
-    // The service shares this thread, and runs at the first `await`: after all of this.
+    // The service shares this thread, so it runs only at the first `await` below.
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let mut client = TcpStream::connect(address).unwrap();

@@ -24,17 +24,17 @@ impl Actor {
         Self { client, url, token, email: String::new(), id: String::new() }
     }
 
-    /// The same client at another replica.
+    /// Returns the same client at another replica.
     pub(crate) fn at(&self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self.clone() }
     }
 
-    /// A client without a token, at the same service.
+    /// Returns a client without a token, at the same service.
     pub(crate) fn anonymous(&self) -> Self {
         Self::new(self.client.clone(), self.url.clone(), None)
     }
 
-    /// The same client with another token.
+    /// Returns the same client with another token.
     pub(crate) fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
@@ -64,7 +64,7 @@ impl Actor {
         self.send_body(Method::PUT, path, body.to_string()).await
     }
 
-    /// Sends any bytes as JSON.
+    /// Sends any bytes, declared as JSON.
     pub(crate) async fn send_body(
         &self,
         method: Method,
@@ -131,7 +131,7 @@ impl Actor {
     }
 }
 
-/// Sends a request, and checks its answer against the document of the API.
+/// Sends a request, and checks its answer against the OpenAPI document.
 pub(crate) async fn send(request: RequestBuilder) -> Answer {
     let (client, request) = request.build_split();
     let request = request.unwrap();

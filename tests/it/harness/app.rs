@@ -25,13 +25,13 @@ use super::{Actor, Answer, Proxy, TestDatabase, test_servers};
 /// The secret that the service under test signs with.
 pub(crate) const JWT_SECRET_KEY: &str = "0123456789abcdef0123456789abcdef-shared-secret";
 
-/// The moment at which tests begin: 2026-09-21, well before the year 2100.
+/// The time at which tests start: 2026-09-21, well before the year 2100.
 const START: i64 = 1_790_000_000_000_000;
 
 /// How long a service may take to become healthy.
 const START_TIME: Duration = Duration::from_secs(30);
 
-/// On which stores the service runs.
+/// The stores that the service runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Composition {
     Embedded,
@@ -49,7 +49,7 @@ pub(crate) struct Setup {
     pub(crate) is_configured: bool,
 }
 
-/// A service under test; it ends when this is dropped.
+/// A service under test, which ends when this is dropped.
 pub(crate) struct TestApp {
     pub(crate) composition: Composition,
     pub(crate) url: String,
@@ -63,11 +63,11 @@ pub(crate) struct TestApp {
     running: Option<JoinHandle<Result<(), ServerError>>>,
 }
 
-/// What the service under test stands on.
+/// The stores of a service under test.
 pub(crate) struct TestStores {
     /// The folder of the embedded store.
     pub(crate) folder: TempDir,
-    /// The database, and the proxies before the two servers.
+    /// The database, and the proxies in front of the two servers.
     pub(crate) servers: Option<(TestDatabase, Proxy, Proxy)>,
 }
 
@@ -192,7 +192,7 @@ impl TestStores {
         format!("{}discogs:oauth:state:", self.namespace())
     }
 
-    /// Every string that this test has in Redis, by its key; nothing on the embedded store.
+    /// Returns every string of this test in Redis, by its key; empty on the embedded store.
     pub(crate) async fn redis_strings(&self) -> Vec<(String, String)> {
         let mut strings = Vec::new();
         if self.servers.is_some() {
@@ -211,7 +211,7 @@ impl TestStores {
         if self.servers.is_some() { Composition::Servers } else { Composition::Embedded }
     }
 
-    /// The PostgreSQL of a service on servers.
+    /// Returns the PostgreSQL database; panics on the embedded store.
     pub(crate) fn database(&self) -> &TestDatabase {
         &self.servers.as_ref().unwrap().0
     }
@@ -226,7 +226,7 @@ impl TestStores {
 }
 
 impl TestApp {
-    /// Starts the service with the configuration it has.
+    /// Starts the service with its current configuration.
     fn run(&mut self) {
         let bind = || {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -256,7 +256,7 @@ impl TestApp {
         self.running.take().unwrap().await.unwrap()
     }
 
-    /// Tells the service to stop without waiting for its end.
+    /// Tells the service to stop, and does not wait.
     pub(crate) fn begin_to_stop(&mut self) {
         drop(self.stop.take());
     }
@@ -325,7 +325,7 @@ impl TestApp {
         .await;
     }
 
-    /// Does what the command `migrate` does, beside the service.
+    /// Does what the command `migrate` does, while the service runs.
     pub(crate) async fn migrate(&self) {
         let surroundings = Surroundings {
             clock: self.clock.clone(),
@@ -356,7 +356,7 @@ impl TestApp {
         admin
     }
 
-    /// Runs a statement beside the service, in its own database.
+    /// Runs a statement on the service's database, while the service runs.
     pub(crate) async fn sql(&self, statement: &str) {
         match &self.stores.servers {
             Some((database, ..)) => database.client().await.batch_execute(statement).await.unwrap(),
@@ -364,7 +364,7 @@ impl TestApp {
         }
     }
 
-    /// Asks for one text beside the service, in its own database.
+    /// Queries one text from the service's database, while the service runs.
     pub(crate) async fn sql_text(&self, query: &str) -> Option<String> {
         if let Some((database, ..)) = &self.stores.servers {
             let row = database.client().await.query_opt(query, &[]).await.unwrap();
@@ -383,7 +383,7 @@ impl TestApp {
     }
 }
 
-/// The HTTP client of tests; its TLS must be set up even if it is never used.
+/// Returns the tests' HTTP client; its TLS must be set up even if it is never used.
 pub(crate) fn http_client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()

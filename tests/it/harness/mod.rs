@@ -1,4 +1,4 @@
-//! What tests use: a service under test, its clients, its servers, and a proxy that breaks things.
+//! What tests use: a service, its clients, its servers, and a proxy that breaks things.
 
 pub(crate) mod actor;
 pub(crate) mod answer;

@@ -1,4 +1,4 @@
-//! The two stores without a service around them, for the contracts that both must keep.
+//! The two stores without a service, for the contracts that both must keep.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use discogsography_api::surroundings::Surroundings;
 use super::app::JWT_SECRET_KEY;
 use super::{Composition, TestStores, test_servers};
 
-/// Ages the records of one prefix: shortens their lives and their claims.
+/// Ages the records with one prefix: shortens their lives and their claims.
 const ADVANCE: &str = "
     local by = tonumber(ARGV[2])
     for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
@@ -68,7 +68,7 @@ impl Opened {
         Self { storage, flows, records, stores, random, clock, config }
     }
 
-    /// The storage of another service on the same database.
+    /// Returns the storage of another service on the same database.
     pub(crate) fn another_storage(&self) -> Arc<dyn Storage> {
         open_stores(&self.config.stores, &self.surroundings(), &Metrics::new()).unwrap().storage
     }
@@ -78,8 +78,10 @@ impl Opened {
         Surroundings { clock, random, sandbox_consumer: None }
     }
 
-    /// Lets time pass for the OAuth state: by the clock of the embedded store, or in Redis, whose
-    /// clock can't be moved, by shortening what is left of each record.
+    /// Ages the OAuth state.
+    ///
+    /// Advances the embedded store's clock; Redis's can't be set, so each record's remaining life
+    /// is shortened.
     pub(crate) async fn advance(&self, by: Duration) {
         self.clock.advance(by);
         if self.stores.servers.is_some() {

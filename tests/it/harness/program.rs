@@ -15,14 +15,15 @@ use super::app::http_client;
 use super::wire::head;
 use super::{Actor, Answer};
 
-/// How long a program may take for what a test waits for.
+/// How long a test waits for a program.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a service is asked for its health while a test waits for it.
+/// How often a test polls a service's health.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Ports that the operating system does not assign by itself, so that no other test has been
-/// assigned one of them.
+/// The first of the ports that the operating system does not assign by itself.
+///
+/// So no other test has been assigned one of them.
 const FIRST_PORT: u16 = 12_000;
 const PORTS: u16 = 20_000;
 
@@ -31,7 +32,7 @@ pub(crate) struct Program {
     folder: TempDir,
     variables: Vec<(String, String)>,
     path: PathBuf,
-    /// A shell command that is put before the program.
+    /// A shell command that is put in front of the program.
     prepared_by: Option<String>,
 }
 
@@ -95,7 +96,7 @@ impl Program {
         self.folder.path()
     }
 
-    /// A file of the embedded store.
+    /// Returns the path of a file of the embedded store.
     pub(crate) fn data(&self, name: &str) -> PathBuf {
         self.folder.path().join("data").join(name)
     }
@@ -140,7 +141,7 @@ impl Program {
         Outcome { code: child.wait().unwrap().code(), stdout, stderr }
     }
 
-    /// Runs a command with its stdout, which need not be text, written to a file.
+    /// Runs a command with its stdout, which may be binary, written to a file.
     pub(crate) fn run_into(&self, arguments: &[&str], path: &Path) -> Outcome {
         let file = std::fs::File::create(path).unwrap();
         let mut child = self.command(arguments).stdin(Stdio::null()).stdout(file).spawn().unwrap();
@@ -212,7 +213,7 @@ impl Program {
         };
         command.args(arguments).current_dir(self.folder()).env_clear();
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        // Where a program built for coverage writes its data.
+        // A program built for coverage writes its data there.
         if let Some(profile) = std::env::var_os("LLVM_PROFILE_FILE") {
             command.env("LLVM_PROFILE_FILE", profile);
         }
@@ -274,7 +275,7 @@ impl Service {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    /// Whether it has not ended yet.
+    /// Whether it is still running.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -298,7 +299,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -322,7 +323,7 @@ fn read_all(mut from: impl Read + Send + 'static) -> Receiver<String> {
     thread::spawn(move || {
         let mut text = String::new();
         from.read_to_string(&mut text).unwrap();
-        // The receiver may be gone.
+        // The receiver may no longer exist.
         let _ = send.send(text);
     });
     receive
@@ -332,7 +333,7 @@ fn read_lines(from: impl Read + Send + 'static) -> Receiver<String> {
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(from).lines() {
-            // The receiver may be gone.
+            // The receiver may no longer exist.
             let _ = send.send(line.unwrap());
         }
     });

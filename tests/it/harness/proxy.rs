@@ -7,10 +7,10 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// The state of the way to the server.
+/// The state of the path to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// Open; the number differs each time that it is opened.
+    /// Open; the number changes each time the proxy is opened.
     Open(u64),
     /// New connections are closed at once.
     Closed,
@@ -28,7 +28,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one before the server at `upstream`, open.
+    /// Starts a proxy in front of the server at `upstream`, open.
     pub(crate) async fn before(upstream: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -54,17 +54,17 @@ impl Proxy {
         Self { address, way: Arc::new(way), taken, upstream }
     }
 
-    /// Forwards new connections to another server; existing ones stay.
+    /// Forwards new connections to another server; existing connections stay.
     pub(crate) fn lead_to(&self, upstream: &str) {
         upstream.clone_into(&mut self.upstream.lock().unwrap());
     }
 
-    /// How many connections were accepted so far.
+    /// Returns how many connections were accepted.
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Cuts every connection; new ones work.
+    /// Cuts every connection; new connections work.
     pub(crate) fn cut(&self) {
         self.way.send_modify(|way| {
             *way = match *way {
@@ -113,7 +113,7 @@ async fn serve(mut client: TcpStream, upstream: String, mut way: watch::Receiver
         }
         Way::Closed => return,
     }
-    // A hanging connection is kept, and dropped when the state changes again.
+    // A hanging connection is kept until the state changes again.
     if *way.borrow_and_update() == Way::Hanging {
         let _ = way.changed().await;
     }

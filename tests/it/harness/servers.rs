@@ -8,7 +8,7 @@ use tokio_postgres::{Client, NoTls};
 
 use super::free_port;
 
-/// Where the servers are.
+/// The addresses and credentials of the servers.
 #[derive(Debug, Clone)]
 pub(crate) struct TestServers {
     pub(crate) postgres_address: String,
@@ -45,7 +45,7 @@ pub(crate) struct PrivateRedis {
     port: u16,
 }
 
-/// The path of a file that `scripts/test` created: `ca.pem`, `other-ca.pem`, or the server's.
+/// Returns the path of a file that `scripts/test` created, such as `ca.pem`.
 #[expect(clippy::disallowed_methods, reason = "a variable says where the files are")]
 pub(crate) fn certificate(name: &str) -> String {
     let folder = std::env::var("TEST_CERTIFICATES").expect("TEST_CERTIFICATES: run scripts/test");
@@ -53,12 +53,12 @@ pub(crate) fn certificate(name: &str) -> String {
 }
 
 impl PrivateRedis {
-    /// Starts one on a free port, and waits until it answers.
+    /// Starts a Redis on a free port, and waits until it answers.
     pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// Starts one that also speaks TLS, as `localhost`; returns that port, too.
+    /// Starts a Redis that also speaks TLS, as `localhost`; also returns that port.
     pub(crate) async fn start_with_tls() -> (Self, u16) {
         let port = free_port();
         let (key, own) = (certificate("server.key"), certificate("server.pem"));
@@ -70,7 +70,9 @@ impl PrivateRedis {
         (redis, port)
     }
 
-    /// Starts one that has all hash slots of a cluster, and refuses scripts with keys of several slots.
+    /// Starts a Redis with all hash slots of a cluster.
+    ///
+    /// It refuses scripts with keys of several slots.
     pub(crate) async fn start_as_cluster(folder: &Path) -> Self {
         let port = free_port().to_string();
         let folder = folder.to_str().unwrap();
@@ -118,7 +120,7 @@ impl PrivateRedis {
         self.operator().await.command(words).await;
     }
 
-    /// Opens a connection that stays, whatever the server is configured to do.
+    /// Opens a connection that stays open, whatever the server's settings.
     pub(crate) async fn operator(&self) -> RedisOperator {
         let client = redis::Client::open(self.url()).unwrap();
         RedisOperator(client.get_multiplexed_async_connection().await.unwrap())
@@ -150,7 +152,7 @@ pub(crate) struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one with a handful of connections for all clients.
+    /// Starts a pooler with a few connections for all clients.
     pub(crate) async fn start() -> Self {
         use std::os::unix::fs::PermissionsExt as _;
         let servers = test_servers();
@@ -190,7 +192,7 @@ impl PgBouncer {
 
 impl Drop for PgBouncer {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -198,7 +200,7 @@ impl Drop for PgBouncer {
 
 impl Drop for PrivateRedis {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -249,7 +251,7 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let (servers, name) = (self.servers.clone(), self.name.clone());
-        // The runtime of the test may be shutting down, so this uses another.
+        // The test's runtime may be shutting down, so this uses a new one.
         let drop_database = thread::spawn(move || {
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(
                 async {

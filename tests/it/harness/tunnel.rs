@@ -1,5 +1,6 @@
-//! A proxy that opens tunnels (`CONNECT`, RFC 9110 section 9.3.6), and a TLS server for the other end
-//! of a tunnel.
+//! A proxy for tunnels (`CONNECT`, RFC 9110 section 9.3.6).
+//!
+//! Also a TLS server for the other end of a tunnel.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +20,7 @@ pub(crate) struct TunnelProxy {
 }
 
 impl TunnelProxy {
-    /// Starts one; without a server it refuses every client, as if the password were missing.
+    /// Starts a proxy; without a server, it refuses every client as unauthenticated.
     pub(crate) async fn leading_to(server: Option<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -33,7 +34,7 @@ impl TunnelProxy {
         Self { address, heads }
     }
 
-    /// The requests that it received so far.
+    /// Returns the requests that it has received.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -49,7 +50,7 @@ async fn tunnel(mut client: TcpStream, server: Option<String>, seen: Arc<Mutex<V
     };
     let mut server = TcpStream::connect(server).await.unwrap();
     client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
-    // Either side may close it in any way.
+    // Either side may close the connection.
     let _ = copy_bidirectional(&mut client, &mut server).await;
 }
 
@@ -80,7 +81,7 @@ pub(crate) async fn tls_server(answer: &'static str) -> String {
     address
 }
 
-/// Reads the head of a request, and nothing after it.
+/// Reads the head of a request, and nothing beyond it.
 async fn head(client: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use super::Answer;
 
-/// The head of a request after which the service closes the connection.
+/// Returns the head of a request after which the service closes the connection.
 pub(crate) fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
     for (name, value) in headers {
@@ -15,7 +15,7 @@ pub(crate) fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String
     head + "\r\n"
 }
 
-/// A body in chunks of this many bytes (RFC 9112 section 7.1).
+/// Returns a body in chunks of this many bytes (RFC 9112 section 7.1).
 pub(crate) fn chunked(body: &[u8], length: usize) -> Vec<u8> {
     let mut wire = Vec::new();
     for chunk in body.chunks(length) {

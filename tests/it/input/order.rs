@@ -25,7 +25,7 @@ async fn send_the_worst(actor: &Actor, method: Method, path: &str) -> Answer {
     send(request.body(vec![b'{'; 64 * 1024 + 1])).await
 }
 
-/// Announces a body that is too large without sending it, so that waiting for it would show.
+/// Announces a body that is too large and never sends it, so that waiting would show.
 async fn announce_the_worst(
     app: &TestApp,
     token: Option<&str>,

@@ -72,7 +72,7 @@ async fn a_client_that_sends_far_too_much_receives_the_answer(app: TestApp) {
     assert_eq!(app.anonymous().register("a@example.com", PASSWORD).await.status, 201);
 }
 
-/// Repeated, since a connection that is closed while its client sends loses the answer only sometimes.
+/// Repeated, since closing a connection during an upload loses the answer only sometimes.
 async fn a_client_refused_for_another_reason_receives_the_answer(app: TestApp) {
     let body = vec![b' '; 500_000];
     let length = body.len().to_string();
@@ -94,7 +94,7 @@ async fn a_client_refused_for_another_reason_receives_the_answer(app: TestApp) {
     }
 }
 
-/// Only the head is sent: an answer that waited for the body would be a different one.
+/// Sends only the head: an answer that waits for the body would be a different one.
 async fn an_invalid_head_is_answered_before_the_body_arrives(app: TestApp) {
     let announce = async |content_type, length| {
         let headers = [("Content-Type", content_type), ("Content-Length", length)];

@@ -48,7 +48,7 @@ async fn a_client_that_a_proxy_does_not_name_is_no_known_device(setup: Setup) {
         assert_eq!(login_with(&anonymous, headers, email).await, 200, "{headers:?}");
     }
     assert_eq!(known_devices(&app).await, "0");
-    // As if the proxy had become known before it was added to TRUSTED_PROXIES.
+    // Simulates a proxy that became known before it was added to TRUSTED_PROXIES.
     assert_eq!(login(&anonymous, "127.0.0.1", email, PASSWORD).await.status, 200);
     assert_eq!(known_devices(&app).await, "1");
     hold(&anonymous, email).await;

@@ -42,7 +42,7 @@ fn move_to_the_present(app: &TestApp) {
     app.clock.advance(present.saturating_sub(app.clock.now().since_epoch()));
 }
 
-/// How many failed sign-ins each record in Redis has.
+/// Returns the number of failed sign-ins in each Redis record.
 async fn failures_in_redis(app: &TestApp) -> Vec<usize> {
     let strings = app.stores.redis_strings().await;
     let counts = strings.iter().filter(|(key, _)| key.contains("failed_sign_in:"));
@@ -53,7 +53,7 @@ async fn failures_in_redis(app: &TestApp) -> Vec<usize> {
     moments.collect()
 }
 
-/// Signs in until the shared counts are used again: until they hold more than one late sign-in.
+/// Signs in until the counts are shared again: until they hold more than one late sign-in.
 async fn until_shared_again(app: &TestApp, anonymous: &Actor) {
     let count = async || {
         let strings = app.stores.redis_strings().await;

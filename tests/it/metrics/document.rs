@@ -1,11 +1,11 @@
-//! docs/metrics.md names what is there, and nothing else.
+//! docs/metrics.md names every metric, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scrape::scrape;
 use super::started;
 
-/// Every metric of the document with its type and labels.
+/// Returns every metric of the document with its type and labels.
 fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let document = include_str!("../../../docs/metrics.md");
     let rows = document.lines().filter(|line| line.starts_with("| `"));

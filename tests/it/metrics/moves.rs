@@ -1,4 +1,4 @@
-//! Each family moves when the thing happens, and no more than it should.
+//! Each metric changes when its event happens, and by no more than it should.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ on_both_compositions!(
     the_process_and_the_stores_are_told_about,
 );
 
-/// Asserts how far a metric moved from one scrape to the next.
+/// Asserts how much a metric changed between two scrapes.
 #[track_caller]
 fn assert_moved(scrapes: (&Scrape, &Scrape), name: &str, labels: &[(&str, &str)], by: f64) {
     let name = format!("discogsography_{name}");
@@ -35,7 +35,7 @@ fn assert_moved(scrapes: (&Scrape, &Scrape), name: &str, labels: &[(&str, &str)]
     assert!((moved - by).abs() < 0.5, "{name} {labels:?} moved by {moved}");
 }
 
-/// Scrapes until it says what is waited for.
+/// Scrapes until `says` returns true.
 async fn until(app: &TestApp, says: impl Fn(&Scrape) -> bool) -> Scrape {
     let wait = async {
         loop {

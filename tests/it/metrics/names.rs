@@ -1,6 +1,7 @@
-//! The names, types, labels and buckets that alerts and dashboards rely on never change by accident.
+//! Names, types, labels and buckets of metrics never change by accident.
 //!
-//! `tests/it/metrics/names.txt` has them: one line for each family, after the content type.
+//! Alerts and dashboards rely on them. `tests/it/metrics/names.txt` lists them: the content type,
+//! then one line per family.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use crate::harness::actor::send;
 /// Labels whose values depend on what was requested, or on the release.
 const OPEN_LABELS: [&str; 4] = ["method", "route", "status", "version"];
 
-/// A family with the labels of its samples, in the order in which they are shown.
+/// Returns a family with the labels of its samples, in their order of appearance.
 fn line(scrape: &Scrape, family: &Family) -> String {
     let names = family.names();
     let mut labels = BTreeMap::<&str, Vec<&str>>::new();

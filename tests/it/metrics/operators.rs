@@ -1,5 +1,6 @@
-//! The alerts and the dashboard ask for what is there, and docs/operations/alerts.md says what each alert
-//! means.
+//! The alerts and the dashboard use only existing metrics.
+//!
+//! Also, docs/operations/alerts.md explains each alert.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +29,7 @@ async fn what_operators_use_asks_only_for_metrics_that_are_there() {
     for path in ["ops/prometheus/alerts.yaml", "ops/grafana/dashboard.json"] {
         assert_asks_only_for(&live, path);
     }
-    // Words may name a family, too.
+    // The texts may also name a family.
     live.extend(scraped.families.iter().map(|family| family.name.clone()));
     for path in ["docs/operations/alerts.md", "docs/operations/capacity.md", "docs/scaling.md"] {
         assert_asks_only_for(&live, path);

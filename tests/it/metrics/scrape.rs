@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::harness::actor::send;
 use crate::harness::{Answer, TestApp};
 
-/// What one scrape gave.
+/// The result of one scrape.
 #[derive(Debug)]
 pub(crate) struct Scrape {
     pub(crate) families: Vec<Family>,
@@ -57,7 +57,7 @@ impl Scrape {
         scrape
     }
 
-    /// The sum of the samples that have these labels.
+    /// Returns the sum of the samples with these labels.
     pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let has = |sample: &&Sample| {
             labels
@@ -67,12 +67,12 @@ impl Scrape {
         self.samples.iter().filter(|it| it.name == name).filter(has).map(|it| it.value).sum()
     }
 
-    /// Every value that a label has.
+    /// Returns every value of a label.
     pub(crate) fn values(&self, label: &str) -> BTreeSet<&str> {
         self.samples.iter().filter_map(|it| it.labels.get(label)).map(String::as_str).collect()
     }
 
-    /// The names that a query may use.
+    /// Returns the names that a query may use.
     pub(crate) fn names(&self) -> BTreeSet<String> {
         self.families.iter().flat_map(Family::names).collect()
     }
