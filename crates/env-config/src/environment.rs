@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// A copy of the environment's variables. Its `Debug` shows none of them: some are secret.
+/// A copy of the environment's variables. `Debug` hides them: some are secret.
 #[derive(Clone)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
@@ -34,7 +34,7 @@ impl Environment {
         Self { not_unicode, ..Self::of(variables) }
     }
 
-    /// Holds these variables, for tests.
+    /// Creates an environment with these variables, for tests.
     #[must_use]
     pub fn of<N: Into<String>, V: Into<String>>(
         variables: impl IntoIterator<Item = (N, V)>,
@@ -45,23 +45,23 @@ impl Environment {
         Self { variables, empty: empty.into_keys().collect(), not_unicode: BTreeSet::new() }
     }
 
-    /// The value of a variable; `None` if it is not set or empty.
+    /// Returns the value of a variable; `None` if it is not set or empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
     }
 
-    /// The names and values of variables that are neither empty nor invalid UTF-8.
+    /// Returns the variables that are neither empty nor invalid UTF-8.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The names of variables that are set but empty.
+    /// Returns the names of variables that are set but empty.
     pub fn empty(&self) -> impl Iterator<Item = &str> {
         self.empty.iter().map(String::as_str)
     }
 
-    /// The names of variables whose value is not UTF-8.
+    /// Returns the names of variables whose value is not UTF-8.
     pub fn not_unicode(&self) -> impl Iterator<Item = &str> {
         self.not_unicode.iter().map(String::as_str)
     }

@@ -1,10 +1,10 @@
-//! What is wrong with variables, reported so that all of it can be fixed at once.
+//! Problems with variables, reported together so that all can be fixed at once.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// One thing that is wrong: which variable, what about it, and a valid value if there is one.
+/// One problem: the variable, what is wrong, and a valid value if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     name: String,
@@ -12,16 +12,16 @@ pub struct Problem {
     example: Option<String>,
 }
 
-/// Everything that is wrong; never empty.
+/// All problems; never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct Problems(Vec<Problem>);
 
-/// Something that an operator should know, though it is no error.
+/// Something that an operator should know although it is not an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
     /// Degraded or insecure.
     Careful(String),
-    /// To be fixed at once.
+    /// To be fixed immediately.
     Alarming(String),
 }
 
@@ -43,8 +43,7 @@ impl Problems {
         Self(problems)
     }
 
-    /// Every problem: first the names that are not read, then the variables in the order in which
-    /// they are declared.
+    /// Every problem: first unknown names, then variables in the order of declaration.
     #[must_use]
     pub fn as_slice(&self) -> &[Problem] {
         &self.0

@@ -1,6 +1,6 @@
-//! Reads variables one by one, and remembers what is wrong with them.
+//! Reads variables one by one, and collects their problems.
 //!
-//! An empty variable counts as not set. A secret may stand in a file that `NAME_FILE` names.
+//! An empty variable counts as not set. A secret can be read from a file that `NAME_FILE` names.
 
 use std::io;
 use std::path::Path;
@@ -11,22 +11,22 @@ use super::shown::{path_shown, shown};
 use super::variable::{Declaration, Kind, Variable, declaration, is_service_link, kind_of};
 use super::wrapped::{readable, trimmed, wrapped_secret};
 
-/// Reads variables, and remembers what is wrong with them.
+/// Reads variables and collects their problems.
 #[derive(Debug)]
 pub struct Reader<'a> {
     environment: &'a Environment,
     variables: &'static [Declaration],
-    /// Reads the file that a `NAME_FILE` variable names; its error must show nothing of the file.
+    /// Reads the file that a `NAME_FILE` variable names; errors must not show its content.
     read_file: fn(&Path) -> io::Result<String>,
     problems: Vec<Problem>,
-    /// Names that are not read, each with the variable that was meant.
+    /// Unknown names, each with the variable that was meant.
     misspelt: Vec<(&'a str, String)>,
-    /// The same, if it may be another program's name: a warning.
+    /// Unknown names that may belong to another program, which is only a warning.
     perhaps_misspelt: Vec<(&'a str, String)>,
     warnings: Vec<Warning>,
 }
 
-/// How sure it is that a name that is not read was meant for a declared variable.
+/// How certain it is that an unknown name was meant for a declared variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certainty {
     /// It is a problem.
@@ -35,7 +35,7 @@ pub enum Certainty {
     Possible,
 }
 
-/// A value with the name of the variable that it comes from. It has no `Debug`: it may be secret.
+/// A value with the name of its variable. It has no `Debug`: it may be secret.
 #[expect(missing_debug_implementations, reason = "it may be a password")]
 pub struct Sourced<T> {
     name: String,
@@ -43,7 +43,7 @@ pub struct Sourced<T> {
 }
 
 impl<T> Sourced<T> {
-    /// `None` if the variable has no value.
+    /// Returns `None` if the variable has no value.
     pub fn new(name: impl Into<String>, value: Option<T>) -> Option<Self> {
         value.map(|value| Self { name: name.into(), value })
     }
@@ -92,20 +92,20 @@ impl<'a> Reader<'a> {
         kind_of(self.variables, name)
     }
 
-    /// The environment that is read.
+    /// Returns the environment that is read.
     #[must_use]
     pub fn environment(&self) -> &'a Environment {
         self.environment
     }
 
-    /// Whether a variable, or the one that names its file, is set to anything.
+    /// Whether a variable, or the one that names its file, has a value.
     #[must_use]
     pub fn is_set<T>(&self, variable: &Variable<T>) -> bool {
         let set = self.environment.variables().map(|(name, _)| name);
         set.chain(self.environment.not_unicode()).any(|name| variable.declaration.is_named(name))
     }
 
-    /// The value of a variable, or its default; `None` also if something is wrong, which is noted.
+    /// Returns the value of a variable or its default; `None` also after a problem.
     pub fn value<T>(&mut self, variable: &Variable<T>) -> Option<T> {
         let Variable { declaration, parse } = variable;
         let name = self.name_in_use(declaration.name);
@@ -132,8 +132,10 @@ impl<'a> Reader<'a> {
         parsed.ok()
     }
 
-    /// The text of a variable by its name. `None` also if it can't be read, which [`Self::new`]
-    /// noted, or describes a Service of Kubernetes.
+    /// Returns the text of a variable.
+    ///
+    /// `None` also if it can't be read, which [`Self::new`] reports, or describes a Service of
+    /// Kubernetes.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&'a str> {
         let value = self.environment.get(name)?;
@@ -165,7 +167,7 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    /// The trimmed content of the file that `file_name` names.
+    /// Returns the trimmed content of the file that `file_name` names.
     fn content(
         &mut self,
         declaration: &Declaration,
@@ -188,7 +190,7 @@ impl<'a> Reader<'a> {
         content.ok()
     }
 
-    /// The name under which a variable is set: its own, that of its file, or in lower case.
+    /// Returns the name that is set: the variable's, its file's, or in lower case.
     #[must_use]
     pub fn name_in_use(&self, name: &str) -> String {
         let declaration = declaration(self.variables, name);
@@ -205,7 +207,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The one value that all sources have. If two differ, a problem names both and shows neither.
+    /// Returns the value that all sources agree on.
+    ///
+    /// If two differ, a problem names both and shows neither.
     pub fn agreed<T: PartialEq>(
         &mut self,
         what: &str,
@@ -221,7 +225,7 @@ impl<'a> Reader<'a> {
         Some(first.value)
     }
 
-    /// Whether something was noted about a variable, or about a name that was meant for it.
+    /// Whether a variable, or a name that was meant for it, has a problem.
     #[must_use]
     pub fn has_problem_with(&self, name: &str) -> bool {
         let file_name = format!("{name}_FILE");
@@ -230,18 +234,18 @@ impl<'a> Reader<'a> {
         names.any(|noted| [name, &file_name].contains(&noted))
     }
 
-    /// Notes a problem; `what` follows the name in a sentence.
+    /// Adds a problem; `what` follows the name in a sentence.
     pub fn problem(&mut self, name: &str, what: impl Into<String>, example: Option<&str>) {
         self.problems.push(Problem::new(name, what, example));
     }
 
-    /// Notes a problem with the value of a variable; `what` follows its name in a sentence.
+    /// Adds a problem with a variable's value; `what` follows its name in a sentence.
     pub fn invalid<T>(&mut self, variable: &Variable<T>, what: impl Into<String>) {
         let name = self.name_in_use(variable.declaration.name);
         self.problem(&name, what, variable.declaration.example());
     }
 
-    /// Notes that a variable is missing, unless something else is wrong with it already.
+    /// Adds a problem for a missing variable, unless it already has one.
     pub fn missing<T>(&mut self, variable: &Variable<T>, why: &str) {
         let Declaration { name, .. } = variable.declaration;
         if !self.has_problem_with(name) {
@@ -250,7 +254,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes a name that is not read, and the variable that was meant.
+    /// Adds an unknown name, and the variable that was meant.
     pub fn not_read(&mut self, name: &'a str, meant: String, certainty: Certainty) {
         match certainty {
             Certainty::Certain => self.misspelt.push((name, meant)),
@@ -258,21 +262,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The names that are not read, of which it is certain that a declared variable was meant.
+    /// Returns the unknown names that were certainly meant for a declared variable.
     pub fn misspelt(&self) -> impl Iterator<Item = &'a str> {
         self.misspelt.iter().map(|(name, _)| *name)
     }
 
-    /// Notes a warning.
+    /// Adds a warning.
     pub fn warn(&mut self, warning: Warning) {
         self.warnings.push(warning);
     }
 
-    /// Ends the reading, with what was read and the warnings.
+    /// Finishes reading, and returns what was read with the warnings.
     ///
     /// # Errors
     ///
-    /// All problems. Names that are not read come first, since they are likely the cause of others.
+    /// All problems. Unknown names come first, since they probably cause others.
     pub fn finish<T>(mut self, read: Option<T>) -> Result<(T, Vec<Warning>), Problems> {
         let not_read = |(name, meant): (&str, String)| {
             Problem::new(name, format!("is not read: did you mean {meant}?"), None)
@@ -293,7 +297,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What the system says about a file that can't be read.
+/// Returns the system's reason why a file can't be read.
 fn why_unread(error: &io::Error) -> String {
     format!("can't be read: {error}")
 }

@@ -1,4 +1,4 @@
-//! Which values may be shown in a message: never one that may hold a password.
+//! Decides which values messages may show: never one that may contain a password.
 
 use std::net::Ipv6Addr;
 use std::path::Path;
@@ -8,7 +8,7 @@ const LENGTH: usize = 100;
 
 const HIDDEN: &str = "(not shown)";
 
-/// A value, unless it looks like `user:password@host`, `user:password:host` or the like.
+/// Quotes a value, unless it may be `user:password@host`, `user:password:host` or the like.
 pub(crate) fn shown(value: &str) -> String {
     let has_many_colons = value.replacen("://", "", 1).matches(':').count() > 1;
     if value.contains('@') || (has_many_colons && !begins_with_ipv6(value)) {
@@ -18,10 +18,10 @@ pub(crate) fn shown(value: &str) -> String {
     }
 }
 
-/// A path in backquotes if its folder exists, or else "(not shown)".
+/// Quotes a path if its folder exists; otherwise returns "(not shown)".
 ///
-/// An operator may have put a secret where the path of its file belongs, and Base64 can begin with
-/// a slash.
+/// An operator may have set a secret instead of the path of its file, and Base64 can start with a
+/// slash.
 #[must_use]
 pub fn path_shown(path: &str) -> String {
     let folder = Path::new(path).parent();
@@ -29,14 +29,14 @@ pub fn path_shown(path: &str) -> String {
     if is_in_folder { quoted(path) } else { HIDDEN.to_owned() }
 }
 
-/// Whether a value is an IPv6 address, or begins with one in brackets.
+/// Whether a value is an IPv6 address, or starts with one in brackets.
 fn begins_with_ipv6(value: &str) -> bool {
     let in_brackets = value.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let address = in_brackets.map_or(value, |(address, _)| address);
     address.parse::<Ipv6Addr>().is_ok()
 }
 
-/// In backquotes, on one line, and not too long.
+/// Returns a text in backquotes, on one line, and cut to a maximum length.
 fn quoted(value: &str) -> String {
     format!("`{}`", printable::line(value, LENGTH))
 }

@@ -1,14 +1,16 @@
-//! Which declared name a name that is not declared was meant for.
+//! Finds the declared name that an unknown name was meant for.
 
 use strsim::osa_distance;
 
-/// The most slips in a name that is still surely meant for another.
+/// The most wrong letters in a name that was certainly meant for another one.
 const MOST_SLIPS: usize = 2;
 
-/// In shorter names, one other character makes another word: `APP_PORT`, `HTTP_PROXY`.
+/// The fewest letters of a name in which one wrong letter can't make another word.
+///
+/// In shorter ones it can: `APP_PORT`, `HTTP_PROXY`.
 const LONG: usize = 12;
 
-/// The most similar of the declared names that `is_like` accepts.
+/// Returns the most similar of the declared names that `is_like` accepts.
 pub fn nearest(
     name: &str,
     declared: impl Iterator<Item = String>,
@@ -18,7 +20,7 @@ pub fn nearest(
     like.min_by_key(|declared| osa_distance(name, declared))
 }
 
-/// Whether a name differs from a declared one by at most two letters, by case or by separators.
+/// Whether a name differs from a declared one by two letters, case or separators.
 #[must_use]
 pub fn is_slip_of(name: &str, declared: &str) -> bool {
     squeezed(name) == squeezed(declared)
@@ -26,8 +28,9 @@ pub fn is_slip_of(name: &str, declared: &str) -> bool {
         || is_file_of(name, declared)
 }
 
-/// Whether a name may be meant for a declared one: a stricter rule, since other programs have
-/// variables with similar names.
+/// Whether a name may be meant for a declared one.
+///
+/// This rule is stricter, since other programs have variables with similar names.
 #[must_use]
 pub fn is_near(name: &str, declared: &str) -> bool {
     if squeezed(name) == squeezed(declared) || is_file_of(name, declared) {
@@ -45,12 +48,12 @@ pub fn is_near(name: &str, declared: &str) -> bool {
     rest == declared_rest && declared.len() >= LONG && osa_distance(family, declared_family) == 1
 }
 
-/// Whether a name asks for a file with the value, which `declared` may not be read from.
+/// Whether a name is `declared` with `_FILE` appended.
 fn is_file_of(name: &str, declared: &str) -> bool {
     name.strip_suffix("_FILE") == Some(declared)
 }
 
-/// A name without what is most easily got wrong.
+/// Returns a name without case and separators.
 fn squeezed(name: &str) -> String {
     let name = name.trim().trim_start_matches("export ");
     name.replace(['_', '-', '.', ' ', '\u{feff}'], "").to_uppercase()

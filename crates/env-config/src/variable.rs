@@ -1,28 +1,28 @@
-//! The declaration of a variable, which is also what documentation is checked against.
+//! The declaration of a variable, against which documentation is checked, too.
 
 /// How the value of a variable is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Without the white space around it; quotes around it are an error.
+    /// Without surrounding white space; surrounding quotes are an error.
     Plain,
-    /// The same, and refused if only a shell would turn it into a path.
+    /// Like `Plain`, but refused if it is a path only to a shell.
     Path,
-    /// Byte for byte, since any byte may belong to it; what surrounds it is a warning.
+    /// Unchanged, since any byte may belong to it; surrounding characters cause a warning.
     Secret,
 }
 
-/// What is known about a variable without its type.
+/// A variable's declaration without its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Declaration {
     /// `API_PORT`
     pub name: &'static str,
-    /// The text that an unset variable is read as; `None` if it is optional or required.
+    /// The text to read if it is unset; `None` if it is optional or required.
     pub default: Option<&'static str>,
     /// Whether `NAME_FILE` may name a file with the value. Such a value is never shown.
     pub may_be_a_file: bool,
-    /// Whether the name is also read in lower case, as other programs do.
+    /// Whether the name is also read in lower case, as in other programs.
     pub(crate) may_be_lower_case: bool,
-    /// A valid value, shown with problems.
+    /// A valid value, which problems show.
     pub(crate) example: Option<&'static str>,
     pub(crate) kind: Kind,
 }
@@ -30,17 +30,17 @@ pub struct Declaration {
 /// A variable whose value has the type `T`.
 #[derive(Debug, Clone, Copy)]
 pub struct Variable<T: 'static> {
-    /// What is known about it without its type.
+    /// Its declaration without the type.
     pub declaration: Declaration,
     pub(crate) parse: fn(&str) -> Result<T, String>,
 }
 
-/// Variables that belong together.
+/// A group of related variables.
 #[derive(Debug, Clone, Copy)]
 pub struct Group {
     /// The heading in the documentation.
     pub title: &'static str,
-    /// In the order of the documentation.
+    /// The variables, in the order of the documentation.
     pub variables: &'static [Declaration],
 }
 
@@ -53,20 +53,22 @@ impl Declaration {
             || (self.may_be_a_file && name.strip_suffix("_FILE") == Some(self.name))
     }
 
-    /// The names under which it is read, in upper case.
+    /// Returns the names under which it is read, in upper case.
     pub fn names(&self) -> impl Iterator<Item = String> + use<> {
         let file_name = self.may_be_a_file.then(|| format!("{}_FILE", self.name));
         std::iter::once(self.name.to_owned()).chain(file_name)
     }
 
-    /// The example, or else the default.
+    /// Returns the example, or else the default.
     pub(crate) fn example(&self) -> Option<&'static str> {
         self.example.or(self.default)
     }
 }
 
 impl<T> Variable<T> {
-    /// A variable that `parse` reads; its error follows the value in a sentence: "is not a port".
+    /// Declares a variable that `parse` reads.
+    ///
+    /// The error of `parse` follows the value in a sentence: "is not a port".
     #[must_use]
     pub const fn parsed(parse: fn(&str) -> Result<T, String>) -> Self {
         let declaration = Declaration {
@@ -80,7 +82,7 @@ impl<T> Variable<T> {
         Self { declaration, parse }
     }
 
-    /// A secret, which may stand in a file.
+    /// Declares a secret, which can be read from a file.
     #[must_use]
     pub const fn secret(parse: fn(&str) -> Result<T, String>) -> Self {
         let mut secret = Self::parsed(parse).or_file();
@@ -88,21 +90,21 @@ impl<T> Variable<T> {
         secret
     }
 
-    /// Names the variable; [`variables!`](crate::variables) does it.
+    /// Sets the name; [`variables!`](crate::variables) calls it.
     #[must_use]
     pub const fn named(mut self, name: &'static str) -> Self {
         self.declaration.name = name;
         self
     }
 
-    /// Sets the text that an unset variable is read as.
+    /// Sets the text to read if the variable is unset.
     #[must_use]
     pub const fn default(mut self, default: &'static str) -> Self {
         self.declaration.default = Some(default);
         self
     }
 
-    /// Sets the valid value that is shown with problems; the default unless set.
+    /// Sets the valid value that problems show; without it, they show the default.
     #[must_use]
     pub const fn example(mut self, example: &'static str) -> Self {
         self.declaration.example = Some(example);
@@ -116,7 +118,7 @@ impl<T> Variable<T> {
         self
     }
 
-    /// Reads the name in lower case, too.
+    /// Also reads the name in lower case.
     #[must_use]
     pub const fn or_lower_case(mut self) -> Self {
         self.declaration.may_be_lower_case = true;
@@ -125,19 +127,19 @@ impl<T> Variable<T> {
 }
 
 impl Variable<String> {
-    /// A text that is used as it is.
+    /// Declares a text that is used unchanged.
     #[must_use]
     pub const fn text() -> Self {
         Self::parsed(verbatim)
     }
 
-    /// A secret text that is used as it is.
+    /// Declares a secret text that is used unchanged.
     #[must_use]
     pub const fn secret_text() -> Self {
         Self::secret(verbatim)
     }
 
-    /// The path of a file or folder.
+    /// Declares the path of a file or folder.
     #[must_use]
     pub const fn path() -> Self {
         let mut path = Self::text();
@@ -190,13 +192,13 @@ macro_rules! variables {
     };
 }
 
-/// The variable with this name, which may be the one of its file.
+/// Returns the declaration with this name, or with the file variable of this name.
 #[must_use]
 pub fn declaration(variables: &'static [Declaration], name: &str) -> Option<&'static Declaration> {
     variables.iter().find(|variable| variable.is_named(name))
 }
 
-/// How the value of a variable is read, by its name. `None` for a name that is not declared.
+/// Returns how a variable's value is read; `None` if it is not declared.
 pub(crate) fn kind_of(variables: &'static [Declaration], name: &str) -> Option<Kind> {
     let variable = declaration(variables, name)?;
     let is_path_of_file = variable.may_be_a_file && name.ends_with("_FILE");
@@ -206,7 +208,8 @@ pub(crate) fn kind_of(variables: &'static [Declaration], name: &str) -> Option<K
 /// Whether a value describes a Service of Kubernetes.
 ///
 /// Every pod gets such variables for each Service in its namespace, unless it has
-/// `enableServiceLinks: false`: one called `redis` sets `REDIS_PORT=tcp://10.0.0.7:6379`.
+/// `enableServiceLinks: false`. For example, a Service called `redis` sets
+/// `REDIS_PORT=tcp://10.0.0.7:6379`.
 #[must_use]
 pub fn is_service_link(name: &str, value: &str) -> bool {
     let is_address = ["tcp://", "udp://", "sctp://"].iter().any(|begin| value.starts_with(begin));

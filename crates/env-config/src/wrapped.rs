@@ -1,15 +1,17 @@
-//! Quotes, white space and byte order marks around a value. `docker run --env-file` keeps quotes,
-//! a file written on Windows leaves carriage returns, and `echo` puts a line feed into a Secret.
+//! Finds quotes, white space and byte order marks around a value.
+//!
+//! `docker run --env-file` keeps quotes, a file written on Windows leaves carriage returns, and
+//! `echo` puts a line feed into a Secret.
 
 use super::problem::Warning;
 use super::variable::Kind;
 
-/// Marks that people, or their word processors, put around a value.
+/// Quotation marks that people, or their word processors, put around a value.
 const QUOTES: [char; 12] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '‚', '«', '»', '´'];
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The value without white space and byte order marks around it.
+/// Returns the value without surrounding white space and byte order marks.
 pub(crate) fn trimmed(value: &str) -> &str {
     value.trim_matches(is_space)
 }
@@ -18,7 +20,7 @@ pub(crate) fn trimmed(value: &str) -> &str {
 ///
 /// # Errors
 ///
-/// What is wrong with it, to follow the name of the variable in a sentence.
+/// What is wrong with it, as the rest of a sentence that starts with the variable's name.
 pub(crate) fn readable(kind: Kind, value: &str) -> Result<&str, String> {
     if value.chars().all(is_wrapping) {
         return Err("is blank: give it a value, or leave it out".to_owned());
@@ -30,7 +32,9 @@ pub(crate) fn readable(kind: Kind, value: &str) -> Result<&str, String> {
     }
 }
 
-/// Warns of what surrounds a secret, probably by mistake; `name` says where it comes from.
+/// Warns about characters around a secret that are probably a mistake.
+///
+/// `name` says where the secret comes from.
 #[must_use]
 pub fn wrapped_secret(name: &str, secret: &str) -> Option<Warning> {
     let what = surroundings(secret)?;
@@ -40,7 +44,7 @@ pub fn wrapped_secret(name: &str, secret: &str) -> Option<Warning> {
     )))
 }
 
-/// Names what surrounds a value: "begins and ends with a double quote".
+/// Describes what surrounds a value: "begins and ends with a double quote".
 fn surroundings(value: &str) -> Option<String> {
     let front = listed(value.chars().take_while(|character| is_wrapping(*character)));
     let (_, back) = value.split_at(value.trim_end_matches(is_wrapping).len());
@@ -63,7 +67,7 @@ fn unquoted(value: &str) -> Result<&str, String> {
     Ok(value)
 }
 
-/// Refuses what only a shell would turn into a path: here it would be the name of a folder.
+/// Refuses a path that only a shell would expand: here it would name a folder.
 fn checked_path(path: &str) -> Result<&str, String> {
     if path.contains(char::is_control) {
         return Err("contains a control character, such as a line break".to_owned());

@@ -1,6 +1,6 @@
-//! Runs 10,000 queries of as many tasks over two connections, and prints how long they took.
+//! Runs 10,000 queries in as many tasks over two connections, and prints the time.
 //!
-//! The server is where `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD` and `PGDATABASE` say.
+//! `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD` and `PGDATABASE` select the server.
 
 #![expect(clippy::disallowed_methods, reason = "an example is configured by its environment")]
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
@@ -23,7 +23,7 @@ const QUERIES: i64 = 10_000;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let timeout = Duration::from_secs(10);
-    // As many as wait at once in this example fit on the connections.
+    // All queries of this example that wait at once fit on the connections.
     let size = PoolSize { connections: 2, max_connections: 4, fill_to: 128, timeout };
     let pool = Pool::new(Server::new(&settings()?), &PREPARED, size, ());
     pool.start();

@@ -1,7 +1,8 @@
 //! Races attempts to connect, which may take longer than a query may wait.
 //!
-//! A slow attempt is joined by another instead of being given up, so a server behind a slow network
-//! is reached, and one that recovers is reached at once. Knows when a phase begins, not what it does.
+//! A slow attempt is joined by another instead of being cancelled. So a server behind a slow
+//! network can be reached, and a server that recovers is reached at once. Knows when a phase
+//! starts, not what it does.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,16 +13,16 @@ use tokio::task::JoinSet;
 
 use crate::{Error, pause};
 
-/// How long connecting may take, over all attempts.
+/// The time limit for all attempts together.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long an attempt has before another joins it.
+/// How long an attempt runs before another one joins it.
 const HEAD_START: Duration = Duration::from_secs(2);
 
-/// The most attempts at once.
+/// The most concurrent attempts.
 const MAX_ATTEMPTS: usize = 8;
 
-/// What an attempt to connect is doing; in order.
+/// The phases of an attempt to connect, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// Resolving the host name.
@@ -92,14 +93,14 @@ where
         tokio::select! {
             biased;
             Some(ended) = attempts.join_next() => {
-                // While others are left, one of them may be about to succeed.
+                // While other attempts run, one of them may still succeed.
                 match ended.unwrap_or_else(|panic| Err(Error::Connection(panic.to_string()))) {
                     Err(error) if !attempts.is_empty() => failure = Some(error),
                     ended => return ended,
                 }
             }
             () = pause(head_start) => {
-                // The system itself repeats its query to a slow name server.
+                // The system itself repeats queries to a slow name server.
                 let is_past_look_up = newest.phase() > Phase::LookUp || task.is_finished();
                 let is_hopeless = failure.as_ref().is_some_and(Error::is_lasting);
                 if is_past_look_up && !is_hopeless && attempts.len() < MAX_ATTEMPTS {
@@ -154,7 +155,7 @@ mod tests {
             async move {
                 progress.begin(Phase::Connecting);
                 if number == MAX_ATTEMPTS - 1 {
-                    // The most there may be are running.
+                    // The maximum number of attempts is running.
                     answer.send_replace(true);
                 }
                 if number > 0 {

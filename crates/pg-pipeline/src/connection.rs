@@ -1,4 +1,4 @@
-//! One connection: its prepared statements, and what is under way on it.
+//! One connection: its prepared statements, and the statements in flight.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -14,23 +14,23 @@ use tokio_postgres::{Client, Row};
 use crate::attempts::{Phase, Progress, race};
 use crate::{Driver, Error, NewConnection, Prepared, Query, Server, Sql, StatementNames};
 
-/// A connection whose oldest statement waits for longer than this gets no new ones.
+/// A connection whose oldest statement has waited longer gets no new statements.
 const STUCK_AFTER: Duration = Duration::from_millis(250);
 
-/// How long a request to cancel a statement may take.
+/// The timeout of a request to cancel a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most statements under way on one connection: the library's own queue has no limit.
+/// The most statements in flight on one connection; the library's queue is unbounded.
 const MAX_UNDER_WAY: usize = 1024;
 
-/// A connection that is up.
+/// An open connection.
 pub(crate) struct Connection {
     client: Client,
     prepared: Prepared,
-    /// For cancelling, which takes another connection to the same address.
+    /// For cancelling, which needs another connection to the same address.
     server: Server,
     address: SocketAddr,
-    /// When each statement under way was sent, oldest first.
+    /// When each statement in flight was sent, oldest first.
     under_way: Mutex<VecDeque<(u64, Instant)>>,
     /// Whether several callers waited when the last statement was sent.
     is_shared: AtomicBool,
@@ -38,22 +38,22 @@ pub(crate) struct Connection {
     end: Notify,
 }
 
-/// A statement under way, until this is dropped.
+/// A statement in flight, until this is dropped.
 pub(crate) struct Ticket {
     connection: Arc<Connection>,
     number: u64,
 }
 
-/// How busy a connection is; the least is the one to choose.
+/// How busy a connection is; the least loaded one is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Load {
-    /// It has fewer statements than it is to be filled up to.
+    /// It has fewer statements than its target.
     BelowTarget,
     /// It has this many statements, and accepts more.
     Busy(usize),
     /// It has as many statements as it may have.
     Full,
-    /// Its oldest statement has waited for long, or it has ended.
+    /// Its oldest statement has waited too long, or it has ended.
     Stuck,
 }
 
@@ -108,13 +108,13 @@ impl Connection {
         ended
     }
 
-    /// Closes the connection; the statements under way on it fail.
+    /// Closes the connection; its statements in flight fail.
     pub(crate) fn end(&self) {
         self.is_ended.store(true, Ordering::Release);
         self.end.notify_one();
     }
 
-    /// How busy it is, if it is to be filled up to this many statements before others are used.
+    /// Returns how busy it is; `fill_to` is its target number of statements.
     pub(crate) fn load(&self, fill_to: usize) -> Load {
         if self.is_ended() {
             return Load::Stuck;
@@ -145,7 +145,7 @@ impl Connection {
         Ticket { connection: Arc::clone(self), number }
     }
 
-    /// Cancels what runs, in the background, and closes the connection.
+    /// Cancels the running statement in the background, and closes the connection.
     fn abandon(&self) {
         let (token, server, address) =
             (self.client.cancel_token(), self.server.clone(), self.address);
@@ -160,9 +160,10 @@ impl Connection {
     }
 }
 
-/// A driver that, while several callers wait, lets all other ready tasks run before each poll, so
-/// that their statements are sent together: a write to the socket for each would cost more than the
-/// rest of a request. A single caller would only wait for another thread to wake up.
+/// A driver that, while several callers wait, lets other ready tasks run before each poll.
+///
+/// Their statements are then sent together: a write to the socket for each one would cost more than
+/// the rest of a request. A single caller would only wait for another thread to wake up.
 struct Batching<'a> {
     driver: Driver,
     connection: &'a Connection,

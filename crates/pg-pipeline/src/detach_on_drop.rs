@@ -1,7 +1,7 @@
 //! A future that is moved to a spawned task if its caller drops it, so it always runs to completion.
 //!
-//! The server executes a statement that was sent whether or not its caller still waits. It counts
-//! as under way until its answer arrives, so something has to wait for that.
+//! The server executes a statement once it is sent, whether or not its caller still waits. The
+//! statement is in flight until its answer arrives, so something has to wait for that.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-/// Runs where it is awaited, which is cheaper than a task, and becomes a task if it is dropped.
+/// Runs in the caller's task, which is cheaper; is spawned as a task if it is dropped.
 pub struct DetachOnDrop<'a, T: Send + 'static> {
     running: Option<Running<T>>,
     tasks: &'a TaskTracker,
@@ -18,7 +18,7 @@ pub struct DetachOnDrop<'a, T: Send + 'static> {
 type Running<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<'a, T: Send + 'static> DetachOnDrop<'a, T> {
-    /// `tasks` tracks the task that it may become.
+    /// Wraps a future; `tasks` tracks the task if it is spawned.
     pub fn new(future: impl Future<Output = T> + Send + 'static, tasks: &'a TaskTracker) -> Self {
         Self { running: Some(Box::pin(future)), tasks }
     }
@@ -29,7 +29,7 @@ impl<T: Send + 'static> Future for DetachOnDrop<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let Some(running) = &mut self.running else {
-            return Poll::Pending; // It has returned its output already.
+            return Poll::Pending; // The output was already returned.
         };
         let poll = running.as_mut().poll(context);
         if poll.is_ready() {
@@ -41,7 +41,7 @@ impl<T: Send + 'static> Future for DetachOnDrop<'_, T> {
 
 impl<T: Send + 'static> Drop for DetachOnDrop<'_, T> {
     fn drop(&mut self) {
-        // Without a runtime, its connections have ended, too.
+        // Without a runtime, the connections have also ended.
         if let (Some(running), Ok(runtime)) = (self.running.take(), Handle::try_current()) {
             self.tasks.spawn_on(running, &runtime);
         }

@@ -1,5 +1,7 @@
-//! Opens TCP connections to a host by name: races its addresses, each with a head start (RFC 8305),
-//! so that an address which does not answer never hides another.
+//! Opens TCP connections to a host by name.
+//!
+//! Races its addresses, each with a head start (RFC 8305), so an address that does not answer never
+//! hides another.
 //!
 //! The caller sets the time limit. Knows nothing of the protocol on top.
 
@@ -13,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::pause;
 
-/// How long an address has before the next one joins (RFC 8305 section 5).
+/// How long an address is tried before the next one joins (RFC 8305 section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// The most addresses of one name to connect to.
@@ -70,7 +72,7 @@ pub async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError>
     }
 }
 
-/// Alternates between the two versions of IP, beginning with that of the first address.
+/// Alternates between IPv4 and IPv6, starting with the first address's version.
 fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let is_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) =
@@ -91,7 +93,7 @@ impl From<io::Error> for DialError {
     }
 }
 
-/// The standard library repeats what it was doing.
+/// Returns the error without the standard library's description of the operation.
 fn without_prefix(error: &io::Error) -> String {
     let text = error.to_string();
     let reason = text.strip_prefix("failed to lookup address information: ");
@@ -109,7 +111,7 @@ mod tests {
     /// An address that neither accepts nor refuses connections: its queue is full.
     struct BlackHole {
         listener: Socket,
-        /// Fills the queue.
+        /// The connections that fill the queue.
         #[expect(dead_code, reason = "what it holds stays open")]
         waiting: Vec<Socket>,
     }
@@ -123,7 +125,7 @@ mod tests {
             let waiting = (0..8).map(|_| {
                 let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
                 socket.set_nonblocking(true).unwrap();
-                // In progress, perhaps forever.
+                // It is in progress, possibly forever.
                 let _ = socket.connect(&address);
                 socket
             });

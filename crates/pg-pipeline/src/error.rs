@@ -7,11 +7,13 @@ use std::time::Duration;
 use crate::Phase;
 use crate::dial::DialError;
 
-/// SQLSTATEs after which a connection is useless: the server stops (57P01 to 57P03) or refuses writes
-/// (25006), or prepared statements no longer match their tables (0A000) or are gone (26000).
+/// SQLSTATEs after which a connection is useless.
+///
+/// The server stops (57P01 to 57P03) or refuses writes (25006), or prepared statements no longer
+/// match their tables (0A000) or no longer exist (26000).
 const UNUSABLE: [&str; 6] = ["57P01", "57P02", "57P03", "25006", "0A000", "26000"];
 
-/// SQLSTATE classes that connecting again does not change: sign-in, unknown database, permission.
+/// SQLSTATE classes that reconnecting does not fix: sign-in, database name, permission.
 const LASTING: [&str; 3] = ["28", "3D", "42"];
 
 /// Why a query did not get its answer.
@@ -23,9 +25,9 @@ pub enum Error {
     /// Connecting took too long.
     #[error("no connection to PostgreSQL within {} s: {phase} took too long", .limit.as_secs())]
     ConnectTimeout {
-        /// What the oldest attempt was doing.
+        /// The phase of the oldest attempt.
         phase: Phase,
-        /// How long all attempts had.
+        /// The time limit for all attempts together.
         limit: Duration,
     },
     /// No address of the server accepts a connection.
@@ -34,7 +36,7 @@ pub enum Error {
     /// The server did not answer in time.
     #[error("no answer from PostgreSQL within {} ms", .0.as_millis())]
     NoAnswer(Duration),
-    /// Every connection has its most statements under way.
+    /// Every connection has its maximum number of statements in flight.
     #[error("too many statements are under way")]
     TooMany,
     /// The pool was closed.
@@ -112,7 +114,7 @@ fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Erro
         if let Some(tls) = error.downcast_ref() {
             return Some(tls);
         }
-        // An I/O error returns the source of what it wraps as its own.
+        // An I/O error's source skips the error that it wraps.
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         cause = match wrapped {
             Some(wrapped) => Some(wrapped as &'a (dyn StdError + 'static)),

@@ -1,4 +1,4 @@
-//! A few shared connections to PostgreSQL, each with many statements under way.
+//! A few shared connections to PostgreSQL, each with many statements in flight.
 //!
 //! A [`Pool`] keeps its connections up, chooses one for each [`Query`], and bounds how long and how
 //! many of them wait. [`Server`] connects with a time limit, over TLS if [`Settings`] ask for it.

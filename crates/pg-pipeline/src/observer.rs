@@ -2,7 +2,7 @@
 
 use crate::Error;
 
-/// Learns what happens to a pool's connections and queries, for example to count it.
+/// Is notified about a pool's connections and queries, for example to count them.
 ///
 /// Methods are called on the tasks that serve queries, so they must return quickly.
 pub trait Observer: Send + Sync + 'static {
@@ -12,11 +12,13 @@ pub trait Observer: Send + Sync + 'static {
     /// A connection could not be opened; the pool retries.
     fn not_opened(&self, _error: &Error) {}
 
-    /// A connection that was up has ended, for whatever reason.
+    /// An open connection has ended, for any reason.
     fn closed(&self) {}
 
-    /// A connection ended although the pool still needed it; `None` if the pool gave it up because
-    /// a query got no answer or the server may not be used any longer.
+    /// A connection ended although the pool still needed it.
+    ///
+    /// `None` if the pool gave it up because a query got no answer or the server may no longer be
+    /// used.
     fn lost(&self, _error: Option<&Error>) {}
 
     /// A query failed after all retries.

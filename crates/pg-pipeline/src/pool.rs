@@ -1,4 +1,4 @@
-//! A few connections that many callers share, each with many statements under way.
+//! A few connections that many callers share, each with many statements in flight.
 //!
 //! Each place in the pool has a task that keeps a connection up: it reconnects at once after a good
 //! connection was lost, then after growing pauses. If every connection is stuck behind a slow
@@ -19,11 +19,12 @@ use crate::{DetachOnDrop, Error, Observer, Query, Server, Sql, pause};
 const MIN_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_millis(500);
 
-/// A connection that lasts for less was useless: to a server that is stopping or refuses writes.
+/// A shorter-lived connection was useless: the server is stopping or read-only.
 const MIN_LIFE: Duration = Duration::from_secs(1);
 
-/// A statement with less time left is not sent: a missing answer closes its connection, which would
-/// not be at fault.
+/// The least time that a statement needs to be sent.
+///
+/// With less, a missing answer would close a connection that is not at fault.
 const MIN_TIME_TO_SEND: Duration = Duration::from_millis(500);
 
 /// A connection beyond the usual number is closed after being idle for this long.
@@ -32,7 +33,7 @@ const SPARE_IDLE: Duration = Duration::from_secs(5);
 /// How often a spare connection is checked for being idle.
 const IDLE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often a waiting caller checks whether a stuck connection is free again.
+/// How often a waiting caller checks whether a stuck connection is usable again.
 const STUCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The most callers that may wait for a connection at once.
@@ -41,13 +42,13 @@ const MAX_WAITING: usize = 4096;
 /// How many connections a pool has, and how long a query may take.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolSize {
-    /// How many there usually are.
+    /// The usual number.
     pub connections: usize,
-    /// How many there are at most, while others are stuck.
+    /// The largest number, while others are stuck.
     pub max_connections: usize,
     /// A connection gets this many statements before the next one gets any; 0 spreads them evenly.
     pub fill_to: usize,
-    /// How long a query may take with everything: waiting, retries, the answer.
+    /// How long a query may take in total: waiting, retries and the answer.
     pub timeout: Duration,
 }
 
@@ -72,12 +73,12 @@ struct Places {
     is_closed: bool,
 }
 
-/// Why a place has no connection any longer.
+/// Why a place no longer has a connection.
 enum Ended {
     NotOpened,
-    /// The server, or something in between, ended it.
+    /// The server or the network ended it.
     Broken,
-    /// The pool ended it: it was useless, or not needed.
+    /// The pool ended it, because it was useless or not needed.
     Dropped,
 }
 
@@ -88,7 +89,9 @@ enum Choice {
 }
 
 impl<O: Observer> Pool<O> {
-    /// Opens nothing yet. Each connection prepares the `statements`; others are parsed each time.
+    /// Creates a pool without connections.
+    ///
+    /// Each connection prepares the `statements`; others are parsed each time.
     #[must_use]
     pub fn new(
         server: Server,
@@ -118,7 +121,7 @@ impl<O: Observer> Pool<O> {
 
     /// Waits until a connection is up, but at most this long.
     pub async fn wait_until_connected(&self, limit: Duration) {
-        // If none is up by then, the next query fails and says so.
+        // If there is no connection by then, the next query fails and reports it.
         let _ = self.wait_for_ticket(Instant::now() + limit).await;
     }
 
@@ -135,13 +138,13 @@ impl<O: Observer> Pool<O> {
 
     /// Executes a query, to completion even if the caller drops this future.
     ///
-    /// If the connection dies meanwhile, the query is sent again, so every statement must be safe to
-    /// repeat. It is sent once more than there are connections: whatever killed one may have killed
-    /// them all, which is noticed one by one.
+    /// If the connection fails meanwhile, the query is sent again, so every statement must be safe
+    /// to repeat. It is sent at most once more than there are connections: all of them may have
+    /// failed together, which is noticed one by one.
     ///
     /// # Errors
     ///
-    /// As [`Error`] lists them.
+    /// See [`Error`].
     pub async fn query(&self, query: Query) -> Result<Vec<Row>, Error> {
         let pool = self.clone();
         let run = async move {
@@ -222,7 +225,7 @@ impl<O: Observer> Pool<O> {
             if left < MIN_TIME_TO_SEND {
                 return Err(Error::NoConnection(self.0.size.timeout));
             }
-            // A stuck connection becomes free without notice, hence the limit.
+            // A stuck connection becomes usable without a notification, hence the time limit.
             let _ = tokio::time::timeout(STUCK_POLL_INTERVAL, changed).await;
         }
     }
@@ -268,7 +271,7 @@ impl<O: Observer> Inner<O> {
         while !self.lock().is_closed {
             pause(delay).await;
             let started = Instant::now();
-            // A task of its own, so that a panic ends no more than this connection.
+            // A separate task, so that a panic ends only this connection.
             let held = tokio::spawn(Arc::clone(&self).hold_connection(place)).await;
             let ended = held.unwrap_or_else(|_| {
                 self.put(place, None);
@@ -278,7 +281,7 @@ impl<O: Observer> Inner<O> {
             delay = match ended {
                 Ended::NotOpened => longer(delay),
                 Ended::Dropped if was_short => longer(delay),
-                // Whatever ends connections may do so again.
+                // What ended this connection may end the next one.
                 Ended::Broken if was_short => MIN_PAUSE,
                 Ended::Broken | Ended::Dropped => Duration::ZERO,
             };
@@ -288,7 +291,7 @@ impl<O: Observer> Inner<O> {
         }
     }
 
-    /// Removes a place beyond the usual number, the last one first; returns whether it did.
+    /// Removes `place` if it is the last and beyond the usual number; returns whether it did.
     fn removes(&self, place: usize) -> bool {
         let mut places = self.lock();
         let is_spare = place >= self.size.connections && place + 1 == places.connections.len();
@@ -322,8 +325,9 @@ impl<O: Observer> Inner<O> {
         if ended.is_ok() { Ended::Dropped } else { Ended::Broken }
     }
 
-    /// Waits until a connection beyond the usual number has been idle for a while, and withdraws it;
-    /// forever for the usual ones.
+    /// Waits until a connection beyond the usual number has been idle, and withdraws it.
+    ///
+    /// Never returns for a usual connection.
     async fn until_spare(&self, place: usize, connection: &Connection) {
         if place < self.size.connections {
             std::future::pending::<()>().await;
@@ -331,7 +335,7 @@ impl<O: Observer> Inner<O> {
         let mut idle_since = Instant::now();
         loop {
             pause(IDLE_POLL_INTERVAL).await;
-            // Under this lock, no caller can choose the connection.
+            // While this lock is held, no caller can choose the connection.
             let mut places = self.lock();
             if !connection.is_idle() {
                 idle_since = Instant::now();
@@ -364,7 +368,7 @@ impl<O> Inner<O> {
     }
 }
 
-/// Doubles a pause within its bounds, less a random part, so that places don't connect in step.
+/// Doubles a pause up to a limit, less a random part so that places do not synchronize.
 fn longer(pause: Duration) -> Duration {
     let longest = (pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)

@@ -11,13 +11,13 @@ use crate::Error;
 /// A statement with the types of its parameters.
 #[derive(Debug)]
 pub struct Sql {
-    /// Of `$1`, `$2`, …, for executions without preparing; to prepare it, the server infers them.
+    /// The types of `$1`, `$2`, … if not prepared; otherwise the server infers them.
     pub types: &'static [Type],
     /// The statement itself.
     pub text: &'static str,
 }
 
-/// A statement with its parameters, which can be sent again.
+/// A statement with its parameters, which can be sent repeatedly.
 pub struct Query {
     sql: &'static Sql,
     parameters: Vec<Box<dyn ToSql + Send + Sync>>,
@@ -30,7 +30,7 @@ pub struct Query {
 pub struct Prepared(Vec<(&'static Sql, Statement)>);
 
 impl Query {
-    /// A statement without parameters yet.
+    /// Creates a query without parameters.
     #[must_use]
     pub fn new(sql: &'static Sql) -> Self {
         Self { sql, parameters: Vec::new(), callers: 1 }
@@ -43,7 +43,9 @@ impl Query {
         self
     }
 
-    /// Says that so many callers wait for its rows, which are sent together with other statements.
+    /// Sets how many callers wait for its rows.
+    ///
+    /// A query for several callers is sent together with other statements.
     #[must_use]
     pub fn for_callers(self, callers: usize) -> Self {
         Self { callers, ..self }
@@ -65,17 +67,17 @@ impl Query {
 }
 
 impl Prepared {
-    /// Prepares statements on a connection, all at once: they take one round trip.
+    /// Prepares statements on a connection, all in one round trip.
     ///
     /// # Errors
     ///
-    /// The first that the server refuses, for example because a column is missing.
+    /// The first error of the server, for example because a column is missing.
     pub async fn new(client: &Client, statements: &[&'static Sql]) -> Result<Self, Error> {
         let prepared = statements.iter().map(|sql| Box::pin(prepare(client, sql)));
         Ok(Self(try_join_all(prepared).await?))
     }
 
-    /// Compares addresses, which is faster than any key: a static has only one.
+    /// Compares addresses, which is faster than any key: each static has one address.
     fn find(&self, sql: &'static Sql) -> Option<&Statement> {
         let same = self.0.iter().find(|(prepared, _)| std::ptr::eq(*prepared, sql));
         same.map(|(_, statement)| statement)

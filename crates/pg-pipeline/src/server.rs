@@ -1,4 +1,4 @@
-//! The server that connections are made to, and how they are made.
+//! The server to connect to, and how to connect.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -32,13 +32,13 @@ pub struct Server {
     pub(crate) statement_names: StatementNames,
 }
 
-/// A connection that was just made.
+/// A new connection.
 pub struct NewConnection {
     /// Sends statements.
     pub client: Client,
     /// Transfers their bytes.
     pub driver: Driver,
-    /// Where the connection leads; later, the host name may lead elsewhere.
+    /// The address it leads to; the host name may later lead elsewhere.
     pub(crate) address: SocketAddr,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Debug for NewConnection {
 }
 
 impl Server {
-    /// Connects to nothing yet.
+    /// Stores the settings, and does not connect yet.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
@@ -67,11 +67,11 @@ impl Server {
         }
     }
 
-    /// Connects within 15 seconds; slow attempts are joined by others.
+    /// Connects within 15 seconds; a slow attempt runs alongside later ones.
     ///
     /// # Errors
     ///
-    /// What the last attempt failed with, or [`Error::ConnectTimeout`].
+    /// The last attempt's error, or [`Error::ConnectTimeout`].
     pub async fn connect(&self) -> Result<NewConnection, Error> {
         let server = self.clone();
         race(move |progress| {
@@ -81,7 +81,7 @@ impl Server {
         .await
     }
 
-    /// Makes one attempt without a time limit, and notes which phase it is in.
+    /// Makes one attempt without a time limit, and records its phase.
     pub(crate) async fn connect_once(&self, progress: &Progress) -> Result<NewConnection, Error> {
         let addresses = dial::look_up(&self.host, self.port).await?;
         progress.begin(Phase::Connecting);

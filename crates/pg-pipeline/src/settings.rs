@@ -23,9 +23,9 @@ pub struct Settings {
     pub application_name: String,
     /// Whether connections are encrypted, and which servers they trust.
     pub tls: Tls,
-    /// Whether signing in proves that the TLS connection ends at the server (RFC 5802 section 6).
+    /// Whether signing in proves that TLS ends at the server (RFC 5802 section 6).
     pub channel_binding: ChannelBinding,
-    /// Run-time parameters of each connection, `-c name=value …`; `None` to send none.
+    /// Run-time parameters of each connection, `-c name=value …`; `None` for none.
     pub options: Option<String>,
     /// Whether statements are prepared.
     pub statement_names: StatementNames,
@@ -36,7 +36,7 @@ pub struct Settings {
 pub enum StatementNames {
     /// Once on each connection.
     Named,
-    /// Each execution parses its statement, as poolers in transaction mode require.
+    /// Parsed at each execution, as poolers in transaction mode require.
     Unnamed,
 }
 

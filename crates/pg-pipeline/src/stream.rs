@@ -11,8 +11,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::attempts::{Phase, Progress};
 
-/// The answer to `SSLRequest` of a server without TLS (PostgreSQL's documentation, "SSL Session
-/// Encryption").
+/// The answer of a server without TLS to `SSLRequest`.
+///
+/// See PostgreSQL's documentation, "SSL Session Encryption".
 const NO_TLS: u8 = b'N';
 
 /// What a connection reads from and writes to.
@@ -22,18 +23,18 @@ pub(crate) type TrackedTlsStream = <MakeRustlsConnect as MakeTlsConnect<TrackedS
 #[derive(Debug)]
 pub struct TrackedStream {
     stream: TcpStream,
-    /// `None` once the server has answered the request for TLS, and if there is none.
+    /// `None` after the server has answered the request for TLS, or without such a request.
     tls_requested: Option<Progress>,
 }
 
-/// Performs the TLS handshake, and notes when it is done.
+/// Performs the TLS handshake, and records when it is complete.
 pub(crate) struct TrackedTls {
     connect: <MakeRustlsConnect as MakeTlsConnect<TrackedStream>>::TlsConnect,
     progress: Progress,
 }
 
 impl TrackedStream {
-    /// `tls_requested` if the connection begins with a request for TLS.
+    /// Wraps a stream; `tls_requested` is set if the connection starts by requesting TLS.
     pub(crate) fn new(stream: TcpStream, tls_requested: Option<Progress>) -> Self {
         Self { stream, tls_requested }
     }

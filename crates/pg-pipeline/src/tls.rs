@@ -13,13 +13,13 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 pub enum Tls {
     /// Never.
     Disable,
-    /// If the server supports it, whoever the server is.
+    /// If the server supports it; its certificate is not checked.
     Prefer,
-    /// Always, whoever the server is.
+    /// Always; the server's certificate is not checked.
     Require,
-    /// Always, to a server whose certificate one of these roots signed, for any name.
+    /// Always, with a certificate that one of these roots signed, for any name.
     VerifyCa(Arc<RootCertStore>),
-    /// Always, to the server of that name, whose certificate one of these roots signed.
+    /// Always, with a certificate for the host that one of these roots signed.
     VerifyFull(Arc<RootCertStore>),
 }
 
@@ -38,7 +38,7 @@ impl Tls {
     }
 }
 
-/// Accepts a certificate for any name if one of `roots` signed it; without roots, any certificate.
+/// Accepts a certificate for any name if `roots` signed it; without roots, any one.
 ///
 /// Always checks that the server holds the certificate's key: SCRAM's channel binding relies on it.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
-//! Makes text from servers, files and people safe to print: no terminal obeys it, and its length is
-//! bounded.
+//! Makes text from servers, files and people safe to print.
+//!
+//! Terminals do not obey it, and its length is bounded.
 //!
 //! Everything printed for people goes through here. Must not know where the text comes from.
 
@@ -8,7 +9,7 @@ use std::fmt::Write as _;
 /// The most characters shown of a server's own message.
 pub const SERVER_MESSAGE: usize = 500;
 
-/// The text on one line, with control characters escaped, cut after `most` characters.
+/// Returns one line with control characters escaped, cut to `most` characters.
 #[must_use]
 pub fn line(text: &str, most: usize) -> String {
     let mut printable = String::with_capacity(text.len().min(most));
@@ -22,7 +23,7 @@ pub fn line(text: &str, most: usize) -> String {
     printable
 }
 
-/// The text with control characters escaped, line breaks aside.
+/// Returns a text with control characters escaped, except line breaks.
 #[must_use]
 pub fn lines(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
@@ -36,7 +37,7 @@ pub fn lines(text: &str) -> String {
     printable
 }
 
-/// JSON in one line, with the same characters escaped as JSON has it.
+/// Returns one-line JSON with those characters escaped as `\u…`.
 #[must_use]
 pub fn json(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
@@ -51,8 +52,10 @@ pub fn json(text: &str) -> String {
     printable
 }
 
-/// Whether a terminal would act on the character instead of showing it: control characters, line
-/// separators, and what changes the direction of the text around it (Unicode Annex 9).
+/// Whether a terminal would act on the character instead of showing it.
+///
+/// These are control characters, line separators, and characters that change the text direction
+/// (Unicode Annex 9).
 #[must_use]
 pub fn is_obeyed(character: char) -> bool {
     character.is_control()

@@ -1,4 +1,4 @@
-//! Folders and files that only their owner can read; files that appear complete.
+//! Folders and files that only their owner can read, and files that appear complete.
 
 mod owner;
 mod pending;
@@ -17,16 +17,16 @@ pub use pending::PendingFile;
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// Opening neither waits for the other end of a FIFO nor takes a terminal.
+/// Opening does not wait for the other end of a FIFO or acquire a terminal.
 const OPEN_FLAGS: i32 = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits().cast_signed();
 
-/// The bits of a mode that let others in.
+/// The permission bits that give others access.
 const OTHERS: u32 = 0o077;
 
-/// The bits of a folder's mode that let others create and remove files in it.
+/// The permission bits that let others create and remove files in a folder.
 const CHANGED_BY_OTHERS: u32 = 0o022;
 
-/// The bits of a folder's mode that let others pass through it.
+/// The permission bits that let others pass through a folder.
 const PASSING: u32 = 0o011;
 
 /// Who else can read or change a file.
@@ -34,13 +34,13 @@ const PASSING: u32 = 0o011;
 pub enum Exposure {
     /// No other user.
     None,
-    /// No other user: this mode would let others in, but a folder above does not.
+    /// No other user: the mode would give access, but a parent folder prevents it.
     Sheltered(u32),
-    /// Other users of this machine, by this mode.
+    /// Other users of this machine, because of this mode.
     Open(u32),
 }
 
-/// Who else can use a file, by its mode and those of the folders above it.
+/// Returns who else can use a file, by its mode and its parent folders' modes.
 ///
 /// # Errors
 ///
@@ -59,7 +59,7 @@ pub fn exposure(path: &Path) -> io::Result<Exposure> {
     Ok(Exposure::Open(mode))
 }
 
-/// The mode of a folder in which others can create and remove files; `None` if they can't.
+/// Returns the mode of a folder that others can change; `None` if they can't.
 ///
 /// # Errors
 ///
@@ -69,7 +69,7 @@ pub fn changed_by_others(folder: &Path) -> io::Result<Option<u32>> {
     Ok((mode & CHANGED_BY_OTHERS != 0).then_some(mode))
 }
 
-/// Creates a folder and those above it, mode 0700; an existing one stays as it is.
+/// Creates a folder and its parents, mode 0700; existing ones stay unchanged.
 ///
 /// # Errors
 ///
@@ -83,13 +83,13 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 fn make_one_folder(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(FOLDER_MODE).create(path) {
         Ok(()) => give_to_owner_of_folder(path),
-        // Another process was faster, or the path leads back up, as `a/..` does.
+        // Another process created it first, or the path leads back up, as `a/..` does.
         Err(_) if path.is_dir() => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Options that open for writing, without blocking; a file that they create has mode 0600.
+/// Returns options that open for writing without blocking; new files have mode 0600.
 #[must_use]
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
@@ -97,7 +97,7 @@ pub fn options() -> OpenOptions {
     options
 }
 
-/// Opens for reading, without waiting for the other end of a FIFO.
+/// Opens a file for reading, without waiting for the other end of a FIFO.
 ///
 /// # Errors
 ///
@@ -106,7 +106,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OPEN_FLAGS).open(path)
 }
 
-/// Gives a file the mode 0600. Returns whether others could use it until then.
+/// Gives a file the mode 0600; returns whether others could use it before.
 ///
 /// # Errors
 ///

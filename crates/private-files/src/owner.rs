@@ -1,4 +1,4 @@
-//! Which files a program may use: the content of another user's file can't be trusted.
+//! Decides which files a program may use: another user's file can't be trusted.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -46,10 +46,11 @@ pub enum Unusable {
     },
 }
 
-/// Checks that a file is a regular one and belongs to this user; a missing file is fine.
+/// Checks that a file is regular and belongs to this user; a missing file is fine.
 ///
-/// Besides its own files, root may use those of the folder's owner, and every user those of root in a
-/// folder of root. Where the mount decides who owns files, their owner is the one that a new file gets.
+/// Root may also use files of the folder's owner, and every user may use root's files in a folder
+/// of root. If the mount decides who owns files, this user owns those that have the owner of a new
+/// file.
 ///
 /// # Errors
 ///
@@ -70,8 +71,9 @@ pub fn check(path: &Path) -> Result<(), Unusable> {
     Err(Unusable::OfAnotherUser { path: path.to_owned(), owner, user })
 }
 
-/// Gives a file that root created to the owner of its folder: a command that root runs must not leave
-/// files that the owner can't use.
+/// Gives a file that root created to the owner of its folder.
+///
+/// Otherwise a command that root runs would leave files that the owner can't use.
 ///
 /// # Errors
 ///
@@ -81,7 +83,7 @@ pub fn give_to_owner_of_folder(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     let folder = fs::metadata(folder_of(path))?;
-    // Where the mount decides who owns files, it is theirs already, and `chown` may be refused.
+    // If the mount decides who owns files, they own it already, and `chown` may be refused.
     if folder.uid() == ROOT || folder.uid() == fs::metadata(path)?.uid() {
         return Ok(());
     }
@@ -99,7 +101,7 @@ fn may_own(
         || owner_of_new_file() == Some(owner)
 }
 
-/// The owner of a file that this process creates in the folder of `path`.
+/// Returns the owner of a file that this process creates in the folder of `path`.
 fn owner_of_new_file(path: &Path) -> Option<u32> {
     let made = tempfile::tempfile_in(folder_of(path)).and_then(|file| file.metadata());
     made.ok().map(|file| file.uid())
@@ -109,14 +111,14 @@ fn owner_of_folder(path: &Path) -> Option<u32> {
     fs::metadata(folder_of(path)).ok().map(|folder| folder.uid())
 }
 
-/// The folder that a path is in; for a bare name, the current one.
+/// Returns the folder of a path; for a bare name, the current folder.
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| folder.as_os_str() != OsStr::new(""));
     folder.unwrap_or(Path::new("."))
 }
 
-/// Never suggests that root takes a file from its owner, who probably runs the service.
+/// Never suggests that root takes a file from its owner, who likely runs the service.
 fn advice(path: &Path, owner: u32, user: u32) -> String {
     if user == ROOT {
         format!("run this as user {owner}")
@@ -164,7 +166,7 @@ mod tests {
             assert!(may_own(squashed, user, Some(folder), || Some(squashed)));
             assert!(!may_own(squashed, user, Some(folder), || Some(user)));
         }
-        // Nothing is created in the folder to accept the user's own file.
+        // No file is created in the folder to accept the user's own file.
         assert!(may_own(we, we, Some(root), || panic!("a file was created")));
     }
 

@@ -16,18 +16,19 @@ use super::owner::{self, folder_of};
 
 const ENDING: &str = ".half";
 
-/// Age at which a pending file counts as left behind by a killed process. A lock can't tell: on network
-/// file systems it would keep SQLite from locking the file.
+/// The age at which a pending file counts as left behind by a killed process.
+///
+/// A lock would not do: on network file systems it would prevent SQLite from locking the file.
 const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// A file that gets its name once it is complete; dropped before, it is removed.
+/// A file that gets its name when it is complete; it is removed if dropped before.
 #[derive(Debug)]
 pub struct PendingFile(NamedTempFile);
 
-/// One way to give a file a name that must be free.
+/// A way to give a file a name that must not exist.
 type Rename = fn(&Path, &Path) -> io::Result<()>;
 
-/// The first one that the file system supports is used.
+/// The ways in order; the first one that the file system supports is used.
 const RENAMES: [Rename; 3] = [rename_without_replacing, link, rename_if_free];
 
 impl PendingFile {
@@ -49,13 +50,13 @@ impl PendingFile {
         Ok(Self(file))
     }
 
-    /// The path of the file until it gets its name.
+    /// Returns the path of the file until it gets its name.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// The file, open for reading and writing.
+    /// Returns the file, open for reading and writing.
     pub fn file(&mut self) -> &mut File {
         self.0.as_file_mut()
     }
@@ -69,7 +70,7 @@ impl PendingFile {
         owner::give_to_owner_of_folder(self.path())
     }
 
-    /// Gives the file its name, which must be free.
+    /// Gives the file its name, which must not exist.
     ///
     /// # Errors
     ///
@@ -80,7 +81,7 @@ impl PendingFile {
         sync_folder(path)
     }
 
-    /// Gives the file its name, and replaces a file that has it.
+    /// Gives the file its name, and replaces an existing file.
     ///
     /// # Errors
     ///
@@ -92,8 +93,10 @@ impl PendingFile {
     }
 }
 
-/// Removes the pending files of killed processes. A file server has a clock of its own, so the time now is
-/// that of `new`, a file just created in the same folder.
+/// Removes the pending files of killed processes.
+///
+/// A file server has its own clock, so the current time is that of `new`, a file just created in
+/// the same folder.
 fn remove_left_behind(folder: &Path, prefix: &OsString, new: &File) {
     let now = new.metadata().and_then(|new| new.modified());
     let Some(limit) = now.ok().and_then(|now| now.checked_sub(LEFT_BEHIND_AFTER)) else { return };
@@ -106,7 +109,7 @@ fn remove_left_behind(folder: &Path, prefix: &OsString, new: &File) {
         let is_left_behind =
             |file: Metadata| file.is_file() && file.modified().is_ok_and(|written| written < limit);
         if is_pending && entry.metadata().is_ok_and(is_left_behind) {
-            // If it can't be removed, the next pending file tries again.
+            // If it can't be removed, the next pending file retries.
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -123,7 +126,7 @@ fn rename(from: &Path, to: &Path, renames: &[Rename]) -> io::Result<()> {
     result
 }
 
-/// Whether the file system lacks an operation. Some report that it is not permitted.
+/// Whether the file system lacks an operation; some report it as not permitted.
 fn is_unsupported(error: &io::Error) -> bool {
     [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::PERM]
         .iter()
@@ -138,8 +141,10 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to)
 }
 
-/// Another process may take the name between the two steps; its file is then replaced before anything
-/// was stored in it.
+/// Renames if the name is free, in two steps.
+///
+/// If another process takes the name in between, its file is replaced before anything was stored in
+/// it.
 fn rename_if_free(from: &Path, to: &Path) -> io::Result<()> {
     if fs::symlink_metadata(to).is_ok() {
         return Err(ErrorKind::AlreadyExists.into());
@@ -147,7 +152,7 @@ fn rename_if_free(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-/// Makes the name survive a loss of power.
+/// Makes the new name survive a power failure.
 fn sync_folder(path: &Path) -> io::Result<()> {
     match File::open(folder_of(path))?.sync_all() {
         Err(error) if !is_unsupported(&error) => Err(error),
@@ -192,7 +197,7 @@ mod tests {
         for number in 0..RENAMES.len() {
             let folder = tempfile::tempdir().unwrap();
             let (pending, path) = pending_and_path(folder.path());
-            // This file system lacks those before it.
+            // The file system lacks the preceding ways.
             let renames = [&UNSUPPORTED[..], &RENAMES[number..]].concat();
             rename(pending.path(), &path, &renames).unwrap();
             drop(pending);

@@ -1,5 +1,7 @@
-//! Reads the small files that settings name. No path can block the program or fill its memory: only
-//! regular files are opened, and at most 1 MiB is read.
+//! Reads the small files that settings name.
+//!
+//! No path can block the program or fill its memory: only regular files are opened, and at most 1
+//! MiB is read.
 
 use std::fs::{self, FileType};
 use std::io::{self, ErrorKind, Read as _};
@@ -8,23 +10,23 @@ use std::path::Path;
 
 use crate::open;
 
-/// The largest file that is read, in bytes. The root certificates of a system need a fifth of it.
+/// The largest file, in bytes. A system's root certificates need a fifth of it.
 const LENGTH: u64 = 1024 * 1024;
 
-/// What some editors put at the start of a text file.
+/// The mark that some editors write at the start of a text file.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Reads a whole file, without a byte order mark at its start.
+/// Reads a whole file, except a byte order mark at its start.
 ///
 /// # Errors
 ///
 /// If the file can't be read, is not a regular file, or is larger than 1 MiB. The error never shows the
 /// content.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a device can already have an effect, so the path is checked first.
+    // Opening a device can have an effect, so the path is checked first.
     check_kind(fs::metadata(path)?.file_type())?;
     let file = open(path)?;
-    // By now the path may name another file.
+    // The path may lead to another file by now.
     check_kind(file.metadata()?.file_type())?;
     let mut content = Vec::new();
     let length = file.take(LENGTH + 1).read_to_end(&mut content)?;
@@ -54,7 +56,7 @@ fn check_kind(found: FileType) -> io::Result<()> {
     })
 }
 
-/// What a file is instead of a regular one.
+/// Returns the kind of a file that is not regular.
 pub(crate) fn other_kind(found: FileType) -> Option<&'static str> {
     if found.is_file() {
         None
@@ -125,7 +127,7 @@ mod tests {
         ] {
             assert_eq!(read(path).unwrap_err().to_string(), what, "{path:?}");
         }
-        // A path that becomes a FIFO after it was checked must not make the open wait.
+        // A path that becomes a FIFO after the check must not block.
         assert!(open(&fifo).is_ok());
     }
 }
