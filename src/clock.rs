@@ -12,7 +12,7 @@ use jiff::civil::DateTime;
 use jiff::fmt::StdFmtWrite;
 use jiff::fmt::temporal::DateTimePrinter;
 
-/// In microseconds.
+/// Microseconds in a second.
 const SECOND: i64 = 1_000_000;
 
 /// `0001-01-01T00:00:00Z`
@@ -40,19 +40,19 @@ enum Source {
 }
 
 impl Clock {
-    /// The system clock.
+    /// Returns the system clock.
     #[must_use]
     pub fn system() -> Self {
         Self(Source::System)
     }
 
-    /// A clock that only [`Clock::advance`] moves; clones share its time.
+    /// Returns a clock that only [`Clock::advance`] moves; clones share its time.
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
         Self(Source::Manual(Arc::new(AtomicI64::new(start.0))))
     }
 
-    /// The current time.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -103,8 +103,8 @@ impl Timestamp {
 
 /// RFC 3339 in UTC with microseconds: `2026-01-31T09:30:00.000000+00:00`.
 ///
-/// A timestamp outside the years 1 to 9999, such as PostgreSQL's `infinity`, is shown as the nearest
-/// one inside them: RFC 3339 can't express it.
+/// RFC 3339 can't express timestamps outside the years 1 to 9999, such as PostgreSQL's `infinity`.
+/// They are shown as the nearest one that it can express.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = SignedDuration::from_micros(self.0.clamp(YEAR_1, YEAR_10000 - 1));
@@ -120,7 +120,7 @@ impl serde::Serialize for Timestamp {
     }
 }
 
-/// Sleeps where there is no event to wait for: between two attempts at something.
+/// Sleeps between two attempts, when there is no event to wait for.
 #[expect(clippy::disallowed_methods, reason = "every other place waits for an event")]
 pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(shown(super::YEAR_1 + 1), "0001-01-01T00:00:00.000001+00:00");
     }
 
-    /// As `date --utc` shows them.
+    /// The values are those that `date --utc` prints.
     #[test]
     fn leap_days_and_the_ends_of_years_and_centuries_are_right() {
         for (seconds, date_time) in [

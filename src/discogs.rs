@@ -107,7 +107,7 @@ struct UnsignedCall<'a> {
     verifier: Option<&'a str>,
 }
 
-/// Why a call has no answer.
+/// Why a call got no answer.
 enum CallFailure {
     /// Connecting failed, or the connection broke.
     Connection(reqwest::Error),
@@ -306,7 +306,7 @@ impl Discogs {
     }
 }
 
-/// Uses the proxy for HTTPS only, so that it learns nothing but the host.
+/// Uses the proxy only for HTTPS, so that it learns nothing but the host.
 fn through(DiscogsProxy { url, except }: &DiscogsProxy) -> reqwest::Result<reqwest::Proxy> {
     let proxy = reqwest::Proxy::https(url.expose_secret())?;
     Ok(proxy.no_proxy(reqwest::NoProxy::from_string(except)))

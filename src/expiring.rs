@@ -1,10 +1,10 @@
-//! Keeps short-lived records: pending flows, the counts of request limits.
+//! Keeps short-lived records: pending flows and request counts.
 //!
-//! A keeper reads a record together with its own clock's time, asks a pure function what becomes of
-//! it, and writes that only if nothing changed meanwhile. Must not know what the records mean.
+//! A keeper reads a record together with its own clock's time, asks a pure function for the change,
+//! and writes that only if nothing changed meanwhile. Must not know what the records mean.
 //!
-//! Another kind of record is a module like `flows`: pure functions over a record, and a prefix of
-//! its own for its keys. `server/stores.rs` picks its keeper.
+//! To add a kind of record, add a module like `flows`: pure functions over a record, and a prefix
+//! for its keys. `server/stores.rs` picks its keeper.
 
 mod error;
 mod memory;
@@ -27,7 +27,7 @@ pub use self::sqlite::SqliteRecords;
 /// A record as it is stored; `None` if there is none.
 pub type Stored = Option<Vec<u8>>;
 
-/// What becomes of a record.
+/// The change to a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     /// Nothing is written.
@@ -40,7 +40,7 @@ pub enum Write {
     Delete,
 }
 
-/// Decides what becomes of records, given in the order of their keys; may be called repeatedly.
+/// Decides the changes to records, in the order of their keys; may be called repeatedly.
 pub type Decide = Arc<dyn Fn(&[Stored], Timestamp) -> Vec<Write> + Send + Sync>;
 
 /// Keeps records that expire, by key.
@@ -52,14 +52,14 @@ pub trait Expiring: Debug + Send + Sync {
     /// Writes a record that expires after `life`, replacing any other.
     async fn put(&self, key: &str, record: &str, life: Duration) -> Result<(), ExpiringError>;
 
-    /// Writes what `decide` makes of the records under `keys`, atomically.
+    /// Writes what `decide` returns for the records under `keys`, atomically.
     ///
-    /// After an error, all or none of it may have been written.
+    /// After an error, either all or nothing may have been written.
     async fn replace(&self, keys: &[String], decide: Decide) -> Result<(), ExpiringError>;
 }
 
 impl dyn Expiring {
-    /// Writes what `decide` makes of one record, and returns its outcome.
+    /// Writes what `decide` returns for one record, and returns its outcome.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl dyn Expiring {
         self.update_all(&[key.to_owned()], decide).await
     }
 
-    /// Writes what `decide` makes of several records, all or none, and returns its outcome.
+    /// Writes what `decide` returns for several records, all or none.
     ///
     /// # Errors
     ///

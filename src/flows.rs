@@ -1,7 +1,7 @@
-//! Pending flows: started at Discogs and not finished yet, each under its state.
+//! Pending flows: started at Discogs and not yet finished, each stored by its state.
 //!
-//! `record` decides what an operation makes of a flow's record, as pure functions; a keeper of
-//! [`Expiring`] records stores it. Must not know HTTP, nor the storage of users.
+//! `record` computes the change to a flow's record, in pure functions; a keeper of [`Expiring`]
+//! records stores it. Must not know HTTP, nor the storage of users.
 
 mod record;
 mod reported;
@@ -19,10 +19,10 @@ pub use reported::Reported;
 /// The prefix of each key in Redis, which other services know too.
 pub const REDIS_PREFIX: &str = "discogs:oauth:state:";
 
-/// How long a flow may take from its start, and again once Discogs has granted a token.
+/// How long a flow is valid from its start, and again after Discogs granted a token.
 pub const STATE_LIFE: Duration = Duration::from_secs(600);
 
-/// How long a claim holds: a lease, so that a finish that dies blocks nothing for longer.
+/// How long a claim holds: a lease, so that a finish that crashes does not block the flow.
 pub const CLAIM_LEASE: Duration = Duration::from_secs(25);
 
 /// How many wrong PINs end a flow.
@@ -31,7 +31,7 @@ pub const REFUSALS_ALLOWED: u32 = 3;
 /// The most characters of a state; a longer one is unknown.
 pub const STATE_LENGTH: usize = 512;
 
-/// A flow as the finish that claimed it sees it.
+/// A flow as seen by the finish that claimed it.
 #[derive(Debug, Clone)]
 pub struct PendingAuthorization {
     /// The user who started it.
@@ -42,7 +42,7 @@ pub struct PendingAuthorization {
     pub granted: Option<DiscogsToken>,
 }
 
-/// Names one finish: 32 random hex digits.
+/// Identifies one finish: 32 random hex digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimId(pub String);
 
@@ -79,7 +79,7 @@ impl Flows {
         Self(records)
     }
 
-    /// Succeeds if flows can be read and written now.
+    /// Checks that flows can be read and written now.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Flows {
         self.0.ping().await
     }
 
-    /// Keeps a new flow for [`STATE_LIFE`].
+    /// Stores a new flow for [`STATE_LIFE`].
     ///
     /// # Errors
     ///
@@ -98,9 +98,10 @@ impl Flows {
         self.0.put(state, &record::encode(pending), STATE_LIFE).await
     }
 
-    /// Claims a state for [`CLAIM_LEASE`]; it still expires when it would have.
+    /// Claims a state for [`CLAIM_LEASE`]; the state's own expiry does not change.
     ///
-    /// `owner` is the user as of now: a flow from before the user's flows were ended is removed.
+    /// `owner` is the user's current state: a flow started before the user's flows were ended is
+    /// removed.
     ///
     /// # Errors
     ///
@@ -117,7 +118,7 @@ impl Flows {
             .await
     }
 
-    /// Releases a claim if it still holds.
+    /// Releases a claim if it is still held.
     ///
     /// # Errors
     ///
@@ -132,7 +133,7 @@ impl Flows {
         self.0.update(state, move |stored, _| (record::release(stored, &claim, why), ())).await
     }
 
-    /// Keeps the token that Discogs granted, for another [`STATE_LIFE`].
+    /// Stores the token that Discogs granted, for another [`STATE_LIFE`].
     ///
     /// # Errors
     ///

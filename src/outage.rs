@@ -1,4 +1,4 @@
-//! Retrying what a server's outage prevents, and reporting the outage once.
+//! Retries what a server's outage prevents, and reports the outage once.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,14 +15,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub struct Outage(AtomicBool);
 
 impl Outage {
-    /// Notes a failure, and returns whether it is the first one since a success.
+    /// Records a failure, and returns whether it is the first one since a success.
     pub fn begins(&self) -> bool {
         !self.0.swap(true, Ordering::Relaxed)
     }
 
-    /// Notes a success, and returns whether it is the first one since a failure.
+    /// Records a success, and returns whether it is the first one since a failure.
     pub fn ends(&self) -> bool {
-        // A load alone while all is well: every request may pass here.
+        // Only loads if there is no outage, since every request may run this.
         self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
     }
 }

@@ -1,8 +1,8 @@
 //! Request limits: how many requests an address, an account or a user may make.
 //!
-//! Counts are kept for minutes, in Redis for all replicas or else in this process. The addresses from
-//! which a user has signed in are kept in the storage, so that a stranger's wrong passwords lock no
-//! user out. All keys are keyed hashes. Must not know HTTP.
+//! Counts are kept for minutes, in Redis for all replicas or otherwise in this process. The
+//! addresses from which a user has signed in are kept in the storage, so that a stranger's wrong
+//! passwords do not lock the user out. All keys are keyed hashes. Must not know HTTP.
 
 mod batch;
 mod bucket_keys;
@@ -33,19 +33,19 @@ pub use limit::Limit;
 /// The prefix of each key in Redis.
 pub const REDIS_PREFIX: &str = "discogs:limits:";
 
-/// The IPv6 network that a provider assigns to one customer, who controls all its addresses.
+/// The IPv6 network of one customer of a provider, who controls all its addresses.
 const OWN_PREFIX: u8 = 64;
 
 /// Larger IPv6 networks that a customer can obtain, each with its multiple of the budget.
 const WIDE_PREFIXES: [(u8, u32); 2] = [(56, 4), (48, 16)];
 
-/// The IPv4 and IPv6 networks that share a place in the queue of passwords.
+/// The IPv4 and IPv6 networks whose passwords share a place in the queue.
 const QUEUE_PREFIXES: (u8, u8) = (24, 48);
 
-/// How long an address is known after a successful sign-in from it.
+/// How long an address stays known after a successful sign-in from it.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How long before a sign-in from a known address is recorded again.
+/// How long until a sign-in from a known address is recorded again.
 const FRESH_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Counts requests and refuses those over a limit; allows all if limits are off.
@@ -76,7 +76,7 @@ pub enum Action {
     SignIn(Client),
     /// The start of a connection to Discogs, by this user.
     Authorize(Uuid, Client),
-    /// The finish of one, by this user.
+    /// The finish of a connection to Discogs, by this user.
     Verify(Uuid, Client),
 }
 
@@ -84,7 +84,7 @@ pub enum Action {
 #[derive(Debug)]
 #[must_use]
 pub struct SignInAttempt {
-    /// What was counted and when; `None` if nothing was.
+    /// What was counted, and when; `None` if nothing was.
     counted: Option<(Bucket, Timestamp)>,
     standing: Standing,
     /// The address to record on success; `None` if it is known or can't become known.
@@ -98,7 +98,7 @@ pub enum SignInEnd {
     Good,
     /// The email or password was wrong.
     Refused,
-    /// The password was not checked, or was right but not sufficient.
+    /// The password was not checked, or was correct but not sufficient.
     NotTried,
 }
 
@@ -114,7 +114,7 @@ pub enum LimitError {
 }
 
 impl RateLimiter {
-    /// Keeps counts in `shared` if given, otherwise in this process.
+    /// Keeps counts in `shared` if that is given, otherwise in this process.
     #[must_use]
     pub fn new(
         limits: RateLimits,
@@ -165,8 +165,10 @@ impl RateLimiter {
         inner.take(&buckets).await.map(drop)
     }
 
-    /// Begins a sign-in to the account of an email, which need not exist. It counts as failed until
-    /// [`RateLimiter::end_sign_in`], so that concurrent attempts can't exceed the limit.
+    /// Begins a sign-in to an account, which need not exist.
+    ///
+    /// It counts as failed until [`RateLimiter::end_sign_in`], so that concurrent attempts can't
+    /// exceed the limit.
     ///
     /// # Errors
     ///
@@ -204,7 +206,7 @@ impl RateLimiter {
         Ok(SignInAttempt { counted: Some((bucket, at)), new_address, ..stranger })
     }
 
-    /// Ends a sign-in: unless it was refused, it no longer counts as failed.
+    /// Ends a sign-in; unless it was refused, it no longer counts as failed.
     pub async fn end_sign_in(&self, attempt: SignInAttempt, end: SignInEnd) {
         let Some(inner) = &self.0 else {
             return;
@@ -216,12 +218,14 @@ impl RateLimiter {
             inner.counts.give_back(std::slice::from_ref(&bucket), at);
         }
         if let (SignInEnd::Good, Some(address)) = (end, attempt.new_address) {
-            // If this fails, the next successful sign-in writes it.
+            // If this fails, the next successful sign-in records the address.
             let _ = inner.storage.put_known_address(&address, KNOWN_FOR).await;
         }
     }
 
-    /// The network whose passwords share a place in the queue; `None` if limits are off.
+    /// Returns the network whose passwords share a place in the queue.
+    ///
+    /// `None` if limits are off.
     #[must_use]
     pub fn queue_network(&self, client: Client) -> Option<Network> {
         let (v4, v6) = QUEUE_PREFIXES;
@@ -244,7 +248,7 @@ impl Inner {
         Bucket { key, limit, rule: Rule { budget, policy: Policy::Sliding } }
     }
 
-    /// The bucket of a client's address, and for IPv6 those of the networks around it.
+    /// Returns the bucket of a client's address, and for IPv6 those of the networks around it.
     fn of_client(&self, limit: Limit, budget: Budget, client: Client) -> Vec<Bucket> {
         let bucket = |network, kind: &str, rule| {
             let hash = self.hasher.hash(Subject::Network(network));

@@ -85,7 +85,7 @@ pub fn advice(loss: &Loss) -> String {
     }
 }
 
-/// A [`Database`] whose errors are counted, for one of its stores.
+/// A [`Database`] that counts the errors of one of its stores.
 #[derive(Debug)]
 pub struct Counted {
     database: Arc<Database>,
@@ -94,7 +94,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// `errors` names the counter.
+    /// Wraps a database; `errors` is the name of the counter.
     #[must_use]
     pub fn new(
         database: Arc<Database>,
@@ -151,13 +151,13 @@ impl Counted {
         self.database.close().await;
     }
 
-    /// The file, for a task that ends when the file is no longer used.
+    /// Returns the file for a task that ends when the file is no longer used.
     #[must_use]
     pub fn downgrade(&self) -> Weak<Database> {
         Arc::downgrade(&self.database)
     }
 
-    /// A violated constraint is an answer of the store, and not counted.
+    /// Counts an error; a violated constraint is an answer of the store, not an error.
     fn count<T>(&self, done: Result<T, SqliteError>) -> Result<T, SqliteError> {
         if done.as_ref().is_err_and(|error| !error.is_constraint_violation()) {
             (self.errors)(&self.metrics).inc();

@@ -1,7 +1,7 @@
 //! The log on stderr: one JSON object a line, or text for people on a terminal.
 //!
-//! The service's own events are shown from the configured level on. Other crates' events are shown
-//! from warnings on, whatever the level: their details may hold what must not be logged.
+//! The service's own events are logged from the configured level. Events of other crates are logged
+//! from warnings on, whatever the level: their details may contain secrets.
 
 mod format;
 mod sink;
@@ -25,10 +25,10 @@ use sink::{Losses, Sink};
 /// The crates whose events follow the configured level.
 const OWN_CRATES: [&str; 2] = ["discogsography_api", "discogs_sandbox"];
 
-/// How many lines may wait to be written; more are dropped.
+/// How many lines may wait to be written; further lines are dropped.
 const MOST_WAITING: usize = 4096;
 
-/// The log of this process, once it was started.
+/// The log of this process, once it is started.
 static LOG: OnceLock<Log> = OnceLock::new();
 
 struct Log {
@@ -89,7 +89,7 @@ pub fn flush() {
     }
 }
 
-/// How many lines were dropped or could not be written since the log was started.
+/// Returns how many lines were lost since the log was started.
 #[must_use]
 pub fn lines_dropped() -> u64 {
     LOG.get().map_or(0, |log| log.losses.total())
@@ -120,7 +120,7 @@ fn report_as_json(missing: u64) -> String {
     )
 }
 
-/// An error with all its causes in one line: `outer: inner: innermost`.
+/// Returns an error with all its causes on one line: `outer: inner: innermost`.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

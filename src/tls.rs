@@ -1,4 +1,4 @@
-//! Which servers are trusted: the public root certificates. [`fault`] explains failed handshakes.
+//! The trusted public root certificates. [`fault`] explains failed handshakes.
 //!
 //! PostgreSQL, Redis and Discogs share one TLS library and crypto provider. Must not know them.
 
@@ -17,7 +17,7 @@ static PUBLIC_ROOTS: LazyLock<PublicRoots> = LazyLock::new(find_public_roots);
 /// The public certificate authorities.
 struct PublicRoots {
     store: Arc<RootCertStore>,
-    /// The same as PEM; `None` if they are those built into the program.
+    /// The same certificates as PEM; `None` if they are built into the program.
     pem: Option<Vec<u8>>,
 }
 
@@ -26,19 +26,19 @@ pub fn install_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The system's root certificates, or those built into the program if it has none.
+/// Returns the system's root certificates, or the built-in ones if it has none.
 #[must_use]
 pub fn public_roots() -> Arc<RootCertStore> {
     Arc::clone(&PUBLIC_ROOTS.store)
 }
 
-/// The system's root certificates as PEM; `None` if it has none.
+/// Returns the system's root certificates as PEM; `None` if it has none.
 #[must_use]
 pub fn system_roots_as_pem() -> Option<Vec<u8>> {
     PUBLIC_ROOTS.pem.clone()
 }
 
-/// Verifies a server's certificate chain against these roots, and its name.
+/// Returns a client that verifies a server's certificate chain and name.
 #[must_use]
 pub fn client(roots: Arc<RootCertStore>) -> ClientConfig {
     install_provider();

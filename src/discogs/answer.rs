@@ -10,7 +10,7 @@ use super::{CallOutcome, DiscogsError};
 use crate::clock::Timestamp;
 use crate::model::{DISCOGS_NAME_LENGTH, Identity};
 
-/// How many requests this minute's budget still allows.
+/// The header with the number of requests that this minute's budget still allows.
 const RATE_REMAINING: &str = "x-discogs-ratelimit-remaining";
 
 /// The most bytes of a body that are read.
@@ -58,7 +58,7 @@ impl Answer {
         Ok(Self { status, rate_remaining, is_html, retry_after, received_at: now, body })
     }
 
-    /// How the call is counted.
+    /// Returns the outcome that the call is counted as.
     pub(super) fn outcome(&self) -> CallOutcome {
         match self.status {
             0..=299 => CallOutcome::Good,
@@ -108,12 +108,13 @@ impl Answer {
         Ok(Identity { id, username: username.to_owned() })
     }
 
-    /// Whether a refusal is about the app's credentials rather than the user's PIN. The body may repeat
-    /// the PIN, so that part of it is ignored.
+    /// Whether a refusal concerns the app's credentials rather than the user's PIN.
+    ///
+    /// The body may repeat the PIN, so that part of it is ignored.
     pub(super) fn names_the_app(&self, verifier: &str) -> bool {
         let names_the_app = |text: &str| text.contains("consumer") || text.contains("signature");
         let mut body = String::from_utf8_lossy(&self.body).to_ascii_lowercase();
-        // The body may encode the PIN, but letters and digits stay the same.
+        // The body may encode the PIN, but its letters and digits stay the same.
         let verifier = verifier.to_ascii_lowercase();
         let parts = verifier.split(|character: char| !character.is_ascii_alphanumeric());
         for part in parts.filter(|part| names_the_app(part)) {
@@ -122,7 +123,7 @@ impl Answer {
         names_the_app(&body)
     }
 
-    /// The error for a status that the call has no meaning of its own for.
+    /// Returns the error for a status with no special meaning for the call.
     pub(super) fn refusal(&self, step: &'static str) -> DiscogsError {
         match self.status {
             429 => DiscogsError::RateLimited { retry_after: self.retry_after() },

@@ -1,4 +1,4 @@
-//! The endpoints of Discogs that the service calls, and how a call ends.
+//! The Discogs endpoints that the service calls, and the outcomes of calls.
 
 /// One of Discogs's OAuth endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -7,7 +7,7 @@ pub enum Endpoint {
     RequestToken,
     /// Exchanges an approved request token for the permanent one.
     AccessToken,
-    /// Names the user that a token belongs to.
+    /// Returns the user that a token belongs to.
     Identity,
 }
 

@@ -1,4 +1,4 @@
-//! A call without credentials: whether Discogs answers, and how far the clocks differ.
+//! A call without credentials, which shows whether Discogs answers and its clock.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,14 +10,15 @@ use crate::clock::Timestamp;
 /// The name of this call in errors.
 const STEP: &str = "greeting";
 
-/// In microseconds.
+/// Microseconds in a second.
 const SECOND: i64 = 1_000_000;
 
 /// The result of a probe.
 #[derive(Debug)]
 pub struct Probe {
-    /// How far this machine's clock is ahead of the answer's `Date`, in seconds; negative if behind.
-    /// `None` if the answer has no date.
+    /// How far this machine's clock is ahead of the answer's `Date`, in seconds.
+    ///
+    /// Negative if it is behind; `None` if the answer has no date.
     pub ahead: Option<i64>,
     /// Whether Discogs answered, rather than a page that blocks the service.
     pub answer: Result<(), DiscogsError>,
@@ -47,8 +48,10 @@ impl Discogs {
     }
 }
 
-/// Compares this machine's clock half-way through the call with a date in whole seconds (RFC 9110
-/// section 5.6.7), to which it adds half a second for what was cut off on average.
+/// Compares the clock half-way through the call with the answer's date.
+///
+/// The date is in whole seconds (RFC 9110 section 5.6.7). Half a second is added for the fraction
+/// that was cut off, on average.
 fn ahead(date: &str, sent_at: Timestamp, received_at: Timestamp) -> Option<i64> {
     let date = httpdate::parse_http_date(date).ok()?;
     let theirs = date.duration_since(SystemTime::UNIX_EPOCH).ok()? + Duration::from_millis(500);

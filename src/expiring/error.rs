@@ -1,4 +1,4 @@
-//! Why records could not be read or written, without showing what they hold.
+//! Why records could not be read or written, without showing their contents.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::tls::fault::{self, TlsFault};
 
-/// How long one operation may take, with all its round trips and retries.
+/// How long one operation may take, including all round trips and retries.
 pub(super) const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The most characters shown of an error code of Redis.
@@ -27,7 +27,9 @@ pub enum ExpiringError {
     Overloaded,
 }
 
-/// Why Redis failed. Shows only the code of a server's message, since the rest may repeat a record.
+/// Why Redis failed.
+///
+/// Shows only the code of a server's message, since the rest may repeat a record.
 #[derive(Debug, Error)]
 pub(super) enum RedisFailure {
     #[error("Redis says {0}")]
@@ -54,7 +56,7 @@ impl From<RedisError> for RedisFailure {
     fn from(error: RedisError) -> Self {
         let message = error.to_string();
         match error.code() {
-            // From the library, before it connects.
+            // The library returns this before it connects.
             Some(_) if message.contains("refused to switch database") => Self::DatabaseNumber,
             // In a script, a missing permission has the code ERR.
             Some(_) if ACL_IN_SCRIPT.iter().any(|words| message.contains(words)) => {
@@ -70,7 +72,7 @@ impl From<RedisError> for RedisFailure {
 }
 
 impl RedisFailure {
-    /// Whether the connection is open but silent.
+    /// Whether the connection is open, but Redis does not answer.
     pub(super) fn is_silence(&self) -> bool {
         match self {
             Self::TimedOut => true,
@@ -80,7 +82,7 @@ impl RedisFailure {
     }
 }
 
-/// The library's message, unless it may repeat received data: records hold secrets.
+/// Returns the library's message, unless it may repeat received data: records hold secrets.
 fn without_values(error: &RedisError) -> String {
     if error.is_io_error() { error.to_string() } else { format!("{:?}", error.kind()) }
 }

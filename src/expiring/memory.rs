@@ -1,4 +1,4 @@
-//! Records in this process, in bounded number.
+//! Records in this process's memory, in bounded number.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::clock::{Clock, Timestamp};
 /// How often expired records are removed, at most.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// [`Expiring`] in memory; beyond its capacity, an arbitrary record is dropped for each new one.
+/// [`Expiring`] in memory; at capacity, each new record replaces an arbitrary one.
 #[derive(Debug)]
 pub struct MemoryRecords {
     clock: Clock,
@@ -33,14 +33,14 @@ struct Entry {
 }
 
 impl MemoryRecords {
-    /// Keeps at most `capacity` records.
+    /// Creates a keeper of at most `capacity` records.
     #[must_use]
     pub fn new(clock: Clock, capacity: usize) -> Self {
         let entries = Entries { by_key: HashMap::new(), next_sweep: clock.now() };
         Self { clock, capacity, entries: Mutex::new(entries) }
     }
 
-    /// As [`Expiring::replace`], without waiting; returns the outcome of `decide`.
+    /// Like [`Expiring::replace`], but does not wait; returns the outcome of `decide`.
     pub fn update_now<T>(
         &self,
         keys: &[String],
@@ -54,13 +54,13 @@ impl MemoryRecords {
         outcome
     }
 
-    /// Writes records whatever is stored.
+    /// Writes records regardless of what is stored.
     pub fn write_now(&self, keys: &[String], writes: Vec<Write>) {
         let now = self.clock.now();
         self.lock().write_all(keys, writes, now, self.capacity);
     }
 
-    /// How many records take memory, expired ones included.
+    /// Returns the number of records in memory, including expired ones.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.lock().by_key.len()

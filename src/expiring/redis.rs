@@ -1,4 +1,4 @@
-//! Records in Redis, for replicas that share them: each is a string with a time to live.
+//! Records in Redis, which replicas share: each is a string with a time to live.
 //!
 //! An update is two short scripts: one reads the records and the server's time, the other
 //! replaces them if none has changed. Only the server's clock counts, so replicas' may differ.
@@ -24,17 +24,18 @@ use crate::clock::Timestamp;
 use crate::config::RedisConfig;
 use crate::tls;
 
-/// How long Redis may take for one reply, or for a connection that an operation waits for.
+/// The timeout of one reply from Redis, or of connecting during an operation.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// How long a connection in the background may take, for slow name servers and networks.
+/// The timeout of connecting in the background, long enough for slow networks.
 const PATIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a connection is kept before it may be replaced.
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How often an update is retried when another one came first, which has then succeeded: far more
-/// than ever needed.
+/// How often an update is retried if another one came first.
+///
+/// The other one has then succeeded, so this is far more than ever needed.
 const MAX_ATTEMPTS: usize = 200;
 
 /// [`Expiring`] in Redis, under one prefix.
@@ -42,7 +43,7 @@ pub struct RedisRecords {
     client: Client,
     prefix: String,
     connection: Arc<Mutex<(ConnectionManager, Instant)>>,
-    /// Whether a connection is being made in the background.
+    /// Whether a connection is being opened in the background.
     is_connecting: Arc<AtomicBool>,
     read: Script,
     replace: Script,
@@ -50,7 +51,7 @@ pub struct RedisRecords {
 }
 
 impl RedisRecords {
-    /// Names the server; the first operation connects.
+    /// Stores the server's address; the first operation connects.
     ///
     /// # Errors
     ///
@@ -84,7 +85,7 @@ impl RedisRecords {
         format!("{}{key}", self.prefix)
     }
 
-    /// Runs an operation with all its round trips in bounded time.
+    /// Runs an operation, with all its round trips, within [`OPERATION_TIMEOUT`].
     async fn in_time<T>(
         &self,
         operation: impl Future<Output = Result<T, RedisFailure>>,
@@ -98,8 +99,9 @@ impl RedisRecords {
         Ok(ended?)
     }
 
-    /// Runs a command or script, and retries it once if the connection was lost or has become
-    /// useless: the library reconnects, but fails the command that found the connection dead.
+    /// Runs a command or script, and retries it once on a lost or useless connection.
+    ///
+    /// The library reconnects, but fails the command that found the connection closed.
     async fn ask<T, F>(&self, ask: impl Fn(ConnectionManager) -> F) -> Result<T, RedisFailure>
     where
         F: Future<Output = Result<T, RedisError>>,
@@ -125,7 +127,7 @@ impl RedisRecords {
         Ok((Timestamp::from_microseconds(seconds * 1_000_000 + microseconds), stored))
     }
 
-    /// Replaces records unless one has changed; returns whether it did.
+    /// Replaces records unless one has changed; returns whether it replaced them.
     async fn compare_and_set(
         &self,
         keys: &[String],
@@ -163,9 +165,10 @@ impl RedisRecords {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// Replaces a connection that the library would keep: a silent one, or one to a server that
-    /// became a replica or whose password has changed. Many operations notice at the same time, so
-    /// at most once in [`RECONNECT_INTERVAL`].
+    /// Replaces a connection that the library would keep.
+    ///
+    /// It is silent, or its server became a replica or has a new password. Many operations notice
+    /// this at the same time, so it happens at most once in [`RECONNECT_INTERVAL`].
     fn reconnect(&self) {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         if connection.1.elapsed() > RECONNECT_INTERVAL
@@ -175,8 +178,9 @@ impl RedisRecords {
         }
     }
 
-    /// Makes a connection in the background, without an operation's deadline, and switches to it;
-    /// one at a time.
+    /// Connects in the background, without an operation's deadline, and uses the result.
+    ///
+    /// Only one such attempt runs at a time.
     fn connect_patiently(&self) {
         if self.is_connecting.swap(true, Ordering::AcqRel) {
             return;
@@ -199,8 +203,9 @@ impl RedisRecords {
 
 #[async_trait]
 impl Expiring for RedisRecords {
-    /// Does everything that an update does, in one round trip: a server that answers PING may still
-    /// be full, a replica, without scripts, or split into shards.
+    /// Does everything that an update does, in one round trip.
+    ///
+    /// A server that answers PING may still be full, a replica, without scripts, or sharded.
     async fn ping(&self) -> Result<(), ExpiringError> {
         let mut ping = self.ping.prepare_invoke();
         for key in scripts::PINGED {
@@ -263,7 +268,7 @@ fn is_refused_here(error: &RedisError) -> bool {
     matches!(error.code(), Some("READONLY" | "NOAUTH" | "WRONGPASS" | "NOPERM"))
 }
 
-/// Whole milliseconds, at least one, as Redis rejects an expiry of zero.
+/// Returns whole milliseconds, at least one, since Redis rejects an expiry of zero.
 fn milliseconds(life: Duration) -> u64 {
     u64::try_from(life.as_millis()).unwrap_or(u64::MAX).max(1)
 }

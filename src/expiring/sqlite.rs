@@ -1,7 +1,7 @@
 //! Records in the SQLite file, for a service on one machine.
 //!
-//! Flows have used the table first: its name and that of its key are theirs, and their keys have no
-//! prefix.
+//! The table was made for flows: its name and its key's name are still theirs, and their keys have
+//! no prefix.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub struct SqliteRecords {
 }
 
 impl SqliteRecords {
-    /// Names the file, which need not be open yet, and starts to sweep it.
+    /// Uses the file, which need not be open yet, and starts to sweep it.
     #[must_use]
     pub fn new(database: Counted, clock: Clock) -> Self {
         tokio::spawn(sweep(database.downgrade(), clock.clone()));
@@ -117,7 +117,7 @@ fn write(
     }
 }
 
-/// Removes expired records until the file is no longer used.
+/// Removes expired records regularly until the file is no longer used.
 async fn sweep(database: Weak<Database>, clock: Clock) {
     let mut interval = tokio::time::interval(SWEEP_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,7 +1,8 @@
-//! The record of a flow, and what each operation makes of it: pure functions, the same for every
-//! keeper.
+//! The record of a flow, and how each operation changes it.
 //!
-//! Replicas of the versions before and after this one read the same records.
+//! Pure functions, the same for every keeper.
+//!
+//! Replicas of the previous and the next version read the same records.
 
 use oauth1::Token;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -15,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::expiring::Write;
 use crate::model::{DiscogsToken, FlowEpoch, FlowOwner};
 
-/// A record of another version reads as none.
+/// A record of another version counts as no record.
 const VERSION: u32 = 1;
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -44,12 +45,12 @@ struct Granted {
     access_secret: String,
 }
 
-/// The text of a new record.
+/// Returns the text of a new record.
 pub(super) fn encode(pending: &PendingAuthorization) -> String {
     FlowRecord::new(pending).encode()
 }
 
-/// A finish by `owner` begins.
+/// Handles the start of a finish by `owner`.
 pub(super) fn claim(
     state: &str,
     stored: Option<&[u8]>,
@@ -75,7 +76,7 @@ pub(super) fn claim(
     (Write::Replace(record.encode()), Claimed::Yours(pending))
 }
 
-/// A finish failed.
+/// Handles a failed finish.
 pub(super) fn release(stored: Option<&[u8]>, claim: &ClaimId, why: Release) -> Write {
     let record = stored.and_then(FlowRecord::decode).filter(|record| record.is_held_by(claim));
     let Some(mut record) = record else {
@@ -92,9 +93,9 @@ pub(super) fn release(stored: Option<&[u8]>, claim: &ClaimId, why: Release) -> W
     }
 }
 
-/// Discogs granted a token, which is kept even if the record has expired meanwhile.
+/// Stores the token that Discogs granted, even if the record has expired meanwhile.
 ///
-/// If the claim has run out and another finish holds one, that claim stays.
+/// If the claim has expired and another finish holds one, that claim stays.
 pub(super) fn granted(
     stored: Option<&[u8]>,
     now: Timestamp,
@@ -112,7 +113,7 @@ pub(super) fn granted(
     Write::Renew(renewed.encode(), STATE_LIFE)
 }
 
-/// A finish succeeded.
+/// Handles a successful finish.
 pub(super) fn remove(stored: Option<&[u8]>, now: Timestamp, claim: &ClaimId) -> Write {
     match stored.and_then(FlowRecord::decode) {
         Some(record) if !record.is_held_by_another(claim, now) => Write::Delete,
@@ -170,7 +171,9 @@ impl FlowRecord {
         self.claim.as_ref().is_some_and(|held| held.id == claim.0)
     }
 
-    /// A claim that ends later than a lease from now was made before the clock jumped back, and no
+    /// Whether another finish holds a claim.
+    ///
+    /// A claim that ends later than a lease from now was made before the clock was set back, and no
     /// longer holds.
     fn is_held_by_another(&self, claim: &ClaimId, now: Timestamp) -> bool {
         let now_or_later = now.as_microseconds()..=now.plus(CLAIM_LEASE).as_microseconds();

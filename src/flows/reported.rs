@@ -1,4 +1,4 @@
-//! Reports when flows can't be kept in Redis. The SQLite file reports its own trouble.
+//! Reports when flows can't be stored in Redis. The SQLite file has its own reports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::telemetry::chain;
 
-/// Records in Redis whose failures are counted, and logged once until it works again.
+/// Records in Redis that counts failures, and logs each outage once.
 #[derive(Debug)]
 pub struct Reported {
     records: RedisRecords,
@@ -19,7 +19,7 @@ pub struct Reported {
 }
 
 impl Reported {
-    /// Reports for `records`.
+    /// Wraps `records`.
     #[must_use]
     pub fn new(records: RedisRecords, metrics: Arc<Metrics>) -> Self {
         Self { records, outage: Outage::default(), metrics }
@@ -36,6 +36,8 @@ impl Reported {
         result
     }
 
+    /// Reports the result of a write.
+    ///
     /// Only a write shows that Redis works again: a full server still answers reads.
     fn report_write(&self, written: Result<(), ExpiringError>) -> Result<(), ExpiringError> {
         if written.is_ok() && self.outage.ends() {

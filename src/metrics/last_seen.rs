@@ -7,7 +7,7 @@ use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 
-/// The value seen last, without a sample before the first; clones share it.
+/// The last value seen; it has no sample before the first one. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct LastSeen(Arc<OnceLock<Gauge>>);
 

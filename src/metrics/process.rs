@@ -1,4 +1,4 @@
-//! What is read for each scrape: the process from Linux's `/proc` (proc(5)), and the log's losses.
+//! Metrics read at each scrape: the process (Linux's `/proc`, proc(5)), and lost log lines.
 
 use std::fmt;
 use std::fs;
@@ -39,7 +39,7 @@ impl Collector for Process {
     }
 }
 
-/// Writes a gauge, without a sample where the value is unknown.
+/// Writes a gauge; it has no sample if the value is unknown.
 fn encode_gauge<N: EncodeGaugeValue>(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
@@ -50,7 +50,9 @@ fn encode_gauge<N: EncodeGaugeValue>(
     value.map_or(Ok(()), |value| ConstGauge::new(value).encode(encoder))
 }
 
-/// Seconds since the epoch: when the machine booted, plus the ticks until the process started.
+/// Returns when the process started, in seconds since the Unix epoch.
+///
+/// The sum of the machine's boot time and the ticks until the start.
 fn start_time() -> Option<f64> {
     let machine = fs::read_to_string("/proc/stat").ok()?;
     let machine: f64 = field(&machine, "btime ")?.parse().ok()?;
@@ -68,11 +70,11 @@ fn resident_memory() -> Option<u64> {
 }
 
 fn open_fds() -> Option<u64> {
-    // Reading the folder opens one more.
+    // Reading the folder opens one more descriptor.
     fs::read_dir("/proc/self/fd").ok().map(|found| (found.count() as u64).saturating_sub(1))
 }
 
-/// The rest of the line that begins with `name`.
+/// Returns the rest of the line that starts with `name`.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }

@@ -14,14 +14,14 @@ use prometheus_client::metrics::family::Family;
 use super::durations::Durations;
 use super::labels::Method;
 
-/// The route of paths without one.
+/// The route label of unknown paths.
 const NO_ROUTE: &str = "none";
 
 /// Every status that the service sends.
 const STATUSES: [u16; 17] =
     [200, 201, 204, 304, 400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 502, 503];
 
-/// These statuses, any other status, and no answer.
+/// The known statuses, any other status, and no answer.
 const OUTCOMES: usize = STATUSES.len() + 2;
 
 /// Labels with their values.
@@ -85,14 +85,14 @@ impl Route {
     }
 }
 
-/// The place of a status among a method's counters.
+/// Returns the index of a status among a method's counters.
 fn outcome(status: Option<u16>) -> usize {
     status.map_or(STATUSES.len() + 1, |status| {
         STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len())
     })
 }
 
-/// The value of the label `status`.
+/// Returns the value of the label `status`.
 fn shown(status: Option<u16>) -> Cow<'static, str> {
     match status {
         Some(status) if STATUSES.contains(&status) => status.to_string().into(),

@@ -1,4 +1,4 @@
-//! The keys of buckets: keyed hashes, so that no address or email can be read from a keeper.
+//! The keys of buckets: keyed hashes, which reveal no address or email.
 
 use std::net::IpAddr;
 
@@ -8,17 +8,18 @@ use uuid::Uuid;
 
 use crate::model::Network;
 
-/// How many keys a limit has; several clients may share one.
+/// The number of keys of a limit; several clients may share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeySpace {
-    /// For records that are kept for a window.
+    /// For records that are kept only for a window.
     Small = 1 << 18,
-    /// For failed sign-ins, which can hold an account for hours: an attacker who fills every key
-    /// holds every account.
+    /// For failed sign-ins, which can lock an account for hours.
+    ///
+    /// An attacker who filled every key would lock every account.
     Large = 1 << 22,
 }
 
-/// Separates these hashes from everything else that is derived from the same secret.
+/// Separates these hashes from others that are derived from the same secret.
 const PURPOSE: &[u8] = b"discogsography request limits";
 
 /// The hash of a subject.
@@ -68,7 +69,9 @@ impl Hasher {
     }
 }
 
-/// The key of a bucket for the subject with this hash; `kind` is the limit, with a prefix length.
+/// Returns the key of a bucket.
+///
+/// `kind` is the limit, with a prefix length.
 pub(super) fn key([a, b, c, d, ..]: SubjectHash, kind: &str, space: KeySpace) -> String {
     let number = u32::from_be_bytes([a, b, c, d]) % space as u32;
     match space {

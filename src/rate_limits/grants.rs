@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// When requests were granted, and how often the budget was used up.
+/// When requests were granted, and how often the budget was used up recently.
 ///
-/// Replicas of other versions read it too: `granted` lists moments in microseconds since the Unix
-/// epoch; `[moment, number]` is several at once, which only the buckets of wide networks have.
+/// Replicas of other versions also read it. `granted` lists moments in microseconds since the Unix
+/// epoch; `[moment, number]` stands for several requests, and only buckets of wide networks have
+/// it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Grants {
     /// Oldest first.
@@ -30,7 +31,7 @@ enum StoredRun {
 }
 
 impl Grants {
-    /// Parses a stored record; one that can't be parsed reads as empty.
+    /// Parses a stored record; an invalid one reads as empty.
     pub(super) fn parse(stored: Option<&[u8]>) -> Self {
         let record = stored.and_then(|stored| serde_json::from_slice(stored).ok());
         let mut record: Self = record.unwrap_or_default();
@@ -89,7 +90,7 @@ impl Grants {
         }
     }
 
-    /// Moves grants of the future to `now`, so that no client waits for a clock that was set back.
+    /// Moves grants in the future to `now`, so that no client waits for a clock that was set back.
     pub(super) fn settle(&mut self, now: i64) {
         self.granted.iter_mut().for_each(|run| run.at = run.at.min(now));
     }
@@ -99,8 +100,9 @@ impl Grants {
         self.granted.retain(|run| now.saturating_sub(run.at) < window);
     }
 
-    /// Adds every grant again, oldest first; before each, `prepare` gets the earlier ones and its
-    /// moment.
+    /// Adds every grant again, oldest first.
+    ///
+    /// Before each one, `prepare` gets the earlier grants and the moment of this one.
     pub(super) fn replay(&mut self, prepare: impl Fn(&mut Self, i64)) {
         for run in std::mem::take(&mut self.granted) {
             prepare(self, run.at);

@@ -31,7 +31,7 @@ impl Limit {
         Self::VerifyAddress,
     ];
 
-    /// Its name in the keys of its counts, which replicas of other versions use too, and in metrics.
+    /// Returns its name in metrics and in keys, which other versions' replicas also use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
-//! The counts of this process: all there are on the embedded store, and the fallback while the shared
-//! ones are unavailable.
+//! The counts of this process.
+//!
+//! The embedded store has only these; with Redis they are the fallback during an outage.
 
 use super::grants::Grants;
 use super::rule::{Bucket, Operation, Verdict, apply};
@@ -8,7 +9,7 @@ use crate::expiring::{MemoryRecords, Write};
 /// The most buckets that are kept.
 pub(super) const CAPACITY: usize = 100_000;
 
-/// Applies an operation to the local counts; a refused request takes no memory.
+/// Applies an operation to the local counts; a refused request uses no memory.
 pub(super) fn charge(records: &MemoryRecords, buckets: &[Bucket], operation: Operation) -> Verdict {
     let keys: Vec<_> = buckets.iter().map(|bucket| bucket.key.clone()).collect();
     records.update_now(&keys, |stored, now| {

@@ -1,4 +1,4 @@
-//! What a request makes of its buckets: pure functions, the same for every keeper.
+//! How a request changes its buckets: pure functions, the same for every keeper.
 
 use std::time::Duration;
 
@@ -37,13 +37,13 @@ pub(super) struct Rule {
 pub(super) enum Policy {
     /// The next request waits until the window has room.
     Sliding,
-    /// The same, with moments rounded down so that a large budget takes little memory.
+    /// Like `Sliding`, with moments rounded down so that a large budget uses little memory.
     Coarse,
-    /// All requests are held for one window, the next time for two, then four.
+    /// All requests are refused for one window, the next time for two, then four.
     Growing,
 }
 
-/// What is done with buckets.
+/// An operation on buckets.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Operation {
     /// Count one more request, if the budgets allow it.
@@ -57,7 +57,7 @@ pub(super) enum Operation {
 pub(super) enum Verdict {
     /// Counted at this moment.
     Granted(Timestamp),
-    /// Not counted; this limit allows the next request after this long.
+    /// Not counted; this limit allows the next request after this time.
     Refused(Limit, Duration),
 }
 

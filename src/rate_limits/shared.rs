@@ -1,9 +1,10 @@
-//! The counts that all replicas share in Redis. While it is unavailable, each process counts by itself,
-//! starting from the records it last saw.
+//! The request counts that all replicas share in Redis.
 //!
-//! Every request is counted once: one that Redis does not answer in time is counted here, and given
-//! back in Redis if it was counted there after all. What was counted here is added to the shared
-//! counts when Redis is available again.
+//! During an outage, each process counts separately, starting from the records it last read.
+//!
+//! Every request is counted once. A request that Redis does not answer in time is counted here, and
+//! undone in Redis if it was counted there later. Local counts are added to the shared ones when
+//! Redis is available again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +22,7 @@ use crate::expiring::{Expiring, ExpiringError, MemoryRecords};
 use crate::metrics::Metrics;
 use crate::telemetry::chain;
 
-/// Redis has 100 ms to answer, counted in 2 ms ticks so that a busy process isn't blamed on Redis.
+/// The timeout of Redis: 100 ms in 2 ms ticks, so that a busy process is not blamed on Redis.
 const TICKS: u32 = 50;
 const TICK: Duration = Duration::from_millis(2);
 
@@ -31,10 +32,10 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 /// The most charges in one batch.
 const MAX_BATCH: usize = 64;
 
-/// The most charges, and the most buckets, that are remembered during an outage.
+/// The most charges, and the most buckets, that are kept during an outage.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// Counts in Redis, with those of this process to fall back on.
+/// Counts in Redis, with this process's counts as a fallback.
 #[derive(Debug, Clone)]
 pub(super) struct SharedCounts(Arc<Inner>);
 
@@ -80,7 +81,7 @@ impl SharedCounts {
         let charge = Charge { buckets: buckets.to_vec(), operation: Operation::Take };
         let (answer, answered) = oneshot::channel();
         match self.0.send(charge, Some(answer)) {
-            // The answer is missing only if the runtime ends.
+            // There is no answer only if the runtime is shutting down.
             Ok(()) => answered
                 .await
                 .unwrap_or_else(|_| local::charge(&self.0.local, buckets, Operation::Take)),
@@ -102,8 +103,9 @@ impl Inner {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a charge for Redis; returns it while Redis is unavailable. Probes Redis in the background
-    /// once in a while.
+    /// Queues a charge for Redis, or returns it during an outage.
+    ///
+    /// During an outage, this also probes Redis in the background from time to time.
     fn send(
         self: &Arc<Self>,
         charge: Charge,
@@ -129,7 +131,8 @@ impl Inner {
     async fn run(self: Arc<Self>) {
         while let Some((batch, answers)) = self.next_batch() {
             let batch = Arc::new(batch);
-            // In a task: only an update that runs to completion replaces a dead connection.
+            // On a separate task: only an update that runs to completion replaces a dead
+            // connection.
             let mut asked = tokio::spawn(Arc::clone(&self).apply(Arc::clone(&batch)));
             match in_time(&mut asked).await {
                 Some(Ok(decided)) => self.complete(&batch, decided, answers),
@@ -173,7 +176,7 @@ impl Inner {
         }
     }
 
-    /// Counts locally what Redis did not answer, and everything queued behind it.
+    /// Locally counts the charges that Redis did not answer, and all queued ones.
     fn fall_back(&self, error: Option<&ExpiringError>, batch: &Batch, answers: Answers) {
         self.metrics.state_store_errors.inc();
         let mut queue = self.lock();
@@ -191,7 +194,7 @@ impl Inner {
         }
     }
 
-    /// Applies a charge without Redis, and remembers it for the end of the outage.
+    /// Applies a charge without Redis, and keeps it until the outage ends.
     fn charge_locally(&self, charge: &Charge) -> Verdict {
         let verdict = local::charge(&self.local, &charge.buckets, charge.operation);
         let mut queue = self.lock();
@@ -211,7 +214,7 @@ impl Inner {
         verdict
     }
 
-    /// Undoes in Redis what it counted late, after it was counted here.
+    /// Undoes in Redis what it counted late, since that was also counted here.
     fn take_back(self: &Arc<Self>, batch: &Batch, decided: Decided) {
         self.forget_unshared(batch);
         for (charge, verdict) in batch.charges.iter().zip(decided.verdicts) {
@@ -248,7 +251,7 @@ impl Inner {
 }
 
 impl Queue {
-    /// Remembers a charge for the end of the outage.
+    /// Keeps a charge until the outage ends.
     fn keep(&mut self, charge: Charge) {
         if self.waiting.len() < MAX_REMEMBERED {
             self.waiting.push_back((charge, None));
@@ -325,7 +328,7 @@ mod tests {
     async fn a_busy_process_still_gets_the_answer_it_reads_late() {
         let (answer, answered) = oneshot::channel();
         let mut asked = tokio::spawn(async { Ok(answered.await.unwrap()) });
-        // Keeps the only thread busy for longer than Redis may take.
+        // Blocks the only thread for longer than Redis's timeout.
         tokio::spawn(async {
             let begun = Instant::now();
             while begun.elapsed() < TICK * TICKS * 3 {}

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 /// The most bytes of one field, so that text from a server or a file can't fill the log.
 const LONGEST_FIELD: usize = 4096;
 
-/// What a line looks like.
+/// The format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     /// A JSON object.
@@ -101,7 +101,7 @@ impl<W: Write> Visit for JsonFields<'_, W> {
     }
 }
 
-/// Passes on a field's text up to [`LONGEST_FIELD`].
+/// Writes a field's text, up to [`LONGEST_FIELD`].
 struct Bounded<W> {
     field: W,
     /// Bytes that still fit; `None` once the field was cut.
@@ -151,7 +151,7 @@ impl<W: Write> Write for Escaped<'_, W> {
     }
 }
 
-/// Escape sequences that set a terminal's colour (ECMA-48 section 8.3.117), or nothing.
+/// Escape sequences for a terminal's colours (ECMA-48 section 8.3.117); may be empty.
 struct Colours {
     dim: &'static str,
     warning: &'static str,

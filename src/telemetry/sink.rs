@@ -1,7 +1,7 @@
-//! Writes lines to stderr in batches, and says which are missing.
+//! Writes lines to stderr in batches, and reports lost lines.
 //!
-//! It runs on the thread of `tracing_appender`, and does what the appender doesn't: it gathers lines, since
-//! waking the thread costs more than writing a line, and it reports losses.
+//! It runs on the thread of `tracing_appender`, and adds what the appender lacks. It batches lines,
+//! since waking the thread costs more than writing a line, and it reports losses.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use tracing_appender::non_blocking::ErrorCounter;
 
-/// How long lines gather after a batch is written, and how long to wait before writing again to a
-/// target that would block.
+/// How long lines are collected after a batch is written.
+///
+/// Also how long to wait before writing again to a target that would block.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A batch of this many bytes is written even if more lines are waiting.
 const FULL_BATCH: usize = 64 * 1024;
 
-/// The lines that did not get into the log.
+/// The lines that were not logged.
 #[derive(Default)]
 pub(super) struct Losses {
     /// Lines that found the appender's queue full.
@@ -28,7 +29,7 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// How many there are since the start.
+    /// Returns how many lines were lost since the start.
     pub(super) fn total(&self) -> u64 {
         let not_queued = self.not_queued.get().map_or(0, ErrorCounter::dropped_lines);
         not_queued as u64 + self.not_written.load(Ordering::Relaxed)
@@ -42,7 +43,7 @@ pub(super) struct Sink<W> {
     /// Whether the last write ended within a line.
     is_mid_line: bool,
     losses: Arc<Losses>,
-    /// The part of [`Losses::total`] that the log mentions.
+    /// The part of [`Losses::total`] that the log already reports.
     reported: u64,
     /// Formats the line that reports losses.
     report: fn(u64) -> String,
@@ -53,8 +54,10 @@ impl<W: Write> Sink<W> {
         Self { target, batch: Vec::new(), is_mid_line: false, losses, reported: 0, report }
     }
 
-    /// Writes the batch, then a report if lines are missing. A log that can't be written, such as one
-    /// on a full disk, must not stop the service, so failures are counted.
+    /// Writes the batch, then a report if lines are missing.
+    ///
+    /// A log that can't be written, for example on a full disk, must not stop the service, so
+    /// failures are counted.
     fn write_batch(&mut self) {
         let missing = self.losses.total() - self.reported;
         let has_report = missing > 0;
@@ -68,13 +71,13 @@ impl<W: Write> Sink<W> {
         if unwritten == 0 {
             self.reported += missing;
         } else {
-            // The report is last, so it is among those lines.
+            // The report is the last of these lines.
             let lost = unwritten - u64::from(has_report);
             self.losses.not_written.fetch_add(lost, Ordering::Relaxed);
         }
     }
 
-    /// Returns how many of the last lines were not written, or not whole.
+    /// Returns how many of the last lines were not completely written.
     fn write_lines(&mut self, lines: &[u8]) -> u64 {
         if self.is_mid_line && !self.write_bytes(b"\n").is_empty() {
             return count(lines);
@@ -86,7 +89,7 @@ impl<W: Write> Sink<W> {
         count(rest)
     }
 
-    /// Returns what was not written.
+    /// Returns the bytes that were not written.
     fn write_bytes<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
         while !bytes.is_empty() {
             match self.target.write(bytes) {
@@ -141,7 +144,7 @@ mod tests {
     #[derive(Clone, Default)]
     struct Target(Arc<Mutex<Story>>);
 
-    /// The results of the next writes, before everything is accepted, and what was written.
+    /// The results of the next writes, after which all are accepted, and what was written.
     #[derive(Default)]
     struct Story {
         results: VecDeque<io::Result<usize>>,
@@ -251,7 +254,7 @@ mod tests {
     impl Write for Pipe {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let text = String::from_utf8(bytes.to_vec()).unwrap();
-            // Twice: the first one says that writing begins.
+            // Sent twice: the first message reports that writing begins.
             self.0.send(text.clone()).and_then(|()| self.0.send(text)).unwrap();
             Ok(bytes.len())
         }

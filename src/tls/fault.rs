@@ -14,11 +14,11 @@ use thiserror::Error;
 pub struct TlsFault {
     /// What kind of fault it is.
     pub kind: Kind,
-    /// What the library says.
+    /// The library's message.
     said: String,
 }
 
-/// What is wrong with a server or the way to it.
+/// What is wrong with a server or the connection to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// No trusted root certificate signed its certificate.
@@ -39,7 +39,7 @@ pub enum Kind {
     NoAgreement,
 }
 
-/// Finds the TLS fault behind an error; `None` if TLS is not its cause.
+/// Finds the TLS fault that caused an error; `None` if TLS is not the cause.
 #[must_use]
 pub fn behind(error: &(dyn Error + 'static)) -> Option<TlsFault> {
     let mut cause = Some(error);
@@ -56,7 +56,7 @@ pub fn behind(error: &(dyn Error + 'static)) -> Option<TlsFault> {
     None
 }
 
-/// The error inside one that does not return it as its source.
+/// Returns the wrapped error of one that does not return it as its source.
 fn wrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return error.get_ref().map(|inner| inner as &'a (dyn Error + 'static));
@@ -84,7 +84,7 @@ impl Kind {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 Self::NotValidYet
             }
-            // The library has no variant of its own for it.
+            // The library has no variant for this error.
             error if format!("{error:?}").contains("CaUsedAsEndEntity") => Self::ShowsCa,
             _ => Self::NotAccepted,
         }

@@ -1,7 +1,7 @@
 //! Moves committed pages into the database file itself, in the background.
 //!
-//! SQLite does so by itself only once the `-wal` file has 4 MB, which takes weeks in a small installation:
-//! a plain copy of the database file would be that old.
+//! By itself, SQLite does this only once the `-wal` file has 4 MB, which takes weeks in a small
+//! installation. A plain copy of the database file would be that old.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -22,7 +22,7 @@ impl Checkpoints {
         let (stop, stopped) = mpsc::channel();
         let work = move || {
             while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                // The next checkpoint, or closing, makes up for one that fails.
+                // If it fails, the next checkpoint or the closing makes up for it.
                 let _ = checkpoint(&connection);
             }
         };
@@ -33,7 +33,7 @@ impl Checkpoints {
     }
 }
 
-/// Passive: it waits for no reader or writer, and none waits for it.
+/// Passive: it does not wait for readers or writers, and they do not wait for it.
 fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))
 }
@@ -63,7 +63,7 @@ mod tests {
             fs::copy(&path, &copy).unwrap();
             let copied = Connection::open_with_flags(&uri, flags).unwrap();
             let count = "select count(*) from notes";
-            // A copy made in the middle of a checkpoint may be torn.
+            // A copy made during a checkpoint may be torn.
             if copied.query_row(count, [], |row| row.get::<_, i64>(0)) == Ok(1) {
                 break;
             }

@@ -1,4 +1,4 @@
-//! Backups of a database in use, checked before they count.
+//! Backups of a database in use, which are checked before they are kept.
 
 use std::fs;
 use std::io::{self, ErrorKind, Seek as _, Write};
@@ -13,7 +13,7 @@ use crate::migrations::applied;
 use crate::open::{FileId, connect};
 use crate::{Application, Error, LockError, Loss, NoDatabase, Settings, side_file};
 
-/// What happens to an existing file with the name of the copy.
+/// What happens if a file with the copy's name exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     /// It is an error.
@@ -22,7 +22,7 @@ pub enum Existing {
     Replaced,
 }
 
-/// What a copy holds.
+/// The contents of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Copied {
     /// The result of [`Application::count`].
@@ -31,7 +31,7 @@ pub struct Copied {
     pub bytes: u64,
 }
 
-/// Why no copy was made, or no backup restored.
+/// Why a copy or a restore failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// No database was created yet.
@@ -46,10 +46,10 @@ pub enum CopyError {
     /// The name is that of a symbolic link, which is never replaced.
     #[error("{} is a symbolic link, which is not replaced: choose another name", .0.display())]
     Link(PathBuf),
-    /// The name is that of a file that the program itself uses.
+    /// The name is that of a file that the program uses.
     #[error("{} is a file of the service itself: choose another name", .0.display())]
     Own(PathBuf),
-    /// The database, or the backup, is another program's.
+    /// The database or the backup belongs to another program.
     #[error("{} is not a database of this service", .0.display())]
     Foreign(PathBuf),
     /// The database, or the backup, is damaged.
@@ -91,7 +91,7 @@ pub enum CopyError {
 ///
 /// # Errors
 ///
-/// See [`CopyError`]. The target is then what it was before.
+/// See [`CopyError`]. The target is then unchanged.
 pub fn back_up(
     settings: &Settings,
     target: &Path,
@@ -142,7 +142,7 @@ fn require_source(settings: &Settings) -> Result<(), CopyError> {
     }
 }
 
-/// Copies all pages in one step, which reads one snapshot and holds up no writer.
+/// Copies all pages in one step, which reads one snapshot and blocks no writer.
 fn copy_into(settings: &Settings, copy: &Path) -> Result<Copied, CopyError> {
     require_source(settings)?;
     let path = &settings.database;
@@ -154,7 +154,7 @@ fn copy_into(settings: &Settings, copy: &Path) -> Result<Copied, CopyError> {
     check(copy, &settings.application).map_err(|error| about(error, path))
 }
 
-/// Names the original in an error about its copy.
+/// Replaces the copy's path with the original's in an error.
 pub(crate) fn about(error: CopyError, original: &Path) -> CopyError {
     let path = original.to_owned();
     match error {
@@ -169,13 +169,13 @@ fn copy_pages(from: &Path, to: &Path) -> Result<StepResult, Error> {
     source.pragma_update(None, "query_only", true)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut copy = Connection::open_with_flags(to, flags)?;
-    // An incomplete copy is thrown away, and a complete one is synchronised to the disk at the end.
+    // An incomplete copy is deleted, and a complete one is synced to the disk at the end.
     copy.pragma_update(None, "journal_mode", "off")?;
     copy.pragma_update(None, "synchronous", "off")?;
     Ok(Backup::new(&source, &mut copy)?.step(-1)?)
 }
 
-/// Makes a copy one file, and fails if it is damaged or another program's.
+/// Makes a copy a single file; fails if it is damaged or another program's.
 pub(crate) fn check(copy: &Path, application: &Application) -> Result<Copied, CopyError> {
     let (damage, count) = checked(copy, application).map_err(|error| failure(copy, error))?;
     if let Some(damage) = damage {
@@ -187,7 +187,7 @@ pub(crate) fn check(copy: &Path, application: &Application) -> Result<Copied, Co
     Ok(Copied { count, bytes })
 }
 
-/// What is damaged, and the application's count if the copy is its own.
+/// Returns the damage, and the application's count if the copy is its own.
 fn checked(copy: &Path, application: &Application) -> Result<(Option<String>, Option<i64>), Error> {
     let connection = connect(copy)?;
     connection.pragma_update(None, "journal_mode", "delete")?;
@@ -219,7 +219,7 @@ fn is_own(connection: &Connection, application: &Application) -> rusqlite::Resul
     Ok(applied.iter().any(|(number, name)| (*number, &**name) == (first.number, first.name)))
 }
 
-/// Recognises the errors that mean damage, a foreign file, or a file in use.
+/// Converts errors that mean damage, a foreign file, or a file in use.
 pub(crate) fn failure(path: &Path, error: Error) -> CopyError {
     let path = path.to_owned();
     match error.code() {
@@ -230,7 +230,7 @@ pub(crate) fn failure(path: &Path, error: Error) -> CopyError {
     }
 }
 
-/// Fails if the path leads to a file that the program itself uses, by any name.
+/// Fails if the path leads, by any name, to a file that the program uses.
 pub(crate) fn refuse_own(settings: &Settings, path: &Path) -> Result<(), CopyError> {
     let Settings { database, lock, first_start, others, .. } = settings;
     let sides = ["-wal", "-shm", "-journal"].map(|ending| side_file(database, ending));

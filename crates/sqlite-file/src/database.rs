@@ -37,7 +37,7 @@ struct Threads {
 }
 
 impl Database {
-    /// Names the file. Nothing is opened yet.
+    /// Stores the file's settings, and does not open it yet.
     #[must_use]
     pub fn new(settings: Settings) -> Arc<Self> {
         Self::with_checkpoints(settings, CHECKPOINT_INTERVAL)
@@ -87,7 +87,7 @@ impl Database {
 
     /// Checks that the file is in place, can be written and is not known to be damaged.
     ///
-    /// It writes, since a disk that is full or read-only still answers reads.
+    /// It writes, since a full or read-only disk still answers reads.
     ///
     /// # Errors
     ///
@@ -115,7 +115,9 @@ impl Database {
         self.threads()?.reader.run(read).await
     }
 
-    /// Runs one transaction on the writer's thread. It is on the disk when this returns.
+    /// Runs one transaction on the writer's thread.
+    ///
+    /// Its changes are on the disk when this returns.
     ///
     /// # Errors
     ///
@@ -126,7 +128,7 @@ impl Database {
     ) -> Result<T, Error> {
         let written = self.transact(write).await;
         match &written {
-            // A transaction without a change succeeds on a full disk, too.
+            // A transaction without a change succeeds even on a full disk.
             Ok((_, 0)) => {}
             Ok(_) => self.observe(Ok(())),
             Err(error) => self.observe(Err(error)),
@@ -138,7 +140,7 @@ impl Database {
         self.writability.observe(written, self.settings.on_event);
     }
 
-    /// Returns the number of changed rows as well.
+    /// Runs a transaction; also returns the number of changed rows.
     async fn transact<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
@@ -159,7 +161,7 @@ impl Database {
         threads.writer.run(transact).await?
     }
 
-    /// Completes the queued work. The threads then end and close the file.
+    /// Completes the queued work; then the threads end and close the file.
     pub async fn close(&self) {
         let threads = self.lock().take();
         if let Some(threads) = threads {
@@ -168,8 +170,9 @@ impl Database {
         }
     }
 
-    /// Fails if the file is known to be damaged: a row that is not found may exist, and a row that is
-    /// written may be lost.
+    /// Returns the threads; fails if the file is known to be damaged.
+    ///
+    /// A row that is not found might exist, and a row that is written might be lost.
     fn threads(&self) -> Result<Arc<Threads>, Error> {
         if let Some(damage) = self.damage.get() {
             return Err(Error::Damaged(damage.clone()));

@@ -43,7 +43,7 @@ pub enum Error {
     /// The schema lacks these migrations. See [`crate::WhenBehind::Fail`].
     #[error("the schema is behind, missing {}", .0.join(", "))]
     SchemaBehind(Vec<String>),
-    /// The file belongs to another program, and was left as it is. Says how that is known.
+    /// The file belongs to another program, and was left unchanged. Says how that is known.
     #[error("the file is another program's: {0}. Use another folder")]
     Foreign(String),
     /// The folder or file can't be created or opened.
@@ -110,7 +110,7 @@ impl Error {
             || matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
     }
 
-    /// Whether there is no room left on the disk.
+    /// Whether the disk is full.
     #[must_use]
     pub fn is_full_disk(&self) -> bool {
         let is_full = |source: &std::io::Error| {

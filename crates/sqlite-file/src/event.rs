@@ -10,11 +10,11 @@ use crate::Error;
 pub enum Event<'a> {
     /// Others could read the file; now only its owner can.
     ClosedToOthers(&'a Path),
-    /// Others may be able to read the file, and it can't be closed to them.
+    /// Others may be able to read the file, and its mode can't be changed.
     OpenToOthers(&'a Path, &'a io::Error),
-    /// The file is damaged; nothing is read or written any more. Says what is damaged.
+    /// The file is damaged, and is no longer read or written. Says what is damaged.
     Damaged(&'a str),
-    /// Writes fail from now on, or fail for another reason than before.
+    /// Writes now fail, or fail for another reason than before.
     WritesFail(&'a Error),
     /// Writes succeed again.
     WritesSucceed,

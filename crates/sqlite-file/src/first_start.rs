@@ -29,7 +29,7 @@ pub enum Loss {
 #[error("there is no database at {}", .0.display())]
 pub struct NoDatabase(pub PathBuf);
 
-/// What the folder holds.
+/// What the folder contains.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// A database, which may be damaged or another program's.
@@ -40,12 +40,12 @@ pub(crate) enum Found {
     Lost(Loss),
 }
 
-/// Inspects the folder. Errors other than a missing file are left to the code that opens it.
+/// Inspects the folder. Errors other than a missing file are left to the opening code.
 pub(crate) fn found(settings: &Settings) -> Found {
     let Settings { lock, others, first_start, .. } = settings;
     let path = settings.database.clone();
     let wal = side_file(&path, "-wal");
-    // In this order: another process may be completing its first start.
+    // The order matters: another process may be completing its first start.
     let mut traces = others.iter().chain([lock, &wal]);
     let has_run = traces.any(|trace| fs::symlink_metadata(trace).is_ok());
     let is_first_start = fs::symlink_metadata(first_start).is_ok();
@@ -80,7 +80,7 @@ pub fn require_database(settings: &Settings) -> Result<(), NoDatabase> {
     }
 }
 
-/// Creates the folder, and marks it if this is a first start. Comes before any other file.
+/// Creates the folder, and marks a first start. Must precede any other file.
 ///
 /// # Errors
 ///
@@ -92,7 +92,8 @@ pub fn begin(settings: &Settings) -> io::Result<()> {
 
 /// Lets the next opening replace a lost database. The lock must be held.
 ///
-/// What is left of the old database gets another name. Returns false, and changes nothing, if there is a
+/// The remains of the old database are renamed. Returns false, and changes nothing, if there is a
+/// database.
 /// database.
 ///
 /// # Errors
@@ -110,7 +111,7 @@ pub fn start_afresh(settings: &Settings) -> io::Result<bool> {
     }
 }
 
-/// Removes the mark: the database is committed under its name.
+/// Removes the mark, after the database is committed under its name.
 pub(crate) fn finish(settings: &Settings) -> io::Result<()> {
     match fs::remove_file(&settings.first_start) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),

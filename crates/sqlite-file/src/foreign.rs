@@ -1,4 +1,4 @@
-//! Recognises another program's database, which is left as it is.
+//! Recognises another program's database, which is left unchanged.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, named_params};
 use crate::read_only::ReadOnly;
 use crate::{Application, Error};
 
-/// A table of a file that has no record of migrations.
+/// Finds a table in a file that has no record of migrations.
 const FOREIGN_TABLE: &str = "
     select name
     from sqlite_schema
@@ -20,7 +20,7 @@ const FOREIGN_TABLE: &str = "
 pub(crate) fn check_file(path: &Path, application: &Application) -> Result<(), Error> {
     match ReadOnly::open(path) {
         Ok(file) => check(&file.connection, application),
-        // It is checked again once it is open.
+        // It is checked again when it is open.
         Err(Error::Unfinished(_)) => Ok(()),
         Err(error) => Err(error),
     }

@@ -1,4 +1,4 @@
-//! The lock of a running program, which keeps a second one off the database.
+//! The lock of a running program, which prevents a second one on the database.
 //!
 //! It has its own file: SQLite uses POSIX locks on the database, which a process loses when it closes any
 //! handle on that file.
@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::Settings;
 
-/// Why the lock can't be had.
+/// Why the lock can't be acquired.
 #[derive(Debug, Error)]
 pub enum LockError {
     /// Another process holds it.
@@ -44,16 +44,16 @@ pub fn lock(settings: &Settings) -> Result<File, LockError> {
     let path = &settings.lock;
     private_files::check(path)?;
     let file = private_files::options().create(true).truncate(false).open(path);
-    // A disk that is read-only now may recover, and reads work meanwhile.
+    // A read-only disk may recover, and reads work meanwhile.
     let file = file.or_else(|error| private_files::open(path).map_err(|_| error));
     let file = file.map_err(|source| LockError::Failed { path: path.clone(), source })?;
     locked(settings, file.try_lock())?;
-    // If this fails, the owner's next `lock` says so.
+    // If this fails, the owner's next `lock` reports it.
     let _ = private_files::give_to_owner_of_folder(path);
     Ok(file)
 }
 
-/// Whether a program holds the lock. One that starts at the same instant is refused.
+/// Whether a program holds the lock. A program that starts during this check is refused.
 ///
 /// # Errors
 ///

@@ -48,7 +48,7 @@ pub(crate) fn migrate(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     foreign::check(&transaction, application)?;
     let table = application.migrations_table;
-    // SQLite keeps this text in the file and inspections compare it, so its white space must not change.
+    // SQLite stores this text and inspections compare it, so its white space must not change.
     transaction.execute_batch(&format!(
         "create table if not exists {table} (
             number integer primary key not null,
@@ -71,7 +71,7 @@ pub(crate) fn behind(missing: &[Migration]) -> Error {
     Error::SchemaBehind(missing.iter().map(Migration::to_string).collect())
 }
 
-/// The migrations that the file lacks. Those of a newer version are ignored.
+/// Returns the migrations that the file lacks. Those of a newer version are ignored.
 fn missing(connection: &Connection, application: &Application) -> Result<Vec<Migration>, Error> {
     let applied = applied(connection, application)?;
     let is_missing =
@@ -79,7 +79,7 @@ fn missing(connection: &Connection, application: &Application) -> Result<Vec<Mig
     Ok(application.migrations.iter().filter(is_missing).copied().collect())
 }
 
-/// Number and name of each migration that the file records.
+/// Returns the number and name of each migration that the file records.
 pub(crate) fn applied(
     connection: &Connection,
     application: &Application,

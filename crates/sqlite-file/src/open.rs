@@ -29,7 +29,7 @@ pub(crate) struct Opened {
     pub(crate) id: FileId,
 }
 
-/// Which file it is, whatever its path leads to later: device and inode.
+/// Identifies a file by device and inode, whatever its path later leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileId(u64, u64);
 
@@ -46,7 +46,7 @@ pub(crate) fn open(settings: &Settings, when_behind: WhenBehind) -> Result<Opene
 
 fn open_all(settings: &Settings, when_behind: WhenBehind) -> Result<Opened, Error> {
     let Settings { database: path, application, .. } = settings;
-    // A user who can write a side file can write the database.
+    // A user who can write a side file can change the database.
     for side in ["", "-wal", "-shm", "-journal"] {
         private_files::check(&side_file(path, side))?;
     }
@@ -117,8 +117,8 @@ pub(crate) fn quick_check(connection: &Connection) -> rusqlite::Result<Option<St
 
 /// On a first start, creates the folder and the file, readable by their owner only.
 ///
-/// The file is completed under another name, so an empty file is never taken for a new one: it is what
-/// is left of one that had content. SQLite gives its side files the mode of the file itself.
+/// The file is completed under another name. So an empty file is never mistaken for a new one: it
+/// is the rest of a file that had content. SQLite gives its side files the mode of the file itself.
 fn create_file(settings: &Settings, when_behind: WhenBehind) -> Result<Vec<Migration>, Error> {
     private_files::make_folder(settings.folder()).map_err(cannot_open(settings.folder()))?;
     let applied = match first_start::found(settings) {
@@ -133,7 +133,7 @@ fn create_file(settings: &Settings, when_behind: WhenBehind) -> Result<Vec<Migra
     Ok(applied)
 }
 
-/// Returns no migrations if another process was faster.
+/// Returns no migrations if another process created the file first.
 fn create_complete(settings: &Settings) -> Result<Vec<Migration>, Error> {
     let path = &settings.database;
     let file = PendingFile::beside(path).map_err(cannot_open(path))?;

@@ -1,4 +1,4 @@
-//! Reads a database without changing it: opened read-only, and no file is created beside it.
+//! Reads a database without changing it or creating a file beside it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,11 +33,11 @@ pub struct ReadOnly {
 /// The result of a check for damage.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Integrity {
-    /// There is none.
+    /// There is no damage.
     Whole,
-    /// There is some; says where.
+    /// There is damage; says where.
     Damaged(String),
-    /// The time did not suffice for the whole file; the part that was read is undamaged.
+    /// The time was too short for the whole file; the part that was read is undamaged.
     Unfinished,
 }
 
@@ -50,7 +50,7 @@ impl ReadOnly {
     /// kept together: they can't be read without writing.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let side_files = ["-wal", "-shm"].map(|ending| fs::metadata(side_file(path, ending)));
-        // Without both of them no process has it open: SQLite need not, and must not, create them.
+        // If either is missing, no process has it open: SQLite must not create side files.
         let how = match side_files {
             [Ok(_), Ok(_)] => "readonly_shm=1",
             [Ok(waiting), Err(_)] if waiting.len() > 0 => {
@@ -64,7 +64,7 @@ impl ReadOnly {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(format!("file:{name}?{how}"), flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        // Pending writes stay in the `-wal` file.
+        // Leaves pending writes in the `-wal` file.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         Ok(Self { connection })
     }
@@ -78,7 +78,7 @@ impl ReadOnly {
         foreign::check(&self.connection, application)
     }
 
-    /// Number and name of each migration that was applied, in order.
+    /// Returns the number and name of each applied migration, in order.
     ///
     /// # Errors
     ///
@@ -87,9 +87,9 @@ impl ReadOnly {
         Ok(applied(&self.connection, application)?)
     }
 
-    /// The first table or index that differs from what the migrations create.
+    /// Returns the first table or index that differs from what the migrations create.
     ///
-    /// Such as "`notes` is missing". Additional tables are no difference.
+    /// For example "`notes` is missing". Additional tables do not count.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl ReadOnly {
     }
 }
 
-/// Checks for damage, for `limit` at most.
+/// Checks for damage, for at most `limit`.
 ///
 /// # Errors
 ///
@@ -137,7 +137,7 @@ pub fn quick_check_within(path: &Path, limit: Duration) -> Result<Integrity, Err
     Ok(integrity)
 }
 
-/// The SQL text of every table and index, by name.
+/// Returns the SQL text of every table and index, by name.
 fn objects(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Option<String>>> {
     let mut objects = connection.prepare("select name, sql from sqlite_schema")?;
     objects.query_map([], |row| Ok((row.get("name")?, row.get("sql")?)))?.collect()

@@ -18,7 +18,7 @@ const SIDES: [&str; 2] = ["-wal", "-journal"];
 /// What was restored.
 #[derive(Debug)]
 pub struct Restored {
-    /// What the database holds now.
+    /// What the database contains now.
     pub copied: Copied,
     /// The new name of the database that was there before.
     pub kept: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub struct Restored {
 ///
 /// # Errors
 ///
-/// See [`CopyError`]. The database is then what it was before.
+/// See [`CopyError`]. The database is then unchanged.
 pub fn restore(
     settings: &Settings,
     path: Option<&Path>,
@@ -50,7 +50,7 @@ pub fn restore(
         }
         Some(path) => copy_backup(settings, &mut file, path)?,
     };
-    // Only now: a restore that fails leaves no trace of a first start.
+    // Not earlier: a restore that fails must leave no trace of a first start.
     let _lock = lock(settings)?;
     settle(settings)?;
     let kept = keep(database).map_err(failed)?;
@@ -82,16 +82,16 @@ fn copy_backup(
         Err(error) => return Err(failed(error)),
     }
     let checked = check(file.path(), &settings.application).map_err(|error| about(error, path));
-    // A successful check has removed them.
+    // A successful check has already removed them.
     for side in ["-wal", "-shm"] {
         let _ = fs::remove_file(side_file(file.path(), side));
     }
     checked
 }
 
-/// Makes the old database one file, and fails if it is in use.
+/// Makes the old database a single file; fails if it is in use.
 ///
-/// A damaged one stays as it is.
+/// A damaged database stays unchanged.
 fn settle(settings: &Settings) -> Result<(), CopyError> {
     if found(settings) != Found::Database {
         return Ok(());
@@ -110,8 +110,8 @@ fn settle(settings: &Settings) -> Result<(), CopyError> {
 
 /// Gives the old database a second name, and returns it.
 ///
-/// The new database then replaces it under the first name. A file system without hard links has an
-/// instant without a database; a program that starts then reports the loss.
+/// The new database then replaces it under the first name. Without hard links, there is a moment
+/// without a database; a program that starts then reports it as lost.
 fn keep(database: &Path) -> io::Result<Option<PathBuf>> {
     if fs::symlink_metadata(database).is_err() {
         return set_aside(database);
@@ -124,7 +124,7 @@ fn keep(database: &Path) -> io::Result<Option<PathBuf>> {
     Ok(Some(kept))
 }
 
-/// Renames what is left of a database, and returns its new name; `None` if nothing is left.
+/// Renames the remains of a database, and returns the new name; `None` if there are none.
 pub(crate) fn set_aside(database: &Path) -> io::Result<Option<PathBuf>> {
     let kept = free_name(database);
     let has_database = rename(database, &kept)?;
@@ -150,7 +150,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-/// The first free name of `….old-1`, `….old-2` and so on, for database and side files.
+/// Returns the first free name of `….old-1`, `….old-2` and so on, including side files.
 fn free_name(database: &Path) -> PathBuf {
     let taken = |name: &Path| fs::symlink_metadata(name).is_ok();
     let names = (1_u64..).map(|number| side_file(database, &format!(".old-{number}")));

@@ -1,4 +1,4 @@
-//! What a program decides: where its files are, and what makes a file its own.
+//! What a program chooses: where its files are, and how to recognise them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use private_files::folder_of;
 use crate::event::Event;
 use crate::migrations::Migration;
 
-/// Where the files are, and whose they are.
+/// Where the files are, and which application they belong to.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The database. Its folder is created if necessary.
@@ -16,10 +16,11 @@ pub struct Settings {
     pub lock: PathBuf,
     /// The file that exists until a first start has committed its database.
     pub first_start: PathBuf,
-    /// Other files of the program in that folder. If one exists, a missing database is lost; no backup
-    /// overwrites them.
+    /// Other files of the program in that folder.
+    ///
+    /// If one exists, a missing database counts as lost. No backup overwrites them.
     pub others: Vec<PathBuf>,
-    /// Whose database it is.
+    /// The application that the database belongs to.
     pub application: Application,
     /// Called with each event that the program may want to log.
     pub on_event: fn(Event<'_>),
@@ -32,7 +33,7 @@ pub struct Application {
     pub id: u32,
     /// The table that records which migrations were applied.
     pub migrations_table: &'static str,
-    /// The schema, in order. The first migration never changes: it tells whose a backup is.
+    /// The schema, in order. The first migration never changes: it identifies backups.
     pub migrations: &'static [Migration],
     /// A query for one number that describes a backup: `select count(*) from notes`.
     pub count: &'static str,

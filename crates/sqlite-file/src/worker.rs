@@ -30,7 +30,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// A thread for jobs that bring their own transactions.
+    /// Starts a thread for jobs that begin their own transactions.
     pub(crate) fn writer(mut connection: Connection) -> Result<Self, Error> {
         Self::start("sqlite-writer", move |mut waiting| {
             while let Some(job) = waiting.blocking_recv() {
@@ -39,8 +39,9 @@ impl Worker {
         })
     }
 
-    /// A thread for reads, which runs the waiting jobs on one snapshot: locking the file costs more than
-    /// reading a row.
+    /// Starts a thread for reads, which runs all waiting jobs on one snapshot.
+    ///
+    /// Locking the file costs more than reading a row.
     ///
     /// The snapshot is taken after the last job was queued, so each job sees every write that was
     /// acknowledged before it was sent.
@@ -52,7 +53,7 @@ impl Worker {
                 for job in jobs.drain(..) {
                     run_job(job, &mut connection);
                 }
-                // A snapshot that was not ended would be read from for ever.
+                // If the snapshot does not end, all later reads would use it.
                 if shares_snapshot && !execute(&connection, "commit") {
                     execute(&connection, "rollback");
                 }

@@ -1,6 +1,6 @@
 //! The scripts that Redis runs; no other command runs in between.
 
-/// Reads records. A key of another type is not a record and reads as none.
+/// Reads records. A key of another type counts as no record.
 pub(super) const READ: &str = "
     local records = {}
     for i, key in ipairs(KEYS) do
@@ -11,8 +11,9 @@ pub(super) const READ: &str = "
     local now = redis.call('TIME')
     return {now[1], now[2], records}";
 
-/// Replaces records if none has changed. Three arguments for each key: the stored record, the new
-/// one, its life.
+/// Replaces records if none has changed.
+///
+/// Each key has three arguments: the stored record, the new record and its life.
 ///
 /// An empty record means none. A life of `0` keeps the remaining one; an empty life writes nothing.
 pub(super) const REPLACE: &str = "
@@ -30,8 +31,9 @@ pub(super) const REPLACE: &str = "
     end
     return 1";
 
-/// The records that [`PING`] uses, in hash slots far apart: an update has several records, so a Redis
-/// that is split into shards must refuse the script.
+/// The records that [`PING`] uses, in hash slots far apart.
+///
+/// An update has several records, so a sharded Redis must refuse the script.
 pub(super) const PINGED: [&str; 2] = ["", "2"];
 
 /// Does everything that an update does, with two records that nothing else uses.
