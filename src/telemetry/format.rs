@@ -208,14 +208,7 @@ struct OneLine<'a, W>(&'a mut W);
 
 impl<W: Write> Write for OneLine<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if printable::is_obeyed(character) {
-                write!(self.0, "{}", character.escape_default())?;
-            } else {
-                self.0.write_char(character)?;
-            }
-        }
-        Ok(())
+        text.chars().try_for_each(|character| printable::write_escaped(self.0, character))
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! Everything printed for people goes through here. Must not know where the text comes from.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write};
 
 /// The most characters shown of a server's own message.
 pub const SERVER_MESSAGE: usize = 500;
@@ -15,7 +15,8 @@ pub fn line(text: &str, most: usize) -> String {
     let mut printable = String::with_capacity(text.len().min(most));
     let mut characters = text.chars();
     for character in characters.by_ref().take(most) {
-        push(&mut printable, character);
+        // Writing to a string can't fail.
+        let _ = write_escaped(&mut printable, character);
     }
     if characters.next().is_some() {
         printable.push('…');
@@ -31,7 +32,8 @@ pub fn lines(text: &str) -> String {
         if character == '\n' {
             printable.push('\n');
         } else {
-            push(&mut printable, character);
+            // Writing to a string can't fail.
+            let _ = write_escaped(&mut printable, character);
         }
     }
     printable
@@ -63,12 +65,16 @@ pub fn is_obeyed(character: char) -> bool {
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn push(printable: &mut String, character: char) {
+/// Writes a character, escaped if a terminal would act on it.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_escaped(out: &mut impl Write, character: char) -> fmt::Result {
     if is_obeyed(character) {
-        // Writing to a string can't fail.
-        let _ = write!(printable, "{}", character.escape_default());
+        write!(out, "{}", character.escape_default())
     } else {
-        printable.push(character);
+        out.write_char(character)
     }
 }
 
