@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::first_start::{Found, found};
 use crate::migrations::applied;
-use crate::open::{FileId, connect};
+use crate::open::{FileId, check_files, connect};
 use crate::{Application, Error, LockError, Loss, NoDatabase, Settings, side_file};
 
 /// What happens if a file with the copy's name exists.
@@ -132,9 +132,7 @@ pub fn write_backup(settings: &Settings, out: &mut impl Write) -> Result<Copied,
 
 /// Fails if there is no database to copy.
 fn require_source(settings: &Settings) -> Result<(), CopyError> {
-    for side in ["", "-wal", "-shm", "-journal"] {
-        private_files::check(&side_file(&settings.database, side))?;
-    }
+    check_files(settings)?;
     match found(settings) {
         Found::Database => Ok(()),
         Found::Nothing => Err(NoDatabase(settings.database.clone()).into()),

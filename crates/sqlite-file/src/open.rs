@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use private_files::PendingFile;
+use private_files::{PendingFile, Unusable};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::first_start::{self, Found};
@@ -46,10 +46,7 @@ pub(crate) fn open(settings: &Settings, when_behind: WhenBehind) -> Result<Opene
 
 fn open_all(settings: &Settings, when_behind: WhenBehind) -> Result<Opened, Error> {
     let Settings { database: path, application, .. } = settings;
-    // A user who can write a side file can change the database.
-    for side in ["", "-wal", "-shm", "-journal"] {
-        private_files::check(&side_file(path, side))?;
-    }
+    check_files(settings)?;
     let at_creation = create_file(settings, when_behind)?;
     foreign::check_file(path, application)?;
     close_to_others(path, settings.on_event);
@@ -61,6 +58,14 @@ fn open_all(settings: &Settings, when_behind: WhenBehind) -> Result<Opened, Erro
     let reader = connect(path)?;
     reader.pragma_update(None, "query_only", true)?;
     Ok(Opened { writer, reader, checkpoints, applied, id })
+}
+
+/// Fails if the database or a side file must not be used.
+///
+/// A user who can write a side file can change the database.
+pub(crate) fn check_files(settings: &Settings) -> Result<(), Unusable> {
+    let files = ["", "-wal", "-shm", "-journal"].map(|end| side_file(&settings.database, end));
+    files.iter().try_for_each(|file| private_files::check(file))
 }
 
 /// Gives a file the mode 0600, and reports a change or failure.
