@@ -64,14 +64,13 @@ pub struct Budget {
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<RateLimits> {
     let is_on = reader.value(&variables::RATE_LIMITS);
-    let mut budget = |variable| reader.value(variable);
-    let register = budget(&variables::RATE_LIMIT_REGISTER);
-    let sign_in = budget(&variables::RATE_LIMIT_SIGN_IN);
-    let failed_sign_in = budget(&variables::RATE_LIMIT_FAILED_SIGN_IN);
-    let authorize = budget(&variables::RATE_LIMIT_AUTHORIZE);
-    let authorize_address = budget(&variables::RATE_LIMIT_AUTHORIZE_ADDRESS);
-    let verify = budget(&variables::RATE_LIMIT_VERIFY);
-    let verify_address = budget(&variables::RATE_LIMIT_VERIFY_ADDRESS);
+    let register = reader.value(&variables::RATE_LIMIT_REGISTER);
+    let sign_in = reader.value(&variables::RATE_LIMIT_SIGN_IN);
+    let failed_sign_in = reader.value(&variables::RATE_LIMIT_FAILED_SIGN_IN);
+    let authorize = reader.value(&variables::RATE_LIMIT_AUTHORIZE);
+    let authorize_address = reader.value(&variables::RATE_LIMIT_AUTHORIZE_ADDRESS);
+    let verify = reader.value(&variables::RATE_LIMIT_VERIFY);
+    let verify_address = reader.value(&variables::RATE_LIMIT_VERIFY_ADDRESS);
     if !is_on? {
         let what = "RATE_LIMITS is off: nothing slows down guessing passwords";
         reader.warn(Warning::Careful(what.to_owned()));

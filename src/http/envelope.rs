@@ -107,20 +107,21 @@ impl Enveloped {
         let is_api = path == "/api" || path.starts_with("/api/");
         let origin = cors.as_ref().and_then(|cors| cors.allowed_origin(request.headers()));
         let request_id = request_id(request.headers(), app);
-        let line = RequestLine::new(&request, context.clone(), self.counts(&request), request_id);
-        let mut response = self.answer_within(request, &context).await;
+        let is_surplus = context.arrival().is_surplus;
+        let line = RequestLine::new(&request, context, self.counts(&request), request_id);
+        let mut response = self.answer_within(request, is_surplus).await;
         let request_id = line.finish(&mut response);
         headers.add(&mut response, is_api, request_id, origin);
         Ok(response)
     }
 
     /// Calls the handler unless the request must not reach it.
-    async fn answer_within(&self, request: Request, context: &RequestContext) -> Response {
+    async fn answer_within(&self, request: Request, is_surplus: bool) -> Response {
         if !host::is_clear(&request) {
             ApiError::InvalidRequest.into_response()
         } else if self.answers_preflights(&request) && cors::is_preflight(&request) {
             cors::preflight()
-        } else if context.arrival().is_surplus {
+        } else if is_surplus {
             let cause = "every connection is busy".to_owned();
             ApiError::Overloaded(cause, RETRY_SOON).into_response()
         } else {

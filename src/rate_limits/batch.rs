@@ -21,6 +21,8 @@ pub(super) struct Batch {
     pub(super) charges: Vec<Charge>,
     /// Each bucket once.
     pub(super) buckets: Vec<Bucket>,
+    /// The key of each bucket.
+    pub(super) keys: Vec<String>,
     /// For each bucket, the grants that its shared record lacks.
     pub(super) unshared: Vec<Vec<i64>>,
     /// For each charge, the indices of its buckets.
@@ -49,11 +51,8 @@ impl Batch {
             charges.iter().map(|charge| charge.buckets.iter().map(&mut place).collect()).collect();
         let of_bucket = |bucket: &Bucket| unshared.get(&bucket.key).cloned().unwrap_or_default();
         let unshared = buckets.iter().map(of_bucket).collect();
-        Self { charges, buckets, unshared, places }
-    }
-
-    pub(super) fn keys(&self) -> Vec<String> {
-        self.buckets.iter().map(|bucket| bucket.key.clone()).collect()
+        let keys = buckets.iter().map(|bucket| bucket.key.clone()).collect();
+        Self { charges, buckets, keys, unshared, places }
     }
 
     /// Applies the charges to the stored records, in the order of [`Batch::keys`].
@@ -137,7 +136,7 @@ mod tests {
             take(&[("c", 1), ("all", 2)]),
         ];
         let batch = Batch::new(charges, &HashMap::new());
-        assert_eq!(batch.keys(), ["a", "all", "b", "c"]);
+        assert_eq!(batch.keys, ["a", "all", "b", "c"]);
         let (writes, decided) = batch.decide(&[None, None, None, None], NOW);
         let refused = Verdict::Refused(Limit::SignIn, MINUTE);
         let granted = Verdict::Granted(NOW);

@@ -163,13 +163,13 @@ impl Inner {
     }
 
     async fn apply(self: Arc<Self>, batch: Arc<Batch>) -> Result<Decided, ExpiringError> {
-        let keys = batch.keys();
-        self.records.update_all(&keys, move |stored, now| batch.decide(stored, now)).await
+        let decided = Arc::clone(&batch);
+        self.records.update_all(&batch.keys, move |stored, now| decided.decide(stored, now)).await
     }
 
     fn complete(&self, batch: &Batch, decided: Decided, answers: Answers) {
         self.forget_unshared(batch);
-        self.local.write_now(&batch.keys(), decided.records);
+        self.local.write_now(&batch.keys, decided.records);
         for (answer, verdict) in answers.into_iter().zip(decided.verdicts) {
             // The client may have hung up.
             let _ = answer.map(|answer| answer.send(verdict));
