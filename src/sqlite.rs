@@ -94,7 +94,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// Wraps a database; `errors` is the name of the counter.
+    /// Wraps a database; `errors` selects the counter of its errors.
     #[must_use]
     pub fn new(
         database: Arc<Database>,

@@ -197,7 +197,7 @@ fn nearest(folder: &Path) -> PathBuf {
     nearest.unwrap_or(Path::new("/")).to_owned()
 }
 
-/// Returns the user that runs `doctor`, on whom permissions depend.
+/// Returns the user that runs `doctor`: permissions depend on it.
 fn user() -> String {
     let id = rustix::process::geteuid();
     if id.is_root() { "root".to_owned() } else { format!("User {}", id.as_raw()) }

@@ -13,7 +13,7 @@ pub trait Observer: Send + Sync + 'static {
     /// An idle or slow connection was asked to close, to make room for a new one.
     fn evicted(&self) {}
 
-    /// A connection was accepted only to be told that all others are busy.
+    /// A connection was accepted only to be answered 503, because all others are busy.
     fn turned_away(&self) {}
 
     /// Something happened that an operator should know of; each kind at most every 10 seconds.

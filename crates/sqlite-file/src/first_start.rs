@@ -94,7 +94,6 @@ pub fn begin(settings: &Settings) -> io::Result<()> {
 ///
 /// The remains of the old database are renamed. Returns false, and changes nothing, if there is a
 /// database.
-/// database.
 ///
 /// # Errors
 ///

@@ -13,7 +13,7 @@ use crate::http::error::ApiError;
 use crate::http::state::AppState;
 use crate::model::{Client, ConfigKey, User};
 
-/// The active user to whom the request's access token belongs.
+/// The active user whose access token came with the request.
 pub(crate) struct CurrentUser(pub(crate) User);
 
 /// Proof that the current user is an admin.

@@ -193,7 +193,7 @@ operation_errors!(MeErrors: SIGNED_IN, STORED);
 
 /// Get current user
 ///
-/// Returns the user to whom the access token belongs.
+/// Returns the user that the access token identifies.
 #[utoipa::path(
     get,
     path = "/api/auth/me",

@@ -102,7 +102,7 @@ static DELETE_USER: Sql = Sql {
     ),
 };
 
-/// For a disabled user, for whom no flow stores a connection meanwhile.
+/// The user must be disabled, so that no flow stores a connection in the meantime.
 static ANONYMISE_USER: Sql = Sql {
     types: &[Type::TEXT],
     text: "

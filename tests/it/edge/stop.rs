@@ -12,7 +12,7 @@ use discogsography_api::surroundings::Surroundings;
 use crate::harness::wire::{answer, exchange, head};
 use crate::harness::{Composition, Setup};
 
-/// So many that they are not all accepted by chance.
+/// Too many to be accepted by chance before the service stops.
 const CLIENTS: usize = 20;
 
 #[tokio::test]
