@@ -189,8 +189,9 @@ def rows(bench: Workbench) -> Figures:
 
 def against(bench: Workbench) -> Figures:
     """The same requests to this program and to another one, such as the version before."""
+    loads = ("me", bench.me), ("health/live", bench.live), ("sign-ins", bench.sign_ins)
     for name, stores in ("PostgreSQL", bench.small), ("SQLite", {}):
-        for path, load in ("me", bench.me), ("health/live", bench.live):
+        for path, load in loads:
             these, others = bench.in_turn(
                 partial(bench.rate, stores, load),
                 partial(bench.rate, stores, load, bench.other_program),

@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--case", action="append", choices=CASES, metavar="NAME",
                       help=f"only this case, of {', '.join(CASES)}; may be repeated")
     what.add_argument("--against", metavar="FILE",
-                      help="only me and health/live, beside another program of the service")
+                      help="only me, health/live and sign-ins, beside another program")
     parser.add_argument("--quick", action="store_true",
                         help="one short round of each case: a first impression, not a result")
     parser.add_argument("--json", metavar="FILE", help="also writes the figures as JSON")

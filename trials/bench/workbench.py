@@ -100,6 +100,9 @@ class Workbench:
     def me(self, service: Service, clients: int = 64) -> Measured:
         return self.start_me(service, clients).result()
 
+    def sign_ins(self, service: Service) -> Measured:
+        return self.sign_in(64, service).result()
+
     def live(self, service: Service) -> Measured:
         return self.live_at(service.address)
 
