@@ -12,6 +12,8 @@ mod model;
 mod oauth_base_string;
 #[path = "../../fuzz/properties/oauth_header.rs"]
 mod oauth_header;
+#[path = "../../fuzz/properties/sealed.rs"]
+mod sealed;
 
 use std::collections::BTreeSet;
 use std::fs;
