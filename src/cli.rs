@@ -7,6 +7,7 @@ mod backup;
 mod discogs_setup;
 mod doctor;
 mod health;
+mod keys;
 mod migrate;
 mod restore;
 mod sandbox;
@@ -32,9 +33,10 @@ use crate::config::{
     Config, ConfigError, EmbeddedStores, Environment, Migrations, StoreKind, Stores,
 };
 use crate::http::openapi_document;
+use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::random::Random;
-use crate::server::open_stores;
+use crate::server::{OpenedStores, open_stores};
 use crate::storage::Storage;
 use crate::surroundings::Surroundings;
 use crate::{panics, sqlite, telemetry, threads};
@@ -101,6 +103,12 @@ enum Command {
                       discogsography-api discogs-setup --show"
     )]
     DiscogsSetup(discogs_setup::SetupArguments),
+    /// Generate a key that encrypts stored secrets; encrypt, decrypt or rotate them.
+    #[command(after_help = "Example:\n  discogsography-api keys status")]
+    Keys {
+        #[command(subcommand)]
+        command: keys::Command,
+    },
     /// Check everything that the service depends on, and print what is wrong and what to do.
     ///
     /// It changes nothing, works with or without a running service, and makes at most two calls to
@@ -113,7 +121,7 @@ enum Command {
     /// Copy the database of the embedded store into a file, even while a service uses it.
     ///
     /// The copy is checked, readable only by its owner, and appears only once it is complete. It does
-    /// not contain `DATA_DIR/jwt-secret`: keep that with it.
+    /// not contain `DATA_DIR/jwt-secret` and `DATA_DIR/master-key`: keep them with it.
     #[command(
         after_help = "Examples:\n  discogsography-api backup copy.db\n  discogsography-api backup - > copy.db"
     )]
@@ -198,6 +206,7 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             Command::DiscogsSetup(arguments) => {
                 discogs_setup::discogs_setup(&arguments, context).await
             }
+            Command::Keys { command } => keys::keys(command, context).await,
             Command::Doctor(arguments) => doctor::doctor(&arguments, context).await,
             Command::Backup(arguments) => backup::backup(&arguments, context),
             Command::Restore(arguments) => restore::restore(&arguments, context),
@@ -299,24 +308,32 @@ enum NewDatabase {
     Refused,
 }
 
-/// Creates the storage without opening it, and returns it with `AUTO_MIGRATE`.
-fn name_storage(
+/// Creates the stores without opening them, and returns them with `AUTO_MIGRATE`.
+fn name_stores(
     context: Context<'_>,
     new: NewDatabase,
-) -> anyhow::Result<(Arc<dyn Storage>, Migrations)> {
+) -> anyhow::Result<(OpenedStores, Migrations)> {
     let config = context.config()?;
     telemetry::start(config.log_level, config.log_format)?;
     if let (Stores::Embedded(embedded), NewDatabase::Refused) = (&config.stores, new) {
         sqlite_file::require_database(&sqlite::settings(embedded))
             .map_err(|missing| anyhow!("{missing}: is DATA_DIR right?"))?;
     }
-    let stores = open_stores(&config.stores, &surroundings()?, &Metrics::new())?;
-    Ok((stores.storage, config.migrations))
+    let stores = open_stores(&config, &surroundings()?, &Metrics::new())?;
+    Ok((stores, config.migrations))
 }
 
 /// Opens the storage and prepares its schema according to `AUTO_MIGRATE`.
 async fn open_storage(context: Context<'_>, new: NewDatabase) -> anyhow::Result<Arc<dyn Storage>> {
-    let (storage, migrations) = name_storage(context, new)?;
+    Ok(open_with_keys(context, new).await?.0)
+}
+
+/// Like [`open_storage`], with the keys of stored secrets.
+async fn open_with_keys(
+    context: Context<'_>,
+    new: NewDatabase,
+) -> anyhow::Result<(Arc<dyn Storage>, Arc<Keyring>)> {
+    let (OpenedStores { storage, keyring, .. }, migrations) = name_stores(context, new)?;
     storage.prepare(migrations).await?;
-    Ok(storage)
+    Ok((storage, keyring))
 }

@@ -5,6 +5,7 @@
 //! the service, except for the rules of an email address and a password.
 
 mod discogs;
+mod encryption;
 mod first_admin;
 mod limits;
 mod misspelt;
@@ -25,6 +26,7 @@ use thiserror::Error;
 use url::Url;
 
 pub use discogs::{DiscogsConfig, DiscogsProxy};
+pub use encryption::EncryptionKeys;
 pub use env_config::{Environment, Problem, Warning};
 pub use first_admin::FirstAdmin;
 pub use limits::{Budget, Budgets, RateLimits};
@@ -45,6 +47,8 @@ pub struct Config {
     pub jwt_secret_key: Option<SecretString>,
     /// `JWT_EXPIRE_MINUTES`
     pub access_token_life: Duration,
+    /// `ENCRYPTION_*`
+    pub encryption: EncryptionKeys,
     /// `ADMIN_EMAIL` with `ADMIN_PASSWORD`
     pub first_admin: Option<FirstAdmin>,
     /// `DISCOGS_*`, and `HTTPS_PROXY` with `NO_PROXY`
@@ -174,6 +178,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
     let addresses = read_addresses(reader);
     let jwt_secret_key = read_jwt_secret_key(reader);
     let access_token_life = reader.value(&variables::JWT_EXPIRE_MINUTES);
+    let encryption = encryption::read(reader);
     let first_admin = first_admin::read(reader);
     let discogs = discogs::read(reader);
     let keep_alive = reader.value(&variables::KEEP_ALIVE_SECONDS);
@@ -191,6 +196,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
         stores: stores?,
         jwt_secret_key,
         access_token_life: access_token_life?,
+        encryption: encryption?,
         first_admin,
         discogs: discogs?,
         api_address,

@@ -9,6 +9,7 @@ mod data_dir;
 mod database;
 mod discogs;
 mod inspect;
+mod keys;
 mod pretty;
 mod reach;
 mod redis;
@@ -86,6 +87,9 @@ async fn stores_and_discogs(config: &Config, surroundings: &Surroundings) -> Vec
     let (of_stores, (found, way)) =
         tokio::join!(stores(&config.stores, config.migrations), of_discogs);
     let (mut findings, credentials) = of_stores;
+    let keyring = keys::keyring(config, surroundings);
+    findings.push(keys::key(config, &keyring));
+    let credentials = keys::opened(&keyring, credentials);
     let is_reached = way.is_some();
     findings.extend(found);
     let asked = discogs::credentials(way, credentials);

@@ -5,6 +5,7 @@
 
 mod record;
 mod reported;
+mod sealed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::expiring::{Expiring, ExpiringError};
 use crate::model::{DiscogsToken, FlowOwner};
 
 pub use reported::Reported;
+pub use sealed::Sealed;
 
 /// The prefix of each key in Redis, which other services know too.
 pub const REDIS_PREFIX: &str = "discogs:oauth:state:";

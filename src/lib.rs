@@ -13,6 +13,7 @@
 //! - [`discogs`]: the calls to Discogs, with their bounds.
 //! - [`rate_limits`]: how many requests a client may make.
 //! - [`storage`]: users and connections, in PostgreSQL or SQLite.
+//! - [`keys`], [`keyring`]: the encryption of stored secrets.
 //! - [`expiring`]: short-lived records, in Redis, SQLite or memory.
 //! - [`server`]: binds the ports, opens the stores, runs, drains.
 //!
@@ -60,6 +61,8 @@ pub mod doctor;
 pub mod expiring;
 pub mod flows;
 pub mod http;
+pub mod keyring;
+pub mod keys;
 pub mod metrics;
 pub mod migrations;
 pub mod model;

@@ -64,6 +64,8 @@ pub struct Metrics {
     pub storage_errors: Counter,
     /// Failed calls to the state store.
     pub state_store_errors: Counter,
+    /// Stored secrets that could not be decrypted.
+    pub unreadable_secrets: Counter,
     /// Open connections of HTTP clients.
     pub http_connections: Family<Port, Gauge>,
     /// Connections of HTTP clients closed to make room for others.
@@ -195,6 +197,12 @@ impl Metrics {
             Store::ALL,
         );
         register(registry, "storage_errors", "Failed calls to the database", &self.storage_errors);
+        register(
+            registry,
+            "unreadable_secrets",
+            "Stored secrets that could not be decrypted",
+            &self.unreadable_secrets,
+        );
         register(
             registry,
             "state_store_errors",

@@ -7,6 +7,7 @@ mod bind;
 mod ports;
 mod secret;
 mod stores;
+mod unlock;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::connect::Connect;
 use crate::discogs::Discogs;
 use crate::flows::Flows;
 use crate::http::{App, AppState, ForwardingWarnings, Health, Phase, Stage};
+use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::outage;
 use crate::rate_limits::RateLimiter;
@@ -95,7 +97,7 @@ pub async fn run(
     let _lock = stores::lock(&config.stores)?;
     let secret = secret::read_or_create(&config, &surroundings.random)?;
     let metrics = Metrics::new();
-    let stores = open_stores(&config.stores, &surroundings, &metrics)?;
+    let stores = open_stores(&config, &surroundings, &metrics)?;
     let has_sandbox = surroundings.sandbox_consumer.is_some();
     let app = assemble(&config, &stores, surroundings, &secret, &metrics)?;
     let (keep_alive, drain_time) = (config.keep_alive, config.drain_time);
@@ -106,7 +108,9 @@ pub async fn run(
     let (stop_api, api_stopped) = oneshot::channel::<Infallible>();
     let api = BoundPort::api(listeners.api, &app, keep_alive);
     let mut api = tokio::spawn(api.serve(api_stopped));
-    let mut get_ready = tokio::spawn(get_ready(config, app.clone(), has_sandbox, addresses));
+    let keyring = Arc::clone(&stores.keyring);
+    let get_ready = get_ready(config, app.clone(), keyring, has_sandbox, addresses);
+    let mut get_ready = tokio::spawn(get_ready);
 
     let ended = first_to_end(shutdown, &mut api, &mut health, &mut get_ready).await;
     get_ready.abort();
@@ -169,7 +173,7 @@ fn assemble(
     let discogs = Discogs::new(config.discogs.clone(), clock.clone(), random.clone(), shared());
     let passwords = Passwords::start(processors(), random.clone(), shared());
     let passwords = passwords.map_err(NoThreads::from);
-    let OpenedStores { storage, flows, counts } = stores.clone();
+    let OpenedStores { storage, flows, counts, .. } = stores.clone();
     let flows = Flows::new(flows);
     let checked = (Arc::clone(&storage), flows.clone());
     let secret = secret.expose_secret().as_bytes();
@@ -229,8 +233,15 @@ fn serve_health(
     Ok(ended)
 }
 
-async fn get_ready(config: Config, app: AppState, has_sandbox: bool, addresses: Addresses) {
+async fn get_ready(
+    config: Config,
+    app: AppState,
+    keyring: Arc<Keyring>,
+    has_sandbox: bool,
+    addresses: Addresses,
+) {
     prepare(&*app.storage, config.migrations).await;
+    unlock::unlock(&config, &app, &keyring).await;
     if let Some(admin) = &config.first_admin {
         let App { storage, passwords, random, .. } = &*app;
         first_admin::ensure(admin, Accounts { storage: &**storage, passwords, random }).await;
@@ -247,7 +258,7 @@ async fn prepare(storage: &dyn Storage, migrations: Migrations) {
     }
 }
 
-fn report_not_prepared(error: &StorageError, problem: &str) {
+pub(super) fn report_not_prepared(error: &StorageError, problem: &str) {
     match error {
         StorageError::SchemaBehind { .. } => {
             error!(problem, "❌ The schema is behind and AUTO_MIGRATE is off");
@@ -265,6 +276,7 @@ fn report_not_prepared(error: &StorageError, problem: &str) {
         | StorageError::DiskFull(_)
         | StorageError::Overloaded
         | StorageError::Untranslatable(_)
+        | StorageError::Unreadable { .. }
         | StorageError::Refused(_) => {
             warn!(problem, "⚠️ The database is not ready; retrying until it is");
         }

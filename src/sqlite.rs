@@ -30,7 +30,7 @@ pub fn settings(stores: &EmbeddedStores) -> Settings {
         database: stores.database(),
         lock: stores.lock(),
         first_start: stores.first_start(),
-        others: vec![stores.jwt_secret()],
+        others: vec![stores.jwt_secret(), stores.master_key()],
         application: APPLICATION,
         on_event: log,
     }
@@ -144,6 +144,15 @@ impl Counted {
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, SqliteError> {
         self.count(self.database.write(write).await)
+    }
+
+    /// See [`Database::erase_replaced`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn erase_replaced(&self) -> Result<(), SqliteError> {
+        self.count(self.database.erase_replaced().await)
     }
 
     /// See [`Database::close`].

@@ -5,6 +5,7 @@
 
 mod administration;
 pub(crate) mod postgres;
+mod sealed_rows;
 pub(crate) mod sqlite;
 mod user_loader;
 
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::config::Migrations;
+use crate::keyring::{Keyring, PlainText, SealedTable, Unreadable};
 use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, FlowOwner, Identity,
@@ -27,6 +29,7 @@ use crate::model::{
 
 pub use administration::{Administration, UserChange};
 pub use postgres::PostgresStorage;
+pub use sealed_rows::{Encryption, Reseal, SealedRow, SealedRows};
 pub use sqlite::SqliteStorage;
 
 /// The most addresses that are kept for one user.
@@ -34,7 +37,7 @@ pub const MOST_KNOWN_ADDRESSES: i64 = 50;
 
 /// Users, their connections, and the app's configuration.
 #[async_trait]
-pub trait Storage: Administration + Debug + Send + Sync {
+pub trait Storage: Administration + SealedRows + Debug + Send + Sync {
     /// Opens the store and brings its schema up to date, or only checks it.
     ///
     /// Must succeed before any other method is called, and may be called again. Returns the migrations
@@ -67,7 +70,7 @@ pub trait Storage: Administration + Debug + Send + Sync {
     /// A user's connection.
     async fn connection(&self, user_id: Uuid) -> Result<Option<Connection>, StorageError>;
 
-    /// Stores the result of a flow: creates a connection, or replaces the tokens of the existing one.
+    /// Stores the result of a flow, encrypted: creates a connection, or replaces the tokens of the existing one.
     ///
     /// # Errors
     ///
@@ -84,10 +87,14 @@ pub trait Storage: Administration + Debug + Send + Sync {
     /// Deletes the user's connection, if any, and ends the user's flows.
     async fn delete_connection(&self, user_id: Uuid) -> Result<(), StorageError>;
 
-    /// The known rows of `app_config`; an empty value counts as not set.
+    /// The known rows of `app_config`, decrypted; an empty value counts as not set.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Unreadable`] if a value can't be decrypted.
     async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError>;
 
-    /// Writes config values, all or none, and returns when.
+    /// Writes config values, encrypted, all or none, and returns when.
     async fn put_config(
         &self,
         values: &[(ConfigKey, ConfigValue)],
@@ -140,6 +147,19 @@ impl Written {
     }
 }
 
+/// Returns the entry with its value decrypted.
+fn decrypted(
+    keyring: &Keyring,
+    mut entry: ConfigEntry,
+    plain: PlainText,
+) -> Result<ConfigEntry, StorageError> {
+    let (table, row) = (SealedTable::AppConfig, entry.key.as_str());
+    let opened = keyring.open_in((table, row), &entry.value, plain);
+    let unreadable = |source| StorageError::Unreadable { table, row: row.to_owned(), source };
+    entry.value = opened.map_err(unreadable)?;
+    Ok(entry)
+}
+
 /// Why a flow's result was not stored, given its user.
 fn not_stored(user: Option<&User>) -> StorageError {
     if user.is_some_and(|user| user.is_active) {
@@ -189,6 +209,16 @@ pub enum StorageError {
     /// Nothing was changed.
     #[error("{0}")]
     NotOurs(String),
+    /// A stored secret can't be decrypted.
+    #[error("{}, row {row}, can't be read", .table.name())]
+    Unreadable {
+        /// Its table.
+        table: SealedTable,
+        /// Its primary key.
+        row: String,
+        /// Why.
+        source: Unreadable,
+    },
     /// The store refused a statement, because of a bug or an unexpected schema.
     #[error("the database refused a statement")]
     Refused(#[source] Cause),

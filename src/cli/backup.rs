@@ -58,9 +58,14 @@ fn summary(copied: Copied, to: &str, config: &Config, stores: &EmbeddedStores) -
         Some(_) => "the value of JWT_SECRET_KEY".to_owned(),
         None => stores.jwt_secret().display().to_string(),
     };
+    let key = match &config.encryption.current {
+        Some(_) => "the value of ENCRYPTION_MASTER_KEY".to_owned(),
+        None => stores.master_key().display().to_string(),
+    };
     format!(
         "Copied the database to {to} and checked the copy: {users}, {bytes} bytes.\n\
-         Keep {secret} with it: without that secret, every user has to sign in again."
+         Keep {secret} with it: without that secret, every user has to sign in again.\n\
+         Keep {key} with it, too: without that key, every user has to connect Discogs again."
     )
 }
 

@@ -5,8 +5,9 @@ use std::io::BufRead as _;
 use clap::Args;
 use secrecy::ExposeSecret as _;
 
-use super::{Context, NewDatabase, UsageError, open_storage, say};
+use super::{Context, NewDatabase, UsageError, open_with_keys, say};
 use crate::config::StoreKind;
+use crate::keys;
 use crate::model::{ConfigKey, ConfigValue, mask};
 use crate::storage::{Storage, Written};
 
@@ -34,7 +35,7 @@ pub(super) async fn discogs_setup(
     let values = values(arguments)?;
     // The credentials may be set before the first start.
     let new = if values.is_empty() { NewDatabase::Refused } else { NewDatabase::Made };
-    let storage = open_storage(context, new).await?;
+    let (storage, keyring) = open_with_keys(context, new).await?;
     if arguments.show {
         show(&*storage).await?;
     } else if arguments.unset {
@@ -43,6 +44,8 @@ pub(super) async fn discogs_setup(
             Written::Unchanged => "The Discogs app credentials were not set.",
         })?;
     } else {
+        // A value that is encrypted with a wrong key would be lost.
+        keys::fit(&*storage, &keyring).await?;
         storage.put_config(&values).await?;
         say(match context.store {
             StoreKind::Real => {

@@ -30,14 +30,25 @@ pub(super) fn restore(arguments: &Arguments, context: Context<'_>) -> anyhow::Re
     if let Some(kept) = kept {
         say(&format!("The previous database is kept as {}.", kept.display()))?;
     }
-    let secret = stores.jwt_secret();
-    let file = secret.display();
-    match (&config.jwt_secret_key, secret.exists()) {
-        (Some(_), _) => say("Users stay signed in if JWT_SECRET_KEY is the one of the backup.")?,
-        (None, true) => say(&format!("Users stay signed in if {file} is the one of the backup."))?,
-        (None, false) => say(&format!(
-            "{file} is missing: put the one of the backup there, or every user has to sign in again."
-        ))?,
-    }
+    let (secret, key) = (stores.jwt_secret(), stores.master_key());
+    let secret = needed(config.jwt_secret_key.is_some(), "JWT_SECRET_KEY", &secret, "sign in");
+    let is_set = config.encryption.current.is_some();
+    let key = needed(is_set, "ENCRYPTION_MASTER_KEY", &key, "connect Discogs");
+    say(&format!("{secret}\n{key}"))?;
     Ok(())
+}
+
+/// Returns what the operator has to do about a secret that is not part of the backup.
+fn needed(is_set: bool, variable: &str, file: &Path, again: &str) -> String {
+    let file_exists = file.exists();
+    let file = file.display();
+    if is_set {
+        format!("No user has to {again} again if {variable} is the one of the backup.")
+    } else if file_exists {
+        format!("No user has to {again} again if {file} is the one of the backup.")
+    } else {
+        format!(
+            "{file} is missing: put the one of the backup there, or every user has to {again} again."
+        )
+    }
 }

@@ -36,7 +36,7 @@ const OTHER_NAMES: [(&str, &[&str]); 6] = [
 ];
 
 /// Names under which other programs read the same or a similar value.
-const OF_OTHER_PROGRAMS: [(&str, &[&str]); 7] = [
+const OF_OTHER_PROGRAMS: [(&str, &[&str]); 8] = [
     (
         "DATABASE_URL",
         &[
@@ -59,6 +59,7 @@ const OF_OTHER_PROGRAMS: [(&str, &[&str]); 7] = [
     ("REDIS_HOST", &["VALKEY_HOST"]),
     ("POSTGRES_SSLMODE", &["POSTGRES_SSL"]),
     ("JWT_SECRET_KEY", &["JWT_SECRET"]),
+    ("ENCRYPTION_MASTER_KEY", &["OAUTH_ENCRYPTION_KEY", "ENCRYPTION_KEY"]),
     ("TRUSTED_PROXIES", &["TRUSTED_PROXY"]),
 ];
 

@@ -155,6 +155,12 @@ impl EmbeddedStores {
         self.data_dir.join("first-start")
     }
 
+    /// The file of the key that was generated for `ENCRYPTION_MASTER_KEY`.
+    #[must_use]
+    pub fn master_key(&self) -> PathBuf {
+        self.data_dir.join("master-key")
+    }
+
     /// The file of the secret that was generated for `JWT_SECRET_KEY`.
     #[must_use]
     pub fn jwt_secret(&self) -> PathBuf {

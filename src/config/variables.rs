@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use env_config::variables;
+use fernet_seal::MasterKey;
 use ipnet::IpNet;
 use url::Url;
 
 use super::discogs::{parse_proxy, parse_user_agent};
+use super::encryption::{parse_master_key, parse_master_keys};
 use super::first_admin::{parse_email, parse_password};
 use super::limits::{parse_budget, parse_networks};
 use super::parsers::{
@@ -52,6 +54,13 @@ variables! {
         JWT_SECRET_KEY: String = Variable::secret_text()
             .example("the output of `openssl rand -hex 32`");
         JWT_EXPIRE_MINUTES: Duration = Variable::parsed(parse_minutes).default("1440");
+    }
+    "Encryption of stored secrets" {
+        ENCRYPTION_MASTER_KEY: MasterKey = Variable::secret(parse_master_key)
+            .example("the output of `discogsography-api keys generate`");
+        ENCRYPTION_MASTER_KEY_PREVIOUS: Vec<MasterKey> = Variable::secret(parse_master_keys)
+            .example("the key before");
+        ENCRYPTION_ALLOW_WEAK_KEY: bool = Variable::parsed(parse_switch).default("off").example("on");
     }
     "The first admin" {
         ADMIN_EMAIL: Email = Variable::parsed(parse_email).or_file().example("admin@example.com");

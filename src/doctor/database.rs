@@ -16,6 +16,7 @@ use super::inspect::{
 };
 use super::report::{Check, Finding, Measured};
 use crate::config::{EmbeddedStores, Migrations};
+use crate::keyring::Unreadable;
 use crate::migrations::Schema;
 use crate::model::ConfigEntry;
 use crate::sqlite;
@@ -39,6 +40,8 @@ pub(super) enum Credentials {
     Half,
     /// Both are set.
     Set(Consumer),
+    /// Both are set, and can't be decrypted.
+    Unreadable(Unreadable),
 }
 
 /// The findings, and the credentials to check with Discogs.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 use super::database::Credentials;
+use super::keys;
 use super::reach::Server;
 use super::report::{Check, Finding, Measured, Severity};
 use super::tls;
@@ -101,6 +102,7 @@ pub(super) async fn credentials(way: Way, credentials: Credentials) -> Finding {
         Credentials::Half => {
             return not_set("Only one of the app's consumer key and secret is set");
         }
+        Credentials::Unreadable(why) => return keys::unreadable(why),
         Credentials::Unknown => {
             return not_asked("The app's credentials are in the database, which could not be read");
         }

@@ -33,6 +33,8 @@ pub enum Check {
     TrustedProxies,
     /// The secret that signs access tokens.
     JwtSecret,
+    /// The key of stored secrets.
+    EncryptionKey,
     /// The passwords of the stores.
     StorePasswords,
     /// The files that `…_FILE` variables name.
@@ -120,10 +122,11 @@ pub struct Report {
 
 impl Check {
     /// In the order of the report.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Variables,
         Self::TrustedProxies,
         Self::JwtSecret,
+        Self::EncryptionKey,
         Self::StorePasswords,
         Self::SecretFiles,
         Self::Service,
@@ -144,7 +147,9 @@ impl Check {
     pub fn area(self) -> Area {
         match self {
             Self::Variables | Self::TrustedProxies => Area::Configuration,
-            Self::JwtSecret | Self::StorePasswords | Self::SecretFiles => Area::Secrets,
+            Self::JwtSecret | Self::EncryptionKey | Self::StorePasswords | Self::SecretFiles => {
+                Area::Secrets
+            }
             Self::DataDir
             | Self::DiskSpace
             | Self::Service

@@ -82,6 +82,8 @@ pub(crate) enum ApiError {
     DiscogsNotConfigured(FlowStep),
     /// 503: Discogs asks the service to wait.
     DiscogsRateLimited(Duration),
+    /// 503: a stored secret can't be decrypted.
+    SecretUnreadable(String),
     /// 503: the password is right, but the user has two-factor sign-in.
     SecondFactorUnavailable,
 }
@@ -137,6 +139,7 @@ impl ApiError {
                 &table::DISCOGS_NOT_CONFIGURED_AT_VERIFY
             }
             Self::DiscogsRateLimited(_) => &table::DISCOGS_RATE_LIMITED,
+            Self::SecretUnreadable(_) => &table::SECRET_UNREADABLE,
             Self::SecondFactorUnavailable => &table::SECOND_FACTOR_UNAVAILABLE,
         }
     }
@@ -153,7 +156,8 @@ impl ApiError {
             | Self::Internal(cause)
             | Self::DiscogsCredentialsRejected(cause)
             | Self::DiscogsBlocked(cause)
-            | Self::DiscogsUnavailable(cause) => (None, Some(cause)),
+            | Self::DiscogsUnavailable(cause)
+            | Self::SecretUnreadable(cause) => (None, Some(cause)),
             Self::StateUnknown
             | Self::StateBusy
             | Self::NotAuthenticated
@@ -272,6 +276,7 @@ impl From<StorageError> for ApiError {
             | StorageError::Lost(_)
             | StorageError::SchemaBehind { .. }
             | StorageError::NotOurs(_) => Self::DatabaseUnavailable(chain(&error)),
+            StorageError::Unreadable { .. } => Self::SecretUnreadable(chain(&error)),
             StorageError::Refused(_) | StorageError::Untranslatable(_) => {
                 Self::Internal(chain(&error))
             }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use sqlite_file::LockError;
 use tracing::warn;
 
-use super::ServerError;
-use crate::config::{IfLost, RedisConfig, Stores};
+use super::{ServerError, secret};
+use crate::config::{Config, EmbeddedStores, IfLost, RedisConfig, Stores};
 use crate::expiring::{Expiring, RedisRecords, SqliteRecords};
-use crate::flows::{self, Reported};
+use crate::flows::{self, Reported, Sealed};
+use crate::keyring::Keyring;
 use crate::metrics::{Counter, Metrics};
 use crate::rate_limits;
 use crate::sqlite::{self, Counted, Database};
@@ -20,6 +21,8 @@ use crate::tls;
 /// The stores of a service.
 #[derive(Debug, Clone)]
 pub struct OpenedStores {
+    /// The keys of stored secrets.
+    pub keyring: Arc<Keyring>,
     /// Users and their connections.
     pub storage: Arc<dyn Storage>,
     /// The records of pending flows.
@@ -32,15 +35,16 @@ pub struct OpenedStores {
 ///
 /// # Errors
 ///
-/// If a library can't use the address of a server.
+/// If a library can't use the address of a server, or if the key beside the embedded store can't be read.
 pub fn open_stores(
-    stores: &Stores,
+    config: &Config,
     surroundings: &Surroundings,
     metrics: &Arc<Metrics>,
 ) -> Result<OpenedStores, ServerError> {
     tls::install_provider();
     let Surroundings { clock, random, .. } = surroundings;
-    match stores {
+    let keyring = Arc::new(open_keyring(config, surroundings, metrics)?);
+    match &config.stores {
         Stores::Embedded(embedded) => {
             let database = Database::new(sqlite::settings(embedded));
             let counted = |errors: fn(&Metrics) -> &Counter| {
@@ -48,15 +52,46 @@ pub fn open_stores(
             };
             let flows = SqliteRecords::new(counted(|it| &it.state_store_errors), clock.clone());
             let file = counted(|it| &it.storage_errors);
-            let storage = SqliteStorage::new(file, clock.clone(), random.clone());
-            Ok(OpenedStores { storage: Arc::new(storage), flows: Arc::new(flows), counts: None })
+            let for_storage = Arc::clone(&keyring);
+            let storage = SqliteStorage::new(file, for_storage, clock.clone(), random.clone());
+            let flows = Arc::new(Sealed::new(Arc::new(flows), Arc::clone(&keyring)));
+            Ok(OpenedStores { keyring, storage: Arc::new(storage), flows, counts: None })
         }
         Stores::Servers { postgres, redis } => {
             let flows = Reported::new(records(redis, flows::REDIS_PREFIX)?, Arc::clone(metrics));
             let counts: Arc<dyn Expiring> = Arc::new(records(redis, rate_limits::REDIS_PREFIX)?);
-            let storage = Arc::new(PostgresStorage::new(postgres, random, metrics));
-            Ok(OpenedStores { storage, flows: Arc::new(flows), counts: Some(counts) })
+            let flows = Arc::new(Sealed::new(Arc::new(flows), Arc::clone(&keyring)));
+            let for_storage = Arc::clone(&keyring);
+            let storage = Arc::new(PostgresStorage::new(postgres, for_storage, random, metrics));
+            Ok(OpenedStores { keyring, storage, flows, counts: Some(counts) })
         }
+    }
+}
+
+/// Derives the keys: those of the configuration, or the one beside the embedded store.
+fn open_keyring(
+    config: &Config,
+    surroundings: &Surroundings,
+    metrics: &Metrics,
+) -> Result<Keyring, ServerError> {
+    let Surroundings { clock, random, .. } = surroundings;
+    let previous = config.encryption.previous.iter().cloned();
+    let unreadable = metrics.unreadable_secrets.clone();
+    let configured = config.encryption.current.as_deref();
+    let keyring = Keyring::new(configured, previous, clock.clone(), random.clone(), unreadable);
+    if let Some(embedded) = own_master_key(config)
+        && let Some(key) = secret::read_master_key(&embedded.master_key())?
+    {
+        keyring.set_current(&key);
+    }
+    Ok(keyring)
+}
+
+/// Returns the embedded stores if their key is in a file beside them.
+pub(super) fn own_master_key(config: &Config) -> Option<&EmbeddedStores> {
+    match &config.stores {
+        Stores::Embedded(embedded) if config.encryption.current.is_none() => Some(embedded),
+        Stores::Embedded(_) | Stores::Servers { .. } => None,
     }
 }
 

@@ -10,6 +10,7 @@ mod migrate;
 mod ours;
 mod pools;
 mod rows;
+mod sealed_rows;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +22,10 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::user_loader::UserLoader;
-use super::{Admin, Storage, StorageError, Written, not_stored};
+use super::{Admin, Storage, StorageError, Written, decrypted, not_stored};
 use crate::clock::Timestamp;
 use crate::config::{Migrations, PostgresConfig};
+use crate::keyring::{Keyring, PlainText, Purpose, SealedTable};
 use crate::metrics::Metrics;
 use crate::migrations::Migration;
 use crate::model::{
@@ -142,6 +144,13 @@ pub(crate) static CONFIG: Sql = Sql {
     order by key",
 };
 
+/// Without the name of a table as a parameter, since only this one is read by requests.
+static IS_CONFIG_ENCRYPTED: Sql = Sql {
+    types: &[],
+    text: "
+    select exists (select 1 from api_encryption where name = 'app_config') as is_encrypted",
+};
+
 static PUT_CONFIG: Sql = Sql {
     types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
     text: "
@@ -161,7 +170,7 @@ static DELETE_CONFIG: Sql = Sql {
 };
 
 /// What each connection prepares; other statements are parsed each time.
-pub(crate) static PREPARED: [&Sql; 15] = [
+pub(crate) static PREPARED: [&Sql; 16] = [
     &PING,
     &CREATE_USER,
     &USERS_BY_IDS,
@@ -173,6 +182,7 @@ pub(crate) static PREPARED: [&Sql; 15] = [
     &END_FLOWS,
     &DELETE_CONNECTION,
     &CONFIG,
+    &IS_CONFIG_ENCRYPTED,
     &PUT_CONFIG,
     &DELETE_CONFIG,
     &addresses::KNOWN_ADDRESS,
@@ -185,17 +195,23 @@ pub struct PostgresStorage {
     server: Server,
     pools: Pools,
     user_loader: UserLoader,
+    keyring: Arc<Keyring>,
     random: Random,
 }
 
 impl PostgresStorage {
     /// Connects to nothing before [`Storage::prepare`].
     #[must_use]
-    pub fn new(config: &PostgresConfig, random: &Random, metrics: &Arc<Metrics>) -> Self {
+    pub fn new(
+        config: &PostgresConfig,
+        keyring: Arc<Keyring>,
+        random: &Random,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let server = server(config);
         let pools = Pools::new(&server, metrics);
         let user_loader = user_loader(pools.reads.clone());
-        Self { server, pools, user_loader, random: random.clone() }
+        Self { server, pools, user_loader, keyring, random: random.clone() }
     }
 }
 
@@ -278,8 +294,8 @@ impl Storage for PostgresStorage {
             .bind(self.random.uuid())
             .bind(owner.user_id)
             .bind(owner.epoch.0)
-            .bind(token.0.token.clone())
-            .bind(token.0.secret.expose_secret().to_owned())
+            .bind(self.keyring.seal(Purpose::DiscogsTokens, &token.0.token))
+            .bind(self.keyring.seal(Purpose::DiscogsTokens, token.0.secret.expose_secret()))
             .bind(identity.username.clone())
             .bind(identity.id.clone());
         if self.pools.writes.query(query).await?.is_empty() {
@@ -297,9 +313,13 @@ impl Storage for PostgresStorage {
     }
 
     async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError> {
-        let rows = self.pools.reads.query(Query::new(&CONFIG)).await?;
+        let (rows, is_encrypted) = tokio::try_join!(
+            self.pools.reads.query(Query::new(&CONFIG)),
+            self.pools.reads.query_one(Query::new(&IS_CONFIG_ENCRYPTED)),
+        )?;
+        let plain = PlainText::unless(is_encrypted.try_get("is_encrypted")?);
         let entries = rows.iter().filter_map(|row| rows::config_entry(row).transpose());
-        Ok(entries.collect::<Result<_, _>>()?)
+        entries.map(|entry| decrypted(&self.keyring, entry?, plain)).collect()
     }
 
     async fn put_config(
@@ -307,7 +327,10 @@ impl Storage for PostgresStorage {
         values: &[(ConfigKey, ConfigValue)],
     ) -> Result<Timestamp, StorageError> {
         let keys: Vec<_> = values.iter().map(|(key, _)| key.as_str()).collect();
-        let values: Vec<_> = values.iter().map(|(_, value)| value.expose().to_owned()).collect();
+        let sealed = |value: &ConfigValue| {
+            self.keyring.seal(Purpose::of(SealedTable::AppConfig), value.expose())
+        };
+        let values: Vec<_> = values.iter().map(|(_, value)| sealed(value)).collect();
         let query = Query::new(&PUT_CONFIG).bind(keys).bind(values);
         let row = self.pools.writes.query_one(query).await?;
         Ok(rows::timestamp(&row, "updated_at")?)

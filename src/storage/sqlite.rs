@@ -6,6 +6,7 @@
 mod addresses;
 mod administration;
 mod rows;
+mod sealed_rows;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -17,9 +18,10 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::user_loader::UserLoader;
-use super::{Admin, Storage, StorageError, Written, not_stored};
+use super::{Admin, Storage, StorageError, Written, decrypted, not_stored};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Migrations;
+use crate::keyring::{Keyring, PlainText, Purpose, SealedTable};
 use crate::migrations::Migration;
 use crate::model::{
     ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, FlowEpoch, FlowOwner, Identity,
@@ -41,6 +43,7 @@ pub(crate) const CONFIG: &str = "
 pub struct SqliteStorage {
     database: Arc<Counted>,
     user_loader: UserLoader,
+    keyring: Arc<Keyring>,
     clock: Clock,
     random: Random,
 }
@@ -48,9 +51,10 @@ pub struct SqliteStorage {
 impl SqliteStorage {
     /// The file need not be open yet.
     #[must_use]
-    pub fn new(database: Counted, clock: Clock, random: Random) -> Self {
+    pub fn new(database: Counted, keyring: Arc<Keyring>, clock: Clock, random: Random) -> Self {
         let database = Arc::new(database);
-        Self { user_loader: user_loader(Arc::clone(&database)), database, clock, random }
+        let user_loader = user_loader(Arc::clone(&database));
+        Self { database, user_loader, keyring, clock, random }
     }
 
     fn now(&self) -> i64 {
@@ -221,14 +225,17 @@ impl Storage for SqliteStorage {
                 updated_at = excluded.updated_at";
 
         let (id, now) = (self.random.uuid(), self.now());
-        let (token, identity) = (token.clone(), identity.clone());
+        let seal = |secret| self.keyring.seal(Purpose::DiscogsTokens, secret);
+        let (access_token, access_secret) =
+            (seal(&token.0.token), seal(token.0.secret.expose_secret()));
+        let identity = identity.clone();
         let put = move |transaction: &rusqlite::Transaction<'_>| {
             let stored = transaction.prepare_cached(PUT_CONNECTION)?.execute(named_params! {
                 ":id": id.to_string(),
                 ":user_id": owner.user_id.to_string(),
                 ":epoch": owner.epoch.0,
-                ":access_token": token.0.token,
-                ":access_secret": token.0.secret.expose_secret(),
+                ":access_token": access_token,
+                ":access_secret": access_secret,
                 ":provider_username": identity.username,
                 ":provider_user_id": identity.id,
                 ":now": now,
@@ -260,12 +267,20 @@ impl Storage for SqliteStorage {
     }
 
     async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError> {
+        const IS_CONFIG_ENCRYPTED: &str = "
+            select exists (select 1 from api_encryption where name = 'app_config') as is_encrypted";
+
         let read = |connection: &mut rusqlite::Connection| {
+            let mut statement = connection.prepare_cached(IS_CONFIG_ENCRYPTED)?;
+            let is_encrypted = statement.query_row([], |row| rows::flag(row, "is_encrypted"))?;
             let mut statement = connection.prepare_cached(CONFIG)?;
             let entries = statement.query_map([], rows::config_entry)?;
-            entries.filter_map(Result::transpose).collect()
+            let entries: Vec<_> =
+                entries.filter_map(Result::transpose).collect::<rusqlite::Result<_>>()?;
+            Ok((entries, PlainText::unless(is_encrypted)))
         };
-        Ok(self.database.read(read).await?)
+        let (entries, plain) = self.database.read(read).await?;
+        entries.into_iter().map(|entry| decrypted(&self.keyring, entry, plain)).collect()
     }
 
     async fn put_config(
@@ -278,13 +293,17 @@ impl Storage for SqliteStorage {
             on conflict (key) do update
             set value = excluded.value, updated_at = excluded.updated_at";
 
-        let (values, now) = (values.to_vec(), self.clock.now());
+        let sealed = |(key, value): &(ConfigKey, ConfigValue)| {
+            (*key, self.keyring.seal(Purpose::of(SealedTable::AppConfig), value.expose()))
+        };
+        let values: Vec<_> = values.iter().map(sealed).collect();
+        let now = self.clock.now();
         let put = move |transaction: &rusqlite::Transaction<'_>| {
             let mut statement = transaction.prepare_cached(PUT_CONFIG)?;
             for (key, value) in &values {
                 statement.execute(named_params! {
                     ":key": key.as_str(),
-                    ":value": value.expose(),
+                    ":value": value,
                     ":now": now.as_microseconds(),
                 })?;
             }

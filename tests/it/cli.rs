@@ -1,9 +1,10 @@
 //! The program as operators call it: commands, exit codes and output streams.
 //!
 //! [`serving`]: the command `serve`. [`starting`] and [`stopping`]: how it starts and stops.
-//! [`backup`], [`lost`], [`owners`]: the embedded store's files. [`users`]: the command `user`.
+//! [`keys`]: the command `keys`. [`backup`], [`lost`], [`owners`]: the embedded store's files. [`users`]: the command `user`.
 
 mod backup;
+mod keys;
 mod lost;
 mod owners;
 mod serving;
@@ -30,13 +31,14 @@ fn assert_failed(outcome: &Outcome, code: i32, error: &str) {
 }
 
 /// Every command that reads the configuration.
-const CONFIGURED: [&[&str]; 11] = [
+const CONFIGURED: [&[&str]; 12] = [
     &[],
     &["serve"],
     &["serve", "--sandbox"],
     &["migrate"],
     &["admin", "list"],
     &["user", "list"],
+    &["keys", "status"],
     &["discogs-setup", "--show"],
     &["discogs-setup", "--consumer-key", "k", "--consumer-secret", "s"],
     &["backup", "copy.db"],

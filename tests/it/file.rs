@@ -65,5 +65,5 @@ async fn a_first_start_leaves_nothing_beside_the_file() {
         names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.retain(|name| !name.ends_with("-wal") && !name.ends_with("-shm"));
     names.sort();
-    assert_eq!(names, ["discogsography.db", "discogsography.lock"]);
+    assert_eq!(names, ["discogsography.db", "discogsography.lock", "master-key"]);
 }

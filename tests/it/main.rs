@@ -31,6 +31,7 @@ mod fuzz;
 mod harness;
 mod hashing;
 mod input;
+mod keys;
 mod limits;
 mod logging;
 mod matrix;

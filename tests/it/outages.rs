@@ -241,7 +241,7 @@ async fn a_schema_that_is_behind_is_unhealthy_until_somebody_migrates() {
         .sql_text("select string_agg(tablename, ',') from pg_tables where schemaname = 'public'")
         .await;
     assert_eq!(tables, None);
-    app.migrate().await;
+    app.storage().await;
     app.wait_until_healthy().await;
     assert_eq!(app.anonymous().register("a@example.com", PASSWORD).await.status, 201);
 }

@@ -40,7 +40,7 @@ fn open(variables: &[(&str, &str)]) -> OpenedStores {
         random: Random::from_system().unwrap(),
         sandbox_consumer: None,
     };
-    open_stores(&config.stores, &surroundings, &Metrics::new()).unwrap()
+    open_stores(&config, &surroundings, &Metrics::new()).unwrap()
 }
 
 /// Returns the variables for a database of the tests' PostgreSQL, plus `variables`.

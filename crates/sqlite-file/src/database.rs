@@ -16,6 +16,9 @@ use crate::{Error, Migration, Settings, WhenBehind};
 /// How often committed pages are moved into the database file itself.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How long a caller waits while the whole file is rewritten.
+const LONGEST_ERASURE: Duration = Duration::from_secs(600);
+
 /// A database file, open or not yet.
 #[derive(Debug)]
 pub struct Database {
@@ -134,6 +137,22 @@ impl Database {
             Err(error) => self.observe(Err(error)),
         }
         written.map(|(written, _)| written)
+    }
+
+    /// Removes what the file and its `-wal` still contain of changed and deleted rows.
+    ///
+    /// Writes wait meanwhile, so this is for rare occasions. While another process reads the file, a
+    /// part may stay in `-wal` until the file is closed.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn erase_replaced(&self) -> Result<(), Error> {
+        let erase = |connection: &mut Connection| {
+            connection.execute_batch("vacuum")?;
+            connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
+        };
+        self.threads()?.writer.run_within(LONGEST_ERASURE, erase).await
     }
 
     fn observe(&self, written: Result<(), &Error>) {

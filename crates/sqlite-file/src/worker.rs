@@ -78,6 +78,15 @@ impl Worker {
         &self,
         job: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
+        self.run_within(TIMEOUT, job).await
+    }
+
+    /// Like [`Self::run`], with its own bound on the wait.
+    pub(crate) async fn run_within<T: Send + 'static>(
+        &self,
+        timeout: Duration,
+        job: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
         let job = Box::new(move |connection: &mut Connection| {
             // The caller may have stopped waiting.
@@ -87,7 +96,7 @@ impl Worker {
             mpsc::error::TrySendError::Full(_) => Error::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Error::NotOpen,
         })?;
-        match tokio::time::timeout(TIMEOUT, answered).await {
+        match tokio::time::timeout(timeout, answered).await {
             Ok(Ok(done)) => Ok(done?),
             Ok(Err(_)) => Err(Error::NotOpen),
             Err(_) => Err(Error::TimedOut),

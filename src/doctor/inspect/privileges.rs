@@ -20,6 +20,8 @@ const TO_SERVE: &str = "
             ('app_config', 'delete'),
             ('known_addresses', 'select'), ('known_addresses', 'insert'),
             ('known_addresses', 'update'), ('known_addresses', 'delete'),
+            ('api_encryption', 'select'), ('api_encryption', 'insert'),
+            ('api_encryption', 'update'), ('api_encryption', 'delete'),
             ('api_migrations', 'select')
     ),
     lacking (lack) as (

@@ -30,6 +30,7 @@ pub(crate) const STORED: &[&Row] =
     &[&table::DATABASE_UNAVAILABLE, &table::OVERLOADED, &table::INTERNAL];
 /// The errors of operations that call Discogs.
 pub(crate) const DISCOGS: &[&Row] = &[
+    &table::SECRET_UNREADABLE,
     &table::STATE_STORE_UNAVAILABLE,
     &table::DISCOGS_CREDENTIALS_REJECTED,
     &table::DISCOGS_BLOCKED,

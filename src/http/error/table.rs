@@ -68,6 +68,8 @@ rows! {
         "Discogs app credentials not configured";
     DISCOGS_RATE_LIMITED: SERVICE_UNAVAILABLE "discogs_rate_limited"
         "Discogs is getting too many requests from this service. Please wait a moment and try again.";
+    SECRET_UNREADABLE: SERVICE_UNAVAILABLE "secret_unreadable"
+        "A stored secret can't be decrypted. Please tell an admin: the service's log says which one.";
     SECOND_FACTOR_UNAVAILABLE: SERVICE_UNAVAILABLE "second_factor_unavailable"
         "This account has two-factor sign-in, which this service does not support yet.";
 }

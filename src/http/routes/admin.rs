@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::clock::Timestamp;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{ADMIN, BODY, KEY, SIGNED_IN, STORED, operation_errors};
+use crate::http::error::table;
 use crate::http::json::Json;
 use crate::http::request::extract::{AdminUser, JsonBody, PathKey};
 use crate::http::request::input::{Fields, Input};
@@ -66,7 +67,7 @@ pub(crate) struct ConfigListEntry {
     updated_at: Option<Timestamp>,
 }
 
-operation_errors!(ListErrors: SIGNED_IN, ADMIN, STORED);
+operation_errors!(ListErrors: SIGNED_IN, ADMIN, STORED, &[&table::SECRET_UNREADABLE]);
 
 /// List the app's credentials
 ///

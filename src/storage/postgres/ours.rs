@@ -21,6 +21,7 @@ const FOREIGN: &str = "
             ('0002_admins', 'users', 'is_admin', 'boolean', true),
             ('0005_sign_in_and_flows', 'users', 'totp_enabled', 'boolean', true),
             ('0005_sign_in_and_flows', 'users', 'flow_epoch', 'bigint', true),
+            ('0006_encryption', 'users', 'totp_secret', 'character varying', true),
             ('0001_accounts', 'oauth_tokens', 'id', 'uuid', false),
             ('0001_accounts', 'oauth_tokens', 'user_id', 'uuid', false),
             ('0001_accounts', 'oauth_tokens', 'provider', 'character varying(50)', false),
@@ -37,7 +38,10 @@ const FOREIGN: &str = "
             ('0001_accounts', 'api_migrations', 'name', 'text', false),
             ('0004_known_addresses', 'known_addresses', 'account', 'bytea', false),
             ('0004_known_addresses', 'known_addresses', 'address', 'bytea', false),
-            ('0004_known_addresses', 'known_addresses', 'seen_at', 'timestamp with time zone', false)
+            ('0004_known_addresses', 'known_addresses', 'seen_at', 'timestamp with time zone', false),
+            ('0006_encryption', 'api_encryption', 'name', 'character varying(64)', false),
+            ('0006_encryption', 'api_encryption', 'value', 'text', false),
+            ('0006_encryption', 'api_encryption', 'updated_at', 'timestamp with time zone', false)
     )
     select case
             when relkind not in ('r', 'p') then '`' || place || '` is not a table'
@@ -65,7 +69,8 @@ const NOT_UNIQUE: &str = "
             ('0001_accounts', 'users', '{email}'),
             ('0001_accounts', 'oauth_tokens', '{provider,user_id}'),
             ('0001_accounts', 'app_config', '{key}'),
-            ('0004_known_addresses', 'known_addresses', '{account,address}')
+            ('0004_known_addresses', 'known_addresses', '{account,address}'),
+            ('0006_encryption', 'api_encryption', '{name}')
     )
     select place, array_to_string(columns, ', ')
     from expected

@@ -71,7 +71,7 @@ pub(super) fn text(row: &Row<'_>, column: &str) -> rusqlite::Result<String> {
 }
 
 /// Bytes that are not UTF-8 become U+FFFD.
-fn optional_text(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<String>> {
+pub(super) fn optional_text(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<String>> {
     Ok(match row.get_ref(column)? {
         ValueRef::Null => None,
         ValueRef::Integer(number) => Some(number.to_string()),

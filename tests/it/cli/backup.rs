@@ -44,9 +44,11 @@ fn backed_up(program: &Program, copy: &str, users: &str) -> String {
     let path = program.folder().join(copy);
     format!(
         "Copied the database to {copy} and checked the copy: {users}, {} bytes.\n\
-         Keep {} with it: without that secret, every user has to sign in again.\n",
+         Keep {} with it: without that secret, every user has to sign in again.\n\
+         Keep {} with it, too: without that key, every user has to connect Discogs again.\n",
         fs::metadata(path).unwrap().len(),
-        program.data("jwt-secret").display()
+        program.data("jwt-secret").display(),
+        program.data("master-key").display()
     )
 }
 
@@ -55,10 +57,12 @@ fn restored(program: &Program, users: &str, kept: Option<&str>) -> String {
         format!("The previous database is kept as {}.\n", program.data(name).display())
     });
     format!(
-        "Restored {}: {users}.\n{}Users stay signed in if {} is the one of the backup.\n",
+        "Restored {}: {users}.\n{}No user has to sign in again if {} is the one of the backup.\n\
+         No user has to connect Discogs again if {} is the one of the backup.\n",
         program.data("discogsography.db").display(),
         kept.unwrap_or_default(),
-        program.data("jwt-secret").display()
+        program.data("jwt-secret").display(),
+        program.data("master-key").display()
     )
 }
 
@@ -123,9 +127,11 @@ async fn a_backup_goes_to_stdout_and_comes_from_stdin() {
     let taken = new.run_from(&["restore", "-"], &copy);
     let said = format!(
         "Restored {}: 1 user.\n{} is missing: put the one of the backup there, or every user has to \
-         sign in again.\n",
+         sign in again.\n{} is missing: put the one of the backup there, or every user has to \
+         connect Discogs again.\n",
         new.data("discogsography.db").display(),
-        new.data("jwt-secret").display()
+        new.data("jwt-secret").display(),
+        new.data("master-key").display()
     );
     assert_said(&taken, &said);
     let service = new.serve(&["serve"]);
@@ -244,8 +250,8 @@ async fn a_restore_replaces_the_database_and_keeps_the_old_one() {
     assert_said(&taken, &restored(&program, "1 user", Some("discogsography.db.old-1")));
     let mode = fs::metadata(program.data("discogsography.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
-    let names =
-        ["discogsography.db", "discogsography.db.old-1", "discogsography.lock", "jwt-secret"];
+    let (database, kept) = ("discogsography.db", "discogsography.db.old-1");
+    let names = [database, kept, "discogsography.lock", "jwt-secret", "master-key"];
     assert_eq!(program.data_names(), names);
     let service = program.serve(&["serve"]);
     assert_eq!((sign_in(&service, "alice").await, sign_in(&service, "bob").await), (200, 401));

@@ -46,7 +46,7 @@ async fn a_lost_database_is_reported_until_it_is_put_back() {
     with_alice(&program).await;
     let (path, away) = (program.data("discogsography.db"), program.folder().join("away.db"));
     fs::rename(&path, &away).unwrap();
-    let left = ["discogsography.lock", "jwt-secret"];
+    let left = ["discogsography.lock", "jwt-secret", "master-key"];
     assert_eq!(program.data_names(), left);
 
     for arguments in [&["migrate"][..], &["admin", "list"], &["discogs-setup", "--show"]] {
@@ -140,7 +140,7 @@ async fn a_first_start_that_was_killed_is_repeated() {
         let service = program.serve(&["serve"]);
         assert_eq!(sign_in(&service, "alice").await, 200, "after {count} files");
         assert_eq!(service.end("TERM").code, Some(0));
-        let names = ["discogsography.db", "discogsography.lock", "jwt-secret"];
+        let names = ["discogsography.db", "discogsography.lock", "jwt-secret", "master-key"];
         assert_eq!(program.data_names(), names, "after {count} files");
     }
 }

@@ -65,6 +65,8 @@ fn exactly_the_secrets_and_the_user_name_may_stand_in_a_file() {
         "REDIS_URL",
         "REDIS_PASSWORD",
         "JWT_SECRET_KEY",
+        "ENCRYPTION_MASTER_KEY",
+        "ENCRYPTION_MASTER_KEY_PREVIOUS",
         "ADMIN_EMAIL",
         "ADMIN_PASSWORD",
         "HTTPS_PROXY",

@@ -9,7 +9,7 @@ use super::{
     VERIFIER_REJECTED, approved, assert_connected, assert_refusal, calls, connect,
 };
 use crate::harness::{
-    Actor, Answer, Composition, Setup, TestApp, on_both_compositions, on_both_setups,
+    ACCEPT_PLAIN, Actor, Answer, Composition, Setup, TestApp, on_both_compositions, on_both_setups,
 };
 
 on_both_compositions!(
@@ -174,6 +174,7 @@ async fn unset(admin: &Actor, key: &str) {
 
 /// Writes a value as another program does.
 async fn take_over(app: &TestApp, key: &str, value: &str) {
+    app.sql(ACCEPT_PLAIN).await;
     let value = value.replace('\'', "''");
     app.sql(&format!("update app_config set value = '{value}' where key = '{key}'")).await;
 }

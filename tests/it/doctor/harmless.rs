@@ -55,7 +55,8 @@ async fn rows(scene: &Scene) -> Vec<String> {
         from information_schema.columns as entry
         where table_schema = 'public'";
     found.push(client.query_one(columns, &[]).await.unwrap().get(0));
-    for table in ["users", "oauth_tokens", "app_config", "api_migrations", "known_addresses"] {
+    let own = ["api_migrations", "api_encryption", "known_addresses"];
+    for table in ["users", "oauth_tokens", "app_config"].into_iter().chain(own) {
         let rows = format!(
             "select coalesce(string_agg(xmin || ' ' || entry::text, '\n' order by entry::text), '')
              from {table} as entry"

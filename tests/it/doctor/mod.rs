@@ -37,7 +37,7 @@ async fn nothing_is_wrong_where_everything_is_there(setup: Setup) {
         &["service", "database", "schema", "integrity", "data_dir", "disk_space"]
     };
     let around: (&[_], &[_]) =
-        (&["variables", "jwt_secret"], &["discogs", "clock", "app_credentials"]);
+        (&["variables", "jwt_secret", "encryption_key"], &["discogs", "clock", "app_credentials"]);
     assert_eq!(checks, [around.0, stores, around.1].concat());
     for finding in findings {
         assert_eq!((&finding["severity"], &finding["fix"]), (&json!("ok"), &json!(null)));

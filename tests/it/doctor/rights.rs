@@ -3,12 +3,13 @@
 use crate::connect::connect;
 use crate::harness::{Composition, Setup, test_servers};
 
-use super::scene::Scene;
+use super::scene::{MASTER_KEY, Scene};
 
 const PASSWORD: &str = "a-password-of-a-role";
 
 /// All privileges that the service needs on an up-to-date database.
-const ALL: &str = "delete, insert, select, update on app_config; \
+const ALL: &str = "delete, insert, select, update on api_encryption; \
+                   delete, insert, select, update on app_config; \
                    delete, insert, select, update on known_addresses; \
                    delete, insert, select, update on oauth_tokens; insert, select, update on users; \
                    select on api_migrations";
@@ -60,6 +61,7 @@ async fn with_the_rights_that_doctor_asks_for_a_role_can_do_all() {
 
     let Scene { stores, program, .. } = scene;
     let setup = Setup::new(Composition::Servers).unconfigured().with("RATE_LIMITS", "on");
+    let setup = setup.with("ENCRYPTION_MASTER_KEY", MASTER_KEY);
     let setup = setup.with("POSTGRES_USERNAME", &role).with("POSTGRES_PASSWORD", PASSWORD);
     let app = setup.start_on(stores).await;
     let alice = app.user("alice").await;
@@ -83,7 +85,7 @@ async fn rights_on_every_column_are_enough_and_on_some_are_not() {
     let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
     let columns = "id, email, hashed_password, is_active, created_at, updated_at";
     let grant = |right: &str| format!("grant {right} to \"{role}\";");
-    let others = "oauth_tokens, app_config, api_migrations, known_addresses";
+    let others = "oauth_tokens, app_config, api_migrations, api_encryption, known_addresses";
     let others = grant(&format!("select, insert, update, delete on {others}"));
     let on_users = |columns| {
         grant(&format!("select ({columns}), insert ({columns}), update ({columns}) on users"))
@@ -138,7 +140,7 @@ async fn a_role_that_can_not_bring_the_schema_up_to_date_is_found() {
     scene
         .sql(
             "alter table users drop column is_admin;
-             drop table known_addresses, api_migrations",
+             drop table known_addresses, api_encryption, api_migrations",
         )
         .await;
     let tables = "users, oauth_tokens, app_config";

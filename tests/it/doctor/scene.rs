@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use crate::harness::{Composition, Outcome, Program, TestStores};
 
 pub(crate) const JWT_SECRET: &str = "canary-jwt-0123456789abcdef0123456789abcdef";
+pub(crate) const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const CONSUMER_SECRET: &str = "canary-consumer-secret";
 pub(crate) const CONSUMER_KEY: &str = "canary-consumer-key";
 
@@ -44,6 +45,7 @@ impl Scene {
         }
         program = program
             .with("JWT_SECRET_KEY", JWT_SECRET)
+            .with("ENCRYPTION_MASTER_KEY", MASTER_KEY)
             .with("DISCOGS_API_URL", &sandbox.url())
             .with("DISCOGS_WEB_URL", &sandbox.url());
         for (name, value) in variables {

@@ -87,7 +87,7 @@ async fn a_service_that_is_starting_is_unhealthy_and_alive() {
         ready.assert(503, &short("unhealthy"));
         assert_eq!(ready.header("retry-after"), Some("1"));
     }
-    app.migrate().await;
+    app.storage().await;
     app.wait_until_healthy().await;
     assert_eq!(at_health(&app).get("/health/ready").await.status, 200);
 }

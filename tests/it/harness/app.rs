@@ -7,8 +7,10 @@ use discogs_sandbox::{Options, Sandbox, TokenSteps};
 use discogsography_api::clock::{Clock, Timestamp};
 use discogsography_api::config::{Config, Environment, Migrations, Stores};
 use discogsography_api::metrics::Metrics;
+use discogsography_api::model::{ConfigKey, ConfigValue};
 use discogsography_api::random::Random;
 use discogsography_api::server::{self, Listeners, ServerError};
+use discogsography_api::storage::Storage;
 use discogsography_api::surroundings::Surroundings;
 use redis::AsyncCommands as _;
 use rusqlite::OptionalExtension as _;
@@ -27,6 +29,9 @@ pub(crate) const JWT_SECRET_KEY: &str = "0123456789abcdef0123456789abcdef-shared
 
 /// The time at which tests start: 2026-09-21, well before the year 2100.
 const START: i64 = 1_790_000_000_000_000;
+
+/// Has the service read credentials that another program stores as plain text.
+pub(crate) const ACCEPT_PLAIN: &str = "delete from api_encryption where name = 'app_config'";
 
 /// How long a service may take to become healthy.
 const START_TIME: Duration = Duration::from_secs(30);
@@ -316,25 +321,19 @@ impl TestApp {
 
     /// Sets the sandbox's credentials as the app's.
     pub(crate) async fn configure(&self) {
-        let now = if self.stores.servers.is_some() { "now()" } else { "0" };
-        self.sql(&format!(
-            "insert into app_config (key, value, updated_at)
-             values ('discogs_consumer_key', 'sandbox-key', {now}),
-                    ('discogs_consumer_secret', 'sandbox-secret', {now})",
-        ))
-        .await;
+        let values = ["sandbox-key", "sandbox-secret"].map(|it| ConfigValue::parse(it).unwrap());
+        let values: Vec<_> = ConfigKey::ALL.into_iter().zip(values).collect();
+        self.storage().await.put_config(&values).await.unwrap();
     }
 
-    /// Does what the command `migrate` does, while the service runs.
-    pub(crate) async fn migrate(&self) {
-        let surroundings = Surroundings {
-            clock: self.clock.clone(),
-            random: Random::from_system().unwrap(),
-            sandbox_consumer: None,
-        };
-        let stores = server::open_stores(&self.config.stores, &surroundings, &Metrics::new());
-        let stores = stores.unwrap();
-        stores.storage.prepare(Migrations::Automatic).await.unwrap();
+    /// Opens the service's storage as a command does.
+    pub(crate) async fn storage(&self) -> Arc<dyn Storage> {
+        let (clock, random) = (self.clock.clone(), Random::from_system().unwrap());
+        let surroundings = Surroundings { clock, random, sandbox_consumer: None };
+        let stores = server::open_stores(&self.config, &surroundings, &Metrics::new());
+        let storage = stores.unwrap().storage;
+        storage.prepare(Migrations::Automatic).await.unwrap();
+        storage
     }
 
     /// A client without a token.

@@ -13,7 +13,7 @@ pub(crate) mod wire;
 
 pub(crate) use actor::{Actor, PASSWORD};
 pub(crate) use answer::Answer;
-pub(crate) use app::{Composition, Setup, TestApp, TestStores};
+pub(crate) use app::{ACCEPT_PLAIN, Composition, Setup, TestApp, TestStores};
 pub(crate) use opened::{Opened, on_both_stores, redis_connection};
 pub(crate) use program::{Outcome, Program, Service, free_port};
 pub(crate) use proxy::Proxy;

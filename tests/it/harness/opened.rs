@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use discogsography_api::clock::{Clock, Timestamp};
-use discogsography_api::config::{Config, Environment, Migrations, Stores};
+use discogsography_api::config::{Config, EncryptionKeys, Environment, Migrations, Stores};
 use discogsography_api::expiring::Expiring;
 use discogsography_api::flows::Flows;
 use discogsography_api::metrics::Metrics;
@@ -12,6 +12,7 @@ use discogsography_api::random::Random;
 use discogsography_api::server::{OpenedStores, open_stores};
 use discogsography_api::storage::Storage;
 use discogsography_api::surroundings::Surroundings;
+use fernet_seal::MasterKey;
 
 use super::app::JWT_SECRET_KEY;
 use super::{Composition, TestStores, test_servers};
@@ -63,14 +64,23 @@ impl Opened {
         let surroundings =
             Surroundings { clock: clock.clone(), random: random.clone(), sandbox_consumer: None };
         let OpenedStores { storage, flows: records, .. } =
-            open_stores(&config.stores, &surroundings, &Metrics::new()).unwrap();
+            open_stores(&config, &surroundings, &Metrics::new()).unwrap();
         let flows = Flows::new(Arc::clone(&records));
         Self { storage, flows, records, stores, random, clock, config }
     }
 
     /// Returns the storage of another service on the same database.
     pub(crate) fn another_storage(&self) -> Arc<dyn Storage> {
-        open_stores(&self.config.stores, &self.surroundings(), &Metrics::new()).unwrap().storage
+        open_stores(&self.config, &self.surroundings(), &Metrics::new()).unwrap().storage
+    }
+
+    /// Returns the stores of another service on the same database, which has these keys.
+    pub(crate) fn with_keys(&self, current: Option<&str>, previous: &[&str]) -> OpenedStores {
+        let key = |text: &str| Arc::new(MasterKey::parse(text).unwrap());
+        let previous = previous.iter().map(|text| key(text)).collect();
+        let encryption = EncryptionKeys { current: current.map(key), previous };
+        let config = Config { encryption, ..self.config.clone() };
+        open_stores(&config, &self.surroundings(), &Metrics::new()).unwrap()
     }
 
     fn surroundings(&self) -> Surroundings {

@@ -1,0 +1,60 @@
+//! Encrypts the records of flows. Records that are not encrypted are read, too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::ExposeSecret as _;
+
+use crate::expiring::{Decide, Expiring, ExpiringError, Stored, Write};
+use crate::keyring::{Keyring, PlainText, Purpose};
+
+/// Records that are stored encrypted if there is a key.
+#[derive(Debug)]
+pub struct Sealed {
+    records: Arc<dyn Expiring>,
+    keyring: Arc<Keyring>,
+}
+
+impl Sealed {
+    /// Wraps `records`.
+    #[must_use]
+    pub fn new(records: Arc<dyn Expiring>, keyring: Arc<Keyring>) -> Self {
+        Self { records, keyring }
+    }
+}
+
+#[async_trait]
+impl Expiring for Sealed {
+    async fn ping(&self) -> Result<(), ExpiringError> {
+        self.records.ping().await
+    }
+
+    async fn put(&self, key: &str, record: &str, life: Duration) -> Result<(), ExpiringError> {
+        self.records.put(key, &self.keyring.seal(Purpose::Flows, record), life).await
+    }
+
+    async fn replace(&self, keys: &[String], decide: Decide) -> Result<(), ExpiringError> {
+        let keyring = Arc::clone(&self.keyring);
+        let decide: Decide = Arc::new(move |stored, now| {
+            let opened: Vec<_> = stored.iter().map(|stored| open(&keyring, stored)).collect();
+            decide(&opened, now).into_iter().map(|write| seal(&keyring, write)).collect()
+        });
+        self.records.replace(keys, decide).await
+    }
+}
+
+/// A record that can't be decrypted counts as none.
+fn open(keyring: &Keyring, stored: &Stored) -> Stored {
+    let text = str::from_utf8(stored.as_deref()?).ok()?;
+    let opened = keyring.open(Purpose::Flows, text, PlainText::Accepted).ok()?;
+    Some(opened.expose_secret().as_bytes().to_vec())
+}
+
+fn seal(keyring: &Keyring, write: Write) -> Write {
+    match write {
+        Write::Nothing | Write::Delete => write,
+        Write::Replace(record) => Write::Replace(keyring.seal(Purpose::Flows, &record)),
+        Write::Renew(record, life) => Write::Renew(keyring.seal(Purpose::Flows, &record), life),
+    }
+}
