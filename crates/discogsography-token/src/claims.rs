@@ -40,6 +40,11 @@ pub struct VerifiedClaims {
     pub sub: Uuid,
     /// The email address; `None` if the token has none.
     pub email: Option<String>,
+    /// When the token was created, in whole seconds since the Unix epoch, rounded down; `None` if the
+    /// token does not say so by a number.
+    pub iat: Option<i64>,
+    /// The token's id; `None` if it has none that is a string.
+    pub jti: Option<String>,
 }
 
 /// Why a payload is refused.
@@ -56,6 +61,8 @@ pub(crate) enum ClaimsError {
 pub(crate) struct Payload {
     sub: Value,
     email: Value,
+    iat: Value,
+    jti: Value,
     exp: Value,
     /// `None` if there is no such claim; `null` is malformed.
     nbf: Option<Value>,
@@ -78,8 +85,12 @@ impl VerifiedClaims {
             return Err(ClaimsError::NotYetValid);
         }
         let sub = payload.sub.as_str().and_then(hyphenated_uuid);
-        let email = if let Value::String(email) = payload.email { Some(email) } else { None };
-        Ok(Self { sub: sub.ok_or(ClaimsError::Malformed)?, email })
+        Ok(Self {
+            sub: sub.ok_or(ClaimsError::Malformed)?,
+            email: text(payload.email),
+            iat: seconds(&payload.iat).ok().map(whole),
+            jti: text(payload.jti),
+        })
     }
 }
 
@@ -95,6 +106,8 @@ impl<'de> Deserialize<'de> for Payload {
 enum Name {
     Sub,
     Email,
+    Iat,
+    Jti,
     Exp,
     Nbf,
     Type,
@@ -117,6 +130,8 @@ impl<'de> Visitor<'de> for PayloadVisitor {
             match name {
                 Name::Sub => payload.sub = claims.next_value()?,
                 Name::Email => payload.email = claims.next_value()?,
+                Name::Iat => payload.iat = claims.next_value()?,
+                Name::Jti => payload.jti = claims.next_value()?,
                 Name::Exp => payload.exp = claims.next_value()?,
                 Name::Nbf => payload.nbf = Some(claims.next_value()?),
                 Name::Type => {
@@ -145,6 +160,15 @@ impl fmt::Debug for VerifiedClaims {
 /// A `NumericDate` of RFC 7519 section 2: seconds, with a fraction or without.
 fn seconds(claim: &Value) -> Result<f64, ClaimsError> {
     claim.as_number().and_then(serde_json::Number::as_f64).ok_or(ClaimsError::Malformed)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
+fn whole(seconds: f64) -> i64 {
+    seconds.floor() as i64
+}
+
+fn text(claim: Value) -> Option<String> {
+    if let Value::String(text) = claim { Some(text) } else { None }
 }
 
 fn hyphenated_uuid(text: &str) -> Option<Uuid> {

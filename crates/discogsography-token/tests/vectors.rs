@@ -43,6 +43,24 @@ fn every_token_to_accept_is_accepted() {
 }
 
 #[test]
+fn the_time_of_issue_and_the_id_are_read_tolerantly() {
+    let verified = |iat: Value, jti: Value| {
+        let claims =
+            json!({ "sub": claims().sub, "exp": NOW.as_secs() + 60, "iat": iat, "jti": jti });
+        let key = EncodingKey::from_secret(SECRET);
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+        let verified = Key::new(SECRET).verify(&token, NOW).unwrap();
+        (verified.iat, verified.jti)
+    };
+    let id = Some("any id".to_owned());
+    assert_eq!(verified(json!(1_789_999_999), json!("any id")), (Some(1_789_999_999), id));
+    assert_eq!(verified(json!(1_789_999_999.9), Value::Null), (Some(1_789_999_999), None));
+    assert_eq!(verified(json!(-0.5), json!("")), (Some(-1), Some(String::new())));
+    assert_eq!(verified(json!(u64::MAX), json!(7)), (Some(i64::MAX), None));
+    assert_eq!(verified(json!("1789999999"), json!({})), (None, None));
+}
+
+#[test]
 fn every_token_to_refuse_is_refused() {
     let vectors = vectors();
     let key = Key::new(vectors["secret"].as_str().unwrap().as_bytes());
