@@ -67,6 +67,8 @@ pub struct Config {
     pub web_page: WebPage,
     /// `APP_BASE_URL`: the front end to which the account page links.
     pub app_base_url: Option<Url>,
+    /// `PYTHON_COMPAT`
+    pub python_compat: PythonCompat,
     /// `RATE_LIMITS` and `RATE_LIMIT_*`
     pub rate_limits: RateLimits,
     /// `TRUSTED_PROXIES`
@@ -101,6 +103,15 @@ pub enum WebPage {
     /// At `/`.
     On,
     /// Not at all.
+    Off,
+}
+
+/// Whether a later Python service runs on the same stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PythonCompat {
+    /// Its revoked tokens are refused, and each service can finish the other's flows.
+    On,
+    /// No such service is expected.
     Off,
 }
 
@@ -186,6 +197,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
     let cors_origins = reader.value(&variables::CORS_ORIGINS);
     let has_web_page = reader.value(&variables::WEB_PAGE);
     let app_base_url = reader.value(&variables::APP_BASE_URL);
+    let python_compat = read_python_compat(reader);
     let rate_limits = limits::read(reader);
     let trusted_proxies = limits::read_proxies(reader);
     let migrates = reader.value(&variables::AUTO_MIGRATE);
@@ -206,6 +218,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
         cors_origins: cors_origins?,
         web_page: if has_web_page? { WebPage::On } else { WebPage::Off },
         app_base_url,
+        python_compat: python_compat?,
         rate_limits: rate_limits?,
         trusted_proxies,
         migrations: if migrates? { Migrations::Automatic } else { Migrations::Manual },
@@ -223,6 +236,19 @@ fn read_addresses(reader: &mut Reader<'_>) -> Option<(SocketAddr, SocketAddr)> {
         reader.invalid(&variables::API_HEALTH_PORT, "is the same as API_PORT");
     }
     Some((SocketAddr::new(host?, api?), SocketAddr::new(host?, health?)))
+}
+
+fn read_python_compat(reader: &mut Reader<'_>) -> Option<PythonCompat> {
+    if !reader.value(&variables::PYTHON_COMPAT)? {
+        return Some(PythonCompat::Off);
+    }
+    if misspelt::asking_for_servers(reader).is_empty() {
+        let what = "is on, but there is no Redis: set REDIS_URL to the Redis of the Python service, \
+                    or turn it off";
+        let example = Some("REDIS_URL=redis://cache.example.com:6379/0");
+        reader.problem(variables::PYTHON_COMPAT.declaration.name, what, example);
+    }
+    Some(PythonCompat::On)
 }
 
 fn read_jwt_secret_key(reader: &mut Reader<'_>) -> Option<SecretString> {

@@ -20,8 +20,10 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 
 pub use self::error::ExpiringError;
+pub(crate) use self::error::RedisFailure;
 pub use self::memory::MemoryRecords;
 pub use self::redis::RedisRecords;
+pub(crate) use self::redis::client as redis_client;
 pub use self::sqlite::SqliteRecords;
 
 /// A record as it is stored; `None` if there is none.

@@ -15,6 +15,7 @@
 //! - [`storage`]: users and connections, in PostgreSQL or SQLite.
 //! - [`keys`], [`keyring`]: the encryption of stored secrets.
 //! - [`expiring`]: short-lived records, in Redis, SQLite or memory.
+//! - [`revocations`]: which tokens a Python service beside this one has revoked.
 //! - [`server`]: binds the ports, opens the stores, runs, drains.
 //!
 //! The program around it:
@@ -71,6 +72,7 @@ pub mod panics;
 mod pem;
 pub mod random;
 pub mod rate_limits;
+pub mod revocations;
 pub mod server;
 pub mod sqlite;
 pub mod storage;

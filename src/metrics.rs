@@ -25,7 +25,7 @@ use process::Process;
 use routes::Requests;
 
 pub use durations::Durations;
-pub use labels::{Method, Port, Purpose, SignIn, Store};
+pub use labels::{Method, Port, Purpose, RevokedBy, SignIn, Store};
 pub use last_seen::LastSeen;
 pub use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 pub use prometheus_client::metrics::counter::Counter;
@@ -66,6 +66,12 @@ pub struct Metrics {
     pub state_store_errors: Counter,
     /// Stored secrets that could not be decrypted.
     pub unreadable_secrets: Counter,
+    /// The Python service's marks of revoked tokens in memory.
+    pub revocation_marks: Family<RevokedBy, Gauge>,
+    /// How often all these marks were read from Redis.
+    pub revocation_reads: Counter,
+    /// Whether Redis reports new marks: 1 or 0; unset if marks are ignored.
+    pub revocation_tracking_up: LastSeen,
     /// Open connections of HTTP clients.
     pub http_connections: Family<Port, Gauge>,
     /// Connections of HTTP clients closed to make room for others.
@@ -85,6 +91,7 @@ impl Metrics {
         metrics.register_sign_ins(ours);
         metrics.register_discogs(ours);
         metrics.register_stores(ours);
+        metrics.register_revocations(ours);
         ours.register("build", "Always 1", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register_collector(Box::new(Process));
         metrics.registry = registry;
@@ -222,6 +229,28 @@ impl Metrics {
             "Connections to PostgreSQL that were lost",
             &self.postgres_lost_connections,
             Purpose::ALL,
+        );
+    }
+
+    fn register_revocations(&self, registry: &mut Registry) {
+        register_each(
+            registry,
+            "revocation_marks",
+            "The Python service's marks of revoked tokens in memory",
+            &self.revocation_marks,
+            RevokedBy::ALL,
+        );
+        register(
+            registry,
+            "revocation_reads",
+            "Complete reads of these marks from Redis",
+            &self.revocation_reads,
+        );
+        register(
+            registry,
+            "revocation_tracking_up",
+            "Whether Redis reports new marks: 1 or 0",
+            &self.revocation_tracking_up,
         );
     }
 }

@@ -20,7 +20,7 @@ use sqlite_file::LockError;
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{error, info, warn};
 
 use crate::accounts::first_admin::{self, Accounts};
@@ -35,6 +35,7 @@ use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::outage;
 use crate::rate_limits::RateLimiter;
+use crate::revocations::Revocations;
 use crate::storage::{Storage, StorageError};
 use crate::surroundings::Surroundings;
 use crate::threads::{NoThreads, processors};
@@ -100,6 +101,7 @@ pub async fn run(
     let stores = open_stores(&config, &surroundings, &metrics)?;
     let has_sandbox = surroundings.sandbox_consumer.is_some();
     let app = assemble(&config, &stores, surroundings, &secret, &metrics)?;
+    let _watch = app.revocations.clone().map(watch);
     let (keep_alive, drain_time) = (config.keep_alive, config.drain_time);
 
     let (stop_health, health_stopped) = oneshot::channel();
@@ -177,6 +179,7 @@ fn assemble(
     let flows = Flows::new(flows);
     let checked = (Arc::clone(&storage), flows.clone());
     let secret = secret.expose_secret().as_bytes();
+    let revocations = stores::revocations(config, metrics)?;
     let (limits, known) = (config.rate_limits, Arc::clone(&storage));
     let limits = RateLimiter::new(limits, secret, counts, known, clock.clone(), shared());
     Ok(AppState::new(App {
@@ -193,6 +196,7 @@ fn assemble(
         storage,
         passwords: passwords.map_err(setup("the password workers"))?,
         key: Key::new(secret),
+        revocations,
         access_token_life: config.access_token_life,
         clock,
         random,
@@ -203,6 +207,11 @@ fn assemble(
         trusted_proxies: config.trusted_proxies.clone(),
         forwarding_warnings: ForwardingWarnings::default(),
     }))
+}
+
+/// Keeps the marks of revoked tokens up to date until the returned handle is dropped.
+fn watch(revocations: Arc<Revocations>) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move { revocations.watch().await }))
 }
 
 /// Names the part that can't be set up.
@@ -245,6 +254,9 @@ async fn get_ready(
     if let Some(admin) = &config.first_admin {
         let App { storage, passwords, random, .. } = &*app;
         first_admin::ensure(admin, Accounts { storage: &**storage, passwords, random }).await;
+    }
+    if let Some(revocations) = &app.revocations {
+        revocations.until_read().await;
     }
     announce::log_next_steps(&*app.storage, has_sandbox).await;
     app.health.phase().ready();

@@ -95,6 +95,9 @@ variables! {
         WEB_PAGE: bool = Variable::parsed(parse_switch).default("on");
         APP_BASE_URL: Url = Variable::parsed(parse_http_url).example("https://explore.example.com");
     }
+    "Beside a Python service" {
+        PYTHON_COMPAT: bool = Variable::parsed(parse_switch).default("off").example("on");
+    }
     "Request limits" {
         RATE_LIMITS: bool = Variable::parsed(parse_switch).default("on");
         RATE_LIMIT_REGISTER: Budget = Variable::parsed(parse_budget).default("5/60");

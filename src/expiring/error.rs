@@ -31,7 +31,7 @@ pub enum ExpiringError {
 ///
 /// Shows only the code of a server's message, since the rest may repeat a record.
 #[derive(Debug, Error)]
-pub(super) enum RedisFailure {
+pub(crate) enum RedisFailure {
     #[error("Redis says {0}")]
     Server(String),
     #[error("Redis refuses the database number in REDIS_URL")]

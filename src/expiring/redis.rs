@@ -234,7 +234,8 @@ impl fmt::Debug for RedisRecords {
     }
 }
 
-fn client(config: &RedisConfig) -> Result<Client, RedisError> {
+/// Prepares connections to this server.
+pub(crate) fn client(config: &RedisConfig) -> Result<Client, RedisError> {
     let info = config.url.expose_secret().into_connection_info()?;
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     let info = info.set_redis_settings(settings);

@@ -18,6 +18,7 @@ use crate::connect::Connect;
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::rate_limits::RateLimiter;
+use crate::revocations::Revocations;
 use crate::storage::Storage;
 
 /// What every handler can reach.
@@ -35,6 +36,8 @@ pub struct App {
     pub passwords: Passwords,
     /// Signs and checks access tokens.
     pub key: Key,
+    /// The tokens that a Python service has revoked; `None` without `PYTHON_COMPAT`.
+    pub revocations: Option<Arc<Revocations>>,
     /// How long an access token is valid.
     pub access_token_life: Duration,
     /// The time of day.

@@ -108,6 +108,16 @@ label! {
 }
 
 label! {
+    /// Which tokens a mark of the Python service revokes.
+    RevokedBy "kind" {
+        /// One token.
+        Token "token"
+        /// The earlier tokens of a user.
+        User "user"
+    }
+}
+
+label! {
     /// What a connection to PostgreSQL is for.
     Purpose "purpose" {
         /// Statements that only read.

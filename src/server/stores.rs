@@ -7,12 +7,13 @@ use sqlite_file::LockError;
 use tracing::warn;
 
 use super::{ServerError, secret};
-use crate::config::{Config, EmbeddedStores, IfLost, RedisConfig, Stores};
-use crate::expiring::{Expiring, RedisRecords, SqliteRecords};
+use crate::config::{Config, EmbeddedStores, IfLost, PythonCompat, RedisConfig, Stores};
+use crate::expiring::{Expiring, ExpiringError, RedisRecords, SqliteRecords};
 use crate::flows::{self, Reported, Sealed};
 use crate::keyring::Keyring;
 use crate::metrics::{Counter, Metrics};
 use crate::rate_limits;
+use crate::revocations::Revocations;
 use crate::sqlite::{self, Counted, Database};
 use crate::storage::{PostgresStorage, SqliteStorage, Storage};
 use crate::surroundings::Surroundings;
@@ -96,10 +97,25 @@ pub(super) fn own_master_key(config: &Config) -> Option<&EmbeddedStores> {
 }
 
 fn records(config: &RedisConfig, prefix: &str) -> Result<RedisRecords, ServerError> {
-    RedisRecords::new(config, prefix).map_err(|error| ServerError::Setup {
-        what: "the connection to Redis (REDIS_URL)",
-        source: error.into(),
-    })
+    RedisRecords::new(config, prefix).map_err(redis_setup)
+}
+
+/// Prepares what is known of revoked tokens; `None` unless `PYTHON_COMPAT` is on.
+pub(super) fn revocations(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Arc<Revocations>>, ServerError> {
+    match (config.python_compat, &config.stores) {
+        (PythonCompat::On, Stores::Servers { redis, .. }) => {
+            let revocations = Revocations::new(redis, Arc::clone(metrics)).map_err(redis_setup)?;
+            Ok(Some(Arc::new(revocations)))
+        }
+        (PythonCompat::Off, _) | (_, Stores::Embedded(_)) => Ok(None),
+    }
+}
+
+fn redis_setup(error: ExpiringError) -> ServerError {
+    ServerError::Setup { what: "the connection to Redis (REDIS_URL)", source: error.into() }
 }
 
 /// Locks the SQLite file against a second service, and prepares a first start.

@@ -1,10 +1,12 @@
 //! The configuration as read from variables: defaults and single values.
 //!
+//! [`compat`]: a Python service on the same stores.
 //! [`databases`]: which stores are used, and how an incomplete database is refused. [`documented`]:
 //! the documentation and the example file. [`limits`]: budgets. [`misspelt`]: unknown names.
 //! [`proxies`]: which networks are trusted. [`secrets`]: read from files, and never shown.
 //! [`wrapped`]: values with quotes or white space around them.
 
+mod compat;
 mod databases;
 mod documented;
 mod limits;

@@ -43,6 +43,7 @@ mod postgres;
 mod proxy;
 mod readme;
 mod replicas;
+mod revocations;
 mod schedules;
 mod storage_contract;
 mod takeover;

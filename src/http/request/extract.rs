@@ -5,6 +5,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use discogsography_token::VerifiedClaims;
 
 use super::context::RequestContext;
 use super::input::{self, Input};
@@ -34,8 +35,11 @@ impl FromRequestParts<AppState> for CurrentUser {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let token = bearer_token(&parts.headers)?;
         let verified = app.key.verify(token, app.clock.now().since_epoch());
-        let user_id = verified.map_err(|_| ApiError::InvalidToken)?.sub;
-        let user = app.storage()?.user_by_id(user_id).await?;
+        let claims = verified.map_err(|_| ApiError::InvalidToken)?;
+        if is_revoked(app, &claims) {
+            return Err(ApiError::InvalidToken);
+        }
+        let user = app.storage()?.user_by_id(claims.sub).await?;
         let user = user.filter(|user| user.is_active).ok_or(ApiError::InvalidToken)?;
         if let Some(context) = parts.extensions.get::<RequestContext>() {
             context.set_user(user.id);
@@ -89,6 +93,12 @@ impl<T: Input> FromRequest<AppState> for JsonBody<T> {
         let body = body::read(request.into_body()).await?;
         input::read(&body).map(Self).map_err(ApiError::InvalidInput)
     }
+}
+
+/// Whether a Python service beside this one has revoked the token.
+fn is_revoked(app: &AppState, claims: &VerifiedClaims) -> bool {
+    let VerifiedClaims { sub, iat, jti, .. } = claims;
+    app.revocations.as_ref().is_some_and(|known| known.is_revoked(*sub, *iat, jti.as_deref()))
 }
 
 /// Returns the token of `Authorization: Bearer <token>` (RFC 6750 section 2.1).

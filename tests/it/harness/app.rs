@@ -231,8 +231,8 @@ impl TestStores {
 }
 
 impl TestApp {
-    /// Starts the service with its current configuration.
-    fn run(&mut self) {
+    /// Starts the service with its current configuration, without waiting for anything.
+    pub(crate) fn run(&mut self) {
         let bind = || {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             listener.set_nonblocking(true).unwrap();

@@ -1,0 +1,27 @@
+//! `PYTHON_COMPAT`, which needs the Python service's Redis.
+
+use discogsography_api::config::PythonCompat;
+
+use super::databases::WHOLE;
+use super::{assert_problem, loaded, problems};
+
+#[test]
+fn a_python_service_is_expected_only_on_request() {
+    assert_eq!(loaded(&[]).python_compat, PythonCompat::Off);
+    assert_eq!(loaded(&WHOLE).python_compat, PythonCompat::Off);
+    let on = [&WHOLE[..], &[("PYTHON_COMPAT", "on")]].concat();
+    assert_eq!(loaded(&on).python_compat, PythonCompat::On);
+}
+
+#[test]
+fn a_python_service_needs_redis() {
+    assert_problem(
+        &[("PYTHON_COMPAT", "on")],
+        "PYTHON_COMPAT is on, but there is no Redis: set REDIS_URL to the Redis of the Python \
+         service, or turn it off (for example: REDIS_URL=redis://cache.example.com:6379/0)",
+    );
+    let without_redis: Vec<_> =
+        WHOLE.into_iter().filter(|(name, _)| *name != "REDIS_URL").collect();
+    let told = problems(&[&without_redis[..], &[("PYTHON_COMPAT", "on")]].concat());
+    assert_eq!(told.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["REDIS_URL"]);
+}
