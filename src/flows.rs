@@ -70,15 +70,27 @@ pub enum Release {
     VerifierRefused,
 }
 
+/// Which services read and write the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordForm {
+    /// Only this service.
+    Own,
+    /// Also a later Python service: each finishes the flows that the other has started.
+    Python,
+}
+
 /// The pending flows. Every operation carries the claim's id, so it is safe to repeat.
 #[derive(Debug, Clone)]
-pub struct Flows(Arc<dyn Expiring>);
+pub struct Flows {
+    records: Arc<dyn Expiring>,
+    form: RecordForm,
+}
 
 impl Flows {
     /// Keeps flows in `records`.
     #[must_use]
-    pub fn new(records: Arc<dyn Expiring>) -> Self {
-        Self(records)
+    pub fn new(records: Arc<dyn Expiring>, form: RecordForm) -> Self {
+        Self { records, form }
     }
 
     /// Checks that flows can be read and written now.
@@ -87,7 +99,7 @@ impl Flows {
     ///
     /// If they can't.
     pub async fn ping(&self) -> Result<(), ExpiringError> {
-        self.0.ping().await
+        self.records.ping().await
     }
 
     /// Stores a new flow for [`STATE_LIFE`].
@@ -97,7 +109,7 @@ impl Flows {
     /// If it could not be written.
     pub async fn put(&self, pending: &PendingAuthorization) -> Result<(), ExpiringError> {
         let state = &pending.request_token.token;
-        self.0.put(state, &record::encode(pending), STATE_LIFE).await
+        self.records.put(state, &record::encode(self.form, pending), STATE_LIFE).await
     }
 
     /// Claims a state for [`CLAIM_LEASE`]; the state's own expiry does not change.
@@ -114,9 +126,9 @@ impl Flows {
         owner: FlowOwner,
         claim: &ClaimId,
     ) -> Result<Claimed, ExpiringError> {
-        let (key, claim) = (state.to_owned(), claim.clone());
-        self.0
-            .update(state, move |stored, now| record::claim(&key, stored, now, owner, &claim))
+        let (form, key, claim) = (self.form, state.to_owned(), claim.clone());
+        self.records
+            .update(state, move |stored, now| record::claim(form, &key, stored, now, owner, &claim))
             .await
     }
 
@@ -131,8 +143,10 @@ impl Flows {
         claim: &ClaimId,
         why: Release,
     ) -> Result<(), ExpiringError> {
-        let claim = claim.clone();
-        self.0.update(state, move |stored, _| (record::release(stored, &claim, why), ())).await
+        let (form, claim) = (self.form, claim.clone());
+        self.records
+            .update(state, move |stored, _| (record::release(form, stored, &claim, why), ()))
+            .await
     }
 
     /// Stores the token that Discogs granted, for another [`STATE_LIFE`].
@@ -146,9 +160,11 @@ impl Flows {
         pending: &PendingAuthorization,
     ) -> Result<(), ExpiringError> {
         let state = &pending.request_token.token;
-        let (claim, pending) = (claim.clone(), pending.clone());
-        self.0
-            .update(state, move |stored, now| (record::granted(stored, now, &claim, &pending), ()))
+        let (form, claim, pending) = (self.form, claim.clone(), pending.clone());
+        self.records
+            .update(state, move |stored, now| {
+                (record::granted(form, stored, now, &claim, &pending), ())
+            })
             .await
     }
 
@@ -158,7 +174,9 @@ impl Flows {
     ///
     /// If the record could not be read or written.
     pub async fn remove(&self, state: &str, claim: &ClaimId) -> Result<(), ExpiringError> {
-        let claim = claim.clone();
-        self.0.update(state, move |stored, now| (record::remove(stored, now, &claim), ())).await
+        let (form, claim) = (self.form, claim.clone());
+        self.records
+            .update(state, move |stored, now| (record::remove(form, stored, now, &claim), ()))
+            .await
     }
 }

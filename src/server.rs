@@ -176,7 +176,7 @@ fn assemble(
     let passwords = Passwords::start(processors(), random.clone(), shared());
     let passwords = passwords.map_err(NoThreads::from);
     let OpenedStores { storage, flows, counts, .. } = stores.clone();
-    let flows = Flows::new(flows);
+    let flows = Flows::new(flows, stores::record_form(config));
     let checked = (Arc::clone(&storage), flows.clone());
     let secret = secret.expose_secret().as_bytes();
     let revocations = stores::revocations(config, metrics)?;

@@ -2,15 +2,18 @@
 //!
 //! Pure functions, the same for every keeper.
 //!
-//! Replicas of the previous and the next version read the same records.
+//! Replicas of the previous and the next version read the same records. With [`RecordForm::Python`], so
+//! does a later Python service, which reads `secret` and `user_id`.
 
 use oauth1::Token;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    CLAIM_LEASE, ClaimId, Claimed, PendingAuthorization, REFUSALS_ALLOWED, Release, STATE_LIFE,
+    CLAIM_LEASE, ClaimId, Claimed, PendingAuthorization, REFUSALS_ALLOWED, RecordForm, Release,
+    STATE_LIFE,
 };
 use crate::clock::Timestamp;
 use crate::expiring::Write;
@@ -22,11 +25,15 @@ const VERSION: u32 = 1;
 #[derive(Clone, Serialize, Deserialize)]
 struct FlowRecord {
     version: u32,
-    user_id: Uuid,
+    /// `None` only if the Python service stored a secret alone; the first claim sets it.
+    user_id: Option<Uuid>,
     /// `None` in records of earlier versions; the first claim sets it.
     #[serde(default)]
     flow_epoch: Option<i64>,
     request_token_secret: String,
+    /// The same, if the Python service is to read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
     refusals: u32,
     claim: Option<Lease>,
     granted: Option<Granted>,
@@ -45,24 +52,34 @@ struct Granted {
     access_secret: String,
 }
 
+/// A record of the Python service.
+#[derive(Deserialize)]
+struct PythonRecord {
+    secret: String,
+    user_id: Uuid,
+    /// Only our records have it.
+    version: Option<IgnoredAny>,
+}
+
 /// Returns the text of a new record.
-pub(super) fn encode(pending: &PendingAuthorization) -> String {
-    FlowRecord::new(pending).encode()
+pub(super) fn encode(form: RecordForm, pending: &PendingAuthorization) -> String {
+    FlowRecord::new(form, pending).encode()
 }
 
 /// Handles the start of a finish by `owner`.
 pub(super) fn claim(
+    form: RecordForm,
     state: &str,
     stored: Option<&[u8]>,
     now: Timestamp,
     owner: FlowOwner,
     claim: &ClaimId,
 ) -> (Write, Claimed) {
-    let Some(mut record) = stored.and_then(FlowRecord::decode) else {
+    let Some(mut record) = decode(form, stored) else {
         return (Write::Nothing, Claimed::Unknown);
     };
     let FlowOwner { user_id, epoch: FlowEpoch(epoch) } = owner;
-    if record.user_id != user_id {
+    if *record.user_id.get_or_insert(user_id) != user_id {
         return (Write::Nothing, Claimed::NotYours);
     }
     if *record.flow_epoch.get_or_insert(epoch) != epoch {
@@ -77,8 +94,13 @@ pub(super) fn claim(
 }
 
 /// Handles a failed finish.
-pub(super) fn release(stored: Option<&[u8]>, claim: &ClaimId, why: Release) -> Write {
-    let record = stored.and_then(FlowRecord::decode).filter(|record| record.is_held_by(claim));
+pub(super) fn release(
+    form: RecordForm,
+    stored: Option<&[u8]>,
+    claim: &ClaimId,
+    why: Release,
+) -> Write {
+    let record = decode(form, stored).filter(|record| record.is_held_by(claim));
     let Some(mut record) = record else {
         return Write::Nothing;
     };
@@ -97,14 +119,15 @@ pub(super) fn release(stored: Option<&[u8]>, claim: &ClaimId, why: Release) -> W
 ///
 /// If the claim has expired and another finish holds one, that claim stays.
 pub(super) fn granted(
+    form: RecordForm,
     stored: Option<&[u8]>,
     now: Timestamp,
     claim: &ClaimId,
     pending: &PendingAuthorization,
 ) -> Write {
-    let mut renewed = FlowRecord::new(pending);
+    let mut renewed = FlowRecord::new(form, pending);
     renewed.claim = Some(Lease::new(claim, now));
-    if let Some(record) = stored.and_then(FlowRecord::decode) {
+    if let Some(record) = decode(form, stored) {
         renewed.refusals = record.refusals;
         if record.is_held_by_another(claim, now) {
             renewed.claim = record.claim;
@@ -114,11 +137,30 @@ pub(super) fn granted(
 }
 
 /// Handles a successful finish.
-pub(super) fn remove(stored: Option<&[u8]>, now: Timestamp, claim: &ClaimId) -> Write {
-    match stored.and_then(FlowRecord::decode) {
+pub(super) fn remove(
+    form: RecordForm,
+    stored: Option<&[u8]>,
+    now: Timestamp,
+    claim: &ClaimId,
+) -> Write {
+    match decode(form, stored) {
         Some(record) if !record.is_held_by_another(claim, now) => Write::Delete,
         Some(_) | None => Write::Nothing,
     }
+}
+
+fn decode(form: RecordForm, stored: Option<&[u8]>) -> Option<FlowRecord> {
+    let stored = stored?;
+    match form {
+        RecordForm::Own => FlowRecord::decode(stored),
+        RecordForm::Python => FlowRecord::decode(stored).or_else(|| FlowRecord::of_python(stored)),
+    }
+    .map(|record| record.written_as(form))
+}
+
+/// Whether a record may be a secret without its user, as an earlier version of the Python service stored it.
+fn is_bare_secret(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.is_empty() && !text.starts_with('{')
 }
 
 impl Lease {
@@ -128,24 +170,56 @@ impl Lease {
 }
 
 impl FlowRecord {
-    fn new(pending: &PendingAuthorization) -> Self {
-        Self {
-            version: VERSION,
-            user_id: pending.owner.user_id,
+    fn new(form: RecordForm, pending: &PendingAuthorization) -> Self {
+        let secret = pending.request_token.secret.expose_secret().to_owned();
+        let record = Self {
             flow_epoch: Some(pending.owner.epoch.0),
-            request_token_secret: pending.request_token.secret.expose_secret().to_owned(),
-            refusals: 0,
-            claim: None,
             granted: pending.granted.as_ref().map(|DiscogsToken(token)| Granted {
                 access_token: token.token.clone(),
                 access_secret: token.secret.expose_secret().to_owned(),
             }),
+            ..Self::with_secret(secret, Some(pending.owner.user_id))
+        };
+        record.written_as(form)
+    }
+
+    /// A flow of which nothing else is known.
+    fn with_secret(secret: String, user_id: Option<Uuid>) -> Self {
+        Self {
+            version: VERSION,
+            user_id,
+            flow_epoch: None,
+            request_token_secret: secret,
+            secret: None,
+            refusals: 0,
+            claim: None,
+            granted: None,
         }
     }
 
     fn decode(stored: &[u8]) -> Option<Self> {
         let record: Self = serde_json::from_slice(stored).ok()?;
-        if record.version == VERSION { Some(record) } else { None }
+        let is_known = record.version == VERSION && record.user_id.is_some();
+        is_known.then_some(record)
+    }
+
+    fn of_python(stored: &[u8]) -> Option<Self> {
+        let text = str::from_utf8(stored).ok()?;
+        match serde_json::from_str(text) {
+            Ok(PythonRecord { secret, user_id, version: None }) => {
+                Some(Self::with_secret(secret, Some(user_id)))
+            }
+            Err(_) if is_bare_secret(text) => Some(Self::with_secret(text.to_owned(), None)),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    fn written_as(mut self, form: RecordForm) -> Self {
+        self.secret = match form {
+            RecordForm::Own => None,
+            RecordForm::Python => Some(self.request_token_secret.clone()),
+        };
+        self
     }
 
     fn encode(&self) -> String {
@@ -187,7 +261,7 @@ impl FlowRecord {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClaimId, Release, release};
+    use super::{ClaimId, RecordForm, Release, release};
     use crate::expiring::Write;
 
     #[test]
@@ -196,7 +270,8 @@ mod tests {
             "request_token_secret":"secret","refusals":4294967295,
             "claim":{"id":"claim","until":9223372036854775807},"granted":null}"#;
         let claim = ClaimId("claim".to_owned());
-        let write = release(Some(record.as_bytes()), &claim, Release::VerifierRefused);
+        let write =
+            release(RecordForm::Own, Some(record.as_bytes()), &claim, Release::VerifierRefused);
         assert_eq!(write, Write::Delete);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 
+use super::RecordForm;
 use crate::expiring::{Decide, Expiring, ExpiringError, Stored, Write};
 use crate::keyring::{Keyring, PlainText, Purpose};
 
@@ -14,13 +15,14 @@ use crate::keyring::{Keyring, PlainText, Purpose};
 pub struct Sealed {
     records: Arc<dyn Expiring>,
     keyring: Arc<Keyring>,
+    form: RecordForm,
 }
 
 impl Sealed {
-    /// Wraps `records`.
+    /// Wraps `records`. Those that the Python service is to read are written plain.
     #[must_use]
-    pub fn new(records: Arc<dyn Expiring>, keyring: Arc<Keyring>) -> Self {
-        Self { records, keyring }
+    pub fn new(records: Arc<dyn Expiring>, keyring: Arc<Keyring>, form: RecordForm) -> Self {
+        Self { records, keyring, form }
     }
 }
 
@@ -31,14 +33,17 @@ impl Expiring for Sealed {
     }
 
     async fn put(&self, key: &str, record: &str, life: Duration) -> Result<(), ExpiringError> {
-        self.records.put(key, &self.keyring.seal(Purpose::Flows, record), life).await
+        self.records.put(key, &seal(&self.keyring, self.form, record), life).await
     }
 
     async fn replace(&self, keys: &[String], decide: Decide) -> Result<(), ExpiringError> {
-        let keyring = Arc::clone(&self.keyring);
+        let (keyring, form) = (Arc::clone(&self.keyring), self.form);
         let decide: Decide = Arc::new(move |stored, now| {
             let opened: Vec<_> = stored.iter().map(|stored| open(&keyring, stored)).collect();
-            decide(&opened, now).into_iter().map(|write| seal(&keyring, write)).collect()
+            decide(&opened, now)
+                .into_iter()
+                .map(|write| seal_write(&keyring, form, write))
+                .collect()
         });
         self.records.replace(keys, decide).await
     }
@@ -51,10 +56,17 @@ fn open(keyring: &Keyring, stored: &Stored) -> Stored {
     Some(opened.expose_secret().as_bytes().to_vec())
 }
 
-fn seal(keyring: &Keyring, write: Write) -> Write {
+fn seal_write(keyring: &Keyring, form: RecordForm, write: Write) -> Write {
     match write {
         Write::Nothing | Write::Delete => write,
-        Write::Replace(record) => Write::Replace(keyring.seal(Purpose::Flows, &record)),
-        Write::Renew(record, life) => Write::Renew(keyring.seal(Purpose::Flows, &record), life),
+        Write::Replace(record) => Write::Replace(seal(keyring, form, &record)),
+        Write::Renew(record, life) => Write::Renew(seal(keyring, form, &record), life),
+    }
+}
+
+fn seal(keyring: &Keyring, form: RecordForm, record: &str) -> String {
+    match form {
+        RecordForm::Own => keyring.seal(Purpose::Flows, record),
+        RecordForm::Python => record.to_owned(),
     }
 }

@@ -9,7 +9,7 @@ use tracing::warn;
 use super::{ServerError, secret};
 use crate::config::{Config, EmbeddedStores, IfLost, PythonCompat, RedisConfig, Stores};
 use crate::expiring::{Expiring, ExpiringError, RedisRecords, SqliteRecords};
-use crate::flows::{self, Reported, Sealed};
+use crate::flows::{self, RecordForm, Reported, Sealed};
 use crate::keyring::Keyring;
 use crate::metrics::{Counter, Metrics};
 use crate::rate_limits;
@@ -55,13 +55,15 @@ pub fn open_stores(
             let file = counted(|it| &it.storage_errors);
             let for_storage = Arc::clone(&keyring);
             let storage = SqliteStorage::new(file, for_storage, clock.clone(), random.clone());
-            let flows = Arc::new(Sealed::new(Arc::new(flows), Arc::clone(&keyring)));
+            let flows =
+                Arc::new(Sealed::new(Arc::new(flows), Arc::clone(&keyring), record_form(config)));
             Ok(OpenedStores { keyring, storage: Arc::new(storage), flows, counts: None })
         }
         Stores::Servers { postgres, redis } => {
             let flows = Reported::new(records(redis, flows::REDIS_PREFIX)?, Arc::clone(metrics));
             let counts: Arc<dyn Expiring> = Arc::new(records(redis, rate_limits::REDIS_PREFIX)?);
-            let flows = Arc::new(Sealed::new(Arc::new(flows), Arc::clone(&keyring)));
+            let flows =
+                Arc::new(Sealed::new(Arc::new(flows), Arc::clone(&keyring), record_form(config)));
             let for_storage = Arc::clone(&keyring);
             let storage = Arc::new(PostgresStorage::new(postgres, for_storage, random, metrics));
             Ok(OpenedStores { keyring, storage, flows, counts: Some(counts) })
@@ -111,6 +113,14 @@ pub(super) fn revocations(
             Ok(Some(Arc::new(revocations)))
         }
         (PythonCompat::Off, _) | (_, Stores::Embedded(_)) => Ok(None),
+    }
+}
+
+/// Returns the form of the records of flows.
+pub(super) fn record_form(config: &Config) -> RecordForm {
+    match config.python_compat {
+        PythonCompat::On => RecordForm::Python,
+        PythonCompat::Off => RecordForm::Own,
     }
 }
 

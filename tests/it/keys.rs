@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use discogsography_api::config::Migrations;
+use discogsography_api::config::{Migrations, PythonCompat};
 use discogsography_api::expiring::Expiring;
-use discogsography_api::flows::{Flows, PendingAuthorization};
+use discogsography_api::flows::{Flows, PendingAuthorization, RecordForm};
 use discogsography_api::keyring::{PlainText, Purpose, SealedTable, Sealing, Unreadable};
 use discogsography_api::keys::{self, Direction, Misfit, TableTally};
 use discogsography_api::model::{
@@ -14,6 +14,7 @@ use discogsography_api::server::OpenedStores;
 use discogsography_api::storage::{Reseal, SealedRow, Storage, StorageError};
 use oauth1::Token;
 use secrecy::{ExposeSecret as _, SecretString};
+use uuid::Uuid;
 
 use crate::harness::{Opened, on_both_stores};
 
@@ -27,6 +28,7 @@ on_both_stores!(
     one_damaged_value_does_not_make_a_key_wrong,
     unreadable_secrets_are_cleared,
     flows_are_stored_encrypted,
+    flows_that_a_python_service_reads_are_stored_plain,
 );
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -264,12 +266,8 @@ async fn unreadable_secrets_are_cleared(opened: Opened) {
 
 async fn flows_are_stored_encrypted(opened: Opened) {
     let service = with_keys(&opened, Some(KEY), &[]).await;
-    let owner = FlowOwner { user_id: opened.random.uuid(), epoch: FlowEpoch(0) };
-    let token = |token: &str| Token { token: token.to_owned(), secret: "request-secret".into() };
-    let pending =
-        |state| PendingAuthorization { owner, request_token: token(state), granted: None };
-    Flows::new(Arc::clone(&service.flows)).put(&pending("sealed")).await.unwrap();
-    Flows::new(Arc::clone(&opened.records)).put(&pending("plain")).await.unwrap();
+    put_flow(&service.flows, RecordForm::Own, "sealed").await;
+    put_flow(&opened.records, RecordForm::Own, "plain").await;
     let read = [
         record(&service.flows, "sealed").await,
         record(&service.flows, "plain").await,
@@ -277,6 +275,25 @@ async fn flows_are_stored_encrypted(opened: Opened) {
     ];
     assert!(read.iter().flatten().all(|read| read.contains("request-secret")), "{read:?}");
     assert_eq!(record(&opened.records, "sealed").await, None, "without the key it is no record");
+}
+
+async fn flows_that_a_python_service_reads_are_stored_plain(opened: Opened) {
+    let service = with_keys(&opened, Some(KEY), &[]).await;
+    let beside = opened.with_keys_beside(PythonCompat::On, Some(KEY), &[]);
+    beside.storage.prepare(Migrations::Automatic).await.unwrap();
+    put_flow(&beside.flows, RecordForm::Python, "plain").await;
+    let plain = record(&opened.records, "plain").await.unwrap();
+    assert!(plain.contains(r#""secret":"request-secret""#), "{plain}");
+    // Flows that started before `PYTHON_COMPAT` was turned on can be finished.
+    put_flow(&service.flows, RecordForm::Own, "sealed").await;
+    assert!(record(&beside.flows, "sealed").await.unwrap().contains("request-secret"));
+}
+
+async fn put_flow(records: &Arc<dyn Expiring>, form: RecordForm, state: &str) {
+    let owner = FlowOwner { user_id: Uuid::from_u128(1), epoch: FlowEpoch(0) };
+    let request_token = Token { token: state.to_owned(), secret: "request-secret".into() };
+    let pending = PendingAuthorization { owner, request_token, granted: None };
+    Flows::new(Arc::clone(records), form).put(&pending).await.unwrap();
 }
 
 async fn record(records: &Arc<dyn Expiring>, state: &str) -> Option<String> {

@@ -12,6 +12,7 @@ mod hang_up;
 mod identity_fails;
 mod lives;
 mod pins;
+mod python;
 mod races;
 mod rows;
 mod sent;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use discogsography_api::clock::{Clock, Timestamp};
-use discogsography_api::config::{Config, EncryptionKeys, Environment, Migrations, Stores};
+use discogsography_api::config::{
+    Config, EncryptionKeys, Environment, Migrations, PythonCompat, Stores,
+};
 use discogsography_api::expiring::Expiring;
-use discogsography_api::flows::Flows;
+use discogsography_api::flows::{Flows, RecordForm};
 use discogsography_api::metrics::Metrics;
 use discogsography_api::random::Random;
 use discogsography_api::server::{OpenedStores, open_stores};
@@ -65,7 +67,7 @@ impl Opened {
             Surroundings { clock: clock.clone(), random: random.clone(), sandbox_consumer: None };
         let OpenedStores { storage, flows: records, .. } =
             open_stores(&config, &surroundings, &Metrics::new()).unwrap();
-        let flows = Flows::new(Arc::clone(&records));
+        let flows = Flows::new(Arc::clone(&records), RecordForm::Own);
         Self { storage, flows, records, stores, random, clock, config }
     }
 
@@ -76,10 +78,20 @@ impl Opened {
 
     /// Returns the stores of another service on the same database, which has these keys.
     pub(crate) fn with_keys(&self, current: Option<&str>, previous: &[&str]) -> OpenedStores {
+        self.with_keys_beside(PythonCompat::Off, current, previous)
+    }
+
+    /// The same for a service that may expect a Python service on its stores.
+    pub(crate) fn with_keys_beside(
+        &self,
+        python_compat: PythonCompat,
+        current: Option<&str>,
+        previous: &[&str],
+    ) -> OpenedStores {
         let key = |text: &str| Arc::new(MasterKey::parse(text).unwrap());
         let previous = previous.iter().map(|text| key(text)).collect();
         let encryption = EncryptionKeys { current: current.map(key), previous };
-        let config = Config { encryption, ..self.config.clone() };
+        let config = Config { encryption, python_compat, ..self.config.clone() };
         open_stores(&config, &self.surroundings(), &Metrics::new()).unwrap()
     }
 
