@@ -10,6 +10,7 @@ mod stores;
 mod unlock;
 
 use std::convert::Infallible;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -108,7 +109,7 @@ pub async fn run(
     let mut health =
         serve_health(BoundPort::health(listeners.health, &app, keep_alive), health_stopped)?;
     let (stop_api, api_stopped) = oneshot::channel::<Infallible>();
-    let api = BoundPort::api(listeners.api, &app, keep_alive);
+    let api = build_api(listeners.api, app.clone(), keep_alive).await?;
     let mut api = tokio::spawn(api.serve(api_stopped));
     let keyring = Arc::clone(&stores.keyring);
     let get_ready = get_ready(config, app.clone(), keyring, has_sandbox, addresses);
@@ -220,6 +221,19 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     move |error| ServerError::Setup { what, source: error.into() }
+}
+
+/// Builds the API's port.
+///
+/// The routes are built together with their descriptions, which are dropped at once. On a thread that
+/// ends, the allocator returns that memory to the system.
+async fn build_api(
+    listener: TcpListener,
+    app: AppState,
+    keep_alive: Duration,
+) -> Result<BoundPort, ServerError> {
+    let build = tokio::task::spawn_blocking(move || BoundPort::api(listener, &app, keep_alive));
+    build.await.map_err(|_| ServerError::Ended("building the API"))
 }
 
 /// Serves the health port on a thread with its own runtime, so that it never waits behind API work.

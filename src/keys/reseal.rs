@@ -155,7 +155,11 @@ async fn record(
             let tables: Vec<_> =
                 left.iter().filter(is_encrypted).map(|(table, _)| *table).collect();
             storage.record_encrypted(&tables).await?;
-            storage.erase_replaced().await
+            // Also what an earlier run replaced that was killed.
+            if left.iter().any(|(_, rows)| rows.current > 0) {
+                storage.erase_replaced().await?;
+            }
+            Ok(())
         }
         Direction::Rotate if left.iter().all(|(_, rows)| rows.left(direction) == 0) => {
             let check = storage.encryption().await?.check;

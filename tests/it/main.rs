@@ -14,6 +14,7 @@
 mod accounts;
 mod admin;
 mod administration;
+mod at_rest;
 mod canary;
 mod cli;
 mod configuration;

@@ -4,8 +4,8 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 /// The codes of a 503 that is not worth waiting for.
-pub(super) const WITHOUT_RETRY_AFTER: [&str; 2] =
-    ["discogs_not_configured", "second_factor_unavailable"];
+pub(super) const WITHOUT_RETRY_AFTER: [&str; 3] =
+    ["discogs_not_configured", "second_factor_unavailable", "secret_unreadable"];
 
 /// A whole answer.
 #[derive(Debug, Clone)]
