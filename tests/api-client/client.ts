@@ -1,6 +1,6 @@
 /**
- * Registers, signs in, connects through the sandbox and looks at the answers, all with the types
- * that the API's document gives. `SERVICE_URL` names the service.
+ * Registers, signs in, connects through the sandbox and checks the answers, all with types generated
+ * from the OpenAPI document. `SERVICE_URL` is the URL of the service.
  */
 
 import assert from "node:assert/strict";
@@ -23,11 +23,11 @@ const again = await api.POST("/api/auth/register", { body: account });
 const taken: ErrorCode = "email_taken";
 assert(again.error && again.error.code === taken, JSON.stringify(again.error));
 
-// Known only where the two kinds of error are told apart by their code.
+// The type of `detail` is known only after `code` has been checked.
 const { error: bad } = await api.POST("/api/auth/register", { body: { ...account, password: "short" } });
 assert(bad);
-const said: string[] = bad.code === "invalid_input" ? bad.detail.map(({ msg }) => msg) : [bad.detail];
-assert.deepEqual(said, ["String should have at least 8 characters"]);
+const messages: string[] = bad.code === "invalid_input" ? bad.detail.map(({ msg }) => msg) : [bad.detail];
+assert.deepEqual(messages, ["String should have at least 8 characters"]);
 
 const { data: token } = await api.POST("/api/auth/login", { body: account });
 assert(token);
@@ -58,7 +58,7 @@ assert(finished);
 
 const { data: after } = await api.GET("/api/oauth/status/discogs");
 assert(after?.connected);
-// Known only where the connection is told from its absence.
+// The field exists only if `connected` is true.
 assert.equal(after.discogs_username, finished.discogs_username);
 
 console.log(`${me?.email} is connected as ${after.discogs_username}.`);

@@ -1,21 +1,21 @@
-/** The app's credentials, for an admin and for a user who is not one. */
+/** Managing the app's credentials, as an admin and as another user. */
 
 import assert from "node:assert/strict";
 
 import {
-  authorize, assertFocused, button, codeField, discogsApart, field, heading, needsBinary, openDiscogs, register,
-  says, story,
+  authorize, assertFocused, button, codeField, field, heading, needsBinary, openDiscogs, register,
+  startWithSeparateDiscogs, story, visibleText,
 } from "./harness.mjs";
 
-const apart = discogsApart();
-const unconfigured = { ...needsBinary, service: () => apart.service };
+const programs = startWithSeparateDiscogs();
+const unconfigured = { ...needsBinary, service: () => programs.service };
 
-const slip = (page, name) =>
+const card = (page, name) =>
   page.locator("article").filter({ has: page.getByRole("heading", { name, exact: true }) });
 
 async function becomeAdmin(page) {
   const email = await register(page);
-  await apart.service.command("admin", "grant", email);
+  await programs.service.command("admin", "grant", email);
   await button(page, "Refresh").click();
   await heading(page, "App credentials").waitFor();
   return email;
@@ -23,10 +23,10 @@ async function becomeAdmin(page) {
 
 /** Types a value and saves it; `verb` is Set or Replace. */
 async function save(page, name, verb, value) {
-  await slip(page, name).locator("input").fill(value);
-  await slip(page, name).getByRole("button", { name: verb, exact: true }).click();
-  await slip(page, name).getByText(`${name} saved.`).waitFor();
-  assert.equal(await slip(page, name).locator("input").inputValue(), "");
+  await card(page, name).locator("input").fill(value);
+  await card(page, name).getByRole("button", { name: verb, exact: true }).click();
+  await card(page, name).getByText(`${name} saved.`).waitFor();
+  assert.equal(await card(page, name).locator("input").inputValue(), "");
 }
 
 async function pressConnect(page) {
@@ -35,48 +35,48 @@ async function pressConnect(page) {
   await opened;
 }
 
-story("without credentials a user is sent to an admin", unconfigured, async (page) => {
+story("without credentials, a user is advised to ask an admin", unconfigured, async (page) => {
   await register(page);
   assert.equal(await heading(page, "App credentials").count(), 0);
   await pressConnect(page);
-  await says(page, "This service is not set up for Discogs yet. Ask an admin").waitFor();
+  await visibleText(page, "This service is not set up for Discogs yet. Ask an admin").waitFor();
 });
 
 story("an admin sets, replaces and removes the credentials", unconfigured, async (page) => {
   await becomeAdmin(page);
   for (const name of ["Consumer key", "Consumer secret"]) {
-    assert.equal(await slip(page, name).locator(".badge").innerText(), "Not set");
-    const input = slip(page, name).locator("input");
+    assert.equal(await card(page, name).locator(".badge").innerText(), "Not set");
+    const input = card(page, name).locator("input");
     assert.deepEqual(await input.evaluate(({ type, autocomplete }) => [type, autocomplete]), ["text", "off"]);
   }
-  await says(page, "No user can connect Discogs until both the key and the secret are set.").waitFor();
+  await visibleText(page, "No user can connect Discogs until both the key and the secret are set.").waitFor();
   const hiding = (name) => field(page, name).evaluate((input) => getComputedStyle(input).webkitTextSecurity);
   assert.deepEqual([await hiding("Consumer key"), await hiding("Consumer secret")], ["none", "disc"]);
   await button(page, "Show consumer secret").click();
   assert.equal(await hiding("Consumer secret"), "none");
   await pressConnect(page);
-  await says(page, "Set the consumer key and the consumer secret below").waitFor();
+  await visibleText(page, "Set the consumer key and the consumer secret below").waitFor();
   await page.getByRole("link", { name: "Go to the app credentials" }).click();
 
-  await slip(page, "Consumer key").getByRole("button", { name: "Set", exact: true }).click();
-  await slip(page, "Consumer key").getByText("Paste the value.").waitFor();
+  await card(page, "Consumer key").getByRole("button", { name: "Set", exact: true }).click();
+  await card(page, "Consumer key").getByText("Paste the value.").waitFor();
   await field(page, "Consumer key").fill("two words");
   await page.keyboard.press("Enter");
-  await slip(page, "Consumer key").getByText("without spaces between them.").waitFor();
+  await card(page, "Consumer key").getByText("without spaces between them.").waitFor();
   assert.equal(await field(page, "Consumer key").inputValue(), "two words");
 
   await save(page, "Consumer key", "Set", "sandbox-key");
-  assert.equal(await slip(page, "Consumer key").locator(".masked").innerText(), "sa*******ey");
-  assert.equal(await slip(page, "Consumer key").locator(".badge").innerText(), "Set");
+  assert.equal(await card(page, "Consumer key").locator(".masked").innerText(), "sa*******ey");
+  assert.equal(await card(page, "Consumer key").locator(".badge").innerText(), "Set");
   await save(page, "Consumer secret", "Set", "not the right one".replaceAll(" ", "-"));
 
   await pressConnect(page);
-  await says(page, "Discogs rejects the service's credentials. Check the consumer key").waitFor();
+  await visibleText(page, "Discogs rejects the service's credentials. Check the consumer key").waitFor();
   await save(page, "Consumer secret", "Replace", "sandbox-secret");
   const tab = await openDiscogs(page);
   await codeField(page).fill(await authorize(tab));
   await button(page, "Finish connecting").click();
-  await says(page, "Connected. Happy digging!").waitFor();
+  await visibleText(page, "Connected. Happy digging!").waitFor();
 
   await button(page, "Remove consumer secret…").click();
   await assertFocused(heading(page, "Remove the consumer secret?"));
@@ -84,21 +84,21 @@ story("an admin sets, replaces and removes the credentials", unconfigured, async
   await assertFocused(button(page, "Remove consumer secret…"));
   await page.keyboard.press("Enter");
   await button(page, "Remove").click();
-  await assertFocused(slip(page, "Consumer secret").getByRole("heading", { level: 3 }));
-  await slip(page, "Consumer secret").getByText("Consumer secret removed.").waitFor();
+  await assertFocused(card(page, "Consumer secret").getByRole("heading", { level: 3 }));
+  await card(page, "Consumer secret").getByText("Consumer secret removed.").waitFor();
   await page.reload();
   await heading(page, "App credentials").waitFor();
-  assert.equal(await slip(page, "Consumer secret").locator(".badge").innerText(), "Not set");
-  assert.equal(await slip(page, "Consumer key").locator(".badge").innerText(), "Set");
+  assert.equal(await card(page, "Consumer secret").locator(".badge").innerText(), "Not set");
+  assert.equal(await card(page, "Consumer key").locator(".badge").innerText(), "Set");
 });
 
 story("a former admin gets an error and changes nothing", unconfigured, async (page) => {
   const email = await becomeAdmin(page);
-  await apart.service.command("admin", "revoke", email);
-  await slip(page, "Consumer secret").locator("input").fill("a-new-secret");
-  await slip(page, "Consumer secret").getByRole("button", { name: "Set", exact: true }).click();
-  await says(page, "You are no longer an admin, so nothing was changed.").waitFor();
+  await programs.service.command("admin", "revoke", email);
+  await card(page, "Consumer secret").locator("input").fill("a-new-secret");
+  await card(page, "Consumer secret").getByRole("button", { name: "Set", exact: true }).click();
+  await visibleText(page, "You are no longer an admin, so nothing was changed.").waitFor();
   await button(page, "Refresh").click();
-  await says(page, "Up to date.").waitFor();
+  await visibleText(page, "Up to date.").waitFor();
   assert.equal(await heading(page, "App credentials").count(), 0);
 });

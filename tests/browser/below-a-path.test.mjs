@@ -1,10 +1,10 @@
-/** The page and the documentation below a path of a reverse proxy that strips the path. */
+/** The page and the documentation behind a reverse proxy that serves them below a path. */
 
 import assert from "node:assert/strict";
 import { after } from "node:test";
 
 import {
-  PASSWORD, connect, newEmail, register, says, screenshot, story, tryOut, world,
+  PASSWORD, connect, newEmail, register, screenshot, story, tryOut, visibleText, world,
 } from "./harness.mjs";
 import { startPrefixProxy } from "./prefix-proxy.mjs";
 
@@ -19,8 +19,8 @@ const belowAPath = {
   },
 };
 
-/** Fails on anything that was asked for outside the path. */
-function staysBelowThePath(page) {
+/** Returns a function that fails if the page has sent a request outside the path. */
+function watchRequests(page) {
   const strays = [];
   page.on("request", (request) => {
     const { pathname } = new URL(request.url());
@@ -30,12 +30,12 @@ function staysBelowThePath(page) {
 }
 
 story("the account page works below a path", belowAPath, async (page) => {
-  const check = staysBelowThePath(page);
+  const check = watchRequests(page);
   await register(page);
   await connect(page);
   assert.equal(new URL(page.url()).pathname, `${PREFIX}/`);
   await page.reload();
-  await says(page, "sandbox_digger").waitFor();
+  await visibleText(page, "sandbox_digger").waitFor();
   await page.getByRole("link", { name: "try the API" }).click();
   await page.getByRole("heading", { name: "Discogsography API" }).waitFor();
   check();
@@ -43,7 +43,7 @@ story("the account page works below a path", belowAPath, async (page) => {
 
 for (const path of ["/docs", "/docs/"]) {
   story(`the API can be tried at ${path} below a path`, belowAPath, async (page, { start }) => {
-    const check = staysBelowThePath(page);
+    const check = watchRequests(page);
     await page.goto(start + path);
     const registered = await tryOut(page, "register", { email: newEmail(), password: PASSWORD });
     assert.match(registered.status, /^201/);
@@ -53,7 +53,7 @@ for (const path of ["/docs", "/docs/"]) {
 
 for (const path of ["/redoc", "/redoc/"]) {
   story(`the reference is shown at ${path} below a path`, belowAPath, async (page, { start }) => {
-    const check = staysBelowThePath(page);
+    const check = watchRequests(page);
     await page.goto(start + path);
     await page.getByRole("heading", { name: "Register" }).waitFor();
     await screenshot(page, "docs-below-a-path");

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import {
   assertFocused, authorize, button, callAsUser, codeField, connect, field, heading,
-  needsBinary, openDiscogs, register, says, screenshot, signIn, startService, story, world,
+  needsBinary, openDiscogs, register, screenshot, signIn, startService, story, visibleText, world,
 } from "./harness.mjs";
 
 const PENDING = "discogsography.pending_authorization";
@@ -19,13 +19,13 @@ story("a user who authorizes at Discogs and pastes the code is connected", async
   assert.equal(await tab.evaluate(() => window.opener), null);
   assert.equal(await tab.evaluate(() => document.referrer), "");
   await assertFocused(codeField(page));
-  await says(page, "9 minutes left to enter the code.").waitFor();
+  await visibleText(page, "9 minutes left to enter the code.").waitFor();
   const code = await authorize(tab);
   await tab.close();
 
   await codeField(page).fill(` “${code}” `);
   await finish(page).click();
-  await says(page, "Connected. Happy digging!").waitFor();
+  await visibleText(page, "Connected. Happy digging!").waitFor();
   await assertFocused(heading(page, "Discogs"));
   assert.equal(await page.locator("#discogs-username").innerText(), "sandbox_digger");
   const since = await page.locator("#discogs-since").getAttribute("datetime");
@@ -33,10 +33,10 @@ story("a user who authorizes at Discogs and pastes the code is connected", async
   assert.equal(await page.evaluate((name) => sessionStorage.getItem(name), PENDING), null);
 
   await page.reload();
-  await says(page, "sandbox_digger").waitFor();
+  await visibleText(page, "sandbox_digger").waitFor();
 });
 
-story("the tab of Discogs has no copy of the access token", async (page, service) => {
+story("the Discogs tab has no copy of the access token", async (page, service) => {
   await register(page);
   const tab = await openDiscogs(page);
   assert.notEqual(await page.evaluate(() => sessionStorage.getItem("discogsography.access_token")), null);
@@ -47,7 +47,7 @@ story("the tab of Discogs has no copy of the access token", async (page, service
   assert.equal(await tab.evaluate(() => sessionStorage.length + localStorage.length), 0);
 });
 
-story("disconnecting asks first, and explains what remains at Discogs", async (page) => {
+story("disconnecting needs confirmation, and explains what remains at Discogs", async (page) => {
   await register(page);
   await connect(page);
   await button(page, "Disconnect…").click();
@@ -65,28 +65,28 @@ story("disconnecting asks first, and explains what remains at Discogs", async (p
 
   await button(page, "Disconnect…").click();
   await button(page, "Disconnect").click();
-  await says(page, "The permission at Discogs remains until you remove it there.").waitFor();
+  await visibleText(page, "The permission at Discogs remains until you remove it there.").waitFor();
   await button(page, "Connect Discogs").waitFor();
   assert.deepEqual((await callAsUser(page, "GET", "/api/oauth/status/discogs")).answer, { connected: false });
 });
 
-story("a rejected code is shown at its field, and the right one works", async (page) => {
+story("a rejected code is marked at its field, and the right one works", async (page) => {
   await register(page);
   const code = await authorize(await openDiscogs(page));
   await codeField(page).fill("wrong");
   await page.keyboard.press("Enter");
-  await says(page, "Discogs did not accept this code.").waitFor();
+  await visibleText(page, "Discogs did not accept this code.").waitFor();
   await assertFocused(codeField(page));
   assert.equal(await codeField(page).inputValue(), "wrong");
   assert.equal(await codeField(page).getAttribute("aria-invalid"), "true");
 
   await codeField(page).fill("two words");
   await finish(page).click();
-  await says(page, "This can't be the code.").waitFor();
+  await visibleText(page, "This can't be the code.").waitFor();
 
   await codeField(page).fill(code);
   await finish(page).click();
-  await says(page, "Connected. Happy digging!").waitFor();
+  await visibleText(page, "Connected. Happy digging!").waitFor();
 });
 
 story("three wrong codes end the attempt, and a new one works", async (page) => {
@@ -100,13 +100,13 @@ story("three wrong codes end the attempt, and a new one works", async (page) => 
   await codeField(page).fill("third");
   await finish(page).click();
   await assertFocused(heading(page, "This attempt is over"));
-  await says(page, "Discogs has rejected three codes").waitFor();
+  await visibleText(page, "Discogs has rejected three codes").waitFor();
 
   const code = await authorize(await openDiscogs(page, "Start again"));
   assert.equal(await codeField(page).inputValue(), "");
   await codeField(page).fill(code);
   await finish(page).click();
-  await says(page, "Connected. Happy digging!").waitFor();
+  await visibleText(page, "Connected. Happy digging!").waitFor();
 });
 
 story("after Deny at Discogs, a user can start again or cancel", async (page) => {
@@ -120,7 +120,7 @@ story("after Deny at Discogs, a user can start again or cancel", async (page) =>
   await openDiscogs(page, "Start again");
   await button(page, "Cancel").click();
   await assertFocused(button(page, "Connect Discogs"));
-  await says(page, "Nothing was connected.").waitFor();
+  await visibleText(page, "Nothing was connected.").waitFor();
 });
 
 story("a reload resumes the attempt", async (page) => {
@@ -136,7 +136,7 @@ story("a reload resumes the attempt", async (page) => {
   assert.equal(await link.getAttribute("href"), address);
   await codeField(page).fill(code);
   await finish(page).click();
-  await says(page, "Connected. Happy digging!").waitFor();
+  await visibleText(page, "Connected. Happy digging!").waitFor();
 });
 
 story("an attempt resumes after the session has expired", async (page) => {
@@ -145,12 +145,12 @@ story("an attempt resumes after the session has expired", async (page) => {
   await codeField(page).fill(code);
   await page.evaluate(() => sessionStorage.setItem("discogsography.access_token", "e30.e30.e30"));
   await finish(page).click();
-  await says(page, "You can then finish connecting Discogs.").waitFor();
+  await visibleText(page, "You can then finish connecting Discogs.").waitFor();
   await signIn(page, email);
   await codeField(page).waitFor();
   assert.equal(await codeField(page).inputValue(), code);
   await finish(page).click();
-  await says(page, "Connected. Happy digging!").waitFor();
+  await visibleText(page, "Connected. Happy digging!").waitFor();
 });
 
 story("the next user of a tab sees nothing of the previous one", async (page) => {
@@ -188,23 +188,23 @@ story("an attempt that has already succeeded is shown as connected", async (page
   await callAsUser(page, "POST", VERIFY, { state, oauth_verifier: code });
   await codeField(page).fill(code);
   await finish(page).click();
-  await says(page, "You are already connected.").waitFor();
+  await visibleText(page, "You are already connected.").waitFor();
   assert.equal(await page.locator("#discogs-username").innerText(), "sandbox_digger");
 });
 
-story("the time left is shown in minutes, and its end too", async (page) => {
+story("the time left is shown in minutes until it is up", async (page) => {
   await page.clock.install();
   await page.reload();
   await register(page);
   await openDiscogs(page);
-  await says(page, "9 minutes left to enter the code.").waitFor();
+  await visibleText(page, "9 minutes left to enter the code.").waitFor();
   await page.clock.fastForward("08:15");
-  await says(page, "1 minute left to enter the code.").waitFor();
+  await visibleText(page, "1 minute left to enter the code.").waitFor();
   await page.clock.fastForward("01:00");
-  await says(page, "Less than a minute left to enter the code.").waitFor();
+  await visibleText(page, "Less than a minute left to enter the code.").waitFor();
   assert.equal(await page.locator("#announcer").textContent(), "Less than a minute left to enter the code.");
   await page.clock.fastForward("01:00");
-  await says(page, "The time is up. If the code is no longer accepted, start again.").waitFor();
+  await visibleText(page, "The time is up. If the code is no longer accepted, start again.").waitFor();
 });
 
 story("a browser that blocks the tab still has the link", async (page) => {
@@ -214,7 +214,7 @@ story("a browser that blocks the tab still has the link", async (page) => {
   await page.reload();
   await register(page);
   await button(page, "Connect Discogs").click();
-  await says(page, "Your browser blocked the new tab.").waitFor();
+  await visibleText(page, "Your browser blocked the new tab.").waitFor();
   const link = page.getByRole("link", { name: "Open the Discogs page" });
   await assertFocused(link);
   const opened = page.context().waitForEvent("page");
@@ -222,10 +222,10 @@ story("a browser that blocks the tab still has the link", async (page) => {
   const code = await authorize(await opened);
   await codeField(page).fill(code);
   await finish(page).click();
-  await says(page, "Connected. Happy digging!").waitFor();
+  await visibleText(page, "Connected. Happy digging!").waitFor();
 });
 
-const comeBack = (page) => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+const returnToTab = (page) => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
 
 story("a connection made or ended elsewhere is shown on return", async (page) => {
   await register(page);
@@ -235,11 +235,11 @@ story("a connection made or ended elsewhere is shown on return", async (page) =>
   const code = await authorize(tab);
   await tab.close();
   await callAsUser(page, "POST", VERIFY, { state, oauth_verifier: code });
-  await comeBack(page);
-  await says(page, "sandbox_digger").waitFor();
+  await returnToTab(page);
+  await visibleText(page, "sandbox_digger").waitFor();
 
   await callAsUser(page, "DELETE", "/api/oauth/revoke/discogs");
-  await comeBack(page);
+  await returnToTab(page);
   await button(page, "Connect Discogs").waitFor();
 });
 
@@ -249,9 +249,9 @@ story("returning to the tab keeps the input", async (page) => {
   await codeField(page).fill("two words");
   await finish(page).click();
   await page.locator("#pin[aria-invalid=true]").waitFor();
-  const asked = page.waitForResponse("**/api/oauth/status/discogs");
-  await comeBack(page);
-  await (await asked).finished();
+  const answered = page.waitForResponse("**/api/oauth/status/discogs");
+  await returnToTab(page);
+  await (await answered).finished();
   assert.equal(await codeField(page).inputValue(), "two words");
   assert.equal(await codeField(page).getAttribute("aria-invalid"), "true");
 });
@@ -260,7 +260,7 @@ story("the waiting tab follows dark mode", { context: { colorScheme: "dark" } },
   await register(page);
   let answer;
   await page.route("**/api/oauth/authorize/discogs", async (route) => {
-    await new Promise((go) => (answer = go));
+    await new Promise((resume) => (answer = resume));
     await route.continue();
   });
   const opened = page.waitForEvent("popup");
@@ -273,7 +273,7 @@ story("the waiting tab follows dark mode", { context: { colorScheme: "dark" } },
   await button(tab, "Authorize").waitFor();
 });
 
-// The sandbox has no profiles and one name, so the answers are put in their place.
+// The sandbox has one user name and no profiles, so the browser replaces the answers.
 const connectedAs = (username) => ({
   connected: true, discogs_username: username, discogs_user_id: "17", connected_at: "2026-01-31T09:30:00.000000+00:00",
 });
@@ -284,14 +284,14 @@ for (const [name, address] of [
   ["..", null],
   [null, null],
 ]) {
-  story(`the profile of ${name} at Discogs is a click away`, async (page) => {
+  story(`the link to the Discogs profile of ${name}`, async (page) => {
     await page.route("**/web/settings.json", (route) => route.fulfill({ json: { app_base_url: null, sandbox: false } }));
     await page.route("**/api/oauth/status/discogs", (route) => route.fulfill({ json: connectedAs(name) }));
     await page.reload();
     await register(page, undefined, "Connected");
     const link = page.getByRole("link", { name: "Your profile at Discogs" });
     assert.deepEqual(await link.evaluateAll((links) => links.map(({ href }) => href)), address === null ? [] : [address]);
-    await says(page, "Sandbox").waitFor({ state: "detached" });
+    await visibleText(page, "Sandbox").waitFor({ state: "detached" });
   });
 }
 
@@ -312,7 +312,7 @@ test("the link leads to the app that the operator has set", needsBinary, async (
     await connect(page);
     const link = page.getByRole("link", { name: "Continue to Discogsography" });
     assert.equal(await link.getAttribute("href"), "https://explore.example.com/app");
-    await says(page, "Sandbox", { exact: true }).waitFor();
+    await visibleText(page, "Sandbox", { exact: true }).waitFor();
     assert.equal(await page.getByRole("link", { name: "Your profile at Discogs" }).count(), 0);
     await screenshot(page, "connected-onward");
   } finally {

@@ -1,9 +1,9 @@
 /**
- * Serves the folder `web/` at `/` and `/web/…` as the service does, and passes everything else on
- * to it: the API, and the page's settings.
+ * Serves the folder `web/` at `/` and `/web/…` as the service does, and forwards all other requests
+ * to the service: the API, and the page's settings.
  *
- * FOR DEVELOPMENT ONLY: for a service that does not serve the page itself, and for working on the
- * page without building the service. `WEB_FROM_FOLDER=1` makes the tests use it.
+ * FOR DEVELOPMENT ONLY: to change the page without rebuilding the service. `WEB_FROM_FOLDER=1` makes
+ * the tests use it.
  *
  *     node dev-server.mjs http://127.0.0.1:8004 8080
  */
@@ -27,13 +27,13 @@ export const POLICY =
   "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; " +
   "require-trusted-types-for 'script'; trusted-types 'none'";
 
-/** Starts in front of a service, on a port (0: any), and gives back its address and a stop. */
+/** Starts in front of a service, on a port (0: any free one). Returns its URL and a function to stop it. */
 export async function startDevServer(serviceUrl, port = 0) {
   const server = createServer((incoming, outgoing) => {
     const { pathname } = new URL(incoming.url, serviceUrl);
     const name = pathname === "/" ? "index.html" : /^\/web\/([\w-]+\.\w+)$/.exec(pathname)?.[1];
     if (name && name !== "settings.json") serveFile(join(FOLDER, name), outgoing);
-    else handOn(serviceUrl, incoming, outgoing);
+    else forward(serviceUrl, incoming, outgoing);
   });
   await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
   const stop = () => {
@@ -54,15 +54,15 @@ function serveFile(path, outgoing) {
   createReadStream(path).pipe(outgoing);
 }
 
-function handOn(serviceUrl, incoming, outgoing) {
+function forward(serviceUrl, incoming, outgoing) {
   const { method, headers, url } = incoming;
-  const handed = request(new URL(url, serviceUrl), { method, headers }, (answer) => {
+  const forwarded = request(new URL(url, serviceUrl), { method, headers }, (answer) => {
     outgoing.writeHead(answer.statusCode, answer.headers);
     answer.pipe(outgoing);
   });
-  // As a gateway does when the service is away: an answer that is not the service's.
-  handed.on("error", () => outgoing.writeHead(502, { "Content-Type": "text/html" }).end("Bad Gateway"));
-  incoming.pipe(handed);
+  // Like a gateway whose service is unavailable.
+  forwarded.on("error", () => outgoing.writeHead(502, { "Content-Type": "text/html" }).end("Bad Gateway"));
+  incoming.pipe(forwarded);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

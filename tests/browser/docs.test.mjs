@@ -1,4 +1,4 @@
-/** The API's documentation: to try with Swagger UI, to read with ReDoc, both without the internet. */
+/** The API's documentation: Swagger UI to try it, ReDoc to read it. Both work without internet access. */
 
 import assert from "node:assert/strict";
 
@@ -39,7 +39,7 @@ story("a developer reads the API: every operation with its errors", async (page,
 });
 
 for (const path of ["/docs", "/redoc"]) {
-  story(`${path} says how to begin, and leads to the other pages`, { context: { colorScheme: "dark" } }, async (page, service) => {
+  story(`${path} shows the first steps, and links to the other pages`, { context: { colorScheme: "dark" } }, async (page, service) => {
     await page.goto(service.url + path);
     await page.getByText("First steps").waitFor();
     for (const name of ["Try the API", "Reference", "Account page"]) {

@@ -3,45 +3,45 @@
 import assert from "node:assert/strict";
 
 import {
-  PASSWORD, authorize, assertFocused, button, codeField, callAsUser, discogsApart, field, heading, needsBinary,
-  newEmail, openDiscogs, register, says, setUpDiscogs, startDiscogs, story,
+  PASSWORD, assertFocused, authorize, button, callAsUser, codeField, field, heading, needsBinary, newEmail,
+  openDiscogs, register, setUpDiscogs, startDiscogs, startWithSeparateDiscogs, story, visibleText,
 } from "./harness.mjs";
 
-// A service whose Discogs is a program of its own, which a story can end and start again.
-const apart = discogsApart(setUpDiscogs);
-const withDiscogsApart = { ...needsBinary, service: () => apart.service };
+// A service whose Discogs is a separate program, which a story can stop and restart.
+const programs = startWithSeparateDiscogs(setUpDiscogs);
+const separateDiscogs = { ...needsBinary, service: () => programs.service };
 const finish = (page) => button(page, "Finish connecting");
 const discogsMessage = (page) => page.locator("#discogs-message");
 
-story("Discogs is unavailable at the start: the page shows it, and a retry works", withDiscogsApart, async (page) => {
+story("Discogs is unavailable when connecting starts: the page says so, and a retry works", separateDiscogs, async (page) => {
   await register(page);
-  await apart.discogs.stop();
+  await programs.discogs.stop();
   const opened = page.waitForEvent("popup");
   await button(page, "Connect Discogs").click();
   const tab = await opened;
-  await says(page, "Discogs is unavailable.").waitFor();
+  await visibleText(page, "Discogs is unavailable.").waitFor();
   await assertFocused(button(page, "Connect Discogs"));
   assert.ok(tab.isClosed());
 
-  apart.discogs = await startDiscogs(Number(new URL(apart.discogs.url).port));
+  programs.discogs = await startDiscogs(Number(new URL(programs.discogs.url).port));
   await openDiscogs(page);
   await codeField(page).waitFor();
 });
 
-story("Discogs is unavailable at the end: the code is kept, and the attempt resumes", withDiscogsApart, async (page) => {
+story("Discogs is unavailable when connecting finishes: the code is kept, and the attempt resumes", separateDiscogs, async (page) => {
   await register(page);
   const tab = await openDiscogs(page);
   await authorize(tab);
   await codeField(page).fill("anything");
-  await apart.discogs.stop();
+  await programs.discogs.stop();
   await finish(page).click();
-  await says(page, "Discogs is unavailable.").waitFor();
+  await visibleText(page, "Discogs is unavailable.").waitFor();
   assert.equal(await codeField(page).inputValue(), "anything");
 
-  // Restarted, it remembers nothing: the code is rejected, the state lives.
-  apart.discogs = await startDiscogs(Number(new URL(apart.discogs.url).port));
+  // The restarted Discogs does not know the code and rejects it; the service still has the state.
+  programs.discogs = await startDiscogs(Number(new URL(programs.discogs.url).port));
   await finish(page).click();
-  await says(page, "Discogs did not accept this code.").waitFor();
+  await visibleText(page, "Discogs did not accept this code.").waitFor();
 });
 
 story("Discogs limits the service: the wait is counted down", needsBinary, async (page) => {
@@ -54,20 +54,20 @@ story("Discogs limits the service: the wait is counted down", needsBinary, async
     assert.equal(status, 200);
   }
   await button(page, "Connect Discogs").click();
-  await says(page, "Discogs is getting too many requests").waitFor();
+  await visibleText(page, "Discogs is getting too many requests").waitFor();
   await assertFocused(button(page, "Connect Discogs"));
   assert.match(await discogsMessage(page).innerText(), /You can try again in \d+ seconds\.$/);
   await page.clock.fastForward("05:00");
-  await says(page, "You can try again now.").waitFor();
+  await visibleText(page, "You can try again now.").waitFor();
   assert.equal(await page.locator("#announcer").textContent(), "You can try again now.");
 });
 
-story("the service is unavailable: nothing is lost, and a reload shows it", async (page) => {
+story("the service is unavailable: the input is kept, and a reload says so", async (page) => {
   await field(page, "Email address").fill("digger@example.com");
   await field(page, "Password").fill(PASSWORD);
   await page.context().setOffline(true);
   await button(page, "Sign in").click();
-  await says(page, "Can't reach the service.").waitFor();
+  await visibleText(page, "Can't reach the service.").waitFor();
   assert.equal(await field(page, "Email address").inputValue(), "digger@example.com");
   assert.equal(await field(page, "Password").inputValue(), PASSWORD);
   await page.context().setOffline(false);
@@ -81,19 +81,19 @@ story("the service is unavailable: nothing is lost, and a reload shows it", asyn
   await assertFocused(heading(page, "Your account"));
 });
 
-story("no answer within 25 seconds is shown", async (page) => {
+story("a request without an answer ends after 25 seconds", async (page) => {
   await page.clock.install();
   await page.reload();
-  const asked = new Promise((resolve) => page.route("**/api/auth/login", () => resolve()));
+  const requested = new Promise((resolve) => page.route("**/api/auth/login", () => resolve()));
   await field(page, "Email address").fill(newEmail());
   await field(page, "Password").fill(PASSWORD);
   await button(page, "Sign in").click();
-  await asked;
+  await requested;
   await page.clock.fastForward("00:26");
-  await says(page, "No answer within 25 seconds.").waitFor();
+  await visibleText(page, "No answer within 25 seconds.").waitFor();
   await page.unroute("**/api/auth/login");
   await button(page, "Sign in").click();
-  await says(page, "Wrong email address or password.").waitFor();
+  await visibleText(page, "Wrong email address or password.").waitFor();
 });
 
 story("an account that is created but not signed in continues at sign in", async (page) => {
@@ -104,24 +104,24 @@ story("an account that is created but not signed in continues at sign in", async
   await field(page, "Email address").fill(email);
   await field(page, "Password").fill(PASSWORD);
   await button(page, "Create account").click();
-  await says(page, "Your account was created, but signing in failed.").waitFor();
+  await visibleText(page, "Your account was created, but signing in failed.").waitFor();
   await page.unroute("**/api/auth/login");
   assert.equal(await field(page, "Email address").inputValue(), email);
   await button(page, "Sign in").click();
   await assertFocused(heading(page, "Your account"));
 });
 
-// No service can be told to answer with these at will, so the answer is put in its place.
+// The service can't be made to send this answer, so the browser replaces it.
 story("an answer that is not the service's is shown as such", async (page) => {
   await page.route("**/api/auth/login", (route) =>
     route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad Gateway</h1>" }));
   await field(page, "Email address").fill(newEmail());
   await field(page, "Password").fill(PASSWORD);
   await button(page, "Sign in").click();
-  await says(page, "The service sent an unexpected answer.").waitFor();
+  await visibleText(page, "The service sent an unexpected answer.").waitFor();
 });
 
-story("a name that looks like markup stays a name", async (page) => {
+story("a name that looks like markup is shown as text", async (page) => {
   const name = '<img src=x onerror="document.title=1"> & “friends”';
   await page.route("**/api/oauth/status/discogs", (route) =>
     route.fulfill({

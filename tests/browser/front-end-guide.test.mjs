@@ -1,6 +1,6 @@
 /**
- * The program in docs/front-end.md does what the guide says, from a page of another origin, and
- * docs/front-end-example.html works when it is opened as a file.
+ * The code in docs/front-end.md works on a page of another origin, and docs/front-end-example.html
+ * works when it is opened as a file.
  */
 
 import assert from "node:assert/strict";
@@ -14,13 +14,13 @@ import { pathToFileURL } from "node:url";
 
 import { PASSWORD, authorize, button, newEmail, world } from "./harness.mjs";
 
-/** The guide's pieces, put together, with the service's address in place of the example's. */
-async function program() {
+/** Returns the guide's code, with the service's URL in place of the example's. */
+async function guideCode() {
   return (await pieces()).join("\n").replace("https://api.example.com", world.service.url);
 }
 
-test("the guide's program works on a page of another origin", async () => {
-  const script = await program();
+test("the guide's code works on a page of another origin", async () => {
+  const script = await guideCode();
   const elsewhere = createServer((request, response) => {
     if (request.url === "/guide.js") return response.setHeader("Content-Type", "text/javascript").end(script);
     response.setHeader("Content-Type", "text/html").end('<!DOCTYPE html><script src="/guide.js"></script><button>Connect</button>');
@@ -30,7 +30,7 @@ test("the guide's program works on a page of another origin", async () => {
   try {
     const page = await context.newPage();
     await page.goto(`http://127.0.0.1:${elsewhere.address().port}`);
-    await tellTheStory(page);
+    await useGuide(page);
   } finally {
     await context.close();
     elsewhere.closeAllConnections();
@@ -38,7 +38,7 @@ test("the guide's program works on a page of another origin", async () => {
   }
 });
 
-async function tellTheStory(page) {
+async function useGuide(page) {
   const run = (work, argument) => page.evaluate(work, argument);
   const email = newEmail();
 
@@ -51,7 +51,7 @@ async function tellTheStory(page) {
   assert.ok(expiresAt > Date.now());
   const again = await run(({ email, password }) => register(email, password).catch(({ code }) => code), { email, password: PASSWORD });
   assert.equal(again, "email_taken");
-  const stranger = await run(() => disconnect("nobody's").catch(nextStep));
+  const stranger = await run(() => disconnect("invalid").catch(nextStep));
   assert.equal(stranger, "sign-in");
 
   await run((token) => {
@@ -90,13 +90,13 @@ const pieces = async () => {
 };
 const EXAMPLE = new URL("../../docs/front-end-example.html", import.meta.url);
 
-test("the example is the guide's program with a page around it", async () => {
+test("the example contains all code of the guide", async () => {
   const example = (await readFile(EXAMPLE, "utf8")).replace("http://127.0.0.1:8004", "https://api.example.com");
   for (const piece of await pieces()) assert.ok(example.includes(piece), piece);
 });
 
-/** Opens the example as a file, with another address in its first line of script. */
-async function withExample(tell) {
+/** Opens the example as a file, with the URL of the service under test. */
+async function withExample(check) {
   const folder = await mkdtemp(join(tmpdir(), "discogsography-example-"));
   const context = await world.browser.newContext();
   try {
@@ -107,7 +107,7 @@ async function withExample(tell) {
     const errors = [];
     page.on("pageerror", (error) => errors.push(error.message));
     await page.goto(pathToFileURL(path).href);
-    await tell(page);
+    await check(page);
     assert.deepEqual(errors, []);
   } finally {
     await context.close();
@@ -146,7 +146,7 @@ test("the example works when it is opened as a file", async () => {
   });
 });
 
-// No service answers with these at will, so the answers are put in their place.
+// The service can't be made to send these answers, so the browser replaces them.
 for (const [name, answer, words] of [
   ["there is no connection", (route) => route.abort(), "Can't reach the service. Check your internet connection and try again."],
   [
@@ -160,7 +160,7 @@ for (const [name, answer, words] of [
     "The service is busy.",
   ],
 ]) {
-  test(`the example has words when ${name}`, async () => {
+  test(`the example shows a message when ${name}`, async () => {
     await withExample(async (page) => {
       await page.route("**/api/auth/login", answer);
       await page.getByLabel("Email address").fill("digger@example.com");
@@ -171,7 +171,7 @@ for (const [name, answer, words] of [
   });
 }
 
-test("the example has words when there is no answer in time", async () => {
+test("the example shows a message when there is no answer in time", async () => {
   await withExample(async (page) => {
     await page.evaluate(() => {
       AbortSignal.timeout = () => AbortSignal.abort(new DOMException("", "TimeoutError"));

@@ -1,10 +1,11 @@
 /**
- * What every story stands on: a running service, a browser, and a page that is watched.
+ * Runs stories, which are tests in a browser: starts the service and the browser, and reports errors
+ * of the page.
  *
- * `SERVICE_BINARY` names the program; each file of stories then starts services of its own, on free
- * ports and in folders of their own. `SERVICE_URL` names a running service instead, with a sandbox
- * for Discogs and `RATE_LIMITS=off`; stories that need more are then skipped. `WEB_FROM_FOLDER=1`
- * serves the page from `web/` with `dev-server.mjs`: needed only while the service has no page.
+ * `SERVICE_BINARY` is the path of the program: each file of stories then starts its own services, on
+ * free ports and in temporary folders. `SERVICE_URL` is the URL of a running service instead, with a
+ * sandbox for Discogs and `RATE_LIMITS=off`; stories that start programs are then skipped.
+ * `WEB_FROM_FOLDER=1` serves the page from `web/` with `dev-server.mjs`.
  */
 
 import assert from "node:assert/strict";
@@ -33,7 +34,7 @@ export const PASSWORD = "correct horse battery staple";
 const SCREENSHOTS = fileURLToPath(new URL("../../target/browser/", import.meta.url));
 const AXE = fileURLToPath(import.meta.resolve("axe-core/axe.min.js"));
 
-/** For stories that start programs of their own. */
+/** The options of stories that start programs. */
 export const needsBinary = { skip: SERVICE_BINARY ? false : "needs SERVICE_BINARY" };
 
 // Programs
@@ -47,7 +48,7 @@ export async function freePort() {
   return port;
 }
 
-/** Starts the program, and waits for the line of its log that holds `ready`. */
+/** Starts the program, waits until it prints a line with `ready`, and returns a function to stop it. */
 async function startProgram(args, ready, environment = {}) {
   const env = { PATH: process.env.PATH, LOG_FORMAT: "json", ...environment };
   const program = spawn(SERVICE_BINARY, args, { env, stdio: ["ignore", "pipe", "pipe"] });
@@ -69,16 +70,16 @@ async function startProgram(args, ready, environment = {}) {
   };
 }
 
-/** A stand-in for Discogs as a program of its own, so that a story can end it and start it again. */
+/** Starts the sandbox as a separate program, so that a story can stop and restart it. */
 export async function startDiscogs(port) {
   const stop = await startProgram(["sandbox", "--port", String(port)], String(port));
   return { url: `http://127.0.0.1:${port}`, stop };
 }
 
 /**
- * Starts a service: with the sandbox inside, or with Discogs at `discogsUrl`.
+ * Starts a service with its own sandbox, or with Discogs at `discogsUrl`.
  *
- * `command` runs another command of the program on the same data.
+ * The returned `command` runs another command of the program on the same data.
  */
 export async function startService({ discogsUrl, variables = {} } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "discogsography-browser-"));
@@ -110,22 +111,22 @@ export async function startService({ discogsUrl, variables = {} } = {}) {
 }
 
 /**
- * Gives a file of stories a service whose Discogs is a program of its own, from before the first
- * story to after the last; `prepare` is run once both are there.
+ * Starts a service and a separate Discogs before the first story of a file, and stops them after the
+ * last. `prepare` is called once both are running.
  */
-export function discogsApart(prepare = async () => {}) {
-  const apart = {};
+export function startWithSeparateDiscogs(prepare = async () => {}) {
+  const programs = {};
   before(async () => {
     if (needsBinary.skip) return;
-    apart.discogs = await startDiscogs(await freePort());
-    apart.service = await startService({ discogsUrl: apart.discogs.url });
-    await prepare(apart.service);
+    programs.discogs = await startDiscogs(await freePort());
+    programs.service = await startService({ discogsUrl: programs.discogs.url });
+    await prepare(programs.service);
   });
   after(async () => {
-    await apart.service?.stop();
-    await apart.discogs?.stop();
+    await programs.service?.stop();
+    await programs.discogs?.stop();
   });
-  return apart;
+  return programs;
 }
 
 async function servedPage(serviceUrl) {
@@ -140,7 +141,7 @@ async function givenService() {
 
 // Stories
 
-/** The service and the browser of a file of stories, from before the first to after the last. */
+/** The service and the browser of a file of stories; set before the first one runs. */
 export const world = { service: null, browser: null };
 
 before(async () => {
@@ -161,25 +162,25 @@ after(async () => {
 });
 
 /**
- * One test in a browser of its own, at the page.
+ * Defines a test that runs in its own browser context, with the page open.
  *
- * Afterwards nothing may have been logged as an error but calls that the service refused, nothing
- * may have broken the page's policy, and nothing may have been asked of anybody but the service.
+ * Fails if the page logs a warning or an error (except API calls that the service refuses), violates
+ * its security policy, or sends a request to another server.
  */
-export function story(name, options, tell) {
-  if (!tell) [options, tell] = [{}, options];
+export function story(name, options, run) {
+  if (!run) [options, run] = [{}, options];
   test(name, options, async () => {
     const context = await world.browser.newContext({ locale: "en-GB", ...options.context });
-    // Started before the page's own policy applies.
+    // Added as an init script, since the page's policy forbids adding it later.
     if (options.axe) await context.addInitScript({ path: AXE });
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
     const service = (await options.service?.()) ?? world.service;
-    const troubles = watch(page, service.url);
+    const problems = watch(page, service.url);
     try {
       await page.goto(service.start ?? service.url);
-      await tell(page, service);
-      assert.deepEqual(troubles, []);
+      await run(page, service);
+      assert.deepEqual(problems, []);
     } finally {
       await context.close();
     }
@@ -187,45 +188,45 @@ export function story(name, options, tell) {
 }
 
 function watch(page, serviceUrl) {
-  const troubles = [];
-  page.on("pageerror", (error) => troubles.push(`page error: ${error.message}`));
+  const problems = [];
+  page.on("pageerror", (error) => problems.push(`page error: ${error.message}`));
   page.on("console", (message) => {
-    const refusedCall =
+    const isRefusedCall =
       message.text().startsWith("Failed to load resource") &&
       /^\/(account\/)?api\//.test(new URL(message.location().url).pathname);
-    if (["error", "warning"].includes(message.type()) && !refusedCall) {
-      troubles.push(`console: ${message.text()}`);
+    if (["error", "warning"].includes(message.type()) && !isRefusedCall) {
+      problems.push(`console: ${message.text()}`);
     }
   });
   page.on("request", (request) => {
-    if (new URL(request.url()).origin !== serviceUrl) troubles.push(`asked for ${request.url()}`);
+    if (new URL(request.url()).origin !== serviceUrl) problems.push(`request to ${request.url()}`);
   });
-  return troubles;
+  return problems;
 }
 
-// What people do
+// Steps of a story
 
-let people = 0;
+let addresses = 0;
 
-/** An address that nobody has yet, also when many stories share one service. */
-export const newEmail = () => `digger-${process.pid}-${Date.now()}-${(people += 1)}@example.com`;
+/** Returns an unused email address, even if many stories share one service. */
+export const newEmail = () => `digger-${process.pid}-${Date.now()}-${(addresses += 1)}@example.com`;
 
 export const button = (page, name) => page.getByRole("button", { name, exact: true });
-/** The field that this label names, in the view that is shown. */
+/** The visible field with this label. */
 export const field = (page, label) => page.getByLabel(label, { exact: true }).filter({ visible: true });
-/** Words that are shown now, not those for screen readers alone. */
-export const says = (page, text, options) =>
+/** Visible text, without announcements for screen readers. */
+export const visibleText = (page, text, options) =>
   page.getByText(text, options).and(page.locator(":not(#announcer)")).filter({ visible: true });
 export const heading = (page, name) => page.getByRole("heading", { name, exact: true });
 
-/** Registers by hand, and ends up signed in; `state` is what the card of Discogs then says. */
+/** Registers through the form, which also signs in. Then waits until the Discogs card shows `state`. */
 export async function register(page, email = newEmail(), state = "Not connected") {
   await page.getByRole("link", { name: "Create an account" }).click();
   await heading(page, "Create an account").waitFor();
   await field(page, "Email address").fill(email);
   await field(page, "Password").fill(PASSWORD);
   await button(page, "Create account").click();
-  await says(page, state, { exact: true }).waitFor();
+  await visibleText(page, state, { exact: true }).waitFor();
   return email;
 }
 
@@ -235,7 +236,7 @@ export async function signIn(page, email, password = PASSWORD) {
   await button(page, "Sign in").click();
 }
 
-/** Presses a button that opens Discogs, and gives back the new tab. */
+/** Presses a button that opens Discogs, and returns the new tab. */
 export async function openDiscogs(page, name = "Connect Discogs") {
   const opened = page.waitForEvent("popup");
   await button(page, name).click();
@@ -244,7 +245,7 @@ export async function openDiscogs(page, name = "Connect Discogs") {
   return tab;
 }
 
-/** Authorizes the app in the tab of Discogs, and reads the code. */
+/** Authorizes the app in the Discogs tab, and returns the code. */
 export async function authorize(tab) {
   await button(tab, "Authorize").click();
   return tab.locator("#pin").innerText();
@@ -252,21 +253,20 @@ export async function authorize(tab) {
 
 export const codeField = (page) => field(page, "Code (PIN) from Discogs");
 
-/** Connects from beginning to end. */
 export async function connect(page) {
   const tab = await openDiscogs(page);
   const code = await authorize(tab);
   await tab.close();
   await codeField(page).fill(code);
   await button(page, "Finish connecting").click();
-  await says(page, "Connected. Happy digging!").waitFor();
+  await visibleText(page, "Connected. Happy digging!").waitFor();
 }
 
-/** A user with the consumer's credentials set, on a service that asks `discogsUrl`. */
+/** Sets the sandbox's credentials as the app's. */
 export const setUpDiscogs = (service) =>
   service.command("discogs-setup", "--consumer-key", "sandbox-key", "--consumer-secret", "sandbox-secret");
 
-/** Calls the service beside the page, as the user who is signed in there. */
+/** Calls the API directly, as the user who is signed in on the page. */
 export function callAsUser(page, method, path, body) {
   return page.evaluate(
     async ([method, path, body]) => {
@@ -279,7 +279,7 @@ export function callAsUser(page, method, path, body) {
   );
 }
 
-/** Tries an operation in Swagger UI: the status and the body that it shows. */
+/** Executes an operation in Swagger UI, and returns the status and body that it shows. */
 export async function tryOut(page, operation, body) {
   const block = page.locator(`[id$="-${operation}"]`);
   await block.locator(".opblock-summary-control").click();
@@ -294,7 +294,7 @@ export async function tryOut(page, operation, body) {
   };
 }
 
-/** Waits until this element has the focus; fails like every other wait if it does not come. */
+/** Waits until this element has the focus. */
 export async function assertFocused(locator) {
   const element = await locator.elementHandle();
   await locator.page().waitForFunction((wanted) => document.activeElement === wanted, element);

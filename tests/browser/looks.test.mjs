@@ -1,13 +1,13 @@
 /**
- * Every view, in light, in dark and on a narrow screen: accessible, nothing cut off, and a
- * screenshot below `target/browser/`.
+ * Every view in light mode, in dark mode and on a narrow screen is accessible and not cut off.
+ * Screenshots are written to `target/browser/`.
  */
 
 import assert from "node:assert/strict";
 
 import {
-  authorize, button, codeField, connect, field, heading, needsBinary, newEmail, openDiscogs, register, says,
-  screenshot, story, world,
+  authorize, button, codeField, connect, field, heading, needsBinary, newEmail, openDiscogs, register, screenshot,
+  story, visibleText, world,
 } from "./harness.mjs";
 
 const LOOKS = [
@@ -16,7 +16,7 @@ const LOOKS = [
   { look: "narrow", colorScheme: "light", viewport: { width: 320, height: 640 } },
 ];
 
-/** Looks at the view that is shown in each of the ways. */
+/** Checks the current view in every look. */
 async function inspect(page, name) {
   for (const { look, colorScheme, viewport } of LOOKS) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
@@ -36,7 +36,7 @@ async function inspect(page, name) {
   }
 }
 
-/** What can be pressed but is smaller than 24 pixels; links in a sentence are excepted by WCAG. */
+/** Returns buttons and inputs smaller than 24 pixels. WCAG exempts links within a sentence. */
 const smallTargets = (page) =>
   page.evaluate(() =>
     [...document.querySelectorAll("button, input")]
@@ -52,7 +52,7 @@ story("before signing in", looks, async (page) => {
   await field(page, "Email address").fill(newEmail());
   await field(page, "Password").fill("wrong password");
   await button(page, "Sign in").click();
-  await says(page, "Wrong email address or password.").waitFor();
+  await visibleText(page, "Wrong email address or password.").waitFor();
   await inspect(page, "sign-in-refused");
 
   await page.getByRole("link", { name: "Create an account" }).click();
@@ -61,7 +61,7 @@ story("before signing in", looks, async (page) => {
   await field(page, "Email address").fill("digger at example");
   await field(page, "Password").fill("short");
   await button(page, "Create account").click();
-  await says(page, "Use at least 8 characters.").waitFor();
+  await visibleText(page, "Use at least 8 characters.").waitFor();
   await inspect(page, "register-bad-input");
 });
 
@@ -78,7 +78,7 @@ story("from not connected to connected and back", looks, async (page) => {
   const code = await authorize(await openDiscogs(page, "Start again"));
   await codeField(page).fill(code);
   await button(page, "Finish connecting").click();
-  await says(page, "Connected. Happy digging!").waitFor();
+  await visibleText(page, "Connected. Happy digging!").waitFor();
   await inspect(page, "connected");
   await button(page, "Disconnect…").click();
   await inspect(page, "disconnecting");
@@ -102,7 +102,7 @@ story("a session that has ended", looks, async (page) => {
   await register(page);
   await page.evaluate(() => sessionStorage.setItem("discogsography.access_token", "e30.e30.e30"));
   await button(page, "Refresh").click();
-  await says(page, "Your session has expired.").waitFor();
+  await visibleText(page, "Your session has expired.").waitFor();
   await inspect(page, "session-ended");
 });
 
@@ -114,7 +114,7 @@ story("what an admin sees", { ...looks, ...needsBinary }, async (page) => {
   await heading(page, "App credentials").waitFor();
   await field(page, "Consumer key").fill("AbCdEfGhIjKlMnOpQrSt");
   await page.getByRole("button", { name: "Set", exact: true }).first().click();
-  await says(page, "Consumer key saved.").waitFor();
+  await visibleText(page, "Consumer key saved.").waitFor();
   await inspect(page, "admin");
   await button(page, "Remove consumer key…").click();
   await heading(page, "Remove the consumer key?").waitFor();
@@ -128,7 +128,7 @@ story("the pages of the sandbox", looks, async (page) => {
   await tab.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   const code = await authorize(tab);
   await button(tab, "Copy code").click();
-  await says(tab, "Copied.").waitFor();
+  await visibleText(tab, "Copied.").waitFor();
   assert.equal(await tab.evaluate(() => navigator.clipboard.readText()), code);
   await inspect(tab, "sandbox-code");
 
@@ -146,7 +146,7 @@ story("a service that can't be reached", looks, async (page) => {
   await inspect(page, "unreachable");
 });
 
-story("without JavaScript the page says so", { context: { javaScriptEnabled: false } }, async (page) => {
+story("without JavaScript the page says that it needs it", { context: { javaScriptEnabled: false } }, async (page) => {
   await heading(page, "This page needs JavaScript").waitFor();
   await screenshot(page, "no-javascript");
 });

@@ -1,12 +1,12 @@
 /**
- * A reverse proxy that serves the service below a path and strips that path, as nginx does with
+ * A reverse proxy that makes the service available below a path and strips that path, as nginx does with
  * `location /account/ { proxy_pass http://127.0.0.1:8004/; }`.
  */
 
 import { once } from "node:events";
 import { createServer, request } from "node:http";
 
-/** Starts in front of a service, and gives back the address below the path, and a stop. */
+/** Starts in front of a service. Returns the proxy's origin and a function to stop it. */
 export async function startPrefixProxy(serviceUrl, prefix) {
   const server = createServer((incoming, outgoing) => {
     const { method, headers, url } = incoming;

@@ -1,11 +1,10 @@
-/** Registering, signing in and out, and what can go wrong there. */
+/** Registering, signing in and signing out, and their errors. */
 
 import assert from "node:assert/strict";
 
 import {
   PASSWORD, assertFocused, authorize, button, codeField, field, heading, newEmail, openDiscogs,
-  register, says, screenshot,
-  signIn, story,
+  register, screenshot, signIn, story, visibleText,
 } from "./harness.mjs";
 
 const ACCESS_TOKEN = "discogsography.access_token";
@@ -25,7 +24,7 @@ story("a user who signs out can sign in again, also after a reload", async (page
   await button(page, "Sign out").click();
   await heading(page, "Sign in").waitFor();
   await assertFocused(field(page, "Email address"));
-  await says(page, "You are signed out.").waitFor();
+  await visibleText(page, "You are signed out.").waitFor();
   assert.equal(await stored(page, ACCESS_TOKEN), null);
   assert.equal(await page.getByText(email).count(), 0);
 
@@ -34,25 +33,25 @@ story("a user who signs out can sign in again, also after a reload", async (page
   await signIn(page, email);
   await heading(page, "Your account").waitFor();
   await page.reload();
-  await says(page, "Not connected", { exact: true }).waitFor();
+  await visibleText(page, "Not connected", { exact: true }).waitFor();
   assert.equal(await page.locator("#who-email").innerText(), email);
 });
 
-story("the token is kept for the tab and nowhere else", async (page) => {
+story("the access token is stored only for the tab", async (page) => {
   await register(page);
   assert.match(await stored(page, ACCESS_TOKEN), /^[\w-]+\.[\w-]+\.[\w-]+$/);
   assert.equal(await page.evaluate(() => localStorage.length + document.cookie.length), 0);
-  await says(page, "You stay signed in until you close this tab, or until").waitFor();
+  await visibleText(page, "You stay signed in until you close this tab, or until").waitFor();
 });
 
 const localLength = (page) => page.evaluate(() => localStorage.length);
 
-story("users who choose to stay signed in are, in every tab, until they sign out", async (page, service) => {
+story("users who choose to stay signed in are signed in in every tab, until they sign out", async (page, service) => {
   const email = await register(page);
   await button(page, "Sign out").click();
   await field(page, "Stay signed in").check();
   await signIn(page, email);
-  await says(page, "You stay signed in on this device until").waitFor();
+  await visibleText(page, "You stay signed in on this device until").waitFor();
   assert.equal(await page.evaluate(() => sessionStorage.length), 0);
 
   const second = await page.context().newPage();
@@ -67,7 +66,7 @@ story("users who choose to stay signed in are, in every tab, until they sign out
   await heading(page, "Sign in").waitFor();
   await heading(second, "Sign in").waitFor();
   assert.equal(await localLength(page), 0);
-  // The choice is made again at every sign-in.
+  // The choice applies to one sign-in only.
   assert.equal(await field(page, "Stay signed in").isChecked(), false);
 
   await field(second, "Stay signed in").check();
@@ -87,7 +86,7 @@ story("a rejected session is deleted, also if the user chose to stay signed in",
   assert.equal(await localLength(page), 0);
 });
 
-story("the end of a session is shown at once", async (page) => {
+story("an expired session is reported at once", async (page) => {
   await page.clock.install();
   await page.reload();
   await register(page);
@@ -96,7 +95,7 @@ story("the end of a session is shown at once", async (page) => {
   await page.locator("#sign-in-notice").getByText("Your session has expired.").waitFor();
 });
 
-story("without storage the page works until it is loaded again", async (page) => {
+story("without browser storage the page works until it is reloaded", async (page) => {
   await page.addInitScript(() => {
     for (const name of ["sessionStorage", "localStorage"]) {
       Object.defineProperty(window, name, { get: () => { throw new DOMException("", "SecurityError"); } });
@@ -105,11 +104,11 @@ story("without storage the page works until it is loaded again", async (page) =>
   await page.reload();
   await register(page);
   await button(page, "Refresh").click();
-  await says(page, "Up to date.").waitFor();
+  await visibleText(page, "Up to date.").waitFor();
   const tab = await openDiscogs(page);
   await codeField(page).fill(await authorize(tab));
   await button(page, "Finish connecting").click();
-  await says(page, "Connected. Happy digging!").waitFor();
+  await visibleText(page, "Connected. Happy digging!").waitFor();
   await button(page, "Sign out").click();
   await heading(page, "Sign in").waitFor();
 });
@@ -122,7 +121,7 @@ story("the first empty field has the focus at once", async (page) => {
   await assertFocused(field(page, "Password"));
 });
 
-story("password managers find the user name and the password", async (page) => {
+story("password managers recognise the fields", async (page) => {
   const hints = () => page.locator("input:visible:not([type=checkbox])").evaluateAll((inputs) => inputs.map((input) => input.autocomplete));
   assert.deepEqual(await hints(), ["username", "current-password"]);
   await page.getByRole("link", { name: "Create an account" }).click();
@@ -137,15 +136,15 @@ story("Caps Lock is shown while a password is typed", async (page) => {
       input.dispatchEvent(new KeyboardEvent("keydown", { key: "A", modifierCapsLock }));
     }, modifierCapsLock);
   await press(true);
-  await says(page, "Caps Lock is on.").waitFor();
+  await visibleText(page, "Caps Lock is on.").waitFor();
   await press(false);
-  await says(page, "Caps Lock is on.").waitFor({ state: "detached" });
+  await visibleText(page, "Caps Lock is on.").waitFor({ state: "detached" });
   await press(true);
   await field(page, "Email address").focus();
-  await says(page, "Caps Lock is on.").waitFor({ state: "detached" });
+  await visibleText(page, "Caps Lock is on.").waitFor({ state: "detached" });
 });
 
-story("a password that is shown is hidden again while it is sent", async (page) => {
+story("a visible password is hidden again while it is sent", async (page) => {
   const types = [];
   await page.route("**/api/auth/login", async (route) => {
     types.push(await page.locator("#sign-in-password").getAttribute("type"));
@@ -154,12 +153,12 @@ story("a password that is shown is hidden again while it is sent", async (page) 
   await button(page, "Show password").click();
   assert.equal(await field(page, "Password").getAttribute("type"), "text");
   await signIn(page, newEmail(), "wrong password");
-  await says(page, "Wrong email address or password.").waitFor();
+  await visibleText(page, "Wrong email address or password.").waitFor();
   assert.deepEqual(types, ["password"]);
   await button(page, "Show password").waitFor();
 });
 
-story("dates are written as the reader's browser writes them", { context: { locale: "en-US" } }, async (page) => {
+story("dates have the format of the user's locale", { context: { locale: "en-US" } }, async (page) => {
   await register(page);
   const date = new Intl.DateTimeFormat("en-US", { dateStyle: "long" }).format(new Date());
   assert.equal(await page.locator("#who-since").innerText(), date);
@@ -193,8 +192,8 @@ story("every invalid field is marked", async (page) => {
   await email.fill("digger at example");
   await password.fill("short");
   await button(page, "Create account").click();
-  await says(page, "This is not a valid email address").waitFor();
-  await says(page, "Use at least 8 characters.").waitFor();
+  await visibleText(page, "This is not a valid email address").waitFor();
+  await visibleText(page, "Use at least 8 characters.").waitFor();
   await assertFocused(email);
   for (const field of [email, password]) {
     assert.equal(await field.getAttribute("aria-invalid"), "true");
@@ -216,14 +215,14 @@ story("a registered address leads to sign in, with the address filled in", async
   await field(page, "Email address").fill(email);
   await field(page, "Password").fill(PASSWORD);
   await button(page, "Create account").click();
-  await says(page, "This email address already has an account.").waitFor();
+  await visibleText(page, "This email address already has an account.").waitFor();
   await page.locator("#register-form .message").getByRole("link", { name: "Sign in" }).click();
   await heading(page, "Sign in").waitFor();
   await assertFocused(field(page, "Password"));
   assert.equal(await field(page, "Email address").inputValue(), email);
 });
 
-story("an address beyond ASCII reaches the service as it was typed", async (page) => {
+story("a non-ASCII address reaches the service unchanged", async (page) => {
   const email = newEmail().replace("example", "schallplatten-bücher");
   await register(page, email);
   assert.equal(await page.locator("#who-email").innerText(), email);
@@ -270,7 +269,7 @@ story("signing in works with the keyboard alone", async (page) => {
   await assertFocused(button(page, "Sign in"));
   await keyboard.press("Enter");
   await assertFocused(heading(page, "Your account"));
-  await says(page, "Not connected", { exact: true }).waitFor();
+  await visibleText(page, "Not connected", { exact: true }).waitFor();
   for (const name of ["Refresh", "Connect Discogs"]) {
     await keyboard.press("Tab");
     await assertFocused(button(page, name));
@@ -288,16 +287,16 @@ story("a form that is submitted twice is sent once", async (page) => {
     pressed.click();
     pressed.form.requestSubmit();
   });
-  await says(page, "Not connected", { exact: true }).waitFor();
+  await visibleText(page, "Not connected", { exact: true }).waitFor();
   assert.deepEqual(sent, ["/api/auth/register", "/api/auth/login"]);
 });
 
-story("a button that waits keeps its size and the focus, and nothing jumps", async (page) => {
+story("a busy button keeps its size and the focus, and nothing moves", async (page) => {
   let answer;
-  const asked = new Promise((resolve) => {
+  const requested = new Promise((resolve) => {
     page.route("**/api/auth/login", async (route) => {
       resolve();
-      await new Promise((go) => (answer = go));
+      await new Promise((resume) => (answer = resume));
       await route.continue();
     });
   });
@@ -307,13 +306,13 @@ story("a button that waits keeps its size and the focus, and nothing jumps", asy
   const boxes = async () => [await pressed.boundingBox(), await page.locator("#sign-in-view").boundingBox()];
   const before = await boxes();
   await pressed.click();
-  await asked;
+  await requested;
   await page.locator("#announcer").getByText("Signing in…").waitFor({ state: "attached" });
   assert.equal(await pressed.getAttribute("aria-busy"), "true");
   await assertFocused(pressed);
   assert.deepEqual(await boxes(), before);
   await screenshot(page, "busy");
   answer();
-  await says(page, "Wrong email address or password.").waitFor();
+  await visibleText(page, "Wrong email address or password.").waitFor();
   assert.equal(await pressed.getAttribute("aria-busy"), null);
 });

@@ -1,4 +1,4 @@
-/** The page has a text of its own for every documented code. */
+/** The page has its own text for every documented error code. */
 
 import assert from "node:assert/strict";
 import { readFile, readdir, stat } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { fieldProblem, problem, timeLeft, waitLeft } from "../../web/words.js";
 
 const read = (path) => readFile(new URL(path, import.meta.url), "utf8");
 
-/** These lead to the sign-in view, which has a text of its own. */
+/** These lead to the sign-in view, which has its own text. */
 const SIGNS_OUT = ["not_authenticated", "invalid_token"];
 
 test("every documented code has a text", async () => {
@@ -54,7 +54,7 @@ test("the time left for the code is shown in minutes", () => {
   ]);
 });
 
-test("a long wait does not blame the reader, and shows when it ends", () => {
+test("a long wait does not blame the user, and shows when it ends", () => {
   const limited = (retryAfter) => ({ code: "rate_limited", detail: "", retryAfter });
   assert.equal(problem(limited(60), { signingIn: true }), "Too many attempts in a short time.");
   assert.equal(problem(limited(null)), "Too many attempts in a short time.");
@@ -63,7 +63,7 @@ test("a long wait does not blame the reader, and shows when it ends", () => {
   assert.match(problem(limited(715)), /^Too many attempts\. Try again at .*\d/);
 });
 
-test("the page stays small, and nothing in it is inline", async () => {
+test("the page stays small, without inline scripts or styles", async () => {
   const folder = new URL("../../web/", import.meta.url);
   const sizes = await Promise.all((await readdir(folder)).map(async (name) => (await stat(new URL(name, folder))).size));
   const total = sizes.reduce((sum, size) => sum + size, 0);
