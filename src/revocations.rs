@@ -29,7 +29,7 @@ use crate::telemetry::chain;
 use marks::{Marks, TokenId};
 use source::{Source, SourceError, Tracked};
 
-/// The most marks in memory, which then take about 50 MB.
+/// The most marks in memory, which take at most about 70 MB.
 const MOST_MARKS: usize = 1_000_000;
 
 /// How often the connection is checked: a cut connection may otherwise seem idle.

@@ -5,7 +5,7 @@ import signal
 import sys
 from types import ModuleType
 
-from . import roll_out, rotation, timing
+from . import marks, roll_out, rotation, timing
 from .attack import command as attack
 from .bench import command as bench
 from .chaos import command as chaos
@@ -14,7 +14,7 @@ from .lab import Lab
 
 TRIALS: dict[str, ModuleType] = {
     "chaos": chaos, "soak": soak, "attack": attack, "bench": bench, "timing": timing,
-    "roll-out": roll_out, "rotation": rotation,
+    "roll-out": roll_out, "rotation": rotation, "marks": marks,
 }
 
 

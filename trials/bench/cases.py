@@ -53,6 +53,18 @@ def me_sqlite(bench: Workbench) -> Figures:
                  note=processor_time(rates))
 
 
+def me_marks(bench: Workbench) -> Figures:
+    """What checking each token against the marks of a Python service costs."""
+    marks = "for i = 1, 100000 do redis.call('SET', 'revoked:jti:' .. i, '1', 'EX', 86400) end"
+    bench.redis.ask("EVAL", marks, "0")
+    beside_python = {**bench.small, "PYTHON_COMPAT": "on"}
+    rates, without = bench.in_turn(
+        lambda: bench.rate(beside_python, bench.me), lambda: bench.rate(bench.small, bench.me)
+    )
+    yield Figure("me with 100,000 revoked tokens", rates, "/s", without, "PYTHON_COMPAT off",
+                 at_least=0.97, note=f"{processor_time(rates)}, off {processor_time(without)}")
+
+
 def sign_ins(bench: Workbench) -> Figures:
     at_16, at_64, lanes, library = bench.in_turn(
         lambda: bench.sign_in(16).result().per_second,
@@ -224,6 +236,7 @@ CASES: dict[str, Callable[[Workbench], Figures]] = {
     "me-postgres": me_postgres,
     "me-alone": me_alone,
     "me-sqlite": me_sqlite,
+    "me-marks": me_marks,
     "sign-ins": sign_ins,
     "sign-in-alone": sign_in_alone,
     "registrations": registrations,
