@@ -125,14 +125,14 @@ enum Command {
     #[command(
         after_help = "Examples:\n  discogsography-api backup copy.db\n  discogsography-api backup - > copy.db"
     )]
-    Backup(backup::Arguments),
+    Backup(backup::BackupArguments),
     /// Replace the database of the embedded store with a backup. Stop the service first.
     ///
     /// The old database is kept under another name.
     #[command(
         after_help = "Examples:\n  discogsography-api restore copy.db\n  discogsography-api restore - < copy.db"
     )]
-    Restore(restore::Arguments),
+    Restore(restore::RestoreArguments),
     /// Check a running service by its health port; exit code 0 if it is healthy or degraded.
     #[command(after_help = "Example:\n  discogsography-api health && echo healthy")]
     Health,

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::discogs::{Discogs, DiscogsError};
 use crate::expiring::ExpiringError;
 use crate::flows::{ClaimId, Claimed, Flows, PendingAuthorization, Release, STATE_LENGTH};
-use crate::model::{ConfigEntry, DiscogsToken, FlowOwner, Identity, Verifier};
+use crate::model::{ConfigEntry, DiscogsIdentity, DiscogsToken, FlowOwner, Verifier};
 use crate::random::Random;
 use crate::storage::{Storage, StorageError};
 
@@ -109,7 +109,7 @@ impl Connect {
         owner: FlowOwner,
         state: String,
         verifier: Verifier,
-    ) -> Result<Identity, ConnectError> {
+    ) -> Result<DiscogsIdentity, ConnectError> {
         let connect = self.clone();
         let until = Instant::now() + REQUEST_TIMEOUT;
         let task = async move { connect.claim_and_finish(owner, &state, verifier, until).await };
@@ -144,7 +144,7 @@ impl Connect {
         state: &str,
         verifier: Verifier,
         until: Instant,
-    ) -> Result<Identity, ConnectError> {
+    ) -> Result<DiscogsIdentity, ConnectError> {
         let consumer = self.consumer().await?;
         if state.chars().count() > STATE_LENGTH {
             return Err(ConnectError::StateUnknown);
@@ -174,7 +174,7 @@ impl Connect {
 
 impl Finish<'_> {
     /// Runs from the exchange, or from where an earlier finish stopped, to the stored connection.
-    async fn run(&mut self) -> Result<Identity, ConnectError> {
+    async fn run(&mut self) -> Result<DiscogsIdentity, ConnectError> {
         let Connect { storage, discogs, .. } = self.connect;
         let token = match self.pending.granted.clone() {
             Some(token) => token,

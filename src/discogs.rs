@@ -19,7 +19,7 @@ use thiserror::Error;
 use crate::clock::{self, Clock};
 use crate::config::{DiscogsConfig, DiscogsProxy};
 use crate::metrics::Metrics;
-use crate::model::{DiscogsToken, Identity, Verifier};
+use crate::model::{DiscogsIdentity, DiscogsToken, Verifier};
 use crate::random::Random;
 use crate::tls;
 use answer::Answer;
@@ -224,7 +224,7 @@ impl Discogs {
         consumer: &Consumer,
         token: &DiscogsToken,
         until: Instant,
-    ) -> Result<Identity, DiscogsError> {
+    ) -> Result<DiscogsIdentity, DiscogsError> {
         let call = UnsignedCall {
             method: Method::GET,
             endpoint: Endpoint::Identity,

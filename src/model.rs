@@ -135,7 +135,7 @@ pub struct KnownAddress {
 
 /// A user's identity at Discogs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct DiscogsIdentity {
     /// A number as text: it may be larger than JavaScript's numbers can hold.
     pub id: String,
     /// As Discogs returns it, any Unicode; it may change, the id does not.

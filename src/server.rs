@@ -289,7 +289,7 @@ pub(super) fn report_not_prepared(error: &StorageError, problem: &str) {
         StorageError::SchemaBehind { .. } => {
             error!(problem, "❌ The schema is behind and AUTO_MIGRATE is off");
         }
-        StorageError::NotOurs(_) => {
+        StorageError::Incompatible(_) => {
             error!(problem, "❌ This database can't be used, and was not changed");
         }
         StorageError::Lost(_) => {

@@ -87,13 +87,13 @@ pub fn advice(loss: &Loss) -> String {
 
 /// A [`Database`] that counts the errors of one of its stores.
 #[derive(Debug)]
-pub struct Counted {
+pub struct CountedDatabase {
     database: Arc<Database>,
     metrics: Arc<Metrics>,
     errors: fn(&Metrics) -> &Counter,
 }
 
-impl Counted {
+impl CountedDatabase {
     /// Wraps a database; `errors` selects the counter of its errors.
     #[must_use]
     pub fn new(

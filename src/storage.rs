@@ -1,7 +1,7 @@
 //! Stores users, their connections and the app's configuration, in PostgreSQL or one SQLite file.
 //!
-//! Both implementations return the same results; `tests/it/storage_contract.rs` checks it. Must not
-//! know HTTP or flows.
+//! Both implementations return the same results; `tests/it/storage_contract.rs` checks this.
+//! Must not know HTTP or flows.
 
 mod administration;
 pub(crate) mod postgres;
@@ -23,7 +23,7 @@ use crate::config::Migrations;
 use crate::keyring::{Keyring, PlainText, SealedTable, Unreadable};
 use crate::migrations::Migration;
 use crate::model::{
-    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, FlowOwner, Identity,
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsIdentity, DiscogsToken, FlowOwner,
     KnownAddress, NewUser, User, UserWithHash,
 };
 
@@ -32,7 +32,7 @@ pub use postgres::PostgresStorage;
 pub use sealed_rows::{Encryption, Reseal, SealedRow, SealedRows};
 pub use sqlite::SqliteStorage;
 
-/// The most addresses that are kept for one user.
+/// How many known addresses are kept for each user.
 pub const MOST_KNOWN_ADDRESSES: i64 = 50;
 
 /// Users, their connections, and the app's configuration.
@@ -40,8 +40,8 @@ pub const MOST_KNOWN_ADDRESSES: i64 = 50;
 pub trait Storage: Administration + SealedRows + Debug + Send + Sync {
     /// Opens the store and brings its schema up to date, or only checks it.
     ///
-    /// Must succeed before any other method is called, and may be called again. Returns the migrations
-    /// that it applied.
+    /// Must succeed before any other method is called; may be called again. Returns the applied
+    /// migrations.
     async fn prepare(&self, migrations: Migrations) -> Result<Vec<Migration>, StorageError>;
 
     /// Succeeds if the store answers; does not wait for other work.
@@ -81,7 +81,7 @@ pub trait Storage: Administration + SealedRows + Debug + Send + Sync {
         &self,
         owner: FlowOwner,
         token: &DiscogsToken,
-        identity: &Identity,
+        identity: &DiscogsIdentity,
     ) -> Result<(), StorageError>;
 
     /// Deletes the user's connection, if any, and ends the user's flows.
@@ -94,7 +94,7 @@ pub trait Storage: Administration + SealedRows + Debug + Send + Sync {
     /// [`StorageError::Unreadable`] if a value can't be decrypted.
     async fn config(&self) -> Result<Vec<ConfigEntry>, StorageError>;
 
-    /// Writes config values, encrypted, all or none, and returns when.
+    /// Writes all values, encrypted, or none, and returns the time of the write.
     async fn put_config(
         &self,
         values: &[(ConfigKey, ConfigValue)],
@@ -109,7 +109,7 @@ pub trait Storage: Administration + SealedRows + Debug + Send + Sync {
         address: &KnownAddress,
     ) -> Result<Option<Timestamp>, StorageError>;
 
-    /// Records a successful sign-in from an address, now.
+    /// Records that the account has just signed in successfully from this address.
     ///
     /// Deletes some of the rows older than `kept_for`, and all but the newest
     /// [`MOST_KNOWN_ADDRESSES`] of this account.
@@ -119,7 +119,7 @@ pub trait Storage: Administration + SealedRows + Debug + Send + Sync {
         kept_for: Duration,
     ) -> Result<(), StorageError>;
 
-    /// Completes what is under way, and closes the store.
+    /// Completes the operations in progress, then closes the store.
     async fn close(&self);
 }
 
@@ -137,7 +137,7 @@ pub enum Admin {
 pub enum Written {
     /// It did.
     Changed,
-    /// The stored value was the same already.
+    /// It did not: the stored value was already the same.
     Unchanged,
 }
 
@@ -160,7 +160,7 @@ fn decrypted(
     Ok(entry)
 }
 
-/// Why a flow's result was not stored, given its user.
+/// Returns why a flow's result was not stored, according to its user.
 fn not_stored(user: Option<&User>) -> StorageError {
     if user.is_some_and(|user| user.is_active) {
         StorageError::FlowEnded
@@ -187,39 +187,39 @@ pub enum StorageError {
     /// The store can't be reached, does not answer in time, or refuses writes.
     #[error("the database is unavailable")]
     Unavailable(#[source] Cause),
-    /// Too much is under way, so the operation was not started.
-    #[error("the database has too much to do")]
+    /// Too many operations are waiting, so this one was not started.
+    #[error("too many operations are waiting for the database")]
     Overloaded,
-    /// The disk of the database is full, so nothing can be written.
+    /// The database's disk is full.
     #[error("the database's disk is full")]
     DiskFull(#[source] Cause),
     /// The service has run here before, but its database is missing or empty.
     #[error("the database is lost")]
     Lost(#[source] Cause),
-    /// The schema lacks something that `migrate` would add.
+    /// The schema lacks migrations.
     #[error("the schema is behind, missing {}: run `discogsography-api migrate`", .missing.join(", "))]
     SchemaBehind {
         /// The missing migrations, such as `0002_admins`.
         missing: Vec<String>,
     },
-    /// The database's encoding lacks a character of a value.
-    #[error("the encoding of the database lacks a character")]
+    /// The database's encoding can't represent a character of a value.
+    #[error("the database's encoding can't represent a character of the value")]
     Untranslatable(#[source] Cause),
-    /// The tables or the file belong to another application, or the encoding lacks characters.
-    /// Nothing was changed.
+    /// The tables or the file belong to another application, or a new database's encoding can't
+    /// represent every character. Nothing was changed.
     #[error("{0}")]
-    NotOurs(String),
+    Incompatible(String),
     /// A stored secret can't be decrypted.
     #[error("{}, row {row}, can't be read", .table.name())]
     Unreadable {
-        /// Its table.
+        /// The secret's table.
         table: SealedTable,
-        /// Its primary key.
+        /// The primary key of its row.
         row: String,
         /// Why.
         source: Unreadable,
     },
-    /// The store refused a statement, because of a bug or an unexpected schema.
-    #[error("the database refused a statement")]
+    /// The store rejected a statement, because of a bug or an unexpected schema.
+    #[error("the database rejected a statement")]
     Refused(#[source] Cause),
 }

@@ -1,6 +1,7 @@
 //! The trusted public root certificates. [`fault`] explains failed handshakes.
 //!
-//! PostgreSQL, Redis and Discogs share one TLS library and crypto provider. Must not know them.
+//! The clients of PostgreSQL, Redis and Discogs share this TLS library and its crypto provider. Must
+//! not know these servers.
 
 pub mod fault;
 
@@ -11,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::config::{Environment, system_roots_are_readable};
 use crate::pem;
 
-/// Read once: a system has hundreds of them.
+/// Read only once, since a system has hundreds of certificates.
 static PUBLIC_ROOTS: LazyLock<PublicRoots> = LazyLock::new(find_public_roots);
 
 /// The public certificate authorities.
@@ -21,7 +22,7 @@ struct PublicRoots {
     pem: Option<Vec<u8>>,
 }
 
-/// Installs the crypto provider of the process; a second call does nothing.
+/// Installs the crypto provider for the process; further calls do nothing.
 pub fn install_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
@@ -38,7 +39,7 @@ pub fn system_roots_as_pem() -> Option<Vec<u8>> {
     PUBLIC_ROOTS.pem.clone()
 }
 
-/// Returns a client that verifies a server's certificate chain and name.
+/// Returns the configuration of a client that verifies a server's certificate chain and name.
 #[must_use]
 pub fn client(roots: Arc<RootCertStore>) -> ClientConfig {
     install_provider();
@@ -52,22 +53,19 @@ fn find_public_roots() -> PublicRoots {
         Vec::new()
     };
     let mut store = RootCertStore::empty();
-    // Other libraries would fail on a certificate that this one can't read.
+    // Drop certificates that this library can't read: others would fail on them.
     found.retain(|certificate| store.add(certificate.clone()).is_ok());
     let count = found.len();
     if count > 0 {
-        tracing::info!(
-            count,
-            "🔧 Servers are checked against the root certificates of this system"
-        );
+        tracing::info!(count, "🔧 Verifying servers with the root certificates of this system");
         return PublicRoots { store: Arc::new(store), pem: Some(pem::encode(&found)) };
     }
     store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let count = store.len();
     tracing::info!(
         count,
-        "🔧 Found no root certificates of the system: servers are checked against those that \
-         come with the program"
+        "🔧 This system has no root certificates: verifying servers with those that come with the \
+         program"
     );
     PublicRoots { store: Arc::new(store), pem: None }
 }

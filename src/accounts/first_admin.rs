@@ -7,7 +7,7 @@
 use thiserror::Error;
 use tracing::{info, warn};
 
-use crate::accounts::password::{PasswordError, Passwords, Place};
+use crate::accounts::password::{PasswordError, Passwords, Requester};
 use crate::config::FirstAdmin;
 use crate::model::NewUser;
 use crate::outage;
@@ -48,8 +48,8 @@ impl Accounts<'_> {
             return Ok(());
         }
         let FirstAdmin { email, password } = admin;
-        let place = Place::of_stranger(None);
-        let hashed_password = self.passwords.hash(password.clone(), place).await?;
+        let requester = Requester::stranger(None);
+        let hashed_password = self.passwords.hash(password.clone(), requester).await?;
         let user = NewUser { id: self.random.uuid(), email: email.clone(), hashed_password };
         match self.storage.create_user(&user).await {
             Ok(_) => {}
@@ -81,7 +81,7 @@ impl Accounts<'_> {
     async fn has_password(self, admin: &FirstAdmin) -> Result<bool, Failure> {
         let found = self.storage.user_by_email(admin.email.as_str()).await?;
         let password = admin.password.clone().into_secret();
-        let user = self.passwords.sign_in(found, password, Place::of_stranger(None)).await?;
+        let user = self.passwords.sign_in(found, password, Requester::stranger(None)).await?;
         Ok(user.is_some())
     }
 }

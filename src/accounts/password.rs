@@ -22,7 +22,7 @@ use crate::random::Random;
 use stored::StoredHash;
 use workers::Workers;
 
-pub use queue::Place;
+pub use queue::Requester;
 
 /// The same number as in the Python service's hashes.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
@@ -74,11 +74,11 @@ impl Passwords {
     pub async fn hash(
         &self,
         password: NewPassword,
-        place: Place,
+        requester: Requester,
     ) -> Result<SecretString, PasswordError> {
         let password = password.into_secret();
         let salt = self.random.bytes::<{ StoredHash::SALT_LENGTH }>().to_vec();
-        let key = self.workers.derive(password, salt.clone(), place).await?;
+        let key = self.workers.derive(password, salt.clone(), requester).await?;
         Ok(StoredHash { salt, key }.to_text())
     }
 
@@ -93,10 +93,10 @@ impl Passwords {
         &self,
         found: Option<UserWithHash>,
         password: SecretString,
-        place: Place,
+        requester: Requester,
     ) -> Result<Option<UserWithHash>, PasswordError> {
         let stored = found.as_ref().map(|found| &found.hashed_password);
-        let is_right = self.verify(password, stored, place).await?;
+        let is_right = self.verify(password, stored, requester).await?;
         Ok(found.filter(|found| is_right && found.user.is_active))
     }
 
@@ -111,12 +111,12 @@ impl Passwords {
         &self,
         password: SecretString,
         stored: Option<&SecretString>,
-        place: Place,
+        requester: Requester,
     ) -> Result<bool, PasswordError> {
         let readable = stored.and_then(|text| StoredHash::parse(text.expose_secret()));
         let is_real = readable.is_some();
         let stored = readable.unwrap_or_else(|| self.decoy.clone());
-        let key = self.workers.derive(password, stored.salt.clone(), place).await?;
+        let key = self.workers.derive(password, stored.salt.clone(), requester).await?;
         Ok(stored.matches(&key) && is_real)
     }
 }

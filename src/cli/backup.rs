@@ -12,7 +12,7 @@ use crate::config::{Config, EmbeddedStores};
 use crate::{sqlite, telemetry};
 
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(super) struct BackupArguments {
     /// The file to create; `-` writes to stdout.
     file: PathBuf,
     /// Replace an existing file.
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     force: bool,
 }
 
-pub(super) fn backup(arguments: &Arguments, context: Context<'_>) -> anyhow::Result<()> {
+pub(super) fn backup(arguments: &BackupArguments, context: Context<'_>) -> anyhow::Result<()> {
     let config = context.config()?;
     let stores = embedded(&config, "`pg_dump`")?;
     telemetry::start(config.log_level, config.log_format)?;

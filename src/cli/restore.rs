@@ -11,12 +11,12 @@ use super::{Context, UsageError, embedded, say};
 use crate::{sqlite, telemetry};
 
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(super) struct RestoreArguments {
     /// A file that `backup` created, or a plain copy of the database; `-` reads from stdin.
     file: PathBuf,
 }
 
-pub(super) fn restore(arguments: &Arguments, context: Context<'_>) -> anyhow::Result<()> {
+pub(super) fn restore(arguments: &RestoreArguments, context: Context<'_>) -> anyhow::Result<()> {
     let config = context.config()?;
     let stores = embedded(&config, "`pg_restore` or `psql`")?;
     telemetry::start(config.log_level, config.log_format)?;

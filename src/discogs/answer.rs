@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{CallOutcome, DiscogsError};
 use crate::clock::Timestamp;
-use crate::model::{DISCOGS_NAME_LENGTH, Identity};
+use crate::model::{DISCOGS_NAME_LENGTH, DiscogsIdentity};
 
 /// The header with the number of requests that this minute's budget still allows.
 const RATE_REMAINING: &str = "x-discogs-ratelimit-remaining";
@@ -91,7 +91,7 @@ impl Answer {
     }
 
     /// Parses `id` and `username` of the identity, which is JSON.
-    pub(super) fn identity(&self, step: &'static str) -> Result<Identity, DiscogsError> {
+    pub(super) fn identity(&self, step: &'static str) -> Result<DiscogsIdentity, DiscogsError> {
         let identity: Value = serde_json::from_slice(&self.body)
             .map_err(|_| self.invalid(step, "the identity is not JSON"))?;
         let id = match identity.get("id") {
@@ -105,7 +105,7 @@ impl Answer {
         if username.chars().count() > DISCOGS_NAME_LENGTH {
             return Err(self.invalid(step, "the username is too long"));
         }
-        Ok(Identity { id, username: username.to_owned() })
+        Ok(DiscogsIdentity { id, username: username.to_owned() })
     }
 
     /// Whether a refusal concerns the app's credentials rather than the user's PIN.

@@ -163,7 +163,7 @@ fn unreadable(path: &Path, error: &InspectionError) -> Finding {
             let fix = "Start the service, which recovers them, then run doctor again";
             return Finding::note(Check::Database, what, fix);
         }
-        InspectionError::NotOurs(_) => {
+        InspectionError::Incompatible(_) => {
             "Set DATA_DIR to a folder for this service alone; the file was not changed"
         }
         InspectionError::Damaged(_) => {

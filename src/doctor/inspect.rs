@@ -35,7 +35,7 @@ pub(super) struct Inspection {
     /// The unique constraints that the service depends on and a table lacks.
     pub(super) missing_unique: Vec<MissingUnique>,
     /// The database's encoding, if it can't store every character.
-    pub(super) lacking_encoding: Option<String>,
+    pub(super) limited_encoding: Option<String>,
     /// The server settings that put data or availability at risk.
     pub(super) risky_settings: Vec<RiskySetting>,
     /// The rows of `app_config`; empty if there is no such table.
@@ -107,7 +107,7 @@ pub(super) enum InspectionError {
     Unfinished(#[source] Cause),
     /// The tables or the file belong to another application, or it has a bad encoding.
     #[error("{0}")]
-    NotOurs(String),
+    Incompatible(String),
     /// No address of the server accepts a connection.
     #[error(transparent)]
     Unreached(DialError),

@@ -19,15 +19,15 @@ pub(super) fn fix_store(
 ) -> Option<String> {
     let kind = fault::behind(error)?.kind;
     Some(match kind {
-        Kind::AnotherHost => format!("Correct {address}: use a name that the certificate has"),
-        Kind::Untrusted | Kind::NotAccepted => format!(
+        Kind::WrongHost => format!("Correct {address}: use a name that the certificate has"),
+        Kind::Untrusted | Kind::Rejected => format!(
             "Set {roots} to the path of the root certificate that signed the server's, in PEM form"
         ),
         Kind::NoTls => {
             format!("Enable TLS on the server, or correct {address}: is its port the one for TLS?")
         }
-        Kind::ShowsCa => "Give the server its own certificate, signed by the CA".to_owned(),
-        Kind::NoAgreement => "Enable TLS 1.2 or 1.3 on the server".to_owned(),
+        Kind::CaCertificate => "Give the server its own certificate, signed by the CA".to_owned(),
+        Kind::HandshakeFailed => "Enable TLS 1.2 or 1.3 on the server".to_owned(),
         Kind::Expired | Kind::NotValidYet => fix_time(kind).to_owned(),
     })
 }
@@ -35,17 +35,17 @@ pub(super) fn fix_store(
 /// Suggests a fix for the connection to Discogs.
 pub(super) fn fix_discogs(kind: Kind) -> &'static str {
     match kind {
-        Kind::AnotherHost => {
+        Kind::WrongHost => {
             "Correct the address, or check the DNS: another server answers under this name"
         }
-        Kind::Untrusted | Kind::ShowsCa | Kind::NotAccepted => {
+        Kind::Untrusted | Kind::CaCertificate | Kind::Rejected => {
             "Install the root certificates (the package ca-certificates); behind a proxy that \
              intercepts TLS, install its root certificate too"
         }
         Kind::NoTls => {
             "Correct the address: is its port one for https? Or a proxy in between answers"
         }
-        Kind::NoAgreement => "Check for a proxy or firewall that intercepts TLS",
+        Kind::HandshakeFailed => "Check for a proxy or firewall that intercepts TLS",
         Kind::Expired | Kind::NotValidYet => fix_time(kind),
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::{Decide, Expiring, ExpiringError, Stored, Write};
 use crate::clock::{Clock, Timestamp};
-use crate::sqlite::{Counted, Database, SqliteError};
+use crate::sqlite::{CountedDatabase, Database, SqliteError};
 
 /// How often expired records, which are never read, are removed from the file.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -44,14 +44,14 @@ const DELETE_EXPIRED: &str = "
 /// [`Expiring`] in the SQLite file.
 #[derive(Debug)]
 pub struct SqliteRecords {
-    database: Counted,
+    database: CountedDatabase,
     clock: Clock,
 }
 
 impl SqliteRecords {
     /// Uses the file, which need not be open yet, and starts to sweep it.
     #[must_use]
-    pub fn new(database: Counted, clock: Clock) -> Self {
+    pub fn new(database: CountedDatabase, clock: Clock) -> Self {
         tokio::spawn(sweep(database.downgrade(), clock.clone()));
         Self { database, clock }
     }

@@ -275,7 +275,7 @@ impl From<StorageError> for ApiError {
             | StorageError::DiskFull(_)
             | StorageError::Lost(_)
             | StorageError::SchemaBehind { .. }
-            | StorageError::NotOurs(_) => Self::DatabaseUnavailable(chain(&error)),
+            | StorageError::Incompatible(_) => Self::DatabaseUnavailable(chain(&error)),
             StorageError::Unreadable { .. } => Self::SecretUnreadable(chain(&error)),
             StorageError::Refused(_) | StorageError::Untranslatable(_) => {
                 Self::Internal(chain(&error))

@@ -14,7 +14,7 @@ use crate::keyring::Keyring;
 use crate::metrics::{Counter, Metrics};
 use crate::rate_limits;
 use crate::revocations::Revocations;
-use crate::sqlite::{self, Counted, Database};
+use crate::sqlite::{self, CountedDatabase, Database};
 use crate::storage::{PostgresStorage, SqliteStorage, Storage};
 use crate::surroundings::Surroundings;
 use crate::tls;
@@ -49,7 +49,7 @@ pub fn open_stores(
         Stores::Embedded(embedded) => {
             let database = Database::new(sqlite::settings(embedded));
             let counted = |errors: fn(&Metrics) -> &Counter| {
-                Counted::new(Arc::clone(&database), Arc::clone(metrics), errors)
+                CountedDatabase::new(Arc::clone(&database), Arc::clone(metrics), errors)
             };
             let flows = SqliteRecords::new(counted(|it| &it.state_store_errors), clock.clone());
             let file = counted(|it| &it.storage_errors);

@@ -5,9 +5,9 @@
 
 mod addresses;
 mod administration;
+mod compatibility;
 mod error;
 mod migrate;
-mod ours;
 mod pools;
 mod rows;
 mod sealed_rows;
@@ -29,16 +29,16 @@ use crate::keyring::{Keyring, PlainText, Purpose, SealedTable};
 use crate::metrics::Metrics;
 use crate::migrations::Migration;
 use crate::model::{
-    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, FlowOwner, Identity,
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsIdentity, DiscogsToken, FlowOwner,
     KnownAddress, NewUser, User, UserWithHash,
 };
 use crate::random::Random;
 use error::or_no_match;
 use pools::{Pool, Pools};
 
+pub(crate) use compatibility::{MissingUnique, incompatibility, limited_encoding, missing_unique};
 pub(crate) use error::{PostgresError, refuses_settings};
 pub(crate) use migrate::{has_migrations, pending};
-pub(crate) use ours::{MissingUnique, lacking_encoding, missing_unique, objection};
 pub(crate) use pools::server;
 pub(crate) use rows::config_entry;
 
@@ -288,7 +288,7 @@ impl Storage for PostgresStorage {
         &self,
         owner: FlowOwner,
         token: &DiscogsToken,
-        identity: &Identity,
+        identity: &DiscogsIdentity,
     ) -> Result<(), StorageError> {
         let query = Query::new(&PUT_CONNECTION)
             .bind(self.random.uuid())

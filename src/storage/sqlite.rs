@@ -24,11 +24,11 @@ use crate::config::Migrations;
 use crate::keyring::{Keyring, PlainText, Purpose, SealedTable};
 use crate::migrations::Migration;
 use crate::model::{
-    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsToken, FlowEpoch, FlowOwner, Identity,
-    KnownAddress, NewUser, User, UserWithHash,
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsIdentity, DiscogsToken, FlowEpoch,
+    FlowOwner, KnownAddress, NewUser, User, UserWithHash,
 };
 use crate::random::Random;
-use crate::sqlite::{self, Counted, SqliteError};
+use crate::sqlite::{self, CountedDatabase, SqliteError};
 
 pub(crate) use rows::config_entry;
 
@@ -41,7 +41,7 @@ pub(crate) const CONFIG: &str = "
 /// [`Storage`] in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStorage {
-    database: Arc<Counted>,
+    database: Arc<CountedDatabase>,
     user_loader: UserLoader,
     keyring: Arc<Keyring>,
     clock: Clock,
@@ -51,7 +51,12 @@ pub struct SqliteStorage {
 impl SqliteStorage {
     /// The file need not be open yet.
     #[must_use]
-    pub fn new(database: Counted, keyring: Arc<Keyring>, clock: Clock, random: Random) -> Self {
+    pub fn new(
+        database: CountedDatabase,
+        keyring: Arc<Keyring>,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
         let database = Arc::new(database);
         let user_loader = user_loader(Arc::clone(&database));
         Self { database, user_loader, keyring, clock, random }
@@ -62,7 +67,7 @@ impl SqliteStorage {
     }
 }
 
-fn user_loader(database: Arc<Counted>) -> UserLoader {
+fn user_loader(database: Arc<CountedDatabase>) -> UserLoader {
     UserLoader::new(move |ids| {
         let database = Arc::clone(&database);
         async move { Ok(database.read(move |connection| users(connection, &ids)).await?) }
@@ -205,7 +210,7 @@ impl Storage for SqliteStorage {
         &self,
         owner: FlowOwner,
         token: &DiscogsToken,
-        identity: &Identity,
+        identity: &DiscogsIdentity,
     ) -> Result<(), StorageError> {
         const PUT_CONNECTION: &str = "
             insert into oauth_tokens (
@@ -363,7 +368,7 @@ impl From<SqliteError> for StorageError {
         match error {
             SqliteError::Overloaded => Self::Overloaded,
             SqliteError::SchemaBehind(missing) => Self::SchemaBehind { missing },
-            SqliteError::Foreign(_) => Self::NotOurs(error.to_string()),
+            SqliteError::Foreign(_) => Self::Incompatible(error.to_string()),
             SqliteError::Lost(loss) => {
                 Self::Lost(Box::<dyn Error + Send + Sync>::from(sqlite::advice(&loss)).into())
             }

@@ -1,4 +1,4 @@
-//! Why a TLS connection failed, in plain words.
+//! Finds out why a TLS connection failed, from the errors of several libraries.
 
 use std::error::Error;
 use std::io;
@@ -10,33 +10,33 @@ use thiserror::Error;
 
 /// Why a TLS connection failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{} ({said})", .kind.in_words())]
+#[error("{} ({message})", .kind.description())]
 pub struct TlsFault {
     /// What kind of fault it is.
     pub kind: Kind,
     /// The library's message.
-    said: String,
+    message: String,
 }
 
 /// What is wrong with a server or the connection to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// No trusted root certificate signed its certificate.
+    /// Its certificate is not signed by a trusted root certificate.
     Untrusted,
-    /// Its certificate is for another name.
-    AnotherHost,
+    /// Its certificate is for another host name.
+    WrongHost,
     /// Its certificate has expired.
     Expired,
     /// Its certificate is not valid yet.
     NotValidYet,
     /// Its certificate is that of a certificate authority.
-    ShowsCa,
-    /// Its certificate has another flaw.
-    NotAccepted,
+    CaCertificate,
+    /// Its certificate is invalid for another reason.
+    Rejected,
     /// It does not speak TLS.
     NoTls,
-    /// Something else, for example no TLS version in common.
-    NoAgreement,
+    /// The handshake failed otherwise, for example because no TLS version is common to both.
+    HandshakeFailed,
 }
 
 /// Finds the TLS fault that caused an error; `None` if TLS is not the cause.
@@ -48,15 +48,15 @@ pub fn behind(error: &(dyn Error + 'static)) -> Option<TlsFault> {
             return Some(fault.clone());
         }
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
-            let said = printable::line(&error.to_string(), SERVER_MESSAGE);
-            return Some(TlsFault { kind: Kind::of(error), said });
+            let message = printable::line(&error.to_string(), SERVER_MESSAGE);
+            return Some(TlsFault { kind: Kind::of(error), message });
         }
         cause = wrapped(error).or_else(|| error.source());
     }
     None
 }
 
-/// Returns the wrapped error of one that does not return it as its source.
+/// Returns the inner error of a type whose `source` skips it.
 fn wrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return error.get_ref().map(|inner| inner as &'a (dyn Error + 'static));
@@ -70,7 +70,7 @@ impl Kind {
         match error {
             rustls::Error::InvalidCertificate(error) => Self::of_certificate(error),
             rustls::Error::InvalidMessage(_) => Self::NoTls,
-            _ => Self::NoAgreement,
+            _ => Self::HandshakeFailed,
         }
     }
 
@@ -78,31 +78,30 @@ impl Kind {
         match error {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::Untrusted,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                Self::AnotherHost
+                Self::WrongHost
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 Self::NotValidYet
             }
             // The library has no variant for this error.
-            error if format!("{error:?}").contains("CaUsedAsEndEntity") => Self::ShowsCa,
-            _ => Self::NotAccepted,
+            error if format!("{error:?}").contains("CaUsedAsEndEntity") => Self::CaCertificate,
+            _ => Self::Rejected,
         }
     }
 
-    fn in_words(self) -> &'static str {
+    fn description(self) -> &'static str {
         match self {
-            Self::Untrusted => "the server's certificate is signed by nobody that we trust",
-            Self::AnotherHost => "the server's certificate names another host",
+            Self::Untrusted => "the server's certificate is not signed by a trusted authority",
+            Self::WrongHost => "the server's certificate is for another host name",
             Self::Expired => "the server's certificate has expired",
             Self::NotValidYet => "the server's certificate is not valid yet",
-            Self::ShowsCa => {
-                "the server shows the certificate of a CA: it needs one of its own that the CA \
-                 signed"
+            Self::CaCertificate => {
+                "the server uses the certificate of a CA: it needs its own, signed by that CA"
             }
-            Self::NotAccepted => "the server's certificate is not accepted",
-            Self::NoTls => "what answers does not speak TLS",
-            Self::NoAgreement => "the two sides do not agree on TLS",
+            Self::Rejected => "the server's certificate is invalid",
+            Self::NoTls => "the server does not speak TLS",
+            Self::HandshakeFailed => "the TLS handshake failed",
         }
     }
 }
@@ -120,12 +119,12 @@ mod tests {
         let certificate = Error::InvalidCertificate;
         for (error, kind) in [
             (certificate(CertificateError::UnknownIssuer), Kind::Untrusted),
-            (certificate(CertificateError::NotValidForName), Kind::AnotherHost),
+            (certificate(CertificateError::NotValidForName), Kind::WrongHost),
             (certificate(CertificateError::Expired), Kind::Expired),
             (certificate(CertificateError::NotValidYet), Kind::NotValidYet),
-            (certificate(CertificateError::Revoked), Kind::NotAccepted),
+            (certificate(CertificateError::Revoked), Kind::Rejected),
             (Error::InvalidMessage(InvalidMessage::InvalidContentType), Kind::NoTls),
-            (Error::HandshakeNotComplete, Kind::NoAgreement),
+            (Error::HandshakeNotComplete, Kind::HandshakeFailed),
         ] {
             let wrapped = io::Error::new(io::ErrorKind::InvalidData, error.clone());
             let fault = behind(&io::Error::other(wrapped)).unwrap();
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_matter_of_tls_has_no_fault() {
+    fn errors_unrelated_to_tls_have_no_fault() {
         assert_eq!(behind(&io::Error::from(io::ErrorKind::ConnectionReset)), None);
     }
 }

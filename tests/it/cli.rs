@@ -1,4 +1,4 @@
-//! The program as operators call it: commands, exit codes and output streams.
+//! The command line as operators use it: commands, exit codes and output streams.
 //!
 //! [`serving`]: the command `serve`. [`starting`] and [`stopping`]: how it starts and stops.
 //! [`keys`]: the command `keys`. [`backup`], [`lost`], [`owners`]: the embedded store's files. [`users`]: the command `user`.
@@ -18,7 +18,7 @@ use crate::harness::{Outcome, PASSWORD, Program};
 
 /// Asserts that a command succeeded and printed exactly this.
 #[track_caller]
-fn assert_said(outcome: &Outcome, stdout: &str) {
+fn assert_printed(outcome: &Outcome, stdout: &str) {
     assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(0), stdout), "{outcome:?}");
 }
 
@@ -26,8 +26,8 @@ fn assert_said(outcome: &Outcome, stdout: &str) {
 #[track_caller]
 fn assert_failed(outcome: &Outcome, code: i32, error: &str) {
     let last = outcome.stderr.lines().next_back();
-    let told = (outcome.code, outcome.stdout.as_str(), last);
-    assert_eq!(told, (Some(code), "", Some(error)), "{outcome:?}");
+    let actual = (outcome.code, outcome.stdout.as_str(), last);
+    assert_eq!(actual, (Some(code), "", Some(error)), "{outcome:?}");
 }
 
 /// Every command that reads the configuration.
@@ -47,12 +47,12 @@ const CONFIGURED: [&[&str]; 12] = [
 ];
 
 #[test]
-fn a_wrong_configuration_is_told_as_a_whole_and_opens_nothing() {
+fn an_invalid_configuration_is_reported_completely_and_opens_nothing() {
     let program = Program::new()
         .with("API_PORT", "eighty")
         .with("LOG_LEVEL", "LOUD")
         .with("JWT_SECRET_KEY_FILE", "/nowhere/secret");
-    let told = "error: 3 problems with the configuration:\n  \
+    let message = "error: 3 problems with the configuration:\n  \
                 - JWT_SECRET_KEY_FILE (not shown) can't be read: No such file or directory (os \
                 error 2) (for example: /run/secrets/jwt_secret_key)\n  \
                 - API_PORT `eighty` is not a port number from 1 to 65535 (for example: 8004)\n  \
@@ -61,14 +61,14 @@ fn a_wrong_configuration_is_told_as_a_whole_and_opens_nothing() {
                 Every variable is described in docs/configuration.md.\n";
     for arguments in CONFIGURED {
         let outcome = program.run(arguments);
-        let (stdout, stderr) = (String::new(), told.to_owned());
+        let (stdout, stderr) = (String::new(), message.to_owned());
         assert_eq!(outcome, Outcome { code: Some(2), stdout, stderr }, "{arguments:?}");
         assert!(program.left_nothing(), "{arguments:?}");
     }
 }
 
 #[test]
-fn a_half_given_database_opens_nothing() {
+fn an_incomplete_database_opens_nothing() {
     let program = Program::new().with("POSTGRES_HOST", "db.example.com");
     for arguments in CONFIGURED {
         let outcome = program.run(arguments);
@@ -81,7 +81,7 @@ fn a_half_given_database_opens_nothing() {
 }
 
 #[test]
-fn a_command_that_can_not_be_meant_so_is_a_usage_error() {
+fn an_invalid_command_line_is_a_usage_error() {
     let program = Program::new();
     let usage_errors: [&[&str]; 20] = [
         &["frobnicate"],
@@ -131,9 +131,9 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
     }
 }
 
-/// Neither a FIFO nor a device as a secret's file can block the start.
+/// Opening a FIFO must not block the start.
 #[test]
-fn a_fifo_in_the_place_of_a_secret_ends_the_start() {
+fn a_fifo_as_a_secret_file_is_refused() {
     let program = Program::new();
     let fifo = program.folder().join("fifo");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
@@ -143,8 +143,8 @@ fn a_fifo_in_the_place_of_a_secret_ends_the_start() {
     for arguments in [&["serve"][..], &["doctor"]] {
         let outcome = program.run(arguments);
         assert_eq!(outcome.code, Some(2), "{outcome:?}");
-        let said = [outcome.stdout, outcome.stderr].concat();
-        assert!(said.contains("can't be read: it is a FIFO"), "{said}");
+        let output = [outcome.stdout, outcome.stderr].concat();
+        assert!(output.contains("can't be read: it is a FIFO"), "{output}");
     }
 }
 
@@ -160,9 +160,9 @@ fn commands(help: &str) -> Vec<String> {
 #[test]
 fn the_help_of_every_command_has_an_example() {
     let program = Program::new().with("API_PORT", "help needs no configuration");
-    let mut asked: Vec<Vec<String>> = vec![Vec::new()];
+    let mut pending: Vec<Vec<String>> = vec![Vec::new()];
     let mut seen = Vec::new();
-    while let Some(command) = asked.pop() {
+    while let Some(command) = pending.pop() {
         let mut arguments: Vec<_> = command.iter().map(String::as_str).collect();
         arguments.push("--help");
         let help = program.run(&arguments);
@@ -172,7 +172,7 @@ fn the_help_of_every_command_has_an_example() {
         let mut call = vec!["discogsography-api".to_owned()];
         call.extend(command.clone());
         assert!(example.contains(&call.join(" ")), "{example}");
-        asked.extend(
+        pending.extend(
             commands(&help.stdout).into_iter().map(|name| [&command[..], &[name]].concat()),
         );
         seen.push(command.join(" "));
@@ -193,27 +193,27 @@ fn the_help_of_every_command_has_an_example() {
 }
 
 #[test]
-fn migrate_says_what_it_did() {
+fn migrate_lists_the_applied_migrations() {
     let program = Program::new();
     let migrated = program.run(&["migrate"]);
     let applied = migrations::SQLITE.iter().map(|migration| format!("Applied {migration}."));
     assert_eq!(migrated.stdout.lines().collect::<Vec<_>>(), applied.collect::<Vec<_>>());
     assert_eq!(migrated.code, Some(0), "{migrated:?}");
-    assert_said(&program.run(&["migrate"]), "The schema is up to date.\n");
+    assert_printed(&program.run(&["migrate"]), "The schema is up to date.\n");
 }
 
 #[test]
-fn migrate_migrates_even_where_a_start_would_not() {
+fn migrate_works_even_if_auto_migrate_is_off() {
     let program = Program::new().with("AUTO_MIGRATE", "off");
     let behind = program.run(&SETUP);
     assert_eq!((behind.code, behind.stdout.as_str()), (Some(1), ""), "{behind:?}");
     assert!(behind.stderr.contains("run `discogsography-api migrate`"), "{behind:?}");
     assert_eq!(program.run(&["migrate"]).code, Some(0));
-    assert_said(&program.run(&["admin", "list"]), "");
+    assert_printed(&program.run(&["admin", "list"]), "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn admins_are_made_beside_a_running_service() {
+async fn admins_are_granted_while_a_service_runs() {
     let program = Program::new();
     let service = program.serve(&["serve"]);
     let (zoe, amy) = (
@@ -221,25 +221,25 @@ async fn admins_are_made_beside_a_running_service() {
         service.anonymous().register_and_sign_in("amy@example.com").await,
     );
     let no_admin = program.run(&["admin", "list"]);
-    assert_said(&no_admin, "");
+    assert_printed(&no_admin, "");
     let hint = "No user is an admin. To make one: discogsography-api admin grant EMAIL";
     assert_eq!(no_admin.stderr.lines().next_back(), Some(hint));
     assert_eq!(zoe.get("/api/admin/config").await.status, 403);
     let granted = program.run(&["admin", "grant", " Zoe@Example.COM "]);
-    assert_said(&granted, "zoe@example.com is an admin now.\n");
+    assert_printed(&granted, "zoe@example.com is an admin now.\n");
     assert_eq!(zoe.get("/api/admin/config").await.status, 200);
     assert_eq!(program.run(&["admin", "grant", "amy@example.com"]).code, Some(0));
     assert_eq!(program.run(&["admin", "grant", "amy@example.com"]).code, Some(0));
-    assert_said(&program.run(&["admin", "list"]), "amy@example.com\nzoe@example.com\n");
+    assert_printed(&program.run(&["admin", "list"]), "amy@example.com\nzoe@example.com\n");
     let revoked = program.run(&["admin", "revoke", "zoe@example.com"]);
-    assert_said(&revoked, "zoe@example.com is no longer an admin.\n");
+    assert_printed(&revoked, "zoe@example.com is no longer an admin.\n");
     assert_eq!(zoe.get("/api/admin/config").await.status, 403);
     assert_eq!(amy.get("/api/admin/config").await.status, 200);
-    assert_said(&program.run(&["admin", "list"]), "amy@example.com\n");
+    assert_printed(&program.run(&["admin", "list"]), "amy@example.com\n");
 }
 
 #[test]
-fn nobody_becomes_an_admin_who_is_not_registered() {
+fn only_registered_users_become_admins() {
     let program = Program::new();
     assert_eq!(program.run(&["migrate"]).code, Some(0));
     for word in ["grant", "revoke"] {
@@ -257,33 +257,33 @@ const UNSET: &str = "The Discogs app credentials are removed.\n";
 const WAS_NOT_SET: &str = "The Discogs app credentials were not set.\n";
 const NOT_SET: &str = "discogs_consumer_key: not set\ndiscogs_consumer_secret: not set\n";
 
-/// Returns what `--show` prints, without the times, which the test can't know.
+/// Returns what `--show` prints, without the times.
 fn shown(program: &Program) -> Vec<String> {
     let outcome = program.run(&["discogs-setup", "--show"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    let without_moment = |line: &str| {
-        let (shown, moment) = line.split_once(" (since ").unwrap();
-        assert_eq!(moment.len(), "2026-01-31T09:30:00.000000+00:00)".len(), "{line}");
+    let without_time = |line: &str| {
+        let (shown, time) = line.split_once(" (since ").unwrap();
+        assert_eq!(time.len(), "2026-01-31T09:30:00.000000+00:00)".len(), "{line}");
         shown.to_owned()
     };
-    outcome.stdout.lines().map(without_moment).collect()
+    outcome.stdout.lines().map(without_time).collect()
 }
 
 #[test]
 fn the_app_credentials_are_set_shown_and_removed() {
     let program = Program::new();
     assert_eq!(program.run(&["migrate"]).code, Some(0));
-    assert_said(&program.run(&["discogs-setup", "--show"]), NOT_SET);
+    assert_printed(&program.run(&["discogs-setup", "--show"]), NOT_SET);
     let (key, secret) = ("a-consumer-key", "a-consumer-secret");
     let set = program.run(&["discogs-setup", "--consumer-key", key, "--consumer-secret", secret]);
-    assert_said(&set, SET);
+    assert_printed(&set, SET);
     assert_eq!(
         shown(&program),
         ["discogs_consumer_key: a-**********ey", "discogs_consumer_secret: a-*************et"]
     );
-    for said in [UNSET, WAS_NOT_SET] {
-        assert_said(&program.run(&["discogs-setup", "--unset"]), said);
-        assert_said(&program.run(&["discogs-setup", "--show"]), NOT_SET);
+    for output in [UNSET, WAS_NOT_SET] {
+        assert_printed(&program.run(&["discogs-setup", "--unset"]), output);
+        assert_printed(&program.run(&["discogs-setup", "--show"]), NOT_SET);
     }
 }
 
@@ -292,11 +292,11 @@ fn the_app_credentials_are_read_from_stdin() {
     let program = Program::new();
     let both = ["discogs-setup", "--consumer-key", "-", "--consumer-secret", "-"];
     let set = program.run_with_input(&both, "first-line-key\n  second-line-secret \r\n");
-    assert_said(&set, SET);
+    assert_printed(&set, SET);
     let masked = "discogs_consumer_secret: se**************et";
     assert_eq!(shown(&program), ["discogs_consumer_key: fi**********ey", masked]);
     let secret_only = ["discogs-setup", "--consumer-key", "short", "--consumer-secret", "-"];
-    assert_said(&program.run_with_input(&secret_only, "without-line-break"), SET);
+    assert_printed(&program.run_with_input(&secret_only, "without-line-break"), SET);
     let masked = "discogs_consumer_secret: wi**************ak";
     assert_eq!(shown(&program), ["discogs_consumer_key: *****", masked]);
 }
@@ -323,22 +323,22 @@ fn bad_app_credentials_are_a_usage_error_that_does_not_repeat_them() {
 }
 
 #[test]
-fn discogs_setup_is_a_program_of_its_own_name() {
+fn the_program_can_be_called_discogs_setup() {
     let program = Program::new().called("discogs-setup");
     let set = program.run(&["--consumer-key", "abcdefghi", "--consumer-secret", "abcdefgh"]);
-    assert_said(&set, SET);
+    assert_printed(&set, SET);
     let masked = ["discogs_consumer_key: ab*****hi", "discogs_consumer_secret: ********"];
     let outcome = program.run(&["--show"]);
     for line in masked {
         assert!(outcome.stdout.contains(line), "{outcome:?}");
     }
-    assert_said(&program.run(&["--unset"]), UNSET);
-    assert_said(&program.run(&["--show"]), NOT_SET);
+    assert_printed(&program.run(&["--unset"]), UNSET);
+    assert_printed(&program.run(&["--show"]), NOT_SET);
     assert_eq!(program.run(&["serve"]).code, Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn app_credentials_count_at_once_beside_a_running_service() {
+async fn app_credentials_take_effect_at_once_in_a_running_service() {
     let program = Program::new();
     let service = program.serve(&[]);
     let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
@@ -351,7 +351,7 @@ async fn app_credentials_count_at_once_beside_a_running_service() {
 }
 
 #[test]
-fn a_reader_that_stops_reading_is_no_error() {
+fn a_reader_that_closes_the_pipe_causes_no_error() {
     let program = Program::new();
     assert_eq!(program.run(&["migrate"]).code, Some(0));
     for arguments in [&["openapi"][..], &["admin", "list"], &["doctor", "--json"]] {
@@ -361,18 +361,19 @@ fn a_reader_that_stops_reading_is_no_error() {
     }
 }
 
-/// Returns a shell command that runs a program which may start no thread.
+/// Returns a shell command that runs a program but lets it start no threads.
 fn without_threads() -> String {
-    let one = "exec prlimit --nproc=1";
+    let limited = "exec prlimit --nproc=1";
     if !rustix::process::getuid().is_root() {
-        return one.to_owned();
+        return limited.to_owned();
     }
-    let nobody = 100_000 + std::process::id();
-    format!("{one} setpriv --reuid {nobody} --regid {nobody} --clear-groups")
+    // Root is exempt from the limit.
+    let id = 100_000 + std::process::id();
+    format!("{limited} setpriv --reuid {id} --regid {id} --clear-groups")
 }
 
 #[test]
-fn a_machine_that_gives_no_threads_is_told_with_the_cure() {
+fn a_thread_limit_is_reported_with_its_fix() {
     let outcome = Program::new().prepared_by(&without_threads()).run(&["serve"]);
     let error = "error: the operating system gives this program no more threads: a limit on \
                  processes is reached; raise it (Docker: `--pids-limit`, Kubernetes: \

@@ -1,8 +1,8 @@
-//! The configuration as read from variables: defaults and single values.
+//! Reading the configuration from variables: defaults and single values.
 //!
-//! [`compat`]: a Python service on the same stores.
-//! [`databases`]: which stores are used, and how an incomplete database is refused. [`documented`]:
-//! the documentation and the example file. [`limits`]: budgets. [`misspelt`]: unknown names.
+//! [`compat`]: a Python service on the same stores. [`databases`]: which stores are used, and how
+//! incomplete ones are refused. [`documented`]: the documentation and the example file. [`limits`]:
+//! rate limits. [`misspelt`]: unknown names.
 //! [`proxies`]: which networks are trusted. [`secrets`]: read from files, and never shown.
 //! [`wrapped`]: values with quotes or white space around them.
 
@@ -23,7 +23,6 @@ use discogsography_api::config::{
     Migrations, RateLimits, Stores, Warning, WebPage,
 };
 
-/// Loads these variables.
 fn load(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::load(&Environment::of(variables.iter().copied()))
 }
@@ -34,14 +33,13 @@ fn loaded(variables: &[(&str, &str)]) -> Config {
     load(variables).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Returns the problems with these variables: each name and the whole sentence.
+/// Returns the name and the sentence of each problem with these variables.
 #[track_caller]
 fn problems(variables: &[(&str, &str)]) -> Vec<(String, String)> {
     let Err(error) = load(variables) else {
-        panic!("nothing is wrong with {variables:?}");
+        panic!("no problems with {variables:?}");
     };
-    let told = |problem: &_| (name(problem), ToString::to_string(problem));
-    error.problems().iter().map(told).collect()
+    error.problems().iter().map(|problem| (name(problem), problem.to_string())).collect()
 }
 
 fn name(problem: &discogsography_api::config::Problem) -> String {
@@ -61,7 +59,7 @@ fn assert_problem(variables: &[(&str, &str)], sentence: &str) {
 }
 
 #[test]
-fn nothing_has_to_be_set() {
+fn every_variable_is_optional() {
     let config = loaded(&[]);
     let Stores::Embedded(embedded) = &config.stores else {
         panic!("{:?}", config.stores);
@@ -101,13 +99,13 @@ fn nothing_has_to_be_set() {
 #[test]
 fn an_empty_variable_counts_as_not_set() {
     let names = databases::all_names();
-    let others = names.iter().filter(|name| !databases::is_of_the_stores(name));
+    let others = names.iter().filter(|name| !databases::is_store_variable(name));
     let empty: Vec<_> = others.map(|name| (name.as_str(), "")).collect();
     assert_eq!(format!("{:?}", loaded(&empty)), format!("{:?}", loaded(&[])));
 }
 
 #[test]
-fn times_of_connections_are_whole_seconds() {
+fn connection_times_are_whole_seconds() {
     let config = loaded(&[("KEEP_ALIVE_SECONDS", "620"), ("DRAIN_SECONDS", "600")]);
     let seconds = (config.keep_alive.as_secs(), config.drain_time.as_secs());
     assert_eq!(seconds, (620, 600));
@@ -121,7 +119,7 @@ fn times_of_connections_are_whole_seconds() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let wrong = [
         ("POSTGRES_ADDRESS", "db:abc"),
         ("POSTGRES_USERNAME_FILE", "/nowhere/username"),
@@ -146,7 +144,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
     ];
-    // All missing variables, in the order of the documentation.
+    // Including missing variables, in the order of the documentation.
     let expected = [
         "POSTGRES_ADDRESS",
         "POSTGRES_USERNAME_FILE",
@@ -173,17 +171,17 @@ fn everything_that_is_wrong_is_told_at_once() {
         "LOG_FORMAT",
     ];
     assert_eq!(names_of_problems(&wrong), expected);
-    let told = load(&wrong).unwrap_err().to_string();
-    assert!(told.starts_with("23 problems with the configuration:\n  - POSTGRES_ADDRESS `db:abc`"));
-    assert_eq!(told.matches("(for example: ").count(), 23, "{told}");
-    assert!(!told.contains("`: "), "{told}");
+    let text = load(&wrong).unwrap_err().to_string();
+    assert!(text.starts_with("23 problems with the configuration:\n  - POSTGRES_ADDRESS `db:abc`"));
+    assert_eq!(text.matches("(for example: ").count(), 23, "{text}");
+    assert!(!text.contains("`: "), "{text}");
 }
 
 #[test]
-fn a_problem_says_what_is_wrong_and_what_would_do() {
-    let told = load(&[("API_PORT", "eighty")]).unwrap_err().to_string();
+fn a_problem_names_the_value_and_an_example() {
+    let text = load(&[("API_PORT", "eighty")]).unwrap_err().to_string();
     assert_eq!(
-        told,
+        text,
         "1 problem with the configuration:\n  \
          - API_PORT `eighty` is not a port number from 1 to 65535 (for example: 8004)\n\
          Every variable is described in docs/configuration.md."
@@ -191,7 +189,7 @@ fn a_problem_says_what_is_wrong_and_what_would_do() {
 }
 
 #[test]
-fn both_ports_must_differ() {
+fn the_ports_must_differ() {
     let sentence = "API_HEALTH_PORT is the same as API_PORT (for example: 8005)";
     assert_problem(&[("API_PORT", "9000"), ("API_HEALTH_PORT", "9000")], sentence);
     assert_problem(&[("API_PORT", "8005")], sentence);
@@ -268,7 +266,7 @@ fn log_formats_and_switches_are_words() {
 }
 
 #[test]
-fn the_front_end_is_a_web_address() {
+fn app_base_url_is_an_http_address() {
     for url in ["https://explore.example.com/", "http://nas.local:8080/app", "https://[::1]/"] {
         let config = loaded(&[("APP_BASE_URL", url)]);
         assert_eq!(config.app_base_url.unwrap().as_str(), url);
@@ -287,7 +285,7 @@ fn the_front_end_is_a_web_address() {
 }
 
 #[test]
-fn origins_are_as_a_browser_writes_them() {
+fn cors_origins_are_read_as_browsers_write_them() {
     let only = |origins: &[&str]| {
         CorsOrigins::Only(origins.iter().map(|origin| (*origin).to_owned()).collect())
     };
@@ -322,7 +320,7 @@ fn origins_are_as_a_browser_writes_them() {
 }
 
 #[test]
-fn discogs_is_asked_by_https_or_on_this_machine() {
+fn discogs_needs_https_unless_it_is_on_this_machine() {
     for (url, read) in [
         ("https://discogs.example.com", "https://discogs.example.com"),
         ("https://discogs.example.com/v2/", "https://discogs.example.com/v2"),

@@ -148,7 +148,7 @@ async fn tables_of_another_application_are_left_alone() {
         );
         for migrations in [Migrations::Automatic, Migrations::Manual] {
             let error = opened.storage.prepare(migrations).await.unwrap_err();
-            assert!(matches!(error, StorageError::NotOurs(_)), "{error:?}");
+            assert!(matches!(error, StorageError::Incompatible(_)), "{error:?}");
             assert_eq!(error.to_string(), expected);
         }
         let finding = finding(&program(&database.name));

@@ -5,14 +5,14 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::Poll;
 
-use discogsography_api::accounts::password::{PasswordError, Passwords, Place};
+use discogsography_api::accounts::password::{PasswordError, Passwords, Requester};
 use discogsography_api::metrics::Metrics;
 use discogsography_api::model::{Network, Standing};
 use discogsography_api::random::Random;
 
-fn place(standing: Standing, address: &str) -> Place {
+fn requester(standing: Standing, address: &str) -> Requester {
     let address: IpAddr = address.parse().unwrap();
-    Place { standing, network: Some(Network::around(address, 24, 48)) }
+    Requester { standing, network: Some(Network::around(address, 24, 48)) }
 }
 
 async fn polled<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
@@ -23,11 +23,11 @@ async fn polled<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> 
 async fn a_flood_of_one_network_leaves_room_for_others_and_for_known_devices() {
     let random = Random::from_system().unwrap();
     let passwords = Passwords::start(NonZeroUsize::MIN, random, Metrics::new()).unwrap();
-    let verify = |place| Box::pin(passwords.verify("password".into(), None, place));
+    let verify = |requester| Box::pin(passwords.verify("password".into(), None, requester));
     let mut flood = Vec::new();
     let refused = loop {
         let address = format!("2001:db8:0:{:x}::1", flood.len());
-        let mut one = verify(place(Standing::Stranger, &address));
+        let mut one = verify(requester(Standing::Stranger, &address));
         match polled(one.as_mut()).await {
             Poll::Pending => flood.push(one),
             Poll::Ready(answer) => break answer,
@@ -35,8 +35,8 @@ async fn a_flood_of_one_network_leaves_room_for_others_and_for_known_devices() {
     };
     assert!(matches!(refused, Err(PasswordError::Overloaded { .. })), "{refused:?}");
     let (stranger, known) = tokio::join!(
-        verify(place(Standing::Stranger, "2001:db8:1::1")),
-        verify(place(Standing::Known, "2001:db8::1")),
+        verify(requester(Standing::Stranger, "2001:db8:1::1")),
+        verify(requester(Standing::Known, "2001:db8::1")),
     );
     assert_eq!((stranger, known), (Ok(false), Ok(false)));
     let mut displaced = 0;

@@ -8,7 +8,7 @@ use discogsography_api::flows::{Flows, PendingAuthorization, RecordForm};
 use discogsography_api::keyring::{PlainText, Purpose, SealedTable, Sealing, Unreadable};
 use discogsography_api::keys::{self, Direction, Misfit, TableTally};
 use discogsography_api::model::{
-    ConfigKey, ConfigValue, DiscogsToken, Email, FlowEpoch, FlowOwner, Identity, NewUser,
+    ConfigKey, ConfigValue, DiscogsIdentity, DiscogsToken, Email, FlowEpoch, FlowOwner, NewUser,
 };
 use discogsography_api::server::OpenedStores;
 use discogsography_api::storage::{Reseal, SealedRow, Storage, StorageError};
@@ -63,7 +63,7 @@ async fn connect(opened: &Opened, storage: &dyn Storage, number: usize) {
     let owner = FlowOwner { user_id: user.id, epoch: FlowEpoch(0) };
     let token = format!("access-token-{number}");
     let token = DiscogsToken(Token { token, secret: "access-secret".into() });
-    let identity = Identity { id: "7".to_owned(), username: "digger".to_owned() };
+    let identity = DiscogsIdentity { id: "7".to_owned(), username: "digger".to_owned() };
     storage.put_connection(owner, &token, &identity).await.unwrap();
 }
 

@@ -1,46 +1,44 @@
-//! What happens when PostgreSQL or Redis are unavailable, hang, or close connections.
+//! What happens while PostgreSQL is unavailable, hangs, or closes connections.
+//!
+//! [`redis`]: the same for Redis.
+
+mod redis;
 
 use std::time::{Duration, Instant};
 
-use discogs_sandbox::Step;
 use serde_json::json;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
-use crate::harness::{Actor, Answer, Composition, PASSWORD, Proxy, Setup, TestApp, TestStores};
+use crate::harness::{Answer, Composition, PASSWORD, Setup, TestApp, TestStores};
 
-/// The longest time until a 503.
+/// The longest time until a request fails with 503.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The longest time until a recovery, on a loaded machine.
+/// The longest time until the service recovers, on a loaded machine.
 const RECOVERY: Duration = Duration::from_secs(20);
 
-/// The shortest time for which requests wait for a lock.
+/// The shortest time that requests wait for a lock.
 const BLOCKED_FOR: Duration = Duration::from_secs(2);
 
 /// How often a condition in the database is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The connections of a service: for reads, for writes, and for health.
+/// The usual number of a service's connections: for reads, for writes, and for health.
 const USUAL: i64 = 5;
 
-/// Ends every session of the test's database except this one.
+/// Closes every connection to the test's database except the one that runs it.
 const TERMINATE: &str = "select pg_terminate_backend(pid) from pg_stat_activity
                          where datname = current_database() and pid <> pg_backend_pid()";
 
 pub(crate) const NO_DATABASE: &str =
     "The service can't reach its database. Please try again in a moment.";
-const NO_STATE_STORE: &str =
-    "Connecting to Discogs is not possible right now. Please try again in a moment.";
 
 async fn started() -> TestApp {
     Setup::new(Composition::Servers).start().await
 }
 
-/// Runs steps that fail until the recovery, which must happen in time.
+/// Waits for a recovery, which must happen in time.
 async fn recovered(steps: impl Future<Output = ()>) {
-    tokio::time::timeout(RECOVERY, steps).await.expect("a recovery in time");
+    tokio::time::timeout(RECOVERY, steps).await.expect("the service recovers in time");
 }
 
 /// Waits for an answer, which must arrive in time.
@@ -50,16 +48,16 @@ async fn in_time(answer: impl Future<Output = Answer>) -> Answer {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn without_the_database_it_says_so_and_recovers_by_itself() {
+async fn without_the_database_requests_fail_until_it_returns() {
     let app = started().await;
     let alice = app.user("alice").await;
     app.stores.postgres().close();
-    let away = [
+    let answers = [
         in_time(alice.me()).await,
         in_time(alice.anonymous().login(&alice.email, PASSWORD)).await,
         in_time(alice.anonymous().register("new@example.com", PASSWORD)).await,
     ];
-    for answer in away {
+    for answer in answers {
         answer.assert_error(503, "database_unavailable", NO_DATABASE);
     }
     app.wait_for_health(503, "unhealthy").await;
@@ -73,7 +71,7 @@ async fn without_the_database_it_says_so_and_recovers_by_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_database_that_hangs_is_given_up_in_time() {
+async fn a_hanging_database_fails_requests_in_time() {
     let app = started().await;
     let alice = app.user("alice").await;
     app.stores.postgres().hang();
@@ -91,7 +89,7 @@ async fn a_database_that_hangs_is_given_up_in_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn sessions_killed_while_nothing_is_under_way_are_not_noticed() {
+async fn killing_idle_connections_fails_no_request() {
     let app = started().await;
     let alice = app.user("alice").await;
     let operator = app.stores.database().client().await;
@@ -107,7 +105,7 @@ async fn sessions_killed_while_nothing_is_under_way_are_not_noticed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_table_that_somebody_changes_is_not_noticed() {
+async fn altering_a_table_fails_no_request() {
     let app = started().await;
     let alice = app.user("alice").await;
     let operator = app.stores.database().client().await;
@@ -125,7 +123,7 @@ async fn a_table_that_somebody_changes_is_not_noticed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn connections_cut_on_the_way_are_not_noticed() {
+async fn cutting_idle_connections_fails_no_request() {
     let app = started().await;
     let alice = app.user("alice").await;
     for round in 0..20 {
@@ -139,7 +137,7 @@ async fn connections_cut_on_the_way_are_not_noticed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_locked_table_holds_up_only_those_who_need_it() {
+async fn a_locked_table_delays_only_requests_that_need_it() {
     let app = started().await;
     let alice = app.user("alice").await;
     let mut operator = app.stores.database().client().await;
@@ -161,10 +159,10 @@ async fn a_locked_table_holds_up_only_those_who_need_it() {
         }
     };
     let (blocked_for, ()) = tokio::join!(blocked, others);
-    assert!(blocked_for > BLOCKED_FOR, "the lock was not met: {blocked_for:?}");
+    assert!(blocked_for > BLOCKED_FOR, "nothing waited for the lock: {blocked_for:?}");
     lock.rollback().await.unwrap();
     assert_eq!(alice.status().await.status, 200);
-    // The connections that were opened beside the stuck ones are closed again.
+    // The connections that were opened because others were blocked are closed again.
     let connections = "select count(*) from pg_stat_activity
                        where datname = current_database() and application_name = 'discogsography-api'";
     recovered(async {
@@ -178,32 +176,32 @@ async fn a_locked_table_holds_up_only_those_who_need_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_server_that_takes_no_writes_is_asked_again_ever_more_slowly() {
+async fn a_read_only_server_is_retried_with_back_off() {
     let app = started().await;
     let alice = app.user("alice").await;
     let operator = app.stores.database().client().await;
-    let turn = async |read_only: &str| {
+    let set_read_only = async |on_or_off: &str| {
         let statements = format!(
             "do $$ begin execute format('alter database %I set default_transaction_read_only = \
-             {read_only}', current_database()); end $$"
+             {on_or_off}', current_database()); end $$"
         );
-        // A database's settings apply only to later connections.
+        // A database's settings apply only to new connections.
         operator.batch_execute("set default_transaction_read_only = off").await.unwrap();
         operator.batch_execute(&statements).await.unwrap();
         operator.batch_execute(TERMINATE).await.unwrap();
     };
-    turn("on").await;
+    set_read_only("on").await;
     let (before, begun) = (app.stores.postgres().taken(), Instant::now());
-    let try_again_and_again = async || {
+    let revoke_repeatedly = async || {
         while begun.elapsed() < Duration::from_secs(3) {
             in_time(alice.revoke()).await.assert_error(503, "database_unavailable", NO_DATABASE);
         }
     };
-    tokio::join!(try_again_and_again(), try_again_and_again(), try_again_and_again());
+    tokio::join!(revoke_repeatedly(), revoke_repeatedly(), revoke_repeatedly());
     let connections = app.stores.postgres().taken() - before;
     assert!(connections < 60, "{connections} connections");
     assert_eq!(alice.me().await.status, 200);
-    turn("off").await;
+    set_read_only("off").await;
     recovered(async { assert_eq!(alice.revoke().await.status, 200) }).await;
 }
 
@@ -231,7 +229,7 @@ async fn a_start_without_the_database_waits_for_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_schema_that_is_behind_is_unhealthy_until_somebody_migrates() {
+async fn an_outdated_schema_is_unhealthy_until_it_is_migrated() {
     let setup = Setup::new(Composition::Servers).with("AUTO_MIGRATE", "off");
     let app = setup.launch_on(TestStores::new(Composition::Servers).await).await;
     app.wait_for_health(503, "unhealthy").await;
@@ -244,157 +242,4 @@ async fn a_schema_that_is_behind_is_unhealthy_until_somebody_migrates() {
     app.storage().await;
     app.wait_until_healthy().await;
     assert_eq!(app.anonymous().register("a@example.com", PASSWORD).await.status, 201);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn without_redis_everything_but_connecting_works() {
-    let app = started().await;
-    let (alice, state) = flow_under_way(&app).await;
-    app.stores.redis().close();
-    everything_but_connecting_works(&app, &alice, &state).await;
-    app.stores.redis().open();
-    connecting_works_again(&app).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn with_a_redis_that_hangs_everything_but_connecting_works() {
-    let app = started().await;
-    let (alice, state) = flow_under_way(&app).await;
-    app.stores.redis().hang();
-    everything_but_connecting_works(&app, &alice, &state).await;
-    app.stores.redis().open();
-    connecting_works_again(&app).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn with_a_redis_that_is_full_everything_but_connecting_works() {
-    let redis = crate::harness::PrivateRedis::start().await;
-    let app = Setup::new(Composition::Servers).with("REDIS_URL", &redis.url()).start().await;
-    let (alice, state) = flow_under_way(&app).await;
-    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).await;
-    everything_but_connecting_works(&app, &alice, &state).await;
-    redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    connecting_works_again(&app).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn with_a_redis_that_allows_no_scripts_everything_but_connecting_works() {
-    let redis = crate::harness::PrivateRedis::start().await;
-    let app = Setup::new(Composition::Servers).with("REDIS_URL", &redis.url()).start().await;
-    let (alice, state) = flow_under_way(&app).await;
-    let mut operator = redis.operator().await;
-    operator.command(&["ACL", "SETUSER", "default", "-@scripting"]).await;
-    everything_but_connecting_works(&app, &alice, &state).await;
-    operator.command(&["ACL", "SETUSER", "default", "+@scripting"]).await;
-    connecting_works_again(&app).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn with_a_redis_with_shards_the_state_store_is_down() {
-    let folder = tempfile::tempdir().unwrap();
-    let redis = crate::harness::PrivateRedis::start_as_cluster(folder.path()).await;
-    let setup = Setup::new(Composition::Servers).with("REDIS_URL", &redis.url());
-    let app = setup.launch_on(TestStores::new(Composition::Servers).await).await;
-    app.wait_for_health(200, "degraded").await;
-    let checks = app.health().await.json()["checks"].clone();
-    assert_eq!(checks, json!({ "service": "ready", "database": "up", "state_store": "down" }));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_redis_that_changes_its_password_for_a_while_is_used_again() {
-    let redis = crate::harness::PrivateRedis::start().await;
-    let app = Setup::new(Composition::Servers).with("REDIS_URL", &redis.url()).start().await;
-    let (alice, state) = flow_under_way(&app).await;
-    let mut operator = redis.operator().await;
-    operator.command(&["CONFIG", "SET", "requirepass", "another"]).await;
-    operator.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
-    everything_but_connecting_works(&app, &alice, &state).await;
-    operator.command(&["CONFIG", "SET", "requirepass", ""]).await;
-    connecting_works_again(&app).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_redis_that_was_failed_over_is_found_again_at_its_address() {
-    let (old, new) =
-        (crate::harness::PrivateRedis::start().await, crate::harness::PrivateRedis::start().await);
-    let address = Proxy::before(&old.address()).await;
-    let url = format!("redis://{}/0", address.address);
-    let app = Setup::new(Composition::Servers).with("REDIS_URL", &url).start().await;
-    let (alice, state) = flow_under_way(&app).await;
-    // Existing connections stay with the old server.
-    old.command(&["REPLICAOF", "127.0.0.1", "1"]).await;
-    everything_but_connecting_works(&app, &alice, &state).await;
-    address.lead_to(&new.address());
-    connecting_works_again(&app).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_redis_that_is_slow_to_connect_to_is_used() {
-    let redis = crate::harness::PrivateRedis::start().await;
-    let url = format!("redis://{}/0", answering_late(redis.address()).await);
-    let app = Setup::new(Composition::Servers).with("REDIS_URL", &url).start().await;
-    flow_under_way(&app).await;
-}
-
-/// Returns the address of a server whose connections get a late first answer.
-///
-/// A connection is answered only after three more were tried: later than a step waits.
-async fn answering_late(server: String) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
-        let (count, counted) = watch::channel(0);
-        while let Ok((mut client, _)) = listener.accept().await {
-            count.send_modify(|count| *count += 1);
-            let (number, mut counted, server) =
-                (*counted.borrow(), counted.clone(), server.clone());
-            tokio::spawn(async move {
-                counted.wait_for(|count| *count >= number + 3).await.unwrap();
-                let mut server = TcpStream::connect(server).await.unwrap();
-                // Either side may end the connection.
-                let _ = copy_bidirectional(&mut client, &mut server).await;
-            });
-        }
-    });
-    address
-}
-
-async fn flow_under_way(app: &TestApp) -> (Actor, String) {
-    let alice = app.user("alice").await;
-    let state = alice.start().await;
-    (alice, state)
-}
-
-async fn everything_but_connecting_works(app: &TestApp, alice: &Actor, state: &str) {
-    app.wait_for_health(200, "degraded").await;
-    let checks = app.health().await.json()["checks"].clone();
-    assert_eq!(checks, json!({ "service": "ready", "database": "up", "state_store": "down" }));
-    let alice = app.anonymous().sign_in(&alice.email, PASSWORD).await;
-    assert_eq!(alice.me().await.status, 200);
-    assert_eq!(alice.status().await.status, 200);
-    let verifier = app.sandbox.approve(state).unwrap();
-    let (authorize, verify) =
-        tokio::join!(in_time(alice.authorize()), in_time(alice.verify(state, &verifier)));
-    authorize.assert_error(503, "state_store_unavailable", NO_STATE_STORE);
-    verify.assert_error(503, "state_store_unavailable", NO_STATE_STORE);
-    assert_eq!(app.sandbox.calls(Step::RequestToken).len(), 1);
-    assert_eq!(app.sandbox.calls(Step::AccessToken), []);
-    // Last, since it ends pending flows.
-    assert_eq!(alice.revoke().await.status, 200);
-}
-
-async fn connecting_works_again(app: &TestApp) {
-    recovered(app.wait_until_healthy()).await;
-    let bob = app.user("bob").await;
-    let state = bob.start().await;
-    let verifier = app.sandbox.approve(&state).unwrap();
-    assert_eq!(bob.verify(&state, &verifier).await.status, 200);
 }

@@ -1,4 +1,4 @@
-//! What every storage guarantees, tested on each of them.
+//! The guarantees of every store, tested on each implementation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use discogsography_api::config::Migrations;
 use discogsography_api::migrations::{self, Migration};
 use discogsography_api::model::{
-    ConfigEntry, ConfigKey, ConfigValue, DiscogsToken, Email, FlowEpoch, FlowOwner, Identity,
-    KnownAddress, NewUser, User,
+    ConfigEntry, ConfigKey, ConfigValue, DiscogsIdentity, DiscogsToken, Email, FlowEpoch,
+    FlowOwner, KnownAddress, NewUser, User,
 };
 use discogsography_api::storage::{Admin, Storage, StorageError, Written};
 use oauth1::Token;
@@ -20,24 +20,24 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 on_both_stores!(
     a_user_is_found_by_id_and_by_address,
-    users_asked_for_at_once_are_found_each_for_itself,
-    nobody_is_found_where_there_is_nobody,
+    concurrent_reads_return_the_right_users,
+    an_unknown_user_is_not_found,
     an_address_belongs_to_one_user,
-    of_fifty_users_with_one_address_one_is_made,
+    of_fifty_concurrent_users_with_one_address_one_is_created,
     admins_are_granted_revoked_and_listed,
-    of_many_who_make_one_admin_one_has_changed_it,
+    of_concurrent_grants_one_reports_a_change,
     a_connection_is_replaced_in_place,
-    a_connection_needs_its_user,
+    a_connection_needs_an_existing_user,
     removing_a_connection_is_safe_to_repeat,
-    removing_a_connection_ends_flows_whether_there_was_one_or_not,
-    of_a_finish_and_a_removal_at_once_the_removal_counts,
-    an_address_is_known_until_it_is_forgotten,
+    removing_a_connection_ends_flows_even_if_there_was_none,
+    a_removal_wins_over_a_concurrent_finish,
+    an_address_is_known_until_it_expires,
     an_account_knows_its_newest_fifty_addresses,
     config_values_are_written_together_and_removed,
-    any_text_comes_back_as_it_was,
+    any_text_is_returned_unchanged,
     preparing_again_applies_nothing,
     a_prepared_store_answers_pings,
-    the_schema_is_only_checked_where_migrations_are_manual,
+    manual_migrations_only_check_the_schema,
 );
 
 fn new_user(opened: &Opened, email: &str) -> NewUser {
@@ -56,8 +56,8 @@ fn token(token: &str, secret: &str) -> DiscogsToken {
     DiscogsToken(Token { token: token.to_owned(), secret: secret.into() })
 }
 
-fn identity(id: &str, username: &str) -> Identity {
-    Identity { id: id.to_owned(), username: username.to_owned() }
+fn identity(id: &str, username: &str) -> DiscogsIdentity {
+    DiscogsIdentity { id: id.to_owned(), username: username.to_owned() }
 }
 
 async fn a_user_is_found_by_id_and_by_address(opened: Opened) {
@@ -75,25 +75,25 @@ async fn a_user_is_found_by_id_and_by_address(opened: Opened) {
     }
 }
 
-async fn users_asked_for_at_once_are_found_each_for_itself(opened: Opened) {
+async fn concurrent_reads_return_the_right_users(opened: Opened) {
     let mut expected = vec![(opened.random.uuid(), None); 20];
     for number in 0..40 {
         let user = user(&opened, &format!("digger{number}@example.com")).await;
         expected.extend(vec![(user.id, Some(user.email)); 5]);
     }
-    let asked = expected.into_iter().map(|(id, email)| {
+    let reads = expected.into_iter().map(|(id, email)| {
         let storage = Arc::clone(&opened.storage);
         tokio::spawn(async move {
             let found = storage.user_by_id(id).await.unwrap();
             assert_eq!(found.map(|user| (user.id, user.email)), email.map(|email| (id, email)));
         })
     });
-    for found in asked.collect::<Vec<_>>() {
-        found.await.unwrap();
+    for read in reads.collect::<Vec<_>>() {
+        read.await.unwrap();
     }
 }
 
-async fn nobody_is_found_where_there_is_nobody(opened: Opened) {
+async fn an_unknown_user_is_not_found(opened: Opened) {
     user(&opened, "digger@example.com").await;
     assert!(opened.storage.user_by_id(Uuid::nil()).await.unwrap().is_none());
     for email in ["", "Digger@example.com", "digger@example.com ", "nul\0", "%", &"x".repeat(9_000)]
@@ -109,27 +109,27 @@ async fn an_address_belongs_to_one_user(opened: Opened) {
     assert!(matches!(second, Err(StorageError::EmailTaken)), "{second:?}");
 }
 
-async fn of_fifty_users_with_one_address_one_is_made(opened: Opened) {
+async fn of_fifty_concurrent_users_with_one_address_one_is_created(opened: Opened) {
     let attempts = (0..50).map(|_| {
         let (storage, new) = (Arc::clone(&opened.storage), new_user(&opened, "digger@example.com"));
         tokio::spawn(async move { (new.id, storage.create_user(&new).await) })
     });
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for attempt in attempts.collect::<Vec<_>>() {
         match attempt.await.unwrap() {
             (id, Ok(user)) => {
                 assert_eq!(id, user.id);
-                made.push(id);
+                created.push(id);
             }
             (_, Err(StorageError::EmailTaken)) => {}
             (_, Err(error)) => panic!("{error:?}"),
         }
     }
     let found = opened.storage.user_by_email("digger@example.com").await.unwrap().unwrap();
-    assert_eq!(made, [found.user.id]);
+    assert_eq!(created, [found.user.id]);
 }
 
-async fn of_many_who_make_one_admin_one_has_changed_it(opened: Opened) {
+async fn of_concurrent_grants_one_reports_a_change(opened: Opened) {
     user(&opened, "digger@example.com").await;
     let grants = (0..8).map(|_| {
         let storage = Arc::clone(&opened.storage);
@@ -164,12 +164,12 @@ async fn a_connection_is_replaced_in_place(opened: Opened) {
     let bob = user(&opened, "bob@example.com").await;
     let shown = async |id| storage.connection(id).await.unwrap();
     assert_eq!(shown(alice.id).await, None);
-    let put = async |token: DiscogsToken, identity: Identity| {
+    let put = async |token: DiscogsToken, identity: DiscogsIdentity| {
         storage.put_connection(alice.flow_owner(), &token, &identity).await.unwrap();
     };
     put(token("first", "secret"), identity("1001", "digger")).await;
     let first = shown(alice.id).await.unwrap();
-    opened.advance(std::time::Duration::from_micros(1)).await;
+    opened.advance(Duration::from_micros(1)).await;
     put(token("second", "secret"), identity("18446744073709551615", "ディガー 🎧")).await;
     let second = shown(alice.id).await.unwrap();
     assert_eq!(first.provider_username.as_deref(), Some("digger"));
@@ -179,10 +179,10 @@ async fn a_connection_is_replaced_in_place(opened: Opened) {
     assert_eq!(shown(bob.id).await, None);
 }
 
-async fn a_connection_needs_its_user(opened: Opened) {
+async fn a_connection_needs_an_existing_user(opened: Opened) {
     let (token, identity) = (token("token", "secret"), identity("1", "digger"));
-    let nobody = FlowOwner { user_id: Uuid::nil(), epoch: FlowEpoch(0) };
-    let put = opened.storage.put_connection(nobody, &token, &identity).await;
+    let unknown = FlowOwner { user_id: Uuid::nil(), epoch: FlowEpoch(0) };
+    let put = opened.storage.put_connection(unknown, &token, &identity).await;
     assert!(matches!(put, Err(StorageError::NoSuchUser)), "{put:?}");
 }
 
@@ -196,7 +196,7 @@ async fn removing_a_connection_is_safe_to_repeat(opened: Opened) {
     }
 }
 
-async fn removing_a_connection_ends_flows_whether_there_was_one_or_not(opened: Opened) {
+async fn removing_a_connection_ends_flows_even_if_there_was_none(opened: Opened) {
     let (storage, alice) = (&opened.storage, user(&opened, "alice@example.com").await);
     let (token, identity) = (token("token", "secret"), identity("1", "digger"));
     let mut owner = alice.flow_owner();
@@ -211,7 +211,7 @@ async fn removing_a_connection_ends_flows_whether_there_was_one_or_not(opened: O
     }
 }
 
-async fn of_a_finish_and_a_removal_at_once_the_removal_counts(opened: Opened) {
+async fn a_removal_wins_over_a_concurrent_finish(opened: Opened) {
     for number in 0..20 {
         let alice = user(&opened, &format!("alice{number}@example.com")).await;
         let finish = {
@@ -227,7 +227,7 @@ async fn of_a_finish_and_a_removal_at_once_the_removal_counts(opened: Opened) {
     }
 }
 
-async fn an_address_is_known_until_it_is_forgotten(opened: Opened) {
+async fn an_address_is_known_until_it_expires(opened: Opened) {
     let storage = &opened.storage;
     let known = |account, address| KnownAddress { account: [account; 16], address: [address; 16] };
     let (home, work) = (known(1, 1), known(1, 2));
@@ -239,7 +239,7 @@ async fn an_address_is_known_until_it_is_forgotten(opened: Opened) {
     }
     storage.put_known_address(&home, DAY).await.unwrap();
     assert!(storage.known_address(&home).await.unwrap().unwrap() >= seen);
-    // With a maximum age of zero, every address expires except the one being written.
+    // With a maximum age of zero, all addresses have expired except the one being written.
     opened.advance(Duration::from_secs(1)).await;
     storage.put_known_address(&work, Duration::ZERO).await.unwrap();
     assert_eq!(storage.known_address(&home).await.unwrap(), None);
@@ -304,7 +304,7 @@ fn shown(entries: &[ConfigEntry]) -> Vec<(&'static str, &str)> {
     entries.iter().map(|entry| (entry.key.as_str(), entry.value.expose_secret())).collect()
 }
 
-async fn any_text_comes_back_as_it_was(opened: Opened) {
+async fn any_text_is_returned_unchanged(opened: Opened) {
     let email = "収集家+\"quote'\\%_@例え.テスト";
     let created = user(&opened, email).await;
     let found = opened.storage.user_by_email(email).await.unwrap().unwrap().user;
@@ -326,7 +326,7 @@ async fn a_prepared_store_answers_pings(opened: Opened) {
     assert!(matches!(after, Err(StorageError::Unavailable(_))), "{after:?}");
 }
 
-async fn the_schema_is_only_checked_where_migrations_are_manual(opened: Opened) {
+async fn manual_migrations_only_check_the_schema(opened: Opened) {
     let composition = opened.stores.composition();
     let empty = Opened::unprepared(crate::harness::TestStores::new(composition).await);
     let checked = empty.storage.prepare(Migrations::Manual).await;

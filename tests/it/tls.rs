@@ -1,4 +1,4 @@
-//! TLS to the stores: which servers are trusted, and the errors for others.
+//! TLS connections to the stores: which servers are trusted, and the errors about others.
 //!
 //! The servers' certificate names `localhost`, so `127.0.0.1` counts as another host.
 
@@ -15,21 +15,21 @@ use discogsography_api::telemetry::chain;
 
 use crate::harness::{PgBouncer, PrivateRedis, Program, TestDatabase, certificate, test_servers};
 
-/// Counts the service's sessions in this database, and the encrypted ones among them.
-const SESSIONS: &str = "
+/// Counts the service's connections to this database, and how many of them are encrypted.
+const CONNECTIONS: &str = "
     select count(*), count(*) filter (where ssl)
     from pg_stat_ssl join pg_stat_activity using (pid)
     where datname = current_database() and application_name = 'discogsography-api'";
 
-const SIGNED_BY_NOBODY: &str = "signed by nobody that we trust";
-const ANOTHER_HOST: &str = "names another host";
+const UNTRUSTED: &str = "not signed by a trusted authority";
+const ANOTHER_HOST: &str = "is for another host name";
 const NO_TLS: &str = "server does not support TLS";
 
-/// Whether the connection to PostgreSQL is encrypted, or part of the error.
-type Way = Result<bool, &'static str>;
+/// Whether connections to PostgreSQL are encrypted, or part of the error.
+type Encryption = Result<bool, &'static str>;
 
-const PLAIN: Way = Ok(false);
-const ENCRYPTED: Way = Ok(true);
+const PLAIN: Encryption = Ok(false);
+const ENCRYPTED: Encryption = Ok(true);
 
 fn open(variables: &[(&str, &str)]) -> OpenedStores {
     let key = ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
@@ -43,20 +43,20 @@ fn open(variables: &[(&str, &str)]) -> OpenedStores {
     open_stores(&config, &surroundings, &Metrics::new()).unwrap()
 }
 
-/// Returns the variables for a database of the tests' PostgreSQL, plus `variables`.
-fn at<'a>(
+/// Returns the variables of a database at `address`, plus `variables`.
+fn database_variables<'a>(
     address: &'a str,
     database: &'a TestDatabase,
     sign_in: &'a [(&'a str, String); 2],
     variables: &[(&'a str, &'a str)],
 ) -> Vec<(&'a str, &'a str)> {
     let sign_in = sign_in.iter().map(|(name, value)| (*name, value.as_str()));
-    let place = [
+    let others = [
         ("POSTGRES_ADDRESS", address),
         ("POSTGRES_DATABASE", &*database.name),
         ("REDIS_URL", "redis://localhost"),
     ];
-    sign_in.chain(place).chain(variables.iter().copied()).collect()
+    sign_in.chain(others).chain(variables.iter().copied()).collect()
 }
 
 fn sign_in() -> [(&'static str, String); 2] {
@@ -67,61 +67,66 @@ fn sign_in() -> [(&'static str, String); 2] {
     ]
 }
 
-/// Returns the address of the tests' PostgreSQL with another host name.
+/// Returns the address of the tests' PostgreSQL with this host name.
 fn by_name(host: &str) -> String {
     let address = test_servers().postgres_address;
     format!("{host}:{}", address.split_once(':').unwrap().1)
 }
 
-/// Asserts whether the connection was encrypted, or why it failed.
+/// Asserts that the connections were encrypted, or not, or why they failed.
 #[track_caller]
-fn assert_way(given: &[(&str, &str)], expected: Way, was: &Result<(i64, i64), String>) {
-    match (expected, was) {
+fn assert_encryption(
+    given: &[(&str, &str)],
+    expected: Encryption,
+    actual: &Result<(i64, i64), String>,
+) {
+    match (expected, actual) {
         (Ok(true), Ok((all, encrypted))) => assert!(*all > 0 && all == encrypted, "{given:?}"),
         (Ok(false), Ok((all, encrypted))) => assert!(*all > 0 && *encrypted == 0, "{given:?}"),
-        (Err(words), Err(said)) => assert!(said.contains(words), "{given:?}: {said}"),
-        (expected, was) => panic!("{given:?}: {was:?} instead of {expected:?}"),
+        (Err(words), Err(error)) => assert!(error.contains(words), "{given:?}: {error}"),
+        (expected, actual) => panic!("{given:?}: {actual:?} instead of {expected:?}"),
     }
 }
 
-async fn way(address: &str, variables: &[(&str, &str)]) -> Result<(i64, i64), String> {
+/// Connects, and returns the numbers of all and of encrypted connections, or the error.
+async fn connections(address: &str, variables: &[(&str, &str)]) -> Result<(i64, i64), String> {
     let (database, sign_in) = (TestDatabase::empty().await, sign_in());
-    let storage = open(&at(address, &database, &sign_in, variables)).storage;
+    let storage = open(&database_variables(address, &database, &sign_in, variables)).storage;
     storage.prepare(Migrations::Automatic).await.map_err(|error| chain(&error))?;
     storage.ping().await.map_err(|error| chain(&error))?;
-    let row = database.client().await.query_one(SESSIONS, &[]).await.unwrap();
+    let row = database.client().await.query_one(CONNECTIONS, &[]).await.unwrap();
     storage.close().await;
     Ok((row.get(0), row.get(1)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn each_sslmode_trusts_whom_it_says() {
+async fn each_sslmode_verifies_what_it_promises() {
     let (own, other) = (certificate("ca.pem"), certificate("other-ca.pem"));
     let (localhost, address) = (by_name("localhost"), by_name("127.0.0.1"));
-    for (mode, roots, of_its_name, of_another) in [
+    for (mode, roots, of_localhost, of_address) in [
         ("disable", None, PLAIN, PLAIN),
         ("prefer", None, ENCRYPTED, ENCRYPTED),
         ("require", None, ENCRYPTED, ENCRYPTED),
         ("require", Some(&own), ENCRYPTED, ENCRYPTED),
-        ("require", Some(&other), Err(SIGNED_BY_NOBODY), Err(SIGNED_BY_NOBODY)),
+        ("require", Some(&other), Err(UNTRUSTED), Err(UNTRUSTED)),
         ("verify-ca", Some(&own), ENCRYPTED, ENCRYPTED),
-        ("verify-ca", Some(&other), Err(SIGNED_BY_NOBODY), Err(SIGNED_BY_NOBODY)),
+        ("verify-ca", Some(&other), Err(UNTRUSTED), Err(UNTRUSTED)),
         ("verify-full", Some(&own), ENCRYPTED, Err(ANOTHER_HOST)),
-        ("verify-full", Some(&other), Err(SIGNED_BY_NOBODY), Err(SIGNED_BY_NOBODY)),
-        ("verify-full", None, Err(SIGNED_BY_NOBODY), Err(SIGNED_BY_NOBODY)),
+        ("verify-full", Some(&other), Err(UNTRUSTED), Err(UNTRUSTED)),
+        ("verify-full", None, Err(UNTRUSTED), Err(UNTRUSTED)),
     ] {
         let mut variables = vec![("POSTGRES_SSLMODE", mode)];
         variables.extend(roots.map(|path| ("POSTGRES_SSLROOTCERT", path.as_str())));
-        assert_way(&variables, of_its_name, &way(&localhost, &variables).await);
-        assert_way(&variables, of_another, &way(&address, &variables).await);
+        assert_encryption(&variables, of_localhost, &connections(&localhost, &variables).await);
+        assert_encryption(&variables, of_address, &connections(&address, &variables).await);
     }
-    assert_way(&[], PLAIN, &way(&localhost, &[]).await);
+    assert_encryption(&[], PLAIN, &connections(&localhost, &[]).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_server_without_tls_is_refused_by_whoever_asks_for_it() {
+async fn a_server_without_tls_is_refused_if_tls_is_required() {
     let pooler = PgBouncer::start().await;
     let own = certificate("ca.pem");
     for (mode, roots, refusal) in [
@@ -133,11 +138,11 @@ async fn a_server_without_tls_is_refused_by_whoever_asks_for_it() {
     ] {
         let mut variables = vec![("POSTGRES_SSLMODE", mode), ("POSTGRES_STATEMENTS", "unnamed")];
         variables.extend(roots.map(|path| ("POSTGRES_SSLROOTCERT", path.as_str())));
-        let said = way(&pooler.address(), &variables).await.err();
-        match (refusal, &said) {
+        let error = connections(&pooler.address(), &variables).await.err();
+        match (refusal, &error) {
             (None, None) => {}
-            (Some(words), Some(said)) if said.contains(words) => {}
-            _ => panic!("{mode}: {said:?}"),
+            (Some(words), Some(error)) if error.contains(words) => {}
+            _ => panic!("{mode}: {error:?}"),
         }
     }
 }
@@ -154,7 +159,7 @@ async fn a_database_url_may_ask_for_tls() {
     );
     let storage = open(&[("DATABASE_URL", &url), ("REDIS_HOST", "localhost")]).storage;
     storage.prepare(Migrations::Automatic).await.unwrap();
-    let row = database.client().await.query_one(SESSIONS, &[]).await.unwrap();
+    let row = database.client().await.query_one(CONNECTIONS, &[]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), row.get::<_, i64>(1));
     storage.close().await;
 }
@@ -162,12 +167,12 @@ async fn a_database_url_may_ask_for_tls() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn a_database_url_may_ask_for_channel_binding() {
-    const CRATES: &str = "
+    const CONNECTIONS_BY_NAME: &str = "
         select count(*), count(*) filter (where ssl)
         from pg_stat_ssl join pg_stat_activity using (pid)
         where datname = current_database() and application_name = 'crates'";
     let (database, [(_, name), (_, password)]) = (TestDatabase::empty().await, sign_in());
-    let open = |address: &str, sslmode: &str| {
+    let open_with = |address: &str, sslmode: &str| {
         let url = format!(
             "postgresql://{name}:{password}@{address}/{}?sslmode={sslmode}&channel_binding=require\
              &application_name=crates&pgbouncer=true",
@@ -175,20 +180,20 @@ async fn a_database_url_may_ask_for_channel_binding() {
         );
         open(&[("DATABASE_URL", &url), ("REDIS_HOST", "localhost")]).storage
     };
-    let storage = open(&by_name("localhost"), "require");
+    let storage = open_with(&by_name("localhost"), "require");
     storage.prepare(Migrations::Automatic).await.unwrap();
-    let row = database.client().await.query_one(CRATES, &[]).await.unwrap();
+    let row = database.client().await.query_one(CONNECTIONS_BY_NAME, &[]).await.unwrap();
     assert!(row.get::<_, i64>(0) > 0);
     assert_eq!(row.get::<_, i64>(0), row.get::<_, i64>(1));
     storage.close().await;
-    // It has no TLS, so channel binding is impossible.
+    // The pooler has no TLS, so channel binding is impossible.
     let pooler = PgBouncer::start().await;
-    let storage = open(&pooler.address(), "prefer");
+    let storage = open_with(&pooler.address(), "prefer");
     let refused = storage.prepare(Migrations::Automatic).await.unwrap_err();
     assert!(chain(&refused).contains("channel binding"), "{}", chain(&refused));
 }
 
-/// The server sets no limit, so only a cancellation ends a waiting statement.
+/// The server has no statement timeout, so only a cancellation ends a waiting statement.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn a_statement_is_cancelled_over_tls_too() {
@@ -199,7 +204,7 @@ async fn a_statement_is_cancelled_over_tls_too() {
         ("POSTGRES_SSLROOTCERT", &*own),
         ("POSTGRES_STATEMENTS", "unnamed"),
     ];
-    let storage = open(&at(&address, &database, &sign_in, &variables)).storage;
+    let storage = open(&database_variables(&address, &database, &sign_in, &variables)).storage;
     storage.prepare(Migrations::Automatic).await.unwrap();
     let mut client = database.client().await;
     let transaction = client.transaction().await.unwrap();
@@ -217,7 +222,7 @@ async fn a_statement_is_cancelled_over_tls_too() {
         where datname = current_database() and wait_event_type = 'Lock'";
     let all_cancelled = async {
         while transaction.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-            // A transaction caches the list of sessions until the cache is cleared.
+            // A transaction caches the list of connections until the cache is cleared.
             transaction.batch_execute("select pg_stat_clear_snapshot()").await.unwrap();
         }
     };
@@ -225,7 +230,7 @@ async fn a_statement_is_cancelled_over_tls_too() {
     storage.close().await;
 }
 
-/// Returns part of the error of Redis; `None` if it works.
+/// Returns the error of a connection to Redis; `None` if it works.
 async fn redis_refusal(url: &str, roots: Option<&str>) -> Option<String> {
     let mut variables = vec![
         ("POSTGRES_ADDRESS", "localhost"),
@@ -246,26 +251,27 @@ async fn redis_is_trusted_by_its_certificate() {
     let (localhost, address) =
         (format!("rediss://localhost:{port}/0"), format!("rediss://127.0.0.1:{port}/0"));
     assert_eq!(redis_refusal(&localhost, Some(&own)).await, None);
-    // A Redis without TLS reads the handshake as an incomplete command, and waits for the rest.
+    // A Redis without TLS takes the handshake for an incomplete command, and waits for the rest.
     for (url, roots, words) in [
-        (&localhost, Some(&*other), SIGNED_BY_NOBODY),
-        (&localhost, None, SIGNED_BY_NOBODY),
+        (&localhost, Some(&*other), UNTRUSTED),
+        (&localhost, None, UNTRUSTED),
         (&address, Some(&*own), ANOTHER_HOST),
         (&redis.url().replace("redis:", "rediss:"), Some(&*own), "timed out"),
     ] {
-        let said = redis_refusal(url, roots).await.expect(words);
-        assert!(said.contains(words), "{url} {roots:?}: {said}");
+        let error = redis_refusal(url, roots).await.expect(words);
+        assert!(error.contains(words), "{url} {roots:?}: {error}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_root_certificate_of_the_system_counts_for_both_stores() {
+async fn root_certificates_of_the_system_apply_to_both_stores() {
     let (_redis, port) = PrivateRedis::start_with_tls().await;
     let (database, sign_in) = (TestDatabase::empty().await, sign_in());
     let address = by_name("localhost");
     let url = format!("rediss://localhost:{port}/0");
-    let variables = at(&address, &database, &sign_in, &[("POSTGRES_SSLMODE", "verify-full")]);
+    let variables =
+        database_variables(&address, &database, &sign_in, &[("POSTGRES_SSLMODE", "verify-full")]);
     let variables = variables.into_iter().filter(|(name, _)| *name != "REDIS_URL");
     let program =
         variables.fold(Program::new(), |program, (name, value)| program.with(name, value));

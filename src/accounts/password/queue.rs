@@ -8,9 +8,9 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::model::{Network, Standing};
 
-/// Where a password stands in the queue.
+/// Who sent a password, which decides where it waits in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Requester {
     /// Which lane it waits in.
     pub standing: Standing,
     /// The network whose share it counts towards; `None` if rate limits are off.
@@ -35,10 +35,10 @@ struct Lane<T> {
     by_network: HashMap<Network, usize>,
 }
 
-impl Place {
-    /// The place of a password that does not come from a known device.
+impl Requester {
+    /// A requester that does not use a known device.
     #[must_use]
-    pub fn of_stranger(network: Option<Network>) -> Self {
+    pub fn stranger(network: Option<Network>) -> Self {
         Self { standing: Standing::Stranger, network }
     }
 }
@@ -55,8 +55,13 @@ impl<T> FairQueue<T> {
     /// Adds an item to a queue that may hold `capacity`, and returns the items it displaces.
     ///
     /// If one network has filled a lane alone, the first item of another one cuts it to its share.
-    pub(super) fn push(&mut self, item: T, place: Place, capacity: usize) -> Result<Vec<T>, Full> {
-        let Place { standing, network } = place;
+    pub(super) fn push(
+        &mut self,
+        item: T,
+        requester: Requester,
+        capacity: usize,
+    ) -> Result<Vec<T>, Full> {
+        let Requester { standing, network } = requester;
         let waiting = self.len();
         let lane = self.lane(standing);
         let Some(network) = network else {
@@ -150,7 +155,7 @@ impl<T> Lane<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FairQueue, Full, Network, Place, Standing};
+    use super::{FairQueue, Full, Network, Requester, Standing};
 
     const CAPACITY: usize = 100;
 
@@ -159,8 +164,8 @@ mod tests {
     }
 
     fn add(queue: &mut FairQueue<u32>, item: u32, standing: Standing, number: u8) -> Option<usize> {
-        let place = Place { standing, network: Some(network(number)) };
-        queue.push(item, place, CAPACITY).ok().map(|displaced| displaced.len())
+        let requester = Requester { standing, network: Some(network(number)) };
+        queue.push(item, requester, CAPACITY).ok().map(|displaced| displaced.len())
     }
 
     fn stranger(queue: &mut FairQueue<u32>, item: u32, number: u8) -> Option<usize> {
@@ -231,18 +236,18 @@ mod tests {
     #[test]
     fn without_networks_all_items_are_equal_and_may_fill_the_queue() {
         let mut queue = FairQueue::new();
-        let place = Place::of_stranger(None);
-        (0..100).for_each(|item| assert_eq!(queue.push(item, place, CAPACITY), Ok(Vec::new())));
-        assert_eq!(queue.push(100, place, CAPACITY), Err(Full));
+        let requester = Requester::stranger(None);
+        (0..100).for_each(|item| assert_eq!(queue.push(item, requester, CAPACITY), Ok(Vec::new())));
+        assert_eq!(queue.push(100, requester, CAPACITY), Err(Full));
         assert_eq!(queue.pop_up_to(100), (0..100).collect::<Vec<_>>());
     }
 
     #[test]
     fn a_queue_with_capacity_one_holds_one() {
         let mut queue = FairQueue::new();
-        let place = Place::of_stranger(Some(network(1)));
-        assert_eq!(queue.push(0, place, 0), Err(Full));
-        assert_eq!(queue.push(0, place, 1), Ok(Vec::new()));
-        assert_eq!(queue.push(1, place, 1), Err(Full));
+        let requester = Requester::stranger(Some(network(1)));
+        assert_eq!(queue.push(0, requester, 0), Err(Full));
+        assert_eq!(queue.push(0, requester, 1), Ok(Vec::new()));
+        assert_eq!(queue.push(1, requester, 1), Err(Full));
     }
 }

@@ -1,7 +1,7 @@
 //! The threads that hash passwords: one per core, fed from one queue.
 //!
 //! A thread takes several passwords at once, up to the number that its processor hashes in parallel.
-//! A password keeps its place in the queue even if its client disconnects: otherwise clients that
+//! A password keeps its requester in the queue even if its client disconnects: otherwise clients that
 //! hang up could have more work done than clients that wait.
 
 use std::fmt;
@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::oneshot;
 
 use super::PasswordError;
-use super::queue::{FairQueue, Place};
+use super::queue::{FairQueue, Requester};
 use crate::metrics::Metrics;
 use crate::panics;
 
@@ -87,18 +87,18 @@ impl Workers {
         &self,
         password: SecretString,
         salt: Vec<u8>,
-        place: Place,
+        requester: Requester,
     ) -> Result<Key, PasswordError> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Request { password, salt, since: Instant::now(), answer }, place)?;
+        self.enqueue(Request { password, salt, since: Instant::now(), answer }, requester)?;
         answered.await.unwrap_or(Err(PasswordError::Stopped))
     }
 
-    fn enqueue(&self, request: Request, place: Place) -> Result<(), PasswordError> {
+    fn enqueue(&self, request: Request, requester: Requester) -> Result<(), PasswordError> {
         let mut queue = self.shared.lock();
         let overloaded = PasswordError::Overloaded { wait: queue.wait(self.count) };
         let capacity = queue.capacity(self.count);
-        let displaced = queue.waiting.push(request, place, capacity).map_err(|_| overloaded)?;
+        let displaced = queue.waiting.push(request, requester, capacity).map_err(|_| overloaded)?;
         self.shared.metrics.password_queue_length.set(queue.waiting.len() as u64);
         drop(queue);
         self.shared.changed.notify_one();
@@ -225,14 +225,16 @@ mod tests {
 
     use crate::model::Standing;
 
-    use super::{Instant, LONGEST_WAIT, Metrics, PasswordError, Place, Queue, Request, Workers};
+    use super::{
+        Instant, LONGEST_WAIT, Metrics, PasswordError, Queue, Request, Requester, Workers,
+    };
 
     const FEW: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
     /// Enough that a test checks before they are done.
     const MANY: NonZeroU32 = NonZeroU32::new(3_000_000).unwrap();
 
-    const ANY: Place = Place { standing: Standing::Stranger, network: None };
+    const ANY: Requester = Requester { standing: Standing::Stranger, network: None };
 
     fn workers(iterations: NonZeroU32) -> Workers {
         Workers::start(NonZeroUsize::MIN, iterations, Metrics::new()).unwrap()

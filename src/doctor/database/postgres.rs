@@ -50,7 +50,7 @@ pub(in crate::doctor) async fn postgres(
              server",
         ));
     }
-    findings.extend(inspection.lacking_encoding.as_ref().map(|encoding| lacking(encoding, config)));
+    findings.extend(inspection.limited_encoding.as_ref().map(|encoding| lacking(encoding, config)));
     findings.extend(inspection.risky_settings.iter().map(|setting| risky(*setting, config)));
     findings.extend(inspection.missing_unique.iter().map(not_unique));
     if inspection.missing_unique.is_empty() || inspection.schema != Schema::UpToDate {
@@ -150,7 +150,7 @@ fn refused(error: &InspectionError, config: &PostgresConfig) -> Finding {
         InspectionError::TooManyConnections(_) => "Raise max_connections, or put PgBouncer in front of it and \
                                   set POSTGRES_STATEMENTS=unnamed"
             .to_owned(),
-        InspectionError::NotOurs(_) => "Create a database for this service alone, with the encoding \
+        InspectionError::Incompatible(_) => "Create a database for this service alone, with the encoding \
                                   UTF8, and name it in POSTGRES_DATABASE"
             .to_owned(),
         InspectionError::ConnectTimeout(_) => "Check what that step needs: the name server, the network and \

@@ -12,8 +12,8 @@ use crate::config::{PostgresConfig, StatementNames};
 use crate::migrations::{Migration, POSTGRES, Schema};
 use crate::model::ConfigEntry;
 use crate::storage::postgres::{
-    CONFIG, PING, PREPARED, PostgresError, config_entry, has_migrations, lacking_encoding,
-    missing_unique, objection, pending, refuses_settings, server,
+    CONFIG, PING, PREPARED, PostgresError, config_entry, has_migrations, incompatibility,
+    limited_encoding, missing_unique, pending, refuses_settings, server,
 };
 
 /// The time limit for all statements together.
@@ -58,7 +58,7 @@ async fn inspect(
     let config = config(&transaction).await?;
     let names: Vec<_> = POSTGRES.iter().map(ToString::to_string).collect();
     let missing_unique = missing_unique(&transaction, &names).await?;
-    let lacking_encoding = lacking_encoding(&transaction).await?;
+    let limited_encoding = limited_encoding(&transaction).await?;
     let risky_settings = risky_settings(&transaction, statement_names).await?;
     transaction.rollback().await.map_err(PostgresError::from)?;
     let schema = match schema {
@@ -72,7 +72,7 @@ async fn inspect(
         missing_to_migrate,
         writes,
         missing_unique,
-        lacking_encoding,
+        limited_encoding,
         risky_settings,
         config,
     })
@@ -118,8 +118,8 @@ async fn refuse_foreign_tables(
     transaction: &Transaction<'_>,
     missing: &[Migration],
 ) -> Result<(), InspectionError> {
-    let objection = objection(transaction, missing).await?;
-    objection.map_or(Ok(()), |objection| Err(InspectionError::NotOurs(objection)))
+    let incompatibility = incompatibility(transaction, missing).await?;
+    incompatibility.map_or(Ok(()), |reason| Err(InspectionError::Incompatible(reason)))
 }
 
 /// Finds settings that may lose committed data or let a statement run forever.

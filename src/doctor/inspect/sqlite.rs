@@ -16,7 +16,7 @@ use crate::storage::sqlite::{CONFIG, config_entry};
 pub(in crate::doctor) fn sqlite(path: &Path) -> Result<Inspection, InspectionError> {
     inspect(path).map_err(|error| match error {
         SqliteError::Unfinished(_) => InspectionError::Unfinished(Arc::new(error)),
-        SqliteError::Foreign(_) => InspectionError::NotOurs(error.to_string()),
+        SqliteError::Foreign(_) => InspectionError::Incompatible(error.to_string()),
         error if error.is_damage() => InspectionError::Damaged(Arc::new(error)),
         error => InspectionError::Storage(error.into()),
     })
@@ -36,7 +36,7 @@ fn inspect(path: &Path) -> Result<Inspection, SqliteError> {
         missing_to_migrate: Vec::new(),
         writes: Writes::Accepted,
         missing_unique: Vec::new(),
-        lacking_encoding: None,
+        limited_encoding: None,
         risky_settings: Vec::new(),
         config: config(&file.connection)?,
     })

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::accounts::password::Place;
+use crate::accounts::password::Requester;
 use crate::clock::Timestamp;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{BODY, LIMITED, SIGNED_IN, STORED, operation_errors};
@@ -96,8 +96,8 @@ pub(crate) async fn register(
 ) -> Result<(StatusCode, Json<UserAnswer>), ApiError> {
     let storage = app.storage()?;
     app.limits.take(Action::Register(client)).await?;
-    let place = Place::of_stranger(app.limits.queue_network(client));
-    let hashed_password = app.passwords.hash(request.password, place).await?;
+    let requester = Requester::stranger(app.limits.queue_network(client));
+    let hashed_password = app.passwords.hash(request.password, requester).await?;
     let new = NewUser { id: app.random.uuid(), email: request.email, hashed_password };
     let user = storage.create_user(&new).await.map_err(|error| match error {
         StorageError::Untranslatable(_) => ApiError::InvalidInput(input::invalid_email()),
@@ -155,8 +155,9 @@ async fn sign_in(
     let storage = app.storage()?;
     app.limits.take(Action::SignIn(client)).await?;
     let sign_in = app.limits.begin_sign_in(&request.email, client).await?;
-    let place = Place { standing: sign_in.standing(), network: app.limits.queue_network(client) };
-    let user = sign_in_user(app, storage, request, place).await;
+    let requester =
+        Requester { standing: sign_in.standing(), network: app.limits.queue_network(client) };
+    let user = sign_in_user(app, storage, request, requester).await;
     let end = match &user {
         Ok(_) => SignInEnd::Good,
         Err(ApiError::InvalidCredentials) => SignInEnd::Refused,
@@ -181,10 +182,10 @@ async fn sign_in_user(
     app: &AppState,
     storage: &dyn Storage,
     request: LoginRequest,
-    place: Place,
+    requester: Requester,
 ) -> Result<User, ApiError> {
     let found = storage.user_by_email(&request.email).await?;
-    let found = app.passwords.sign_in(found, request.password, place).await?;
+    let found = app.passwords.sign_in(found, request.password, requester).await?;
     let found = found.ok_or(ApiError::InvalidCredentials)?;
     if found.has_second_factor { Err(ApiError::SecondFactorUnavailable) } else { Ok(found.user) }
 }

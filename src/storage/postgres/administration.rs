@@ -1,4 +1,6 @@
-//! Operators' statements about users, in PostgreSQL. None is prepared: no request needs them.
+//! Operations on users that only operators run, in PostgreSQL.
+//!
+//! They are rare, so their statements are not prepared.
 
 use async_trait::async_trait;
 use pg_pipeline::{Error, Query, Sql};
@@ -45,8 +47,8 @@ static USER_DETAILS: Sql = Sql {
     ),
 };
 
-/// Locks every active admin before the change, so that of two concurrent changes the second one sees
-/// the result of the first.
+/// Locks every active admin before the change, so the second of two concurrent changes sees the
+/// result of the first.
 macro_rules! guarded {
     ($change:literal) => {
         concat!(
@@ -102,7 +104,7 @@ static DELETE_USER: Sql = Sql {
     ),
 };
 
-/// The user must be disabled, so that no flow stores a connection in the meantime.
+/// The user must already be disabled: otherwise a flow could store a connection in the meantime.
 static ANONYMISE_USER: Sql = Sql {
     types: &[Type::TEXT],
     text: "
@@ -148,7 +150,7 @@ impl Administration for PostgresStorage {
 
     async fn delete_user(&self, email: &str) -> Result<UserChange, StorageError> {
         match self.change(&DELETE_USER, email).await {
-            Err(error) if is_held(&error) => {}
+            Err(error) if is_referenced(&error) => {}
             deleted => return Ok(deleted?),
         }
         let disabled = self.disable_user(email).await?;
@@ -170,7 +172,7 @@ impl PostgresStorage {
         self.pools.reads.query(Query::new(sql).bind(email.to_owned()).bind(id)).await
     }
 
-    /// Executes a statement that returns whether the user is the last admin, or no row.
+    /// Executes a statement that returns whether the user is the last admin; no row if there is no user.
     async fn change(&self, sql: &'static Sql, email: &str) -> Result<UserChange, Error> {
         let query = Query::new(sql).bind(email.to_owned());
         let row = or_no_match(self.pools.writes.query_first(query).await)?;
@@ -179,10 +181,10 @@ impl PostgresStorage {
     }
 }
 
-/// Whether another row refers to the one to delete.
-fn is_held(error: &Error) -> bool {
-    let held = [SqlState::FOREIGN_KEY_VIOLATION, SqlState::RESTRICT_VIOLATION];
-    held.iter().any(|code| violated_table(error, code).is_some())
+/// Returns whether the row can't be deleted because another row refers to it.
+fn is_referenced(error: &Error) -> bool {
+    let codes = [SqlState::FOREIGN_KEY_VIOLATION, SqlState::RESTRICT_VIOLATION];
+    codes.iter().any(|code| violated_table(error, code).is_some())
 }
 
 fn uuid(text: &str) -> Option<Uuid> {

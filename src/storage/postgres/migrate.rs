@@ -1,5 +1,6 @@
-//! Migrates the schema in one transaction under one lock, so that of replicas that start together
-//! only one does.
+//! Migrates the schema in one transaction, under a lock.
+//!
+//! If several replicas start together, only one of them applies the migrations.
 
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use pg_pipeline::{Error, NewConnection, Server};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row, Transaction};
 
+use super::compatibility;
 use super::error::PostgresError;
-use super::ours;
 use crate::config::Migrations;
 use crate::migrations::{Migration, POSTGRES};
 use crate::storage::StorageError;
@@ -16,11 +17,11 @@ use crate::storage::StorageError;
 /// Spells `discogs` in ASCII, so no other application uses it by chance.
 const LOCK: i64 = 0x64_6973_636f_6773;
 
-/// No statement here is prepared by name: behind a pooler in transaction mode, the name would remain
-/// on a connection that another client gets next.
+/// Statements here are not prepared by name: behind a pooler in transaction mode, the name would stay
+/// on a connection that another client uses next.
 const APPLIED: &str = "select number from api_migrations";
 
-/// [`ours`] recognises a table of that name of another application.
+/// Finds only the service's own table; [`compatibility`] reports another application's.
 const HAS_TABLE: &str = "
     select 1
     from pg_attribute
@@ -29,7 +30,7 @@ const HAS_TABLE: &str = "
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Applies the missing migrations, or only names them.
+/// Applies the missing migrations, or fails with their names if `how` is manual.
 pub(super) async fn migrate(
     server: &Server,
     how: Migrations,
@@ -48,29 +49,32 @@ async fn bring_up_to_date(
     let transaction = client.build_transaction().read_only(true).start().await?;
     let missing = pending(&transaction).await?;
     check(&transaction, &missing).await?;
-    let lacking_encoding = ours::lacking_encoding(&transaction).await?;
+    let limited_encoding = compatibility::limited_encoding(&transaction).await?;
     transaction.rollback().await?;
     if how == Migrations::Manual && !missing.is_empty() {
         let missing = missing.iter().map(Migration::to_string).collect();
         return Err(StorageError::SchemaBehind { missing });
     }
     let applied = if missing.is_empty() { missing } else { apply(&mut client).await? };
-    if let Some(encoding) = lacking_encoding {
-        tracing::error!(encoding, "❌ The encoding of the database lacks characters: move to UTF8");
+    if let Some(encoding) = limited_encoding {
+        tracing::error!(
+            encoding,
+            "❌ The database's encoding can't store every character: move to UTF8"
+        );
     }
     Ok(applied)
 }
 
 /// Fails if tables that these migrations create exist and belong to another application.
 async fn check(transaction: &Transaction<'_>, missing: &[Migration]) -> Result<(), StorageError> {
-    let objection = ours::objection(transaction, missing).await?;
-    objection.map_or(Ok(()), |objection| Err(StorageError::NotOurs(objection)))
+    let reason = compatibility::incompatibility(transaction, missing).await?;
+    reason.map_or(Ok(()), |reason| Err(StorageError::Incompatible(reason)))
 }
 
 async fn apply(client: &mut Client) -> Result<Vec<Migration>, StorageError> {
     let transaction = client.transaction().await?;
     lock(&transaction).await?;
-    // Again, under the lock: another replica may have applied them meanwhile.
+    // Checked again under the lock: another replica may have applied them in the meantime.
     let missing = pending(&transaction).await?;
     check(&transaction, &missing).await?;
     apply_all(&transaction, &missing).await?;
@@ -79,8 +83,8 @@ async fn apply(client: &mut Client) -> Result<Vec<Migration>, StorageError> {
 }
 
 async fn lock(transaction: &Transaction<'_>) -> Result<(), PostgresError> {
-    // If another session keeps a table locked, this fails soon and is retried, instead of delaying
-    // every statement that queues behind it.
+    // If another session has locked a table, fail soon and retry: a longer wait would block every
+    // statement that queues behind this one.
     transaction
         .batch_execute("set local statement_timeout = 0; set local lock_timeout = '5s'")
         .await?;
@@ -113,7 +117,7 @@ async fn apply_all(
     Ok(())
 }
 
-/// The migrations that the database lacks; those of a newer version are ignored.
+/// Returns the migrations that are not applied; ignores those of a newer version.
 pub(crate) async fn pending(
     transaction: &Transaction<'_>,
 ) -> Result<Vec<Migration>, PostgresError> {
@@ -123,7 +127,7 @@ pub(crate) async fn pending(
     pending_in(&transaction.query_typed(APPLIED, &[]).await?)
 }
 
-/// Whether the service has created its schema here.
+/// Returns whether the service has migrated this database before.
 pub(crate) async fn has_migrations(transaction: &Transaction<'_>) -> Result<bool, PostgresError> {
     Ok(!transaction.query_typed(HAS_TABLE, &[]).await?.is_empty())
 }

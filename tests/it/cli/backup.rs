@@ -6,16 +6,17 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{assert_failed, assert_said};
+use super::{assert_failed, assert_printed};
 use crate::harness::{PASSWORD, Program, Service};
 
-/// Returns the addresses of all users in a copy, which must not need side files.
+/// Returns the addresses of all users in a copy, which must be readable without side files.
 fn users(copy: &Path) -> Vec<String> {
     let uri = format!("file:{}?immutable=1", copy.display());
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(uri, flags).unwrap();
-    let said = connection.query_row("pragma integrity_check", [], |row| row.get::<_, String>(0));
-    assert_eq!(said.unwrap(), "ok");
+    let integrity =
+        connection.query_row("pragma integrity_check", [], |row| row.get::<_, String>(0));
+    assert_eq!(integrity.unwrap(), "ok");
     let mut emails = connection.prepare("select email from users order by email").unwrap();
     emails.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
@@ -29,7 +30,7 @@ async fn sign_in(service: &Service, name: &str) -> u16 {
     service.anonymous().login(&format!("{name}@example.com"), PASSWORD).await.status
 }
 
-/// Returns a folder in which a service registered these users and then stopped.
+/// Runs a service, registers these users, and stops it.
 async fn with_users(names: &[&str]) -> Program {
     let program = Program::new();
     let service = program.serve(&["serve"]);
@@ -67,12 +68,12 @@ fn restored(program: &Program, users: &str, kept: Option<&str>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_beside_a_running_service_has_every_acknowledged_write() {
+async fn a_backup_of_a_running_service_has_every_acknowledged_write() {
     let program = Program::new();
     let service = program.serve(&["serve"]);
     register(&service, "alice").await;
     let copied = program.run(&["backup", "copy.db"]);
-    assert_said(&copied, &backed_up(&program, "copy.db", "1 user"));
+    assert_printed(&copied, &backed_up(&program, "copy.db", "1 user"));
     let copy = program.folder().join("copy.db");
     assert_eq!(users(&copy), ["alice@example.com"]);
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o7777, 0o600);
@@ -82,10 +83,10 @@ async fn a_backup_beside_a_running_service_has_every_acknowledged_write() {
     assert_failed(&program.run(&["backup", "copy.db"]), 1, refused);
     assert_eq!(users(&copy), ["alice@example.com"]);
     let copied = program.run(&["backup", "--force", "copy.db"]);
-    assert_said(&copied, &backed_up(&program, "copy.db", "2 users"));
+    assert_printed(&copied, &backed_up(&program, "copy.db", "2 users"));
     assert_eq!(users(&copy), ["alice@example.com", "bob@example.com"]);
     let names: Vec<_> = fs::read_dir(program.folder()).unwrap().collect();
-    assert_eq!(names.len(), 2, "nothing is left beside the copy and the data: {names:?}");
+    assert_eq!(names.len(), 2, "only the copy and the data: {names:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,12 +108,12 @@ async fn a_backup_during_writes_is_consistent() {
     for number in 0..copies {
         let copy = users(&program.folder().join(format!("copy-{number}.db")));
         let expected = (0..copy.len()).map(|number| format!("user-{number:02}@example.com"));
-        assert_eq!(copy, expected.collect::<Vec<_>>(), "one moment, not a mixture");
+        assert_eq!(copy, expected.collect::<Vec<_>>(), "a copy is a snapshot");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_goes_to_stdout_and_comes_from_stdin() {
+async fn a_backup_is_written_to_stdout_and_restored_from_stdin() {
     let program = with_users(&["alice"]).await;
     let copy = program.folder().join("copy.db");
     let copied = program.run_into(&["backup", "-"], &copy);
@@ -124,8 +125,8 @@ async fn a_backup_goes_to_stdout_and_comes_from_stdin() {
     assert_eq!(users(&copy), ["alice@example.com"]);
 
     let new = Program::new();
-    let taken = new.run_from(&["restore", "-"], &copy);
-    let said = format!(
+    let outcome = new.run_from(&["restore", "-"], &copy);
+    let output = format!(
         "Restored {}: 1 user.\n{} is missing: put the one of the backup there, or every user has to \
          sign in again.\n{} is missing: put the one of the backup there, or every user has to \
          connect Discogs again.\n",
@@ -133,13 +134,13 @@ async fn a_backup_goes_to_stdout_and_comes_from_stdin() {
         new.data("jwt-secret").display(),
         new.data("master-key").display()
     );
-    assert_said(&taken, &said);
+    assert_printed(&outcome, &output);
     let service = new.serve(&["serve"]);
     assert_eq!(sign_in(&service, "alice").await, 200);
 }
 
 #[test]
-fn a_full_disk_behind_stdout_is_not_reported_as_the_databases() {
+fn a_full_disk_of_the_output_is_not_reported_as_the_databases() {
     let program = Program::new();
     assert_eq!(program.run(&["migrate"]).code, Some(0));
     let error = "error: can't write the copy to the output: No space left on device (os error 28)";
@@ -243,11 +244,11 @@ async fn a_restore_replaces_the_database_and_keeps_the_old_one() {
     );
     assert_failed(&program.run(&["restore", "copy.db"]), 1, &error);
     assert_eq!(sign_in(&service, "bob").await, 200);
-    // Its last writes are only in the `-wal` file.
+    // The last writes are only in the `-wal` file.
     assert_eq!(service.end("KILL").code, None);
 
-    let taken = program.run(&["restore", "copy.db"]);
-    assert_said(&taken, &restored(&program, "1 user", Some("discogsography.db.old-1")));
+    let outcome = program.run(&["restore", "copy.db"]);
+    assert_printed(&outcome, &restored(&program, "1 user", Some("discogsography.db.old-1")));
     let mode = fs::metadata(program.data("discogsography.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
     let (database, kept) = ("discogsography.db", "discogsography.db.old-1");
@@ -258,7 +259,7 @@ async fn a_restore_replaces_the_database_and_keeps_the_old_one() {
     assert_eq!(service.end("TERM").code, Some(0));
 
     let back = program.run(&["restore", "data/discogsography.db.old-1"]);
-    assert_said(&back, &restored(&program, "2 users", Some("discogsography.db.old-2")));
+    assert_printed(&back, &restored(&program, "2 users", Some("discogsography.db.old-2")));
     let service = program.serve(&["serve"]);
     assert_eq!((sign_in(&service, "alice").await, sign_in(&service, "bob").await), (200, 200));
 }
@@ -275,8 +276,8 @@ async fn a_plain_copy_is_restored_with_its_wal() {
     }
     let new = Program::new();
     let copy = program.folder().join("copy.db");
-    let taken = new.run(&["restore", copy.to_str().unwrap()]);
-    assert_eq!(taken.code, Some(0), "{taken:?}");
+    let outcome = new.run(&["restore", copy.to_str().unwrap()]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert_eq!(new.data_names(), ["discogsography.db", "discogsography.lock"]);
     assert_eq!(sign_in(&new.serve(&["serve"]), "alice").await, 200);
 }
@@ -298,9 +299,9 @@ async fn a_bad_backup_is_refused_and_changes_nothing() {
     other.close().unwrap();
 
     let before = (program.data_names(), fs::read(program.data("discogsography.db")).unwrap());
-    let not_ours = |name: &str| format!("error: {name} is not a database of this service");
+    let foreign = |name: &str| format!("error: {name} is not a database of this service");
     for name in ["text.db", "empty.db", "other.db"] {
-        assert_failed(&program.run(&["restore", name]), 1, &not_ours(name));
+        assert_failed(&program.run(&["restore", name]), 1, &foreign(name));
     }
     for name in ["torn.db", "short.db"] {
         let refused = program.run(&["restore", name]);
@@ -308,7 +309,7 @@ async fn a_bad_backup_is_refused_and_changes_nothing() {
         assert!(refused.stderr.contains(&format!("{name} is damaged: ")), "{refused:?}");
     }
     let stdin = program.run_with_input(&["restore", "-"], "no database at all, but a text");
-    assert_failed(&stdin, 1, &not_ours("the input"));
+    assert_failed(&stdin, 1, &foreign("the input"));
     let itself = program.run(&["restore", "data/discogsography.db"]);
     let error =
         "error: data/discogsography.db is a file of the service itself: choose another name";
@@ -318,7 +319,7 @@ async fn a_bad_backup_is_refused_and_changes_nothing() {
     let after = (program.data_names(), fs::read(program.data("discogsography.db")).unwrap());
     assert_eq!(before, after);
 
-    // A new folder has no trace of a service.
+    // A refused restore leaves no trace in a new folder.
     let new = Program::new();
     let text = folder.join("text.db");
     assert_eq!(new.run(&["restore", text.to_str().unwrap()]).code, Some(1));
@@ -336,8 +337,8 @@ async fn a_lost_or_damaged_database_is_restored() {
         let program = with_users(&["alice"]).await;
         assert_eq!(program.run(&["backup", "copy.db"]).code, Some(0));
         damage(&program.data("discogsography.db"));
-        let taken = program.run(&["restore", "copy.db"]);
-        assert_eq!(taken.code, Some(0), "{taken:?}");
+        let outcome = program.run(&["restore", "copy.db"]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
         let service = program.serve(&["serve"]);
         assert_eq!(sign_in(&service, "alice").await, 200);
     }
@@ -357,13 +358,13 @@ async fn a_backup_of_an_older_or_newer_schema_is_restored() {
         assert_eq!(program.run(&["restore", "copy.db"]).code, Some(0));
         let service = program.serve(&["serve"]);
         assert_eq!(sign_in(&service, "alice").await, 200);
-        let said = service.end("TERM").stderr;
-        assert_eq!(said.contains("💾 Applied a migration"), applied, "{said}");
+        let log = service.end("TERM").stderr;
+        assert_eq!(log.contains("💾 Applied a migration"), applied, "{log}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sandbox_is_backed_up_apart() {
+async fn the_sandbox_is_backed_up_separately() {
     let program = Program::new();
     let port = crate::harness::free_port().to_string();
     let service = program.serve(&["serve", "--sandbox", "--sandbox-port", &port]);
@@ -372,5 +373,5 @@ async fn the_sandbox_is_backed_up_apart() {
     assert_eq!(users(&program.folder().join("copy.db")), ["alice@example.com"]);
     assert_eq!(program.run(&["backup", "real.db"]).code, Some(1));
     assert_eq!(program.run(&["restore", "--sandbox", "copy.db"]).code, Some(1));
-    assert_eq!(program.run(&["restore", "copy.db"]).code, Some(0), "the real store is free");
+    assert_eq!(program.run(&["restore", "copy.db"]).code, Some(0), "the real store is not in use");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::{assert_failed, assert_said};
+use super::{assert_failed, assert_printed};
 use crate::harness::{Outcome, Program};
 
 const SETUP: [&str; 5] =
@@ -49,7 +49,7 @@ fn each_generated_key_is_new_and_accepted() {
     let program = started().with("ENCRYPTION_MASTER_KEY", &keys[0]);
     let previous = fs::read_to_string(program.data("master-key")).unwrap();
     let program = program.with("ENCRYPTION_MASTER_KEY_PREVIOUS", &previous);
-    assert_said(&program.run(&["keys", "rotate"]), "Wrote 2 rows.\n");
+    assert_printed(&program.run(&["keys", "rotate"]), "Wrote 2 rows.\n");
 }
 
 #[test]
@@ -95,8 +95,8 @@ fn a_lost_key_is_replaced_after_its_secrets_were_cleared() {
         "error: keys clear-unreadable asks for confirmation, which needs a terminal: add --yes";
     assert_failed(&program.run(&["keys", "clear-unreadable"]), 2, refused);
     let cleared = program.run(&["keys", "clear-unreadable", "--yes"]);
-    let said = "oauth_tokens  0 deleted\napp_config    2 deleted\nusers         0 deleted\n";
-    assert_said(&cleared, said);
+    let output = "oauth_tokens  0 deleted\napp_config    2 deleted\nusers         0 deleted\n";
+    assert_printed(&cleared, output);
     assert_eq!(program.serve(&["serve"]).end("TERM").code, Some(0));
     assert!(program.data("master-key").exists());
 }
@@ -119,11 +119,11 @@ fn a_wrong_key_encrypts_nothing() {
 fn keys_are_decrypted_for_services_without_a_key() {
     let program = started();
     let counted = program.run(&["keys", "decrypt", "--dry-run"]);
-    assert_said(&counted, "Would write 2 rows.\n");
+    assert_printed(&counted, "Would write 2 rows.\n");
     assert_eq!(status(&program)["tables"][1]["current"], 2);
-    assert_said(&program.run(&["keys", "decrypt"]), "Wrote 2 rows.\n");
+    assert_printed(&program.run(&["keys", "decrypt"]), "Wrote 2 rows.\n");
     assert_eq!(status(&program)["tables"][1]["plain"], 2);
-    assert_said(&program.run(&["keys", "encrypt"]), "Wrote 2 rows.\n");
+    assert_printed(&program.run(&["keys", "encrypt"]), "Wrote 2 rows.\n");
     assert_eq!(status(&program)["tables"][1]["current"], 2);
 }
 

@@ -1,16 +1,16 @@
-//! A lost database: no new one is created unless the operator requests it.
+//! A lost database is not replaced by a new one unless the operator requests it.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{SET, SETUP, assert_failed, assert_said};
+use super::{SET, SETUP, assert_failed, assert_printed};
 use crate::harness::{PASSWORD, Program, Service};
 use crate::outages::NO_DATABASE;
 
 const REFUSED: &str = "❌ The database is missing or empty; not creating a new one";
 
-/// Returns what every command reports about a missing database.
+/// Returns the sentence about a missing database.
 fn missing(program: &Program) -> String {
     format!(
         "{} is missing, though a service has run in this folder: put it back, or a backup of it \
@@ -44,8 +44,8 @@ async fn wait_until_healthy(service: &Service) {
 async fn a_lost_database_is_reported_until_it_is_put_back() {
     let program = Program::new();
     with_alice(&program).await;
-    let (path, away) = (program.data("discogsography.db"), program.folder().join("away.db"));
-    fs::rename(&path, &away).unwrap();
+    let (path, moved) = (program.data("discogsography.db"), program.folder().join("moved.db"));
+    fs::rename(&path, &moved).unwrap();
     let left = ["discogsography.lock", "jwt-secret", "master-key"];
     assert_eq!(program.data_names(), left);
 
@@ -60,12 +60,12 @@ async fn a_lost_database_is_reported_until_it_is_put_back() {
     refused.assert_error(503, "database_unavailable", NO_DATABASE);
     assert_eq!(program.data_names(), left);
 
-    fs::copy(&away, &path).unwrap();
+    fs::copy(&moved, &path).unwrap();
     wait_until_healthy(&service).await;
     assert_eq!(sign_in(&service, "alice").await, 200);
-    let said = service.end("TERM").stderr;
-    assert_eq!(said.matches(REFUSED).count(), 1, "{said}");
-    assert!(said.contains(&missing(&program)), "{said}");
+    let log = service.end("TERM").stderr;
+    assert_eq!(log.matches(REFUSED).count(), 1, "{log}");
+    assert!(log.contains(&missing(&program)), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,8 +93,8 @@ async fn a_new_database_never_replaces_an_existing_one() {
     with_alice(&program).await;
     let service = program.serve(&["serve", "--new-database"]);
     assert_eq!(sign_in(&service, "alice").await, 200);
-    let said = service.end("TERM").stderr;
-    assert!(said.contains("⚠️ --new-database changes nothing"), "{said}");
+    let log = service.end("TERM").stderr;
+    assert!(log.contains("⚠️ --new-database changes nothing"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,7 +105,7 @@ async fn pending_writes_of_a_lost_database_do_not_get_into_a_new_one() {
     assert_eq!(service.end("KILL").code, None);
     let wal = fs::read(program.data("discogsography.db-wal")).unwrap();
     assert!(!wal.is_empty());
-    // Only the `-wal` file shows that there was a database.
+    // Only the `-wal` file is left as a sign of the database.
     for name in ["discogsography.db", "discogsography.lock", "jwt-secret"] {
         fs::remove_file(program.data(name)).unwrap();
     }
@@ -123,12 +123,12 @@ fn make_older(path: &Path, by: Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_start_that_was_killed_is_repeated() {
-    // The files, in the order of their creation.
-    let made = ["first-start", "discogsography.lock", "jwt-secret", "discogsography.db.x.half"];
-    for count in 0..=made.len() {
+    // The files that a first start creates, in this order.
+    let files = ["first-start", "discogsography.lock", "jwt-secret", "discogsography.db.x.half"];
+    for count in 0..=files.len() {
         let program = Program::new();
         fs::create_dir(program.data("")).unwrap();
-        for name in &made[..count] {
+        for name in &files[..count] {
             let content =
                 if *name == "jwt-secret" { "0123456789abcdef0123456789abcdef" } else { "" };
             fs::write(program.data(name), content).unwrap();
@@ -146,7 +146,7 @@ async fn a_first_start_that_was_killed_is_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_kill_between_the_commit_and_the_removal_of_the_mark_changes_nothing() {
+async fn a_first_start_mark_beside_a_database_is_removed() {
     let program = Program::new();
     with_alice(&program).await;
     fs::write(program.data("first-start"), "").unwrap();
@@ -158,13 +158,13 @@ async fn a_kill_between_the_commit_and_the_removal_of_the_mark_changes_nothing()
 #[test]
 fn a_command_may_come_before_the_first_start() {
     let program = Program::new();
-    assert_said(&program.run(&SETUP), SET);
+    assert_printed(&program.run(&SETUP), SET);
     assert_eq!(program.data_names(), ["discogsography.db"]);
     assert_eq!(program.serve(&["serve"]).end("TERM").code, Some(0));
 }
 
 #[test]
-fn a_first_start_waits_for_migrate_where_it_may_not_migrate() {
+fn a_first_start_waits_for_migrate_if_auto_migrate_is_off() {
     let program = Program::new().with("AUTO_MIGRATE", "off");
     let behind = "❌ The schema is behind and AUTO_MIGRATE is off";
     for _ in 0..2 {

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use discogsography_api::telemetry::MARKS;
 use serde_json::{Value, json};
 
-use super::{NOT_SET, SET, assert_failed, assert_said};
+use super::{NOT_SET, SET, assert_failed, assert_printed};
 use crate::harness::wire::exchange;
 use crate::harness::{PASSWORD, Program, free_port};
 
@@ -43,11 +43,11 @@ async fn a_sandbox_is_used_without_writing_to_the_store() {
     let url = authorize.json()["authorize_url"].as_str().unwrap().to_owned();
     let expected = format!("http://127.0.0.1:{port}/oauth/authorize?oauth_token=");
     assert!(url.starts_with(&expected), "{url}");
-    assert_said(&program.run(&["discogs-setup", "--show", "--sandbox"]), NOT_SET);
+    assert_printed(&program.run(&["discogs-setup", "--show", "--sandbox"]), NOT_SET);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sandbox_has_a_store_of_its_own() {
+async fn the_sandbox_has_its_own_store() {
     let program = Program::new();
     let port = free_port().to_string();
     let serve = ["--sandbox", "serve", "--sandbox-port", &port];
@@ -59,22 +59,22 @@ async fn a_sandbox_has_a_store_of_its_own() {
     assert_eq!(alice.get("/api/admin/config").await.status, 200);
 
     let set = ["discogs-setup", "--consumer-key", "key", "--consumer-secret", "secret"];
-    assert_said(&program.run(&set), SET);
-    assert_said(&program.run(&["discogs-setup", "--show", "--sandbox"]), NOT_SET);
+    assert_printed(&program.run(&set), SET);
+    assert_printed(&program.run(&["discogs-setup", "--show", "--sandbox"]), NOT_SET);
     let set_in_sandbox = program.run(&[&["--sandbox"], &set[..]].concat());
-    let said = "The Discogs app credentials are set in the sandbox's store, where nothing uses \
+    let output = "The Discogs app credentials are set in the sandbox's store, where nothing uses \
                 them: `serve --sandbox` has its own.\n";
-    assert_said(&set_in_sandbox, said);
+    assert_printed(&set_in_sandbox, output);
     let ended = service.end("TERM");
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains("discogsography-api admin grant EMAIL --sandbox"), "{ended:?}");
 
     let service = program.serve(&["serve"]);
-    let nobody = service.anonymous().login("alice@example.com", PASSWORD).await;
-    assert_eq!(nobody.status, 401, "{nobody:?}");
+    let unknown = service.anonymous().login("alice@example.com", PASSWORD).await;
+    assert_eq!(unknown.status, 401, "{unknown:?}");
     let token = alice.token.as_deref().unwrap();
     let refused = service.anonymous().with_token(token).me().await;
-    assert_eq!(refused.status, 401, "the sandbox signs with a secret of its own");
+    assert_eq!(refused.status, 401, "the sandbox has its own signing secret");
     assert_eq!(service.end("TERM").code, Some(0));
     let service = program.serve(&serve);
     let alice = service.anonymous().sign_in("alice@example.com", PASSWORD).await;
@@ -99,7 +99,7 @@ fn the_sandbox_store_is_refused_beside_real_servers() {
 }
 
 #[test]
-fn doctor_asks_no_discogs_about_a_sandbox() {
+fn doctor_does_not_call_discogs_for_a_sandbox() {
     let program = Program::new();
     let port = free_port().to_string();
     drop(program.serve(&["serve", "--sandbox", "--sandbox-port", &port]));
@@ -114,20 +114,20 @@ fn doctor_asks_no_discogs_about_a_sandbox() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_service_says_what_to_do_next_until_it_is_done() {
+async fn a_new_service_logs_the_next_steps_until_they_are_done() {
     let (credentials, admin) = ("the app's credentials are not set", "There is no admin yet");
     let program = Program::new();
     let service = program.serve(&["serve"]);
     service.anonymous().register_and_sign_in("alice@example.com").await;
-    let said = service.end("TERM").stderr;
+    let log = service.end("TERM").stderr;
     for expected in [credentials, admin, "serve --sandbox"] {
-        assert!(said.contains(expected), "{said}");
+        assert!(log.contains(expected), "{log}");
     }
 
     program.run(&["admin", "grant", "alice@example.com"]);
     program.run(&["discogs-setup", "--consumer-key", "key", "--consumer-secret", "secret"]);
-    let said = program.serve(&["serve"]).end("TERM").stderr;
-    assert!(!said.contains(credentials) && !said.contains(admin), "{said}");
+    let log = program.serve(&["serve"]).end("TERM").stderr;
+    assert!(!log.contains(credentials) && !log.contains(admin), "{log}");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_second_service_on_the_same_file_is_refused() {
 }
 
 #[tokio::test]
-async fn a_method_that_a_client_made_up_is_not_logged() {
+async fn an_unknown_method_is_not_logged() {
     let service = Program::new().with("LOG_FORMAT", "json").serve(&["serve"]);
     let made_up = "A".repeat(70_000);
     for url in [&service.url, &service.health_url] {
@@ -163,75 +163,75 @@ async fn a_method_that_a_client_made_up_is_not_logged() {
     }
     let defined = b"PATCH /nope HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
     assert_eq!(exchange(&service.url, defined).await.status, 404);
-    let said = service.end("TERM").stderr;
-    assert!(!said.contains("AAAA"), "{}", said.len());
-    assert_eq!(said.matches(r#""http.method":"OTHER""#).count(), 2, "{said}");
-    assert_eq!(said.matches(r#""http.method":"PATCH""#).count(), 1, "{said}");
+    let log = service.end("TERM").stderr;
+    assert!(!log.contains("AAAA"), "{}", log.len());
+    assert_eq!(log.matches(r#""http.method":"OTHER""#).count(), 2, "{log}");
+    assert_eq!(log.matches(r#""http.method":"PATCH""#).count(), 1, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn health_tells_how_the_service_is() {
+async fn health_prints_the_state_of_the_service() {
     let program = Program::new();
-    let nobody = program.run(&["health"]);
+    let not_running = program.run(&["health"]);
     let error = format!(
         "error: no service answers at http://127.0.0.1:{}/health: Connection refused (os error \
          111)",
         program.variable("API_HEALTH_PORT")
     );
-    assert_failed(&nobody, 1, &error);
+    assert_failed(&not_running, 1, &error);
     assert!(program.left_nothing());
     let service = program.serve(&["serve"]);
     let healthy = program.run(&["health"]);
-    let told: Value = serde_json::from_str(&healthy.stdout).unwrap();
+    let health: Value = serde_json::from_str(&healthy.stdout).unwrap();
     let expected = json!({
         "service": "api",
         "status": "healthy",
-        "timestamp": told["timestamp"],
+        "timestamp": health["timestamp"],
         "checks": { "service": "ready", "database": "up", "state_store": "up" },
     });
-    assert_eq!((healthy.code, told, healthy.stderr.as_str()), (Some(0), expected, ""));
+    assert_eq!((healthy.code, health, healthy.stderr.as_str()), (Some(0), expected, ""));
     assert_eq!(service.health().await.status, 200);
     assert_eq!(service.end("TERM").code, Some(0));
     assert_failed(&program.run(&["health"]), 1, &error);
 }
 
 #[test]
-fn a_service_that_is_not_healthy_fails_the_command_health() {
+fn health_fails_if_the_service_is_unhealthy() {
     let program = Program::new().with("AUTO_MIGRATE", "off");
     let service = program.start(&["serve"], "❌ The schema is behind and AUTO_MIGRATE is off");
     let unhealthy = program.run(&["health"]);
-    let told: Value = serde_json::from_str(&unhealthy.stdout).unwrap();
-    assert_eq!((unhealthy.code, &told["status"]), (Some(1), &json!("unhealthy")));
+    let health: Value = serde_json::from_str(&unhealthy.stdout).unwrap();
+    assert_eq!((unhealthy.code, &health["status"]), (Some(1), &json!("unhealthy")));
     let error = format!("error: the service at {}/health is not healthy\n", service.health_url);
     assert_eq!(unhealthy.stderr, error);
     assert_eq!(service.end("TERM").code, Some(0));
 }
 
 #[test]
-fn what_is_no_service_is_not_healthy() {
+fn health_fails_if_another_program_answers() {
     let program = Program::new();
     let port = program.variable("API_HEALTH_PORT").parse().unwrap();
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    let other = std::thread::spawn(move || {
+    let other_program = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        // Closing the connection with the request unread would reset it.
+        // Closing the connection before reading the request would reset it.
         assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
         stream.write_all(b"SSH-2.0 200 ready\r\n\r\n").unwrap();
     });
     let outcome = program.run(&["health"]);
-    other.join().unwrap();
+    other_program.join().unwrap();
     let error =
         format!("error: what answers at http://127.0.0.1:{port}/health is not this service");
     assert_failed(&outcome, 1, &error);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_folder_of_a_first_start_is_used_again() {
+async fn the_data_folder_is_reused() {
     let program = Program::new();
     let service = program.serve(&["serve"]);
     let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
     let secret = fs::read_to_string(program.data("jwt-secret")).unwrap();
-    assert_eq!(secret.trim().len(), 64, "as many hex digits as HS256 wants bits by four");
+    assert_eq!(secret.trim().len(), 64, "256 bits in hex");
     assert_eq!(service.end("TERM").code, Some(0));
     let service = program.serve(&["serve"]);
     assert_eq!(fs::read_to_string(program.data("jwt-secret")).unwrap(), secret);
@@ -241,7 +241,7 @@ async fn a_folder_of_a_first_start_is_used_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_kept_can_be_read_by_its_owner_alone() {
+async fn files_are_readable_only_by_their_owner() {
     let program = Program::new();
     let service = program.serve(&["serve"]);
     service.anonymous().register_and_sign_in("alice@example.com").await;
@@ -260,7 +260,7 @@ async fn what_is_kept_can_be_read_by_its_owner_alone() {
 }
 
 #[test]
-fn what_was_open_to_others_is_closed_to_them() {
+fn files_open_to_others_are_made_private() {
     let program = Program::new();
     drop(program.serve(&["serve"]));
     let files = [program.data("discogsography.db"), program.data("jwt-secret")];
@@ -271,17 +271,17 @@ fn what_was_open_to_others_is_closed_to_them() {
     for file in &files {
         assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
     }
-    let told = ended.stderr.matches("🔧 Other users could read a file").count();
-    assert_eq!(told, 2, "{}", ended.stderr);
+    let count = ended.stderr.matches("🔧 Other users could read a file").count();
+    assert_eq!(count, 2, "{}", ended.stderr);
 }
 
 #[test]
-fn a_kept_secret_that_is_weak_or_quoted_is_warned_about() {
+fn a_stored_secret_that_is_weak_or_quoted_causes_a_warning() {
     let program = Program::new();
     fs::create_dir(program.data("")).unwrap();
     let path = program.data("jwt-secret");
     fs::write(&path, "\"too-short-a-secret\"").unwrap();
-    // A folder with only a secret means that the database may be lost.
+    // Needed because a secret without a database means that the database may be lost.
     let ended = program.serve(&["serve", "--new-database"]).end("TERM");
     let path = path.display();
     for warning in [
@@ -296,7 +296,7 @@ fn a_kept_secret_that_is_weak_or_quoted_is_warned_about() {
 }
 
 #[test]
-fn a_secret_that_is_given_is_not_kept() {
+fn a_configured_secret_is_not_stored() {
     let program = Program::new().with("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
     assert_eq!(program.serve(&["serve"]).end("TERM").code, Some(0));
     assert!(!program.data("jwt-secret").exists());
@@ -318,7 +318,7 @@ fn an_empty_secret_is_not_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_is_lines_of_json_that_hold_no_secret() {
+async fn the_log_is_json_lines_without_secrets() {
     let program = Program::new().with("LOG_LEVEL", "TRACE");
     let service = program.serve(&["serve"]);
     let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
@@ -346,7 +346,7 @@ async fn the_log_is_lines_of_json_that_hold_no_secret() {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
         let message = line["message"].as_str().unwrap();
         assert!(MARKS.iter().any(|mark| message.starts_with(mark)), "{message}");
-        // The harness polls readiness, any number of times.
+        // The harness polls readiness an unknown number of times.
         let is_probe = line["http.route"] == "/health/ready";
         !is_probe && (message.starts_with("📊") || message.starts_with("⚠️"))
     });

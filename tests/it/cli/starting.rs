@@ -1,16 +1,16 @@
-//! How `serve` starts: its first and last log lines, and addresses it can't listen on.
+//! How `serve` starts: its log lines, and addresses that it can't listen on.
 
 use std::net::TcpListener;
 
 use serde_json::Value;
 
-use super::{SET, SETUP, assert_failed, assert_said};
+use super::{SET, SETUP, assert_failed, assert_printed};
 use crate::harness::Program;
 
 #[test]
 fn a_port_in_use_is_named_by_its_variable() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
     for name in ["API_PORT", "API_HEALTH_PORT"] {
         let program = Program::new().with(name, &port);
         let error = format!(
@@ -24,8 +24,8 @@ fn a_port_in_use_is_named_by_its_variable() {
 
 #[test]
 fn a_port_of_the_sandbox_in_use_is_named_by_its_option() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
     for (arguments, option) in [
         (["serve", "--sandbox", "--sandbox-port", &port].as_slice(), "--sandbox-port"),
         (["sandbox", "--port", &port].as_slice(), "--port"),
@@ -40,7 +40,7 @@ fn a_port_of_the_sandbox_in_use_is_named_by_its_option() {
 
 /// Uses an address reserved for documentation (RFC 5737), which no machine has.
 #[test]
-fn an_address_of_another_machine_is_not_taken_for_a_port_in_use() {
+fn an_address_of_another_machine_is_not_reported_as_a_port_in_use() {
     let program = Program::new().with("API_HOST", "192.0.2.1");
     let error = format!(
         "error: can't listen on 192.0.2.1:{}: 192.0.2.1 is not an address of this machine; set \
@@ -53,13 +53,13 @@ fn an_address_of_another_machine_is_not_taken_for_a_port_in_use() {
 }
 
 #[test]
-fn a_start_ends_with_the_addresses_and_says_none_before() {
+fn addresses_are_logged_once_the_service_is_ready() {
     let program = Program::new().with("LOG_FORMAT", "json");
-    let said = program.serve(&["serve"]).end("TERM").stderr;
-    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let log = program.serve(&["serve"]).end("TERM").stderr;
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let message = |line: &Value| line["message"].as_str().unwrap().to_owned();
     let ready = lines.iter().position(|line| message(line) == "🚀 Ready").unwrap();
-    assert!(lines[..ready].iter().all(|line| !line.to_string().contains("http://")), "{said}");
+    assert!(lines[..ready].iter().all(|line| !line.to_string().contains("http://")), "{log}");
     assert_eq!(
         message(&lines[ready + 1]),
         "🔧 Stopping: finishing requests in progress, accepting no new ones"
@@ -74,7 +74,7 @@ fn a_start_ends_with_the_addresses_and_says_none_before() {
 }
 
 #[test]
-fn a_command_that_needs_a_database_makes_none() {
+fn commands_that_need_a_database_do_not_create_one() {
     let program = Program::new();
     for sandbox in [&[][..], &["--sandbox"]] {
         let store =
@@ -94,6 +94,6 @@ fn a_command_that_needs_a_database_makes_none() {
             assert!(program.left_nothing(), "{arguments:?}");
         }
     }
-    assert_said(&program.run(&SETUP), SET);
+    assert_printed(&program.run(&SETUP), SET);
     assert_eq!(program.run(&["user", "list"]).code, Some(0));
 }

@@ -1,4 +1,4 @@
-//! How `serve` stops: on any signal, and after the requests in progress.
+//! How `serve` stops: on any signal, after completing the requests in progress.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -13,12 +13,12 @@ use crate::connect::{assert_connected, begin_to_verify};
 use crate::harness::program::PATIENCE;
 use crate::harness::{Actor, Answer, Program, Service};
 
-/// The signals that would end a program that does not handle them.
+/// The signals that terminate a program by default.
 const SIGNALS: [&str; 7] = ["TERM", "INT", "HUP", "QUIT", "ALRM", "USR1", "USR2"];
 
-const SECOND_TIME: &str = "Told to stop a second time";
+const SECOND_SIGNAL: &str = "Told to stop a second time";
 
-/// A service with a finish in progress, which Discogs answers when the test allows it.
+/// A service that is finishing a connection, and waits for Discogs until the test releases `hold`.
 struct Finishing {
     program: Program,
     service: Service,
@@ -47,23 +47,23 @@ impl Finishing {
     }
 }
 
-/// Returns a program that SIGHUP stops, even if the tests run under `nohup`.
+/// Returns a program that handles SIGHUP even if the tests run under `nohup`.
 fn stoppable() -> Program {
     Program::new().prepared_by("exec env --default-signal=HUP")
 }
 
 /// Waits until the service reports that it is stopping.
-async fn stops(service: &Service) {
+async fn wait_until_stopping(service: &Service) {
     let stopping = async {
         while service.health().await.status == 200 {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, stopping).await.expect("a service that is stopping");
+    tokio::time::timeout(PATIENCE, stopping).await.expect("the service stops in time");
 }
 
 #[test]
-fn any_signal_ends_the_service_in_good_order() {
+fn any_signal_stops_the_service_cleanly() {
     for signal in SIGNALS {
         let ended = stoppable().serve(&["serve"]).end(signal);
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{signal}");
@@ -72,11 +72,11 @@ fn any_signal_ends_the_service_in_good_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_finish_under_way_is_stored_before_the_end() {
+async fn a_finish_in_progress_is_stored_before_the_exit() {
     for signal in ["HUP", "QUIT"] {
         let Finishing { program, service, alice, finish, hold, _sandbox } = Finishing::new().await;
         service.send(signal);
-        stops(&service).await;
+        wait_until_stopping(&service).await;
         hold.release();
         assert_connected(&finish.await.unwrap());
         assert_eq!(service.ended().code, Some(0), "{signal}");
@@ -87,32 +87,32 @@ async fn a_finish_under_way_is_stored_before_the_end() {
 }
 
 #[test]
-fn signals_that_come_together_count_as_one() {
+fn signals_that_arrive_together_count_as_one() {
     let service = stoppable().serve(&["serve"]);
     for signal in ["STOP", "TERM", "INT", "HUP", "CONT"] {
         service.send(signal);
     }
     let ended = service.ended();
     assert_eq!(ended.code, Some(0));
-    assert!(!ended.stderr.contains(SECOND_TIME), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(SECOND_SIGNAL), "{}", ended.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_signal_ends_the_service_at_once() {
+async fn a_second_signal_stops_the_service_at_once() {
     let mut service = Program::new().with("DRAIN_SECONDS", "600").serve(&["serve"]);
     service.send("TERM");
-    stops(&service).await;
-    // Repeats: signals that arrive together with the first one count as one.
+    wait_until_stopping(&service).await;
+    // Sent repeatedly, since signals that arrive together with the first one count as one.
     while service.is_running() {
         service.send("TERM");
     }
     let ended = service.ended();
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.contains(SECOND_TIME), "{}", ended.stderr);
+    assert!(ended.stderr.contains(SECOND_SIGNAL), "{}", ended.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hangup_that_nohup_has_ignored_stays_ignored() {
+async fn a_hangup_ignored_by_nohup_stays_ignored() {
     let program = Program::new().prepared_by("trap '' HUP && exec");
     let service = program.serve(&["serve"]);
     service.send("HUP");
@@ -123,7 +123,7 @@ async fn a_hangup_that_nohup_has_ignored_stays_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_that_drains_ends_after_its_time() {
+async fn a_draining_service_stops_after_its_time() {
     let program = Program::new().with("DRAIN_SECONDS", "1");
     let ended = program.serve(&["serve"]).end("TERM");
     assert_eq!(ended.code, Some(0));
@@ -132,7 +132,7 @@ async fn a_service_that_drains_ends_after_its_time() {
 }
 
 #[test]
-fn half_a_request_does_not_hold_up_the_end() {
+fn half_a_request_does_not_delay_the_exit() {
     let service = Program::new().serve(&["serve"]);
     let mut peer = TcpStream::connect(service.url.trim_start_matches("http://")).unwrap();
     peer.write_all(b"GET /api/auth/me HTTP/1.1\r\nHost: te").unwrap();
@@ -141,9 +141,9 @@ fn half_a_request_does_not_hold_up_the_end() {
     assert!(!ended.stderr.contains("took too long"), "{}", ended.stderr);
 }
 
-/// Linux signals a write beyond that limit, which would end the program.
+/// Linux sends SIGXFSZ for a write beyond the limit, which kills a program by default.
 #[test]
-fn a_limit_on_the_size_of_files_does_not_end_the_service() {
+fn a_file_size_limit_does_not_kill_the_service() {
     let program = Program::new().prepared_by("ulimit -f 1 && exec");
     let service = program.start(&["serve"], "The database is not ready");
     assert_eq!(service.end("TERM").code, Some(0));

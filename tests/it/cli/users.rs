@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{assert_failed, assert_said};
+use super::{assert_failed, assert_printed};
 use crate::connect::{STATE_UNKNOWN, approved, assert_refusal, connect};
 use crate::harness::app::JWT_SECRET_KEY;
 use crate::harness::{
@@ -14,15 +14,15 @@ on_both_compositions!(
     users_are_listed_page_by_page,
     a_user_is_shown_for_people_and_for_programs,
     a_user_is_found_as_typed_normalised_or_by_id,
-    a_disabled_user_is_out_at_once_and_may_come_back,
+    a_disabled_user_is_signed_out_at_once_and_can_be_enabled,
     a_deleted_user_leaves_nothing,
-    a_user_to_whom_other_rows_refer_is_anonymised,
-    the_last_active_admin_stays,
-    look_alikes_are_told_apart,
+    a_user_referenced_by_other_rows_is_anonymised,
+    the_last_active_admin_can_not_be_removed,
+    similar_addresses_are_distinguishable,
 );
 
-/// Returns the program, configured for the stores of a running service.
-fn beside(app: &TestApp) -> Program {
+/// Returns the program, configured for the stores of this service.
+fn program_for(app: &TestApp) -> Program {
     let program = Program::new().with("JWT_SECRET_KEY", JWT_SECRET_KEY);
     app.stores.variables().iter().fold(program, |program, (name, value)| program.with(name, value))
 }
@@ -38,7 +38,7 @@ fn emails(outcome: &Outcome) -> Vec<String> {
     objects(outcome).iter().map(|user| user["email"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Returns a user without a connection as `--json` shows it.
+/// Returns an active user without a connection, as `--json` prints it.
 async fn not_connected(actor: &Actor) -> Value {
     json!({
         "id": actor.id,
@@ -55,10 +55,10 @@ async fn not_connected(actor: &Actor) -> Value {
 }
 
 async fn users_are_listed_by_address_and_filtered(app: TestApp) {
-    let program = beside(&app);
-    let nobody = program.run(&["user", "list"]);
-    assert_said(&nobody, "");
-    assert_eq!(nobody.stderr.lines().next_back(), Some("There are no users."), "{nobody:?}");
+    let program = program_for(&app);
+    let empty = program.run(&["user", "list"]);
+    assert_printed(&empty, "");
+    assert_eq!(empty.stderr.lines().next_back(), Some("There are no users."), "{empty:?}");
     let (zoe, amy) = (app.user("zoe").await, app.user("amy").await);
     connect(&app, &amy).await;
     app.sql("update users set is_active = false where email = 'zoe@example.com'").await;
@@ -69,11 +69,11 @@ async fn users_are_listed_by_address_and_filtered(app: TestApp) {
         format!("{today}  active    yes    yes  yes      {}  amy@example.com\n", amy.id),
         format!("{today}  disabled  no     no   no       {}  zoe@example.com\n", zoe.id),
     );
-    assert_said(&program.run(&["user", "list"]), &format!("{heading}{amys}{zoes}"));
-    assert_said(&program.run(&["user", "list", "ZOE@"]), &format!("{heading}{zoes}"));
-    assert_said(&program.run(&["user", "list", &amy.id]), &format!("{heading}{amys}"));
+    assert_printed(&program.run(&["user", "list"]), &format!("{heading}{amys}{zoes}"));
+    assert_printed(&program.run(&["user", "list", "ZOE@"]), &format!("{heading}{zoes}"));
+    assert_printed(&program.run(&["user", "list", &amy.id]), &format!("{heading}{amys}"));
     let none = program.run(&["user", "list", "%"]);
-    assert_said(&none, "");
+    assert_printed(&none, "");
     assert_eq!(none.stderr.lines().next_back(), Some("No user matches."), "{none:?}");
     assert_eq!(emails(&program.run(&["user", "list", "--json"])), [amy.email, zoe.email]);
 }
@@ -90,21 +90,21 @@ async fn users_are_listed_page_by_page(app: TestApp) {
          select {id}, 'user' || (10000 + n) || '@example.com', 'x', {now}, {now} from numbers"
     ))
     .await;
-    let program = beside(&app);
+    let program = program_for(&app);
     let expected: Vec<_> = (10_001..=11_100).map(|n| format!("user{n}@example.com")).collect();
     assert_eq!(emails(&program.run(&["user", "list", "--json"])), expected);
     let filtered = emails(&program.run(&["user", "list", "0@", "--json"]));
     assert_eq!(filtered.len(), 110);
-    let (code, said) = program.run_unread(&["user", "list"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = program.run_unread(&["user", "list"]);
+    assert_eq!(code, Some(0), "{output}");
 }
 
 async fn a_user_is_shown_for_people_and_for_programs(app: TestApp) {
-    let (program, alice) = (beside(&app), app.user("alice").await);
+    let (program, alice) = (program_for(&app), app.user("alice").await);
     let created_at = alice.me().await.json()["created_at"].as_str().unwrap().to_owned();
     let shown = program.run(&["user", "show", &alice.email]);
     let about = format!("Email          alice@example.com\nId             {}\n", alice.id);
-    assert_said(
+    assert_printed(
         &shown,
         &format!(
             "{about}State          active\nAdmin          no\nSecond factor  off\n\
@@ -130,7 +130,7 @@ async fn a_user_is_shown_for_people_and_for_programs(app: TestApp) {
         user[name] = value;
     }
     assert_eq!(objects(&status), [user]);
-    assert_said(
+    assert_printed(
         &program.run(&["user", "show", &alice.email]),
         &format!(
             "{about}State          disabled\nAdmin          yes\n\
@@ -141,7 +141,7 @@ async fn a_user_is_shown_for_people_and_for_programs(app: TestApp) {
 }
 
 async fn a_user_is_found_as_typed_normalised_or_by_id(app: TestApp) {
-    let (program, alice) = (beside(&app), app.user("alice").await);
+    let (program, alice) = (program_for(&app), app.user("alice").await);
     let expected = [not_connected(&alice).await];
     for who in [" Alice@EXAMPLE.com", &alice.id, &alice.id.to_uppercase()] {
         assert_eq!(objects(&program.run(&["user", "show", who, "--json"])), expected, "{who}");
@@ -160,20 +160,20 @@ async fn a_user_is_found_as_typed_normalised_or_by_id(app: TestApp) {
     }
 }
 
-async fn a_disabled_user_is_out_at_once_and_may_come_back(app: TestApp) {
-    let (program, alice) = (beside(&app), app.user("alice").await);
+async fn a_disabled_user_is_signed_out_at_once_and_can_be_enabled(app: TestApp) {
+    let (program, alice) = (program_for(&app), app.user("alice").await);
     connect(&app, &alice).await;
     let (state, pin) = approved(&app, &alice).await;
     for _ in 0..2 {
-        let said = "alice@example.com is disabled: no sign-in, and access tokens are refused.\n";
-        assert_said(&program.run(&["user", "disable", "alice@example.com"]), said);
+        let output = "alice@example.com is disabled: no sign-in, and access tokens are refused.\n";
+        assert_printed(&program.run(&["user", "disable", "alice@example.com"]), output);
         alice.me().await.assert_error(401, "invalid_token", "Invalid or expired token");
         let login = alice.login(&alice.email, PASSWORD).await;
         login.assert_error(401, "invalid_credentials", "Incorrect email or password");
     }
     for _ in 0..2 {
         let enabled = program.run(&["user", "enable", "alice@example.com"]);
-        assert_said(&enabled, "alice@example.com is enabled.\n");
+        assert_printed(&enabled, "alice@example.com is enabled.\n");
         assert_eq!(alice.me().await.status, 200);
         assert_eq!(alice.login(&alice.email, PASSWORD).await.status, 200);
     }
@@ -186,12 +186,12 @@ async fn a_disabled_user_is_out_at_once_and_may_come_back(app: TestApp) {
 }
 
 async fn a_deleted_user_leaves_nothing(app: TestApp) {
-    let (program, alice, bob) = (beside(&app), app.user("alice").await, app.user("bob").await);
+    let (program, alice, bob) = (program_for(&app), app.user("alice").await, app.user("bob").await);
     for actor in [&alice, &bob] {
         connect(&app, actor).await;
     }
     let deleted = program.run(&["user", "delete", "alice@example.com", "--yes"]);
-    assert_said(&deleted, "alice@example.com is deleted.\n");
+    assert_printed(&deleted, "alice@example.com is deleted.\n");
     alice.me().await.assert_error(401, "invalid_token", "Invalid or expired token");
     let left = "select cast(count(*) as text) from oauth_tokens";
     assert_eq!(app.sql_text(left).await.as_deref(), Some("1"));
@@ -202,8 +202,9 @@ async fn a_deleted_user_leaves_nothing(app: TestApp) {
     assert_eq!(app.anonymous().register(&alice.email, PASSWORD).await.status, 201);
 }
 
-async fn a_user_to_whom_other_rows_refer_is_anonymised(app: TestApp) {
-    let (program, id) = (beside(&app), if app.stores.servers.is_some() { "uuid" } else { "text" });
+async fn a_user_referenced_by_other_rows_is_anonymised(app: TestApp) {
+    let (program, id) =
+        (program_for(&app), if app.stores.servers.is_some() { "uuid" } else { "text" });
     for (number, rule) in ["", "on delete restrict"].into_iter().enumerate() {
         let alice = app.user("alice").await;
         connect(&app, &alice).await;
@@ -213,9 +214,9 @@ async fn a_user_to_whom_other_rows_refer_is_anonymised(app: TestApp) {
         ))
         .await;
         let deleted = program.run(&["user", "delete", "alice@example.com", "--yes"]);
-        let said = "alice@example.com is anonymised: rows of another program refer to the user, so the \
+        let output = "alice@example.com is anonymised: rows of another program refer to the user, so the \
                     row stays, disabled and without the address, the password and the connection.\n";
-        assert_said(&deleted, said);
+        assert_printed(&deleted, output);
         let anonymous = format!("deleted-{}@invalid", alice.id);
         let shown = objects(&program.run(&["user", "show", &anonymous, "--json"]));
         let shown = ["is_active", "is_admin", "connected"].map(|name| shown[0][name].clone());
@@ -227,22 +228,22 @@ async fn a_user_to_whom_other_rows_refer_is_anonymised(app: TestApp) {
     assert_eq!(app.user("alice").await.me().await.status, 200, "the address is free again");
 }
 
-async fn the_last_active_admin_stays(app: TestApp) {
-    let (program, boss) = (beside(&app), app.user("boss").await);
+async fn the_last_active_admin_can_not_be_removed(app: TestApp) {
+    let (program, boss) = (program_for(&app), app.user("boss").await);
     app.user("deputy").await;
     let grant = |email| assert_eq!(program.run(&["admin", "grant", email]).code, Some(0));
     grant("boss@example.com");
     let error = "error: boss@example.com is the last active admin: make another user an admin first \
                  (discogsography-api admin grant EMAIL), or take the right away (discogsography-api \
                  admin revoke boss@example.com)";
-    let assert_stays = || {
+    let assert_refused = || {
         assert_failed(&program.run(&["user", "disable", "boss@example.com"]), 1, error);
         assert_failed(&program.run(&["user", "delete", "boss@example.com", "--yes"]), 1, error);
     };
-    assert_stays();
+    assert_refused();
     grant("deputy@example.com");
     assert_eq!(program.run(&["user", "disable", "deputy@example.com"]).code, Some(0));
-    assert_stays();
+    assert_refused();
     assert_eq!(boss.get("/api/admin/config").await.status, 200);
     assert_eq!(program.run(&["user", "enable", "deputy@example.com"]).code, Some(0));
     assert_eq!(program.run(&["user", "delete", "boss@example.com", "--yes"]).code, Some(0));
@@ -250,8 +251,8 @@ async fn the_last_active_admin_stays(app: TestApp) {
     assert_eq!(program.run(&["user", "delete", "deputy@example.com", "--yes"]).code, Some(0));
 }
 
-async fn look_alikes_are_told_apart(app: TestApp) {
-    let program = beside(&app);
+async fn similar_addresses_are_distinguishable(app: TestApp) {
+    let program = program_for(&app);
     let twins = ["boss\u{fe0f}@example.com", "b\u{43e}ss@example.com", "boss\u{202e}@example.com"];
     let shown = [
         "boss\\u{fe0f}@example.com",
@@ -260,7 +261,7 @@ async fn look_alikes_are_told_apart(app: TestApp) {
     ];
     for (twin, shown) in twins.into_iter().zip(shown) {
         assert_eq!(app.anonymous().register(twin, PASSWORD).await.status, 201);
-        assert_said(
+        assert_printed(
             &program.run(&["admin", "grant", twin]),
             &format!("{shown} is an admin now.\n"),
         );
@@ -272,7 +273,7 @@ async fn look_alikes_are_told_apart(app: TestApp) {
 }
 
 #[test]
-fn nothing_is_deleted_without_a_word_of_confirmation() {
+fn deleting_a_user_needs_confirmation() {
     let program = Program::new();
     let outcome = program.run_with_input(&["user", "delete", "alice@example.com"], "yes\n");
     let error = "error: user delete asks for confirmation, which needs a terminal: add --yes";

@@ -2,14 +2,14 @@
 
 use discogsography_api::config::PythonCompat;
 
-use super::databases::WHOLE;
+use super::databases::COMPLETE;
 use super::{assert_problem, loaded, problems};
 
 #[test]
 fn a_python_service_is_expected_only_on_request() {
     assert_eq!(loaded(&[]).python_compat, PythonCompat::Off);
-    assert_eq!(loaded(&WHOLE).python_compat, PythonCompat::Off);
-    let on = [&WHOLE[..], &[("PYTHON_COMPAT", "on")]].concat();
+    assert_eq!(loaded(&COMPLETE).python_compat, PythonCompat::Off);
+    let on = [&COMPLETE[..], &[("PYTHON_COMPAT", "on")]].concat();
     assert_eq!(loaded(&on).python_compat, PythonCompat::On);
 }
 
@@ -21,7 +21,7 @@ fn a_python_service_needs_redis() {
          service, or turn it off (for example: REDIS_URL=redis://cache.example.com:6379/0)",
     );
     let without_redis: Vec<_> =
-        WHOLE.into_iter().filter(|(name, _)| *name != "REDIS_URL").collect();
-    let told = problems(&[&without_redis[..], &[("PYTHON_COMPAT", "on")]].concat());
-    assert_eq!(told.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["REDIS_URL"]);
+        COMPLETE.into_iter().filter(|(name, _)| *name != "REDIS_URL").collect();
+    let text = problems(&[&without_redis[..], &[("PYTHON_COMPAT", "on")]].concat());
+    assert_eq!(text.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["REDIS_URL"]);
 }

@@ -1,4 +1,4 @@
-//! Which stores are used. Incomplete settings never start one on an empty file.
+//! Which stores are used. Incomplete variables never select the embedded store.
 //!
 //! [`names`]: other names for the same database. [`parameters`]: the query of a URL. [`tls`]:
 //! encryption.
@@ -12,8 +12,8 @@ use secrecy::ExposeSecret as _;
 
 use super::{assert_problem, loaded, names_of_problems, problems};
 
-/// All variables that a service with PostgreSQL and Redis needs.
-pub(super) const WHOLE: [(&str, &str); 6] = [
+/// All variables that are required with PostgreSQL and Redis.
+pub(super) const COMPLETE: [(&str, &str); 6] = [
     ("POSTGRES_ADDRESS", "db.example.com:5433"),
     ("POSTGRES_USERNAME", "digger"),
     ("POSTGRES_PASSWORD", "p4ssword"),
@@ -29,19 +29,19 @@ pub(super) fn servers(config: &Config) -> (&PostgresConfig, &RedisConfig) {
     (postgres, redis)
 }
 
-/// Returns the names of all variables, and of those that name their files.
+/// Returns the names of all variables, including those ending in `_FILE`.
 pub(super) fn all_names() -> Vec<String> {
     let files = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
     let files = files.map(|variable| format!("{}_FILE", variable.name));
     VARIABLES.iter().map(|variable| variable.name.to_owned()).chain(files).collect()
 }
 
-pub(super) fn is_of_the_stores(name: &str) -> bool {
+pub(super) fn is_store_variable(name: &str) -> bool {
     ["POSTGRES_", "REDIS_", "DATABASE_URL"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn address(address: &str) -> (String, u16) {
-    let mut variables = WHOLE;
+    let mut variables = COMPLETE;
     variables[0].1 = address;
     let config = loaded(&variables);
     let (postgres, _) = servers(&config);
@@ -49,8 +49,8 @@ fn address(address: &str) -> (String, u16) {
 }
 
 #[test]
-fn a_database_given_as_a_whole_is_taken() {
-    let config = loaded(&WHOLE);
+fn a_complete_configuration_of_servers_is_read() {
+    let config = loaded(&COMPLETE);
     let (postgres, redis) = servers(&config);
     assert_eq!((postgres.host.as_str(), postgres.port), ("db.example.com", 5433));
     assert_eq!(postgres.username, "digger");
@@ -63,32 +63,33 @@ fn a_database_given_as_a_whole_is_taken() {
     assert_eq!(secret.expose_secret(), "0123456789abcdef0123456789abcdef");
 }
 
-/// Returns every subset of [`WHOLE`], except itself and those without a store.
+/// Returns every proper subset of [`COMPLETE`] with a store variable, and the names it lacks.
 fn proper_subsets() -> impl Iterator<Item = (Vec<(&'static str, &'static str)>, Vec<&'static str>)>
 {
-    let all = (1_u32 << WHOLE.len()) - 1;
-    let of_the_stores = all >> 1;
-    (1..all).filter(move |set| set & of_the_stores != 0).map(|set| {
+    let all = (1_u32 << COMPLETE.len()) - 1;
+    let store_variables = all >> 1;
+    (1..all).filter(move |set| set & store_variables != 0).map(|set| {
         let is_given = |at: &usize| set & (1 << at) != 0;
-        let given = (0..WHOLE.len()).filter(is_given).map(|at| WHOLE[at]).collect();
-        let missing = (0..WHOLE.len()).filter(|at| !is_given(at)).map(|at| WHOLE[at].0).collect();
+        let given = (0..COMPLETE.len()).filter(is_given).map(|at| COMPLETE[at]).collect();
+        let missing =
+            (0..COMPLETE.len()).filter(|at| !is_given(at)).map(|at| COMPLETE[at].0).collect();
         (given, missing)
     })
 }
 
 #[test]
-fn a_half_given_database_names_what_is_there_and_what_is_missing() {
+fn an_incomplete_configuration_names_what_is_set_and_what_is_missing() {
     let mut count = 0;
     for (given, missing) in proper_subsets() {
         let problems = problems(&given);
         let names: Vec<_> = problems.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, missing, "{given:?}");
-        let of_the_stores: Vec<_> =
+        let store_variables: Vec<_> =
             given.iter().map(|(name, _)| *name).filter(|name| *name != "JWT_SECRET_KEY").collect();
         for (name, sentence) in problems {
             assert!(sentence.contains(" is missing: it "), "{sentence}");
-            let names_what_is_there = of_the_stores.iter().all(|given| sentence.contains(given));
-            assert!(names_what_is_there || name == "JWT_SECRET_KEY", "{sentence}");
+            let names_all_given = store_variables.iter().all(|given| sentence.contains(given));
+            assert!(names_all_given || name == "JWT_SECRET_KEY", "{sentence}");
         }
         count += 1;
     }
@@ -96,11 +97,11 @@ fn a_half_given_database_names_what_is_there_and_what_is_missing() {
 }
 
 #[test]
-fn an_environment_that_lost_its_values_never_starts_on_an_empty_file() {
+fn empty_store_variables_never_select_the_embedded_store() {
     let names = all_names();
-    let of_the_stores: Vec<_> = names.iter().filter(|name| is_of_the_stores(name)).collect();
-    assert!(of_the_stores.len() > 15);
-    for name in &of_the_stores {
+    let store_variables: Vec<_> = names.iter().filter(|name| is_store_variable(name)).collect();
+    assert!(store_variables.len() > 15);
+    for name in &store_variables {
         assert_problem(
             &[(name, "")],
             &format!(
@@ -109,14 +110,14 @@ fn an_environment_that_lost_its_values_never_starts_on_an_empty_file() {
         );
     }
     let empty: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
-    let told = names_of_problems(&empty);
-    assert_eq!(told.len(), of_the_stores.len());
-    assert!(of_the_stores.iter().all(|name| told.contains(name)), "{told:?}");
+    let reported = names_of_problems(&empty);
+    assert_eq!(reported.len(), store_variables.len());
+    assert!(store_variables.iter().all(|name| reported.contains(name)), "{reported:?}");
 }
 
 #[test]
-fn one_variable_of_a_store_asks_for_all() {
-    let missing = WHOLE.map(|(name, _)| name);
+fn one_store_variable_requires_the_others() {
+    let missing = COMPLETE.map(|(name, _)| name);
     for (name, because) in [
         ("POSTGRES_", "because POSTGRES_ is set"),
         ("POSTGRES_STATEMENTS", "because POSTGRES_STATEMENTS is set"),
@@ -134,8 +135,8 @@ fn one_variable_of_a_store_asks_for_all() {
 }
 
 #[test]
-fn what_is_set_and_empty_is_told_as_empty() {
-    let mut variables = WHOLE;
+fn an_empty_store_variable_is_reported_as_empty() {
+    let mut variables = COMPLETE;
     variables[2].1 = "";
     assert_problem(
         &variables,
@@ -145,9 +146,9 @@ fn what_is_set_and_empty_is_told_as_empty() {
 }
 
 #[test]
-fn why_redis_is_needed_is_told() {
+fn a_missing_redis_url_says_why_it_is_needed() {
     let without_redis: Vec<_> =
-        WHOLE.into_iter().filter(|(name, _)| *name != "REDIS_URL").collect();
+        COMPLETE.into_iter().filter(|(name, _)| *name != "REDIS_URL").collect();
     let problems = problems(&without_redis);
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_eq!(
@@ -173,7 +174,7 @@ fn an_address_is_a_host_with_or_without_a_port() {
 }
 
 #[test]
-fn what_is_no_address_is_refused() {
+fn an_invalid_address_is_refused() {
     for address in [
         ":5432",
         "db:",
@@ -191,20 +192,20 @@ fn what_is_no_address_is_refused() {
         "postgres://db",
         " ",
     ] {
-        let mut variables = WHOLE;
+        let mut variables = COMPLETE;
         variables[0].1 = address;
         assert_eq!(names_of_problems(&variables), ["POSTGRES_ADDRESS"], "{address:?}");
     }
 }
 
 #[test]
-fn redis_is_given_by_its_url() {
+fn redis_is_configured_by_its_url() {
     for (url, address) in [
         ("redis://cache", "cache:6379"),
         ("redis://:s3cret@cache:6380/2", "cache:6380"),
         ("rediss://user:s3cret@[::1]:6390", "[::1]:6390"),
     ] {
-        let mut variables = WHOLE;
+        let mut variables = COMPLETE;
         variables[4].1 = url;
         let config = loaded(&variables);
         assert_eq!(servers(&config).1.address(), address);
@@ -222,7 +223,7 @@ fn redis_is_given_by_its_url() {
         "redis://cache?protocol=zzz",
         "redis://%ff:s3cret@cache",
     ] {
-        let mut variables = WHOLE;
+        let mut variables = COMPLETE;
         variables[4].1 = url;
         assert_eq!(names_of_problems(&variables), ["REDIS_URL"], "{url}");
     }
@@ -242,8 +243,8 @@ const SERVICE_LINKS: [(&str, &str); 9] = [
 ];
 
 #[test]
-fn service_links_of_kubernetes_are_no_settings() {
-    let config = loaded(&[&WHOLE[..], &SERVICE_LINKS].concat());
+fn service_links_of_kubernetes_are_ignored_with_a_warning() {
+    let config = loaded(&[&COMPLETE[..], &SERVICE_LINKS].concat());
     assert_eq!(servers(&config).0.port, 5433);
     assert_eq!(config.api_address.port(), 8004);
     let warned: Vec<_> = config.warnings.iter().map(|warning| format!("{warning:?}")).collect();
@@ -254,7 +255,7 @@ fn service_links_of_kubernetes_are_no_settings() {
 }
 
 #[test]
-fn service_links_alone_start_nothing_on_an_empty_file() {
+fn service_links_alone_never_select_the_embedded_store() {
     let problems = problems(&SERVICE_LINKS);
     let names: Vec<_> = problems.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["POSTGRES_PORT", "JWT_SECRET_KEY"]);

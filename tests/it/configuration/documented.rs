@@ -58,7 +58,7 @@ fn the_example_file_has_every_variable_and_loads_once_its_secrets_are_filled_in(
     let set = lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
     let set: Vec<_> = set.collect();
     assert_eq!(names_of_problems(&set), ["POSTGRES_PASSWORD", "JWT_SECRET_KEY"]);
-    let secrets = [("POSTGRES_PASSWORD", "p4ssword-of-the-role"), databases::WHOLE[5]];
+    let secrets = [("POSTGRES_PASSWORD", "p4ssword-of-the-role"), databases::COMPLETE[5]];
     let config = loaded(&[&set[..], &secrets].concat());
     assert_eq!(config.warnings, []);
 }

@@ -7,7 +7,7 @@ use discogsography_api::config::{Budget, RateLimits};
 use super::{loaded, names_of_problems};
 
 #[test]
-fn budgets_are_a_number_in_some_seconds() {
+fn a_budget_is_a_number_of_requests_per_seconds() {
     let config = loaded(&[("RATE_LIMIT_VERIFY", " 3 / 30 ")]);
     let RateLimits::On(budgets) = config.rate_limits else { panic!("on unless switched off") };
     assert_eq!(budgets.verify, Budget { most: 3, window: Duration::from_secs(30) });

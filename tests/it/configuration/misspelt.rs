@@ -1,8 +1,8 @@
-//! Unknown names: a misspelt store variable fails the start, others are warnings.
+//! Unknown names: a misspelt store variable prevents the start, others cause warnings.
 
 use discogsography_api::config::{Config, Stores, Warning};
 
-use super::databases::WHOLE;
+use super::databases::COMPLETE;
 use super::{loaded, names_of_problems, problems};
 
 fn not_read(name: &str, meant: &str) -> String {
@@ -16,7 +16,7 @@ fn texts(config: &Config) -> Vec<&str> {
     texts.collect()
 }
 
-/// Misspelt variables of the stores, and other names for them.
+/// Misspelt or other names of store variables, and the correct ones.
 const MISSPELT: [(&str, &str); 14] = [
     ("DATABSE_URL", "DATABASE_URL"),
     ("DATABASE_URI", "DATABASE_URL"),
@@ -35,7 +35,7 @@ const MISSPELT: [(&str, &str); 14] = [
 ];
 
 #[test]
-fn a_misspelt_store_never_starts_on_an_empty_file() {
+fn a_misspelt_store_variable_never_selects_the_embedded_store() {
     for (name, meant) in MISSPELT {
         for value in ["x", ""] {
             if value.is_empty() && name.starts_with("POSTGRES_") {
@@ -44,13 +44,13 @@ fn a_misspelt_store_never_starts_on_an_empty_file() {
             let problems = problems(&[(name, value)]);
             assert_eq!(problems[0], (name.to_owned(), not_read(name, meant)), "{value:?}");
             let is_missing = problems.iter().any(|(name, _)| name == meant);
-            assert!(!is_missing, "the hint says it already: {problems:?}");
+            assert!(!is_missing, "reported twice: {problems:?}");
         }
     }
 }
 
 #[test]
-fn what_is_missing_besides_is_told_with_it() {
+fn missing_variables_are_reported_with_misspelt_ones() {
     let names = names_of_problems(&[("DATABSE_URL", "postgres://u:p@db/d")]);
     assert_eq!(names, ["DATABSE_URL", "REDIS_URL", "JWT_SECRET_KEY"]);
     let names = names_of_problems(&[("POSTGRES_ADDRES", "db")]);
@@ -62,7 +62,7 @@ fn what_is_missing_besides_is_told_with_it() {
 }
 
 #[test]
-fn names_that_are_not_read_come_first() {
+fn unknown_names_are_reported_first() {
     let wrong = [
         ("POSTGRES_HOST", "db"),
         ("POSTGRES_USER", "digger"),
@@ -79,19 +79,19 @@ fn names_that_are_not_read_come_first() {
 }
 
 #[test]
-fn a_misspelt_option_of_a_complete_store_ends_the_start() {
+fn a_misspelt_variable_beside_complete_ones_prevents_the_start() {
     for (name, meant) in [
         ("POSTGRES_SSL_MODE", "POSTGRES_SSLMODE"),
         ("POSTGRES_SSLROOT_CERT", "POSTGRES_SSLROOTCERT"),
         ("DATABSE_URL", "DATABASE_URL"),
     ] {
-        let problems = problems(&[&WHOLE[..], &[(name, "verify-full")]].concat());
+        let problems = problems(&[&COMPLETE[..], &[(name, "verify-full")]].concat());
         assert_eq!(problems, [(name.to_owned(), not_read(name, meant))]);
     }
 }
 
 #[test]
-fn beside_a_complete_store_the_names_of_other_programs_mean_nothing() {
+fn names_of_other_programs_are_ignored_beside_complete_servers() {
     let others = [
         "POSTGRES_USER",
         "POSTGRES_DB",
@@ -106,12 +106,12 @@ fn beside_a_complete_store_the_names_of_other_programs_mean_nothing() {
         "REDIS_POOL",
     ];
     let others = others.map(|name| (name, "x"));
-    let config = loaded(&[&WHOLE[..], &others].concat());
+    let config = loaded(&[&COMPLETE[..], &others].concat());
     assert_eq!(texts(&config), [""; 0]);
     let by_url = [
         ("DATABASE_URL", "postgres://digger:p4ssword@db/discogsography"),
         ("REDIS_HOST", "cache"),
-        ("JWT_SECRET_KEY", WHOLE[5].1),
+        ("JWT_SECRET_KEY", COMPLETE[5].1),
         ("POSTGRES_USER", "x"),
         ("POSTGRES_DB", "x"),
         ("PGHOST", "x"),
@@ -120,7 +120,7 @@ fn beside_a_complete_store_the_names_of_other_programs_mean_nothing() {
 }
 
 #[test]
-fn the_names_of_other_programs_alone_are_a_warning() {
+fn names_of_other_programs_alone_cause_a_warning() {
     for (name, meant) in [
         ("PGHOST", "POSTGRES_HOST"),
         ("DB_HOST", "POSTGRES_HOST"),
@@ -135,23 +135,23 @@ fn the_names_of_other_programs_alone_are_a_warning() {
 }
 
 #[test]
-fn another_misspelt_variable_is_a_warning() {
+fn any_other_misspelt_variable_causes_a_warning() {
     let config = loaded(&[("RATE_LIMIT_SIGNIN", "1/1"), ("LOGLEVEL", "DEBUG")]);
     let expected =
         [not_read("LOGLEVEL", "LOG_LEVEL"), not_read("RATE_LIMIT_SIGNIN", "RATE_LIMIT_SIGN_IN")];
     assert_eq!(texts(&config), expected);
     // An operator who sets both knows which one this service reads.
-    let both = [("JWT_SECRET", "x"), ("JWT_SECRET_KEY", WHOLE[5].1)];
+    let both = [("JWT_SECRET", "x"), ("JWT_SECRET_KEY", COMPLETE[5].1)];
     assert_eq!(texts(&loaded(&both)), [""; 0]);
     let foreign = [("HTTP_PROXY", "http://proxy"), ("APP_PORT", "80"), ("API_KEY", "x")];
     assert_eq!(texts(&loaded(&foreign)), [""; 0]);
 }
 
 #[test]
-fn the_address_that_platforms_set_is_a_warning() {
+fn an_address_set_by_a_platform_causes_a_warning() {
     let config = loaded(&[("PORT", "9000"), ("HOST", "0.0.0.0")]);
     assert_eq!(texts(&config), [not_read("HOST", "API_HOST"), not_read("PORT", "API_PORT")]);
-    let ours = [("PORT", "9000"), ("HOST", "0.0.0.0"), ("API_PORT", "1"), ("API_HOST", "::")];
-    assert_eq!(texts(&loaded(&ours)), [""; 0]);
+    let both = [("PORT", "9000"), ("HOST", "0.0.0.0"), ("API_PORT", "1"), ("API_HOST", "::")];
+    assert_eq!(texts(&loaded(&both)), [""; 0]);
     assert_eq!(texts(&loaded(&[("HOST", "workstation"), ("PORT", "serial")])), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! `TRUSTED_PROXIES`: which networks it accepts, and which are too large.
+//! `TRUSTED_PROXIES`: its syntax, and warnings about networks that are too large.
 
 use discogsography_api::config::Warning;
 
@@ -9,15 +9,15 @@ fn proxies_are_addresses_and_networks() {
     let config = loaded(&[("TRUSTED_PROXIES", "10.0.0.0/8, 192.168.1.7,2001:db8::/32,::1")]);
     let networks: Vec<_> = config.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "192.168.1.7/32", "2001:db8::/32", "::1/128"]);
-    let everybody = loaded(&[("TRUSTED_PROXIES", "0.0.0.0/0")]);
-    assert_eq!(everybody.warnings.len(), 1, "{:?}", everybody.warnings);
+    let all = loaded(&[("TRUSTED_PROXIES", "0.0.0.0/0")]);
+    assert_eq!(all.warnings.len(), 1, "{:?}", all.warnings);
     for wrong in ["proxy.example.com", "10.0.0.0/33", "10.0.0", "10.0.0.1:80"] {
         assert_eq!(names_of_problems(&[("TRUSTED_PROXIES", wrong)]), ["TRUSTED_PROXIES"]);
     }
 }
 
 #[test]
-fn proxies_are_compared_as_ipv4_addresses_where_they_are() {
+fn ipv4_mapped_proxies_become_ipv4_networks() {
     let networks = |value: &str| -> Vec<String> {
         let config = loaded(&[("TRUSTED_PROXIES", value)]);
         config.trusted_proxies.iter().map(ToString::to_string).collect()
@@ -30,7 +30,7 @@ fn proxies_are_compared_as_ipv4_addresses_where_they_are() {
 }
 
 #[test]
-fn proxies_that_are_most_of_the_internet_are_warned_about() {
+fn proxies_that_cover_much_of_the_internet_cause_a_warning() {
     let warnings = |value: &str| {
         let warnings = loaded(&[("TRUSTED_PROXIES", value)]).warnings;
         let texts = warnings.into_iter().map(|warning| match warning {
@@ -38,7 +38,7 @@ fn proxies_that_are_most_of_the_internet_are_warned_about() {
         });
         texts.collect::<Vec<_>>()
     };
-    let everybody = "TRUSTED_PROXIES trusts every client: each can claim any address";
+    let all = "TRUSTED_PROXIES trusts every client: each can claim any address";
     for value in [
         "0.0.0.0/0",
         "::/0",
@@ -49,13 +49,13 @@ fn proxies_that_are_most_of_the_internet_are_warned_about() {
         "::ffff:0:0/96",
         "::ffff:0.0.0.0/97,::ffff:128.0.0.0/97",
     ] {
-        assert_eq!(warnings(value), [everybody], "{value}");
+        assert_eq!(warnings(value), [all], "{value}");
     }
-    let much = "TRUSTED_PROXIES trusts a large part of the internet: anyone there can claim any \
+    let large = "TRUSTED_PROXIES trusts a large part of the internet: anyone there can claim any \
                 address";
     for value in ["0.0.0.0/1", "64.0.0.0/3,8.0.0.0/8", "2000::/3", "2000::/4,3000::/4", "2400::/12"]
     {
-        assert_eq!(warnings(value), [much], "{value}");
+        assert_eq!(warnings(value), [large], "{value}");
     }
     let usual = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,127.0.0.0/8,169.254.0.0/16,\
                  fc00::/7,fe80::/10,::1,104.16.0.0/13,162.158.0.0/15,2400:cb00::/32,2a06:98c0::/29";

@@ -20,7 +20,7 @@ fn file(content: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
 }
 
 #[test]
-fn a_secret_may_stand_in_a_file() {
+fn a_secret_may_be_in_a_file() {
     for content in [SECRET.to_owned(), format!("{SECRET}\n"), format!(" \r\n{SECRET}\t\n\n")] {
         let (_folder, path) = file(content);
         let config = loaded(&[("JWT_SECRET_KEY_FILE", path.to_str().unwrap())]);
@@ -30,7 +30,7 @@ fn a_secret_may_stand_in_a_file() {
 }
 
 #[test]
-fn a_whole_database_may_be_given_by_files() {
+fn a_database_may_be_configured_by_files() {
     let ((_a, username), (_b, password)) = (file("digger\n"), file("p4ss word\n"));
     let ((_c, redis), (_d, jwt)) = (file("redis://:s3cret@cache/0\n"), file(SECRET));
     let config = loaded(&[
@@ -49,15 +49,15 @@ fn a_whole_database_may_be_given_by_files() {
     assert_eq!(redis.url.expose_secret(), "redis://:s3cret@cache/0");
 }
 
-/// Returns every variable that a file may hold, and the variable naming the file.
-fn of_files() -> impl Iterator<Item = (&'static str, String)> {
-    let of_files = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
-    of_files.map(|variable| (variable.name, format!("{}_FILE", variable.name)))
+/// Returns every variable that may be in a file, and the variable that names the file.
+fn file_variables() -> impl Iterator<Item = (&'static str, String)> {
+    let variables = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
+    variables.map(|variable| (variable.name, format!("{}_FILE", variable.name)))
 }
 
 #[test]
-fn exactly_the_secrets_and_the_user_name_may_stand_in_a_file() {
-    let names: Vec<_> = of_files().map(|(name, _)| name).collect();
+fn only_secrets_and_user_names_may_be_in_files() {
+    let names: Vec<_> = file_variables().map(|(name, _)| name).collect();
     let expected = [
         "POSTGRES_USERNAME",
         "POSTGRES_PASSWORD",
@@ -82,7 +82,7 @@ fn a_secret_given_twice_is_refused() {
         &[("JWT_SECRET_KEY", SECRET), ("JWT_SECRET_KEY_FILE", path)],
         "JWT_SECRET_KEY_FILE is set together with JWT_SECRET_KEY: keep only one of them",
     );
-    for (name, file_name) in of_files() {
+    for (name, file_name) in file_variables() {
         let names = names_of_problems(&[(name, "redis://cache"), (&file_name, path)]);
         assert!(names.contains(&file_name), "{names:?}");
         assert!(!names.contains(&name.to_owned()), "{names:?}");
@@ -90,7 +90,7 @@ fn a_secret_given_twice_is_refused() {
 }
 
 #[test]
-fn a_file_that_says_nothing_is_refused() {
+fn an_empty_file_is_refused() {
     for content in ["", "\n", " \t\r\n"] {
         let (_folder, path) = file(content);
         let path = path.to_str().unwrap();
@@ -105,11 +105,11 @@ fn a_file_that_says_nothing_is_refused() {
 }
 
 #[test]
-fn a_file_that_can_not_be_read_is_refused() {
+fn an_unreadable_file_is_refused() {
     let (folder, no_text) = file(b"\xff\xfe");
     let nowhere = folder.path().join("nowhere");
     for path in [nowhere.as_path(), folder.path(), &no_text] {
-        for (name, file_name) in of_files() {
+        for (name, file_name) in file_variables() {
             let names = names_of_problems(&[(&file_name, path.to_str().unwrap())]);
             assert!(names.contains(&file_name), "{path:?}: {names:?}");
             assert!(!names.contains(&name.to_owned()), "{path:?}: {names:?}");
@@ -134,7 +134,7 @@ fn a_blank_variable_is_refused() {
 }
 
 #[test]
-fn a_weak_secret_is_warned_about() {
+fn a_weak_secret_causes_a_warning() {
     let warnings = |secret: &str| loaded(&[("JWT_SECRET_KEY", secret)]).warnings;
     let short = "JWT_SECRET_KEY is shorter than 32 bytes and could be guessed".to_owned();
     assert_eq!(warnings(&"x".repeat(31)), [Warning::Careful(short)]);
@@ -221,7 +221,7 @@ fn no_problem_shows_a_secret() {
 }
 
 #[test]
-fn the_first_admin_has_an_address_and_a_password_that_could_register() {
+fn the_first_admin_follows_the_rules_of_registration() {
     let email = ("ADMIN_EMAIL", " Boss@Example.com");
     let password = ("ADMIN_PASSWORD", " eight c");
     let admin = loaded(&[email, password]).first_admin.unwrap();
@@ -247,14 +247,14 @@ fn the_first_admin_has_an_address_and_a_password_that_could_register() {
     }
 }
 
-/// Loading must not wait for a file or read a device forever.
+/// Loading must not wait for a FIFO, or read a device forever.
 #[test]
-fn what_is_not_a_regular_file_is_refused_at_once() {
+fn a_path_that_is_not_a_regular_file_is_refused_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
     let fifo = fifo.to_str().unwrap();
-    for (name, file_name) in of_files() {
+    for (name, file_name) in file_variables() {
         for path in [fifo, "/dev/zero", folder.path().to_str().unwrap()] {
             let names = names_of_problems(&[(&file_name, path)]);
             assert!(names.contains(&file_name), "{name} {path}: {names:?}");
@@ -276,7 +276,7 @@ fn what_is_not_a_regular_file_is_refused_at_once() {
 }
 
 #[test]
-fn root_certificates_that_can_not_be_used_are_told_by_the_name_of_their_variable() {
+fn unusable_root_certificates_are_reported_with_their_variable() {
     let (_folder, path) = file("not a certificate: s3cret");
     let path = path.to_str().unwrap();
     for (name, value, what) in [

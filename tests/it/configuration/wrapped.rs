@@ -8,22 +8,22 @@ use std::path::{Path, PathBuf};
 use discogsography_api::config::{Stores, Warning};
 use secrecy::ExposeSecret as _;
 
-use super::databases::{WHOLE, servers};
+use super::databases::{COMPLETE, servers};
 use super::{assert_problem, loaded, names_of_problems, problems};
 
 const SECRET: &str = "a-secret-of-more-than-32-characters";
 
-/// Returns [`WHOLE`] with each value between `before` and `after`.
+/// Returns [`COMPLETE`] with each value wrapped in `before` and `after`.
 fn wrapped(before: &str, after: &str) -> Vec<(&'static str, String)> {
-    WHOLE.iter().map(|(name, value)| (*name, format!("{before}{value}{after}"))).collect()
+    COMPLETE.iter().map(|(name, value)| (*name, format!("{before}{value}{after}"))).collect()
 }
 
 fn borrowed<'a>(variables: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
     variables.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
-/// Returns the warning about a secret that is used unchanged.
-fn used_as_it_is(name: &str, what: &str) -> Warning {
+/// Returns the warning about a secret that is used with the characters around it.
+fn used_unchanged(name: &str, what: &str) -> Warning {
     Warning::Careful(format!(
         "{name} holds a secret that {what} and is used exactly like that: remove what does not \
          belong to it"
@@ -31,7 +31,7 @@ fn used_as_it_is(name: &str, what: &str) -> Warning {
 }
 
 #[test]
-fn white_space_around_what_is_no_secret_is_trimmed() {
+fn white_space_around_values_is_trimmed_except_for_secrets() {
     for (before, after, what) in [
         ("", "\r", "ends with a carriage return"),
         ("", "\n", "ends with a line feed"),
@@ -47,9 +47,9 @@ fn white_space_around_what_is_no_secret_is_trimmed() {
         // Any of these characters may belong to a secret, so they are kept.
         let kept = |value: &str| format!("{before}{value}{after}");
         assert_eq!(postgres.password.expose_secret(), kept("p4ssword"));
-        assert_eq!(config.jwt_secret_key.unwrap().expose_secret(), kept(WHOLE[5].1));
+        assert_eq!(config.jwt_secret_key.unwrap().expose_secret(), kept(COMPLETE[5].1));
         let expected =
-            ["POSTGRES_PASSWORD", "JWT_SECRET_KEY"].map(|name| used_as_it_is(name, what));
+            ["POSTGRES_PASSWORD", "JWT_SECRET_KEY"].map(|name| used_unchanged(name, what));
         assert_eq!(config.warnings, expected);
     }
 }
@@ -86,7 +86,7 @@ fn a_quoted_value_is_refused_unless_it_is_a_secret() {
 }
 
 #[test]
-fn a_secret_with_something_around_it_is_used_as_it_is_with_a_warning() {
+fn a_wrapped_secret_is_used_unchanged_with_a_warning() {
     for (before, after, what) in [
         ("\"", "\"", "begins and ends with a double quote"),
         ("'", "'", "begins and ends with a single quote"),
@@ -99,14 +99,14 @@ fn a_secret_with_something_around_it_is_used_as_it_is_with_a_warning() {
         let secret = format!("{before}{SECRET}{after}");
         let config = loaded(&[("JWT_SECRET_KEY", &secret)]);
         assert_eq!(config.jwt_secret_key.unwrap().expose_secret(), secret);
-        assert_eq!(config.warnings, [used_as_it_is("JWT_SECRET_KEY", what)]);
+        assert_eq!(config.warnings, [used_unchanged("JWT_SECRET_KEY", what)]);
     }
     let config =
         loaded(&[("ADMIN_EMAIL", "boss@example.com"), ("ADMIN_PASSWORD", "'s3cret password'")]);
     let password = config.first_admin.unwrap().password.into_secret();
     assert_eq!(password.expose_secret(), "'s3cret password'");
     let what = "begins and ends with a single quote";
-    assert_eq!(config.warnings, [used_as_it_is("ADMIN_PASSWORD", what)]);
+    assert_eq!(config.warnings, [used_unchanged("ADMIN_PASSWORD", what)]);
 }
 
 /// Creates a folder with one file.
@@ -118,7 +118,7 @@ fn file(content: &str) -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn the_content_of_a_file_is_trimmed_and_its_quotes_are_told() {
+fn the_content_of_a_file_is_trimmed_and_its_quotes_are_reported() {
     let (_folder, path) = file(&format!("\u{feff} {SECRET}\r\n"));
     let config = loaded(&[("JWT_SECRET_KEY_FILE", path.to_str().unwrap())]);
     assert_eq!(config.jwt_secret_key.unwrap().expose_secret(), SECRET);
@@ -128,10 +128,10 @@ fn the_content_of_a_file_is_trimmed_and_its_quotes_are_told() {
     let config = loaded(&[("JWT_SECRET_KEY_FILE", path.to_str().unwrap())]);
     assert_eq!(config.jwt_secret_key.unwrap().expose_secret(), quoted);
     let what = "begins and ends with a double quote";
-    assert_eq!(config.warnings, [used_as_it_is("JWT_SECRET_KEY_FILE", what)]);
+    assert_eq!(config.warnings, [used_unchanged("JWT_SECRET_KEY_FILE", what)]);
     let (_folder, path) = file("\"redis://cache\"");
     let path = path.to_str().unwrap();
-    let problems = problems(&[&WHOLE[..4], &[("REDIS_URL_FILE", path), WHOLE[5]]].concat());
+    let problems = problems(&[&COMPLETE[..4], &[("REDIS_URL_FILE", path), COMPLETE[5]]].concat());
     let what = "names a file whose content begins and ends with a double quote: remove what does \
                 not belong to the value";
     let example = "(for example: /run/secrets/redis_url)";
@@ -139,7 +139,7 @@ fn the_content_of_a_file_is_trimmed_and_its_quotes_are_told() {
 }
 
 #[test]
-fn a_value_of_nothing_but_quotes_is_blank() {
+fn a_value_of_only_quotes_is_blank() {
     for (name, value) in [("JWT_SECRET_KEY", "\"\""), ("API_PORT", "''"), ("DATA_DIR", "\" \"")] {
         let sentence = format!("{name} is blank: give it a value, or leave it out");
         assert_problem(&[(name, value)], &sentence);
@@ -147,10 +147,10 @@ fn a_value_of_nothing_but_quotes_is_blank() {
 }
 
 #[test]
-fn the_folder_of_the_embedded_store_is_a_path() {
+fn data_dir_is_a_literal_path() {
     for path in ["/srv/data", "/srv/data\r", " /srv/data ", "/srv/data\n"] {
         let Stores::Embedded(embedded) = loaded(&[("DATA_DIR", path)]).stores else {
-            panic!("nothing names a server");
+            panic!("no server is configured");
         };
         assert_eq!(embedded.data_dir, Path::new("/srv/data"), "{path:?}");
     }
@@ -175,5 +175,5 @@ fn a_certificate_file_may_begin_with_a_byte_order_mark() {
     let (_folder, path) = file(&root);
     let tls =
         [("POSTGRES_SSLMODE", "verify-full"), ("POSTGRES_SSLROOTCERT", path.to_str().unwrap())];
-    assert_eq!(loaded(&[&WHOLE[..], &tls].concat()).warnings, []);
+    assert_eq!(loaded(&[&COMPLETE[..], &tls].concat()).warnings, []);
 }

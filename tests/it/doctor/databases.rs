@@ -1,4 +1,4 @@
-//! The database: outdated, too new, altered, unavailable, missing, damaged.
+//! Databases that are outdated, too new, altered, unavailable, missing or damaged.
 
 use std::fs;
 
@@ -9,13 +9,13 @@ use crate::harness::{
 use super::scene::{self, Scene};
 
 on_both_setups! {
-    a_schema_that_is_behind_is_found_and_left_behind,
-    a_schema_of_a_newer_version_is_no_fault,
-    a_schema_that_other_software_changed_is_found,
-    credentials_that_are_not_set_are_found,
+    an_outdated_schema_is_found_and_not_migrated,
+    a_schema_of_a_newer_version_is_only_a_note,
+    a_schema_changed_by_other_software_is_found,
+    missing_app_credentials_are_found,
 }
 
-async fn a_schema_that_is_behind_is_found_and_left_behind(setup: Setup) {
+async fn an_outdated_schema_is_found_and_not_migrated(setup: Setup) {
     let scene = Scene::new(setup.composition).await;
     scene.sql("drop table known_addresses; delete from api_migrations where number = 4").await;
     let behind = "The schema is behind: 0004_known_addresses is missing";
@@ -32,14 +32,14 @@ async fn a_schema_that_is_behind_is_found_and_left_behind(setup: Setup) {
     scene.finding("schema", "ok");
 }
 
-async fn a_schema_of_a_newer_version_is_no_fault(setup: Setup) {
+async fn a_schema_of_a_newer_version_is_only_a_note(setup: Setup) {
     let scene = Scene::new(setup.composition).await;
     scene.sql("insert into api_migrations (number, name) values (9999, 'sleeves')").await;
     let what = "A newer version used this database and applied 9999_sleeves";
     assert_eq!(scene.finding("schema", "note")["what"], what);
 }
 
-async fn a_schema_that_other_software_changed_is_found(setup: Setup) {
+async fn a_schema_changed_by_other_software_is_found(setup: Setup) {
     let scene = Scene::new(setup.composition).await;
     scene.sql("alter table users rename column is_admin to is_boss").await;
     let finding = scene.finding("schema", "error");
@@ -47,7 +47,7 @@ async fn a_schema_that_other_software_changed_is_found(setup: Setup) {
     assert!(what.starts_with("The schema was changed by other software: "), "{what}");
 }
 
-async fn credentials_that_are_not_set_are_found(setup: Setup) {
+async fn missing_app_credentials_are_found(setup: Setup) {
     let scene = Scene::new(setup.composition).await;
     scene.sql("delete from app_config where key = 'discogs_consumer_secret'").await;
     let what = "Only one of the app's consumer key and secret is set: users can't connect Discogs";
@@ -59,10 +59,10 @@ async fn credentials_that_are_not_set_are_found(setup: Setup) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_postgresql_that_is_away_hinders_no_other_check() {
+async fn an_unavailable_postgresql_does_not_prevent_other_checks() {
     let scene = Scene::new(Composition::Servers).await;
-    for take_away in [crate::harness::Proxy::close, crate::harness::Proxy::hang] {
-        take_away(scene.stores.postgres());
+    for disable in [crate::harness::Proxy::close, crate::harness::Proxy::hang] {
+        disable(scene.stores.postgres());
         let (code, report) = scene.doctor();
         assert_eq!(code, Some(1));
         let finding = scene::finding(&report, "database", "error");
@@ -98,7 +98,7 @@ async fn a_refused_sign_in_to_postgresql_says_which_variables_to_correct() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_database_that_there_is_not_can_be_made_with_one_command() {
+async fn a_missing_database_is_reported_with_the_command_to_create_it() {
     let scene = Scene::new(Composition::Servers).await.with("POSTGRES_DATABASE", "nowhere");
     let fix = scene.finding("database", "error")["fix"].clone();
     assert_eq!(fix, "Correct POSTGRES_DATABASE, or create it: `createdb --owner tester nowhere`");
@@ -106,7 +106,7 @@ async fn a_database_that_there_is_not_can_be_made_with_one_command() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_database_that_takes_no_writes_is_found() {
+async fn a_read_only_database_is_found() {
     let scene = Scene::new(Composition::Servers).await;
     let name = &scene.stores.database().name;
     scene.sql(&format!("alter database {name} set default_transaction_read_only = on")).await;
@@ -115,7 +115,7 @@ async fn a_database_that_takes_no_writes_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_running_service_on_the_file_is_no_fault_and_notices_nothing() {
+async fn a_running_service_is_reported_as_ok_and_not_disturbed() {
     let scene = Scene::new(Composition::Embedded).await;
     let service = scene.program.serve(&[]);
     let alice = service.anonymous().register_and_sign_in("alice@example.com").await;
@@ -130,20 +130,20 @@ async fn a_running_service_on_the_file_is_no_fault_and_notices_nothing() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_said_and_not_made() {
+fn a_missing_file_is_reported_and_not_created() {
     let program = Program::new().with("DISCOGS_API_URL", "https://127.0.0.1:1");
-    let look = |program: &Program| scene::report(&program.run(&["doctor", "--json"]));
-    let report = look(&program);
+    let run_doctor = |program: &Program| scene::report(&program.run(&["doctor", "--json"]));
+    let report = run_doctor(&program);
     for check in ["data_dir", "database", "jwt_secret"] {
         scene::finding(&report, check, "note");
     }
     assert!(program.left_nothing());
     let program = program.with("AUTO_MIGRATE", "off");
-    let finding = scene::finding(&look(&program), "database", "error");
+    let finding = scene::finding(&run_doctor(&program), "database", "error");
     assert_eq!(finding["fix"], "Create it: `discogsography-api migrate`");
     fs::create_dir(program.data("")).unwrap();
     fs::write(program.data("discogsography.lock"), "").unwrap();
-    let finding = scene::finding(&look(&program), "database", "error");
+    let finding = scene::finding(&run_doctor(&program), "database", "error");
     assert!(finding["what"].as_str().unwrap().ends_with("though a service has run in this folder"));
     assert_eq!(fs::read_dir(program.data("")).unwrap().count(), 1);
 }
@@ -165,7 +165,7 @@ async fn a_damaged_file_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_postgresql_that_is_not_trusted_says_where_to_name_whom_to_trust() {
+async fn an_untrusted_postgresql_is_reported_with_the_variable_to_set() {
     let scene = Scene::new(Composition::Servers).await;
     let scene = scene.with("POSTGRES_SSLMODE", "verify-ca");
     let other = scene.with("POSTGRES_SSLROOTCERT", &certificate("other-ca.pem"));
@@ -182,7 +182,7 @@ async fn a_postgresql_that_is_not_trusted_says_where_to_name_whom_to_trust() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_unique_constraint_that_is_gone_is_found_and_can_be_made_again() {
+async fn a_missing_unique_constraint_is_found_and_can_be_restored() {
     for (table, columns, drop) in [
         ("users", "email", "alter table users drop constraint users_email_key"),
         (
@@ -217,9 +217,9 @@ async fn a_unique_constraint_that_is_gone_is_found_and_can_be_made_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn settings_that_break_a_promise_are_found() {
+async fn settings_that_risk_data_or_hang_are_found() {
     let scene = Scene::new(Composition::Servers).await;
-    // The tests' own PostgreSQL runs without it.
+    // The tests' own PostgreSQL runs without fsync.
     let report = scene::whole_report(&scene.program.run(&["doctor", "--json"]));
     let findings = report["findings"].as_array().unwrap();
     let what = "fsync is off: after a crash of the machine, committed data may be lost";
@@ -241,7 +241,7 @@ async fn settings_that_break_a_promise_are_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_pooler_that_refuses_settings_says_which_variable_leaves_them_out() {
+async fn a_pooler_that_refuses_settings_is_reported_with_the_variable_to_set() {
     let pooler = PgBouncer::start().await;
     let scene = Scene::new(Composition::Servers).await;
     let scene = scene.with("POSTGRES_ADDRESS", &pooler.address());
@@ -259,7 +259,7 @@ async fn a_pooler_that_refuses_settings_says_which_variable_leaves_them_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_table_that_is_locked_is_told_from_a_server_that_is_away() {
+async fn a_locked_table_is_not_reported_as_an_unavailable_server() {
     let scene = Scene::new(Composition::Servers).await;
     let mut client = scene.stores.database().client().await;
     let transaction = client.transaction().await.unwrap();
@@ -275,7 +275,7 @@ async fn a_table_that_is_locked_is_told_from_a_server_that_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_empty_file_is_no_file_that_a_start_would_fill() {
+async fn an_empty_file_is_an_error() {
     let scene = Scene::new(Composition::Embedded).await;
     let path = scene.stores.folder.path().join("discogsography.db");
     fs::write(&path, "").unwrap();
@@ -285,7 +285,7 @@ async fn an_empty_file_is_no_file_that_a_start_would_fill() {
 }
 
 #[test]
-fn a_folder_that_can_not_be_reached_is_not_taken_for_a_new_one() {
+fn an_unreachable_folder_is_not_mistaken_for_a_new_one() {
     let program = Program::new().with("DISCOGS_API_URL", "https://127.0.0.1:1");
     let file = program.folder().join("file");
     fs::write(&file, "").unwrap();

@@ -1,4 +1,4 @@
-//! Discogs: unavailable, blocking, rejecting the app, a wrong clock, no TLS.
+//! Discogs is unavailable, blocks the service or rejects the app; a wrong clock; no TLS.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ async fn embedded() -> Scene {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_token_is_really_asked_for_and_once() {
+async fn one_request_token_is_requested() {
     let scene = embedded().await;
     scene.finding("app_credentials", "ok");
     assert_eq!(scene.sandbox.calls(Step::RequestToken).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn credentials_that_discogs_refuses_are_found() {
+async fn rejected_app_credentials_are_found() {
     let scene = embedded().await;
     scene.set_credentials("canary-wrong-secret");
     let finding = scene.finding("app_credentials", "error");
@@ -29,7 +29,7 @@ async fn credentials_that_discogs_refuses_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_discogs_does_instead_is_told_in_plain_words() {
+async fn every_failure_of_discogs_is_explained() {
     let scene = embedded().await;
     for (fault, severity, words) in [
         (Fault::block_page(403), "error", "A page in front of Discogs blocks this machine"),
@@ -49,7 +49,7 @@ async fn what_discogs_does_instead_is_told_in_plain_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_discogs_that_is_away_hinders_no_other_check() {
+async fn an_unavailable_discogs_does_not_prevent_other_checks() {
     let nowhere = format!("https://127.0.0.1:{}", free_port());
     for (url, words) in [
         (nowhere.as_str(), "Nothing listens at 127.0.0.1:"),
@@ -66,7 +66,7 @@ async fn a_discogs_that_is_away_hinders_no_other_check() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_machine_that_only_used_the_sandbox_is_told_how_to_check_it() {
+async fn the_sandbox_option_is_suggested_if_only_the_sandbox_was_used() {
     const ADVICE: &str = ". If you only use the sandbox, run `discogsography-api doctor --sandbox`";
     let nowhere = format!("https://127.0.0.1:{}", free_port());
     let program = Program::new().with("DISCOGS_API_URL", &nowhere);
@@ -83,16 +83,16 @@ async fn a_machine_that_only_used_the_sandbox_is_told_how_to_check_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_without_tls_is_told_in_plain_words() {
+async fn a_server_without_tls_is_explained() {
     let scene = embedded().await;
     let url = scene.sandbox.url().replace("http://", "https://");
     let what = scene.with("DISCOGS_API_URL", &url).finding("discogs", "error")["what"].to_string();
-    assert!(what.contains(": what answers does not speak TLS"), "{what}");
+    assert!(what.contains(": the server does not speak TLS"), "{what}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_is_off_is_told_in_seconds() {
-    for (by, severity, refused) in [(100, "warning", "ok"), (900, "error", "error")] {
+async fn a_wrong_clock_is_reported_in_seconds() {
+    for (by, severity, credentials) in [(100, "warning", "ok"), (900, "error", "error")] {
         let scene = Scene::with_discogs_ahead(Duration::from_secs(by)).await;
         let (_, report) = scene.doctor();
         let finding = scene::finding(&report, "clock", severity);
@@ -101,6 +101,6 @@ async fn a_clock_that_is_off_is_told_in_seconds() {
         assert!(seconds.unsigned_abs().abs_diff(by) <= 2 && seconds < 0, "{finding:#}");
         let words = format!("The clock of this machine is {} s behind that of Discogs", -seconds);
         assert!(finding["what"].as_str().unwrap().starts_with(&words), "{finding:#}");
-        scene::finding(&report, "app_credentials", refused);
+        scene::finding(&report, "app_credentials", credentials);
     }
 }

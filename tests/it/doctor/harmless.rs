@@ -10,7 +10,7 @@ use crate::harness::{Composition, PrivateRedis, TestStores};
 
 use super::scene::Scene;
 
-/// Returns content, mode and modification time of every file.
+/// Returns the content, mode and modification time of every file.
 fn files(folder: &Path) -> BTreeMap<String, (Vec<u8>, u32, i64, i64)> {
     let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
     let file = |entry: fs::DirEntry| {
@@ -23,31 +23,31 @@ fn files(folder: &Path) -> BTreeMap<String, (Vec<u8>, u32, i64, i64)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_byte_of_the_folder_is_as_it_was() {
+async fn the_folder_is_unchanged() {
     let scene = Scene::new(Composition::Embedded).await;
     let folder = scene.stores.folder.path().to_owned();
-    let look = || {
+    let severity_without_changes = || {
         let before = files(&folder);
         let (_, report) = scene.doctor();
         assert_eq!(files(&folder), before, "{report:#}");
         report["severity"].as_str().unwrap().to_owned()
     };
-    assert_eq!(look(), "ok", "with no service");
+    assert_eq!(severity_without_changes(), "ok", "without a service");
     let service = scene.program.serve(&[]);
     service.anonymous().register_and_sign_in("alice@example.com").await;
-    assert_eq!(look(), "ok", "beside a service");
+    assert_eq!(severity_without_changes(), "ok", "beside a service");
     assert_eq!(service.end("KILL").code, None);
     assert!(folder.join("discogsography.db-wal").metadata().unwrap().len() > 0);
-    assert_eq!(look(), "ok", "after one that was killed");
+    assert_eq!(severity_without_changes(), "ok", "after a service was killed");
     fs::remove_file(folder.join("discogsography.db-shm")).unwrap();
-    assert_eq!(look(), "note", "with writes that wait");
+    assert_eq!(severity_without_changes(), "note", "with pending writes");
     scene.sql("delete from api_migrations where number = 4").await;
-    assert_eq!(look(), "warning", "with a schema that is behind");
+    assert_eq!(severity_without_changes(), "warning", "with an outdated schema");
     fs::remove_file(folder.join("discogsography.db")).unwrap();
-    assert_eq!(look(), "error", "with no file");
+    assert_eq!(severity_without_changes(), "error", "without a file");
 }
 
-/// Returns every row with the transaction that wrote it, and every column.
+/// Returns every column definition, and every row with the id of the transaction that wrote it.
 async fn rows(scene: &Scene) -> Vec<String> {
     let client = scene.stores.database().client().await;
     let mut found = Vec::new();
@@ -81,7 +81,7 @@ async fn keys(redis: &PrivateRedis) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn every_row_and_every_key_is_as_it_was() {
+async fn rows_and_keys_are_unchanged() {
     let redis = PrivateRedis::start().await;
     let stores = TestStores::new(Composition::Servers).await;
     let scene = Scene::on(stores, Duration::ZERO, &[("REDIS_URL", &redis.url())]).await;

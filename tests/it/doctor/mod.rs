@@ -1,4 +1,4 @@
-//! `doctor`: its findings, their texts, its exit codes, and that it changes nothing.
+//! `doctor`: its findings and exit codes, and that it changes nothing.
 
 mod databases;
 mod discogs;
@@ -16,10 +16,10 @@ use crate::harness::{Program, Setup, on_both_setups};
 use scene::Scene;
 
 on_both_setups! {
-    nothing_is_wrong_where_everything_is_there,
+    every_finding_of_a_healthy_setup_is_ok,
 }
 
-async fn nothing_is_wrong_where_everything_is_there(setup: Setup) {
+async fn every_finding_of_a_healthy_setup_is_ok(setup: Setup) {
     let scene = Scene::new(setup.composition).await;
     let (code, report) = scene.doctor();
     assert_eq!(code, Some(0), "{report:#}");
@@ -36,20 +36,20 @@ async fn nothing_is_wrong_where_everything_is_there(setup: Setup) {
     } else {
         &["service", "database", "schema", "integrity", "data_dir", "disk_space"]
     };
-    let around: (&[_], &[_]) =
-        (&["variables", "jwt_secret", "encryption_key"], &["discogs", "clock", "app_credentials"]);
-    assert_eq!(checks, [around.0, stores, around.1].concat());
+    let before: &[&str] = &["variables", "jwt_secret", "encryption_key"];
+    let after = &["discogs", "clock", "app_credentials"];
+    assert_eq!(checks, [before, stores, after].concat());
     for finding in findings {
         assert_eq!((&finding["severity"], &finding["fix"]), (&json!("ok"), &json!(null)));
     }
-    let said = scene.program.run(&["doctor"]);
-    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{said:?}");
-    let last = said.stdout.lines().next_back().unwrap();
-    assert!(last.ends_with(" ok.") && !said.stdout.contains("ERROR"), "{}", said.stdout);
+    let pretty = scene.program.run(&["doctor"]);
+    assert_eq!((pretty.code, pretty.stderr.as_str()), (Some(0), ""), "{pretty:?}");
+    let last = pretty.stdout.lines().next_back().unwrap();
+    assert!(last.ends_with(" ok.") && !pretty.stdout.contains("ERROR"), "{}", pretty.stdout);
 }
 
 #[test]
-fn a_configuration_that_can_not_be_used_is_told_as_a_whole() {
+fn every_problem_of_an_invalid_configuration_is_reported() {
     let program = Program::new().with("API_PORT", "eighty").with("POSTGRES_HOST", "db.example.com");
     let outcome = program.run(&["doctor", "--json"]);
     let error = "error: the configuration is invalid; the report says what to do\n";
@@ -82,18 +82,18 @@ fn a_configuration_that_can_not_be_used_is_told_as_a_whole() {
             "is_configuration_usable": false,
         })
     );
-    let said = program.run(&["doctor"]);
-    assert_eq!(said.code, Some(2));
+    let pretty = program.run(&["doctor"]);
+    assert_eq!(pretty.code, Some(2));
     assert!(
-        said.stdout.contains("\n  ERROR    API_PORT `eighty` is not a port"),
+        pretty.stdout.contains("\n  ERROR    API_PORT `eighty` is not a port"),
         "{}",
-        said.stdout
+        pretty.stdout
     );
     assert!(program.left_nothing());
 }
 
 #[test]
-fn what_a_start_would_warn_about_is_found() {
+fn warnings_of_a_start_are_findings() {
     let program = Program::new()
         .with("RATE_LIMITS", "off")
         .with("TRUSTED_PROXIES", "0.0.0.0/0")

@@ -1,4 +1,4 @@
-//! Redis: evicting keys, full, a replica, refusing the sign-in, unavailable.
+//! Redis evicts keys, is full, is a replica, refuses the sign-in, or is unavailable.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use crate::harness::{Composition, PrivateRedis, TestStores, certificate, free_po
 
 use super::scene::{self, Scene};
 
-/// A scene with a private Redis, which the test may damage.
-async fn spoiled(redis: &PrivateRedis) -> Scene {
+/// Returns a scene with this Redis, which no other test uses.
+async fn with_private_redis(redis: &PrivateRedis) -> Scene {
     let stores = TestStores::new(Composition::Servers).await;
     Scene::on(stores, Duration::ZERO, &[("REDIS_URL", &redis.url())]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_redis_that_would_drop_flows_is_found() {
+async fn a_redis_that_may_lose_flows_is_found() {
     let redis = PrivateRedis::start().await;
-    let scene = spoiled(&redis).await;
+    let scene = with_private_redis(&redis).await;
     scene.finding("redis_memory", "ok");
     redis.command(&["config", "set", "maxmemory-policy", "allkeys-lru"]).await;
     let finding = scene.finding("redis_memory", "warning");
@@ -37,9 +37,9 @@ async fn a_redis_that_would_drop_flows_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_redis_that_takes_no_writes_is_found() {
+async fn a_read_only_redis_is_found() {
     let redis = PrivateRedis::start().await;
-    let scene = spoiled(&redis).await;
+    let scene = with_private_redis(&redis).await;
     redis.command(&["replicaof", "127.0.0.1", &free_port().to_string()]).await;
     let finding = scene.finding("redis", "error");
     assert!(finding["what"].as_str().unwrap().starts_with("Redis is a replica"), "{finding:#}");
@@ -49,12 +49,13 @@ async fn a_redis_that_takes_no_writes_is_found() {
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn a_refused_sign_in_to_redis_says_what_to_correct() {
     let redis = PrivateRedis::start().await;
-    let scene = spoiled(&redis).await;
+    let scene = with_private_redis(&redis).await;
     redis.command(&["config", "set", "requirepass", "canary-right-password"]).await;
     let url = format!("redis://:canary-wrong-password@{}/0", redis.address());
-    for scene in
-        [scene.with("REDIS_URL", &redis.url()), spoiled(&redis).await.with("REDIS_URL", &url)]
-    {
+    for scene in [
+        scene.with("REDIS_URL", &redis.url()),
+        with_private_redis(&redis).await.with("REDIS_URL", &url),
+    ] {
         let finding = scene.finding("redis", "error");
         let fix = "Correct the user and password in REDIS_URL, or REDIS_PASSWORD: \
                     `redis://USER:PASSWORD@HOST:6379/0`";
@@ -64,10 +65,10 @@ async fn a_refused_sign_in_to_redis_says_what_to_correct() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_redis_that_is_away_hinders_no_other_check() {
+async fn an_unavailable_redis_does_not_prevent_other_checks() {
     let scene = Scene::new(Composition::Servers).await;
-    for take_away in [crate::harness::Proxy::close, crate::harness::Proxy::hang] {
-        take_away(scene.stores.redis());
+    for disable in [crate::harness::Proxy::close, crate::harness::Proxy::hang] {
+        disable(scene.stores.redis());
         let (code, report) = scene.doctor();
         assert_eq!(code, Some(1));
         scene::finding(&report, "redis", "error");
@@ -83,7 +84,7 @@ async fn a_redis_that_is_away_hinders_no_other_check() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_redis_that_is_not_trusted_says_where_to_name_whom_to_trust() {
+async fn an_untrusted_redis_is_reported_with_the_variable_to_set() {
     let (_redis, port) = PrivateRedis::start_with_tls().await;
     let stores = TestStores::new(Composition::Servers).await;
     let scene = Scene::on(stores, Duration::ZERO, &[]).await;
@@ -95,7 +96,7 @@ async fn a_redis_that_is_not_trusted_says_where_to_name_whom_to_trust() {
     scene.with("REDIS_SSLROOTCERT", &certificate("ca.pem")).finding("redis", "ok");
 }
 
-/// Creates a Redis user with these rights, and returns the URL to sign in with.
+/// Creates a Redis user with these permissions, and returns its URL.
 async fn user(redis: &PrivateRedis, rights: &[&str]) -> String {
     let words = [&["acl", "setuser", "limited", "reset", "on", ">a-password"], rights].concat();
     redis.command(&words).await;
@@ -104,9 +105,9 @@ async fn user(redis: &PrivateRedis, rights: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_user_who_lacks_what_a_step_needs_is_found() {
+async fn missing_redis_permissions_are_found() {
     let redis = PrivateRedis::start().await;
-    let scene = spoiled(&redis).await;
+    let scene = with_private_redis(&redis).await;
     for rights in [
         &["~*", "+@all", "-@scripting"][..],
         &["~*", "+@all", "-set"],
@@ -116,7 +117,7 @@ async fn a_user_who_lacks_what_a_step_needs_is_found() {
         &["%R~discogs:*", "+@all"],
     ] {
         let url = user(&redis, rights).await;
-        let scene = spoiled(&redis).await.with("REDIS_URL", &url);
+        let scene = with_private_redis(&redis).await.with("REDIS_URL", &url);
         let finding = scene.finding("redis", "error");
         let what = "Redis can't be used, so users can't connect Discogs: Redis says NOPERM";
         assert_eq!(finding["what"], what, "{rights:?}");
@@ -127,27 +128,27 @@ async fn a_user_who_lacks_what_a_step_needs_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_user_with_the_rights_that_doctor_asks_for_is_enough() {
+async fn the_suggested_redis_permissions_are_enough() {
     let redis = PrivateRedis::start().await;
     let rights = ["~discogs:*", "+@read", "+@write", "+@scripting", "+time"];
-    let scene = spoiled(&redis).await.with("REDIS_URL", &user(&redis, &rights).await);
+    let scene = with_private_redis(&redis).await.with("REDIS_URL", &user(&redis, &rights).await);
     let (code, report) = scene.doctor();
     assert_eq!((code, &report["severity"]), (Some(0), &"note".into()), "{report:#}");
     let finding = scene::finding(&report, "redis", "ok");
     assert!(finding["what"].as_str().unwrap().contains(" works, in "), "{finding:#}");
     scene::finding(&report, "redis_memory", "note");
     let rights = ["~discogs:oauth:*", "+@all"];
-    let scene = spoiled(&redis).await.with("REDIS_URL", &user(&redis, &rights).await);
+    let scene = with_private_redis(&redis).await.with("REDIS_URL", &user(&redis, &rights).await);
     let what = "Request limits can't be shared by all replicas: Redis says NOPERM";
     assert_eq!(scene.finding("redis", "warning")["what"], what);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_redis_with_shards_is_found() {
+async fn a_sharded_redis_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let redis = PrivateRedis::start_as_cluster(folder.path()).await;
-    let finding = spoiled(&redis).await.finding("redis", "error");
+    let finding = with_private_redis(&redis).await.finding("redis", "error");
     let what = "Redis can't be used, so users can't connect Discogs: Redis says CROSSSLOT";
     assert_eq!(finding["what"], what);
     let fix = "Use a single Redis server: Redis Cluster and sharded Redis are not supported";
@@ -156,10 +157,11 @@ async fn a_redis_with_shards_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_database_number_that_redis_lacks_is_named() {
+async fn a_missing_redis_database_is_reported() {
     let redis = PrivateRedis::start().await;
     let url = format!("redis://{}/99", redis.address());
-    let finding = spoiled(&redis).await.with("REDIS_URL", &url).finding("redis", "error");
+    let finding =
+        with_private_redis(&redis).await.with("REDIS_URL", &url).finding("redis", "error");
     let what = "Redis can't be used, so users can't connect Discogs: Redis refuses the database \
                 number in REDIS_URL";
     assert_eq!(finding["what"], what);

@@ -1,4 +1,4 @@
-//! PostgreSQL roles that lack privileges, as on another owner's tables.
+//! PostgreSQL roles that lack privileges, for example on tables of another owner.
 
 use crate::connect::connect;
 use crate::harness::{Composition, Setup, test_servers};
@@ -14,7 +14,7 @@ const ALL: &str = "delete, insert, select, update on api_encryption; \
                    delete, insert, select, update on oauth_tokens; insert, select, update on users; \
                    select on api_migrations";
 
-/// Adds a role that may only sign in, and returns the scene with that role.
+/// Creates a role that may only sign in, and returns the scene with that role.
 async fn with_guest(scene: Scene) -> (Scene, String) {
     let role = format!("guest-of-{}", scene.stores.database().name);
     scene.sql(&format!("create role \"{role}\" login password '{PASSWORD}'")).await;
@@ -30,20 +30,20 @@ fn as_owner(scene: Scene) -> Scene {
     as_role(scene, &servers.postgres_username, &servers.postgres_password)
 }
 
-/// Returns the statements that drop a role; roles belong to the whole server.
+/// Returns the statements that drop a role, which would outlive the test's database.
 fn dropped(role: &str) -> String {
     format!("drop owned by \"{role}\"; drop role \"{role}\"")
 }
 
-/// Runs the fix for the privileges that `doctor` finds missing in the database.
-async fn give(scene: &Scene, lacks: &str) {
+/// Asserts that `doctor` finds exactly these privileges missing, and runs its fix.
+async fn grant_missing(scene: &Scene, lacks: &str) {
     let finding = scene.finding("database", "error");
     assert_eq!(finding["what"], format!("PostgreSQL can't be used: the role lacks {lacks}"));
-    follow(scene, &finding["fix"]).await;
+    run_fix(scene, &finding["fix"]).await;
 }
 
 /// Runs the statements between the backticks of a finding's fix, as the owner.
-async fn follow(scene: &Scene, fix: &serde_json::Value) {
+async fn run_fix(scene: &Scene, fix: &serde_json::Value) {
     let [_, statements, _] = *fix.as_str().unwrap().split('`').collect::<Vec<_>>() else {
         panic!("no statements in {fix}")
     };
@@ -52,9 +52,9 @@ async fn follow(scene: &Scene, fix: &serde_json::Value) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn with_the_rights_that_doctor_asks_for_a_role_can_do_all() {
+async fn the_suggested_privileges_are_enough() {
     let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
-    give(&scene, ALL).await;
+    grant_missing(&scene, ALL).await;
     for check in ["database", "schema", "app_credentials"] {
         scene.finding(check, "ok");
     }
@@ -81,7 +81,7 @@ async fn with_the_rights_that_doctor_asks_for_a_role_can_do_all() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn rights_on_every_column_are_enough_and_on_some_are_not() {
+async fn column_privileges_are_enough_only_on_every_column() {
     let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
     let columns = "id, email, hashed_password, is_active, created_at, updated_at";
     let grant = |right: &str| format!("grant {right} to \"{role}\";");
@@ -111,7 +111,7 @@ async fn rights_on_every_column_are_enough_and_on_some_are_not() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_database_or_schema_that_is_closed_to_the_role_is_found() {
+async fn missing_access_to_the_database_or_schema_is_found() {
     let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
     let database = scene.stores.database().name.clone();
     scene
@@ -125,18 +125,18 @@ async fn a_database_or_schema_that_is_closed_to_the_role_is_found() {
         finding["what"].as_str().unwrap().split(": ").nth(1),
         Some("a permission is missing")
     );
-    follow(&scene, &finding["fix"]).await;
-    give(&scene, "usage on schema public").await;
-    give(&scene, ALL).await;
+    run_fix(&scene, &finding["fix"]).await;
+    grant_missing(&scene, "usage on schema public").await;
+    grant_missing(&scene, ALL).await;
     scene.finding("schema", "ok");
     scene.sql(&dropped(&role)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_role_that_can_not_bring_the_schema_up_to_date_is_found() {
+async fn a_role_that_can_not_migrate_is_found() {
     let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
-    // The state in which the Python service leaves it.
+    // The schema as the Python service leaves it.
     scene
         .sql(
             "alter table users drop column is_admin;
@@ -160,7 +160,7 @@ async fn a_role_that_can_not_bring_the_schema_up_to_date_is_found() {
     assert_eq!(migrated.code, Some(0), "{migrated:?}");
     let scene = as_role(scene, &role, PASSWORD);
     let finding = scene.finding("database", "error");
-    follow(&scene, &finding["fix"]).await;
+    run_fix(&scene, &finding["fix"]).await;
     scene.finding("schema", "ok");
     let scene = as_owner(scene);
     scene.finding("database", "ok");
@@ -171,7 +171,7 @@ async fn a_role_that_can_not_bring_the_schema_up_to_date_is_found() {
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn missing_grants_are_fixed_by_the_suggested_statements() {
     let (scene, role) = with_guest(Scene::new(Composition::Servers).await).await;
-    give(&scene, ALL).await;
+    grant_missing(&scene, ALL).await;
     // This migration alters no existing table.
     scene.sql("drop table known_addresses; delete from api_migrations where number = 4").await;
     let scene = scene.with("AUTO_MIGRATE", "off");
@@ -179,7 +179,7 @@ async fn missing_grants_are_fixed_by_the_suggested_statements() {
     let what = "The schema is behind: 0004_known_addresses is missing, and the role lacks the \
                 privileges to migrate: create on schema public; insert on api_migrations";
     assert_eq!(finding["what"], what);
-    follow(&scene, &finding["fix"]).await;
+    run_fix(&scene, &finding["fix"]).await;
     let migrated = scene.program.run(&["migrate"]);
     assert_eq!(migrated.code, Some(0), "{migrated:?}");
     scene.finding("schema", "ok");

@@ -1,4 +1,4 @@
-//! Stores with a schema and the app's credentials, a sandbox, and the program to check.
+//! A setup for `doctor` to check: stores with the app's credentials, and a sandbox for Discogs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +27,12 @@ impl Scene {
         Self::on(TestStores::new(composition).await, Duration::ZERO, &[]).await
     }
 
-    /// Starts with a Discogs whose clock is ahead of this machine's.
+    /// Creates a scene in which the clock of Discogs is ahead of this machine's.
     pub(crate) async fn with_discogs_ahead(by: Duration) -> Self {
         Self::on(TestStores::new(Composition::Embedded).await, by, &[]).await
     }
 
-    /// Starts on these stores, with additional variables.
+    /// Creates a scene on these stores, with additional variables.
     pub(crate) async fn on(
         stores: TestStores,
         ahead: Duration,
@@ -64,7 +64,6 @@ impl Scene {
         assert_eq!(set.code, Some(0), "{set:?}");
     }
 
-    /// Sets a variable.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.program = self.program.with(name, value);
         self
@@ -85,7 +84,6 @@ impl Scene {
         finding(&report, check, severity)
     }
 
-    /// Runs a statement in the database.
     pub(crate) async fn sql(&self, statement: &str) {
         if let Some((database, ..)) = &self.stores.servers {
             database.client().await.batch_execute(statement).await.unwrap();
@@ -96,10 +94,9 @@ impl Scene {
     }
 }
 
-/// Returns a report without what is wrong with the tests' own PostgreSQL.
+/// Returns the report without findings that come from the tests' own PostgreSQL.
 ///
-/// It is discarded after the tests, so it need not survive a crash; on a busy machine it may be
-/// slow.
+/// It runs without fsync, since its data is discarded, and may be slow on a busy machine.
 pub(crate) fn report(outcome: &Outcome) -> Value {
     let mut report = whole_report(outcome);
     let findings = report["findings"].as_array_mut().unwrap();
@@ -130,7 +127,9 @@ pub(crate) fn finding(report: &Value, check: &str, severity: &str) -> Value {
     let of_check: Vec<_> = findings
         .filter(|finding| finding["check"] == check && finding["severity"] == severity)
         .collect();
-    let [finding] = *of_check else { panic!("no one {severity} of {check} in {report:#}") };
+    let [finding] = *of_check else {
+        panic!("not exactly one {severity} of {check} in {report:#}")
+    };
     assert_eq!(finding["fix"].is_null(), severity == "ok", "{finding:#}");
     finding.clone()
 }

@@ -1,4 +1,4 @@
-//! Secrets: their strength, their files, and that no output shows them.
+//! The strength of secrets, their files, and that no output shows them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -33,49 +33,49 @@ async fn a_weak_secret_is_found(setup: Setup) {
 }
 
 #[test]
-fn a_secret_that_the_service_made_is_looked_at_and_left_alone() {
+fn a_generated_secret_is_inspected_and_not_changed() {
     let program = Program::new().with("DISCOGS_API_URL", "https://127.0.0.1:1");
-    let look = || scene::report(&program.run(&["doctor", "--json"]));
+    let run_doctor = || scene::report(&program.run(&["doctor", "--json"]));
     let path = program.data("jwt-secret");
     fs::create_dir(program.data("")).unwrap();
     for (content, severity) in [("", "error"), ("canary-short\n", "warning"), (JWT_SECRET, "ok")] {
         fs::write(&path, content).unwrap();
-        scene::finding(&look(), "jwt_secret", severity);
+        scene::finding(&run_doctor(), "jwt_secret", severity);
         assert_eq!(fs::read_to_string(&path).unwrap(), content);
     }
-    // First sheltered only by the test's folder, then readable by everyone.
+    // First protected only by the test's folder, then readable by all users.
     set_mode(program.folder(), 0o700);
     set_mode(&path, 0o644);
-    scene::finding(&look(), "data_dir", "note");
+    scene::finding(&run_doctor(), "data_dir", "note");
     set_mode(program.folder(), 0o755);
     set_mode(&program.data(""), 0o755);
-    let finding = scene::finding(&look(), "data_dir", "warning");
+    let finding = scene::finding(&run_doctor(), "data_dir", "warning");
     assert_eq!(finding["fix"], format!("`chmod 600 {}`", path.display()));
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
     set_mode(&path, 0o600);
     set_mode(&program.data(""), 0o777);
-    let finding = scene::finding(&look(), "data_dir", "warning");
+    let finding = scene::finding(&run_doctor(), "data_dir", "warning");
     assert!(
         finding["what"].as_str().unwrap().starts_with("Other users can remove files from DATA_DIR")
     );
 }
 
 #[test]
-fn a_file_of_a_secret_that_others_can_read_is_found() {
+fn a_secret_file_that_others_can_read_is_found() {
     let program = Program::new();
     let path = program.folder().join("jwt");
     fs::write(&path, JWT_SECRET).unwrap();
     let program = program
         .with("DISCOGS_API_URL", "https://127.0.0.1:1")
         .with("JWT_SECRET_KEY_FILE", path.to_str().unwrap());
-    let look = || scene::report(&program.run(&["doctor", "--json"]));
+    let run_doctor = || scene::report(&program.run(&["doctor", "--json"]));
     set_mode(&path, 0o600);
-    scene::finding(&look(), "secret_files", "ok");
+    scene::finding(&run_doctor(), "secret_files", "ok");
     set_mode(program.folder(), 0o700);
     set_mode(&path, 0o644);
-    scene::finding(&look(), "secret_files", "note");
+    scene::finding(&run_doctor(), "secret_files", "note");
     set_mode(program.folder(), 0o755);
-    let finding = scene::finding(&look(), "secret_files", "warning");
+    let finding = scene::finding(&run_doctor(), "secret_files", "warning");
     let what =
         "Other users of this machine can read the file of JWT_SECRET_KEY_FILE: its mode is 0644";
     assert_eq!(finding["what"], what);
@@ -83,21 +83,21 @@ fn a_file_of_a_secret_that_others_can_read_is_found() {
     // The modes with which Kubernetes mounts it for `fsGroup`.
     for mode in [0o440, 0o640] {
         set_mode(&path, mode);
-        scene::finding(&look(), "secret_files", "ok");
+        scene::finding(&run_doctor(), "secret_files", "ok");
     }
     set_mode(&path, 0o660);
-    scene::finding(&look(), "secret_files", "warning");
+    scene::finding(&run_doctor(), "secret_files", "warning");
 }
 
-/// Returns both streams of the text report and of the JSON report.
-fn everything_said(program: &Program) -> String {
+/// Returns stdout and stderr of the text report and of the JSON report.
+fn all_output(program: &Program) -> String {
     let (pretty, json) = (program.run(&["doctor"]), program.run(&["doctor", "--json"]));
     [pretty.stdout, pretty.stderr, json.stdout, json.stderr].concat()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn nothing_secret_is_said_whatever_goes_wrong() {
+async fn no_secret_is_printed_whatever_fails() {
     let redis = PrivateRedis::start().await;
     redis.command(&["config", "set", "requirepass", "canary-redis-password"]).await;
     let url = format!("redis://:canary-redis-password@{}/0", redis.address());
@@ -106,10 +106,10 @@ async fn nothing_secret_is_said_whatever_goes_wrong() {
     scene.finding("app_credentials", "ok");
     scene.finding("redis", "ok");
     let password = scene.program.variable("POSTGRES_PASSWORD").to_owned();
-    let mut said = everything_said(&scene.program);
+    let mut output = all_output(&scene.program);
     let fault = || Fault::plain(401, &format!("{CONSUMER_SECRET} is wrong"));
     (0..2).for_each(|_| scene.sandbox.order(Step::RequestToken, fault()));
-    said += &everything_said(&scene.program);
+    output += &all_output(&scene.program);
     for (name, value) in [
         ("REDIS_URL", url.replace("canary-redis", "canary-other").as_str()),
         ("POSTGRES_PASSWORD", "canary-other-password"),
@@ -118,10 +118,10 @@ async fn nothing_secret_is_said_whatever_goes_wrong() {
         ("POSTGRES_ADDRESS", "digger:canary-address:db"),
     ] {
         scene = scene.with(name, value);
-        said += &everything_said(&scene.program);
+        output += &all_output(&scene.program);
     }
-    assert!(said.contains("28P01") && said.contains("(not shown)"), "{said}");
+    assert!(output.contains("28P01") && output.contains("(not shown)"), "{output}");
     for secret in ["canary", JWT_SECRET, CONSUMER_KEY, CONSUMER_SECRET, &password] {
-        assert!(!said.contains(secret), "{secret} is in {said}");
+        assert!(!output.contains(secret), "{secret} is in {output}");
     }
 }

@@ -16,7 +16,7 @@ use crate::harness::{Composition, PASSWORD, Setup, TestDatabase, TestStores};
 /// Only Unicode encodings have all of these characters.
 const UNTRANSLATABLE: &str = "ディガー@example.com";
 
-const ENCODING: &str = "❌ The encoding of the database lacks characters: move to UTF8";
+const ENCODING: &str = "❌ The database's encoding can't store every character: move to UTF8";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]

@@ -1,4 +1,4 @@
-//! A service under test, started as `main` starts it, with a sandbox for Discogs.
+//! Starts a service as `main` does, with a sandbox for Discogs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,41 +12,31 @@ use discogsography_api::random::Random;
 use discogsography_api::server::{self, Listeners, ServerError};
 use discogsography_api::storage::Storage;
 use discogsography_api::surroundings::Surroundings;
-use redis::AsyncCommands as _;
 use rusqlite::OptionalExtension as _;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::actor::send;
-use super::opened::redis_connection;
 use super::program::POLL_INTERVAL;
-use super::{Actor, Answer, Proxy, TestDatabase, test_servers};
+use super::{Actor, Answer, Composition, TestStores};
 
-/// The secret that the service under test signs with.
+/// The secret with which the service under test signs access tokens.
 pub(crate) const JWT_SECRET_KEY: &str = "0123456789abcdef0123456789abcdef-shared-secret";
 
 /// The time at which tests start: 2026-09-21, well before the year 2100.
 const START: i64 = 1_790_000_000_000_000;
 
-/// Has the service read credentials that another program stores as plain text.
+/// Makes the service accept credentials that another program stores as plain text.
 pub(crate) const ACCEPT_PLAIN: &str = "delete from api_encryption where name = 'app_config'";
 
 /// How long a service may take to become healthy.
 const START_TIME: Duration = Duration::from_secs(30);
 
-/// The stores that the service runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Composition {
-    Embedded,
-    Servers,
-}
-
-/// A service that is about to be started.
+/// How to start a service under test.
 pub(crate) struct Setup {
     pub(crate) composition: Composition,
-    /// Variables besides those of the stores.
+    /// Additional variables.
     pub(crate) variables: Vec<(String, String)>,
     /// How the sandbox behaves.
     pub(crate) sandbox: Box<dyn FnOnce(&mut Options) + Send>,
@@ -54,7 +44,7 @@ pub(crate) struct Setup {
     pub(crate) is_configured: bool,
 }
 
-/// A service under test, which ends when this is dropped.
+/// A service under test, which stops when this is dropped.
 pub(crate) struct TestApp {
     pub(crate) composition: Composition,
     pub(crate) url: String,
@@ -68,21 +58,12 @@ pub(crate) struct TestApp {
     running: Option<JoinHandle<Result<(), ServerError>>>,
 }
 
-/// The stores of a service under test.
-pub(crate) struct TestStores {
-    /// The folder of the embedded store.
-    pub(crate) folder: TempDir,
-    /// The database, and the proxies in front of the two servers.
-    pub(crate) servers: Option<(TestDatabase, Proxy, Proxy)>,
-}
-
 impl Setup {
     pub(crate) fn new(composition: Composition) -> Self {
         let sandbox = Box::new(|options: &mut Options| options.rate_limit = None);
         Self { composition, variables: Vec::new(), sandbox, is_configured: true }
     }
 
-    /// Sets a variable.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
@@ -109,7 +90,6 @@ impl Setup {
         self.start_on(stores).await
     }
 
-    /// Starts the service on these stores.
     pub(crate) async fn start_on(self, stores: TestStores) -> TestApp {
         let is_configured = self.is_configured;
         let app = self.launch_on(stores).await;
@@ -152,84 +132,6 @@ impl Setup {
     }
 }
 
-impl TestStores {
-    pub(crate) async fn new(composition: Composition) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let servers = match composition {
-            Composition::Embedded => None,
-            Composition::Servers => {
-                let servers = test_servers();
-                let redis = servers.redis_url.trim_start_matches("redis://");
-                let redis = redis.split('/').next().unwrap();
-                Some((
-                    TestDatabase::empty().await,
-                    Proxy::before(&servers.postgres_address).await,
-                    Proxy::before(redis).await,
-                ))
-            }
-        };
-        Self { folder, servers }
-    }
-
-    /// The variables that point to these stores.
-    pub(crate) fn variables(&self) -> Vec<(String, String)> {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        match &self.servers {
-            None => vec![pair("DATA_DIR", self.folder.path().to_str().unwrap())],
-            Some((database, postgres, redis)) => vec![
-                pair("POSTGRES_ADDRESS", &postgres.address),
-                pair("POSTGRES_USERNAME", &test_servers().postgres_username),
-                pair("POSTGRES_PASSWORD", &test_servers().postgres_password),
-                pair("POSTGRES_DATABASE", &database.name),
-                pair("REDIS_URL", &format!("redis://{}/0", redis.address)),
-            ],
-        }
-    }
-
-    /// The prefix that keeps this test's keys in Redis apart from those of others.
-    pub(crate) fn namespace(&self) -> String {
-        let name = self.servers.as_ref().map(|(database, ..)| database.name.clone());
-        format!("{}:", name.unwrap_or_default())
-    }
-
-    /// The prefix of every flow's key in Redis.
-    pub(crate) fn key_prefix(&self) -> String {
-        format!("{}discogs:oauth:state:", self.namespace())
-    }
-
-    /// Returns every string of this test in Redis, by its key; empty on the embedded store.
-    pub(crate) async fn redis_strings(&self) -> Vec<(String, String)> {
-        let mut strings = Vec::new();
-        if self.servers.is_some() {
-            let mut redis = redis_connection().await;
-            let keys: Vec<String> = redis.keys(format!("{}*", self.namespace())).await.unwrap();
-            for key in keys {
-                if let Ok(value) = redis.get(&key).await {
-                    strings.push((key, value));
-                }
-            }
-        }
-        strings
-    }
-
-    pub(crate) fn composition(&self) -> Composition {
-        if self.servers.is_some() { Composition::Servers } else { Composition::Embedded }
-    }
-
-    /// Returns the PostgreSQL database; panics on the embedded store.
-    pub(crate) fn database(&self) -> &TestDatabase {
-        &self.servers.as_ref().unwrap().0
-    }
-
-    pub(crate) fn postgres(&self) -> &Proxy {
-        &self.servers.as_ref().unwrap().1
-    }
-
-    pub(crate) fn redis(&self) -> &Proxy {
-        &self.servers.as_ref().unwrap().2
-    }
-}
-
 impl TestApp {
     /// Starts the service with its current configuration, without waiting for anything.
     pub(crate) fn run(&mut self) {
@@ -255,13 +157,13 @@ impl TestApp {
             Some(tokio::spawn(server::run(self.config.clone(), listeners, surroundings, shutdown)));
     }
 
-    /// Stops the service, as a signal does, and returns how it ended.
+    /// Stops the service, as a signal does, and waits until it has stopped.
     pub(crate) async fn stop(&mut self) -> Result<(), ServerError> {
         drop(self.stop.take());
         self.running.take().unwrap().await.unwrap()
     }
 
-    /// Tells the service to stop, and does not wait.
+    /// Asks the service to stop, without waiting for it.
     pub(crate) fn begin_to_stop(&mut self) {
         drop(self.stop.take());
     }
@@ -323,7 +225,9 @@ impl TestApp {
     pub(crate) async fn configure(&self) {
         let values = ["sandbox-key", "sandbox-secret"].map(|it| ConfigValue::parse(it).unwrap());
         let values: Vec<_> = ConfigKey::ALL.into_iter().zip(values).collect();
-        self.storage().await.put_config(&values).await.unwrap();
+        let storage = self.storage().await;
+        storage.put_config(&values).await.unwrap();
+        storage.close().await;
     }
 
     /// Opens the service's storage as a command does.
@@ -355,7 +259,7 @@ impl TestApp {
         admin
     }
 
-    /// Runs a statement on the service's database, while the service runs.
+    /// Executes statements in the service's database.
     pub(crate) async fn sql(&self, statement: &str) {
         match &self.stores.servers {
             Some((database, ..)) => database.client().await.batch_execute(statement).await.unwrap(),
@@ -363,7 +267,7 @@ impl TestApp {
         }
     }
 
-    /// Queries one text from the service's database, while the service runs.
+    /// Queries one text from the service's database.
     pub(crate) async fn sql_text(&self, query: &str) -> Option<String> {
         if let Some((database, ..)) = &self.stores.servers {
             let row = database.client().await.query_opt(query, &[]).await.unwrap();
@@ -382,7 +286,7 @@ impl TestApp {
     }
 }
 
-/// Returns the tests' HTTP client; its TLS must be set up even if it is never used.
+/// Returns the tests' HTTP client, which needs a crypto provider even without TLS.
 pub(crate) fn http_client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()

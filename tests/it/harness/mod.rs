@@ -8,16 +8,18 @@ pub(crate) mod opened;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod servers;
+pub(crate) mod stores;
 pub(crate) mod tunnel;
 pub(crate) mod wire;
 
 pub(crate) use actor::{Actor, PASSWORD};
 pub(crate) use answer::Answer;
-pub(crate) use app::{ACCEPT_PLAIN, Composition, Setup, TestApp, TestStores};
+pub(crate) use app::{ACCEPT_PLAIN, Setup, TestApp};
 pub(crate) use opened::{Opened, on_both_stores, redis_connection};
 pub(crate) use program::{Outcome, Program, Service, free_port};
 pub(crate) use proxy::Proxy;
 pub(crate) use servers::{PgBouncer, PrivateRedis, TestDatabase, certificate, test_servers};
+pub(crate) use stores::{Composition, TestStores};
 pub(crate) use tunnel::{TunnelProxy, tls_server};
 
 /// Turns each function `async fn name(app: TestApp)` into two tests: on the embedded store, and on

@@ -1,10 +1,10 @@
-//! Other names for a database: `DATABASE_URL` and those of later Python versions.
+//! Other variables for the same servers: `DATABASE_URL` and those of later Python versions.
 
 use discogsography_api::config::Config;
 use secrecy::ExposeSecret as _;
 
 use super::super::{assert_problem, loaded, names_of_problems, problems};
-use super::{WHOLE, servers};
+use super::{COMPLETE, servers};
 
 /// PostgreSQL's variables without its address.
 const SIGN_IN: [(&str, &str); 3] = [
@@ -15,28 +15,28 @@ const SIGN_IN: [(&str, &str); 3] = [
 const REDIS: (&str, &str) = ("REDIS_URL", "redis://cache.example.com:6380/1");
 const KEY: (&str, &str) = ("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
 
-/// Returns [`SIGN_IN`], Redis, the JWT secret and these variables.
-fn placed(variables: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+/// Returns a complete configuration except PostgreSQL's address, plus these variables.
+fn with_postgres(variables: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     [&SIGN_IN[..], &[REDIS, KEY], variables].concat()
 }
 
-/// Returns PostgreSQL, the JWT secret and these variables.
+/// Returns a complete configuration except Redis, plus these variables.
 fn with_redis(variables: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     [&SIGN_IN[..], &[("POSTGRES_ADDRESS", "db"), KEY], variables].concat()
 }
 
-/// Returns [`WHOLE`] and these variables.
-fn whole_and(variables: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
-    [&WHOLE[..], variables].concat()
+/// Returns a complete configuration, plus these variables.
+fn complete_with(variables: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    [&COMPLETE[..], variables].concat()
 }
 
-fn place(config: &Config) -> (&str, u16) {
+fn postgres_address(config: &Config) -> (&str, u16) {
     let (postgres, _) = servers(config);
     (&postgres.host, postgres.port)
 }
 
 #[test]
-fn the_host_and_its_port_may_stand_apart() {
+fn host_and_port_may_be_separate_variables() {
     for (variables, expected) in [
         (vec![("POSTGRES_HOST", "db")], ("db", 5432)),
         (vec![("POSTGRES_HOST", "db:5433")], ("db", 5433)),
@@ -48,12 +48,16 @@ fn the_host_and_its_port_may_stand_apart() {
         (vec![("POSTGRES_ADDRESS", "db:5433"), ("POSTGRES_HOST", "DB")], ("db", 5433)),
         (vec![("POSTGRES_ADDRESS", "db:5433"), ("POSTGRES_PORT", "5433")], ("db", 5433)),
     ] {
-        assert_eq!(place(&loaded(&placed(&variables))), expected, "{variables:?}");
+        assert_eq!(
+            postgres_address(&loaded(&with_postgres(&variables))),
+            expected,
+            "{variables:?}"
+        );
     }
 }
 
 #[test]
-fn a_database_url_says_it_all() {
+fn a_database_url_is_enough_for_postgresql() {
     for (url, expected, password) in [
         (
             "postgres://digger:p4ssword@DB.example.com:5433/discogsography",
@@ -65,19 +69,21 @@ fn a_database_url_says_it_all() {
     ] {
         let config = loaded(&[("DATABASE_URL", url), REDIS, KEY]);
         let (postgres, _) = servers(&config);
-        assert_eq!(place(&config), expected, "{url}");
+        assert_eq!(postgres_address(&config), expected, "{url}");
         assert_eq!((&*postgres.username, &*postgres.database), ("digger", "discogsography"));
         assert_eq!(postgres.password.expose_secret(), password);
     }
 }
 
 #[test]
-fn what_a_database_url_leaves_out_may_stand_elsewhere() {
-    let config = loaded(&placed(&[("DATABASE_URL", "postgres://db")]));
-    assert_eq!(place(&config), ("db", 5432));
-    let config =
-        loaded(&placed(&[("DATABASE_URL", "postgres:///discogsography"), ("POSTGRES_HOST", "db")]));
-    assert_eq!(place(&config), ("db", 5432));
+fn other_variables_complete_a_database_url() {
+    let config = loaded(&with_postgres(&[("DATABASE_URL", "postgres://db")]));
+    assert_eq!(postgres_address(&config), ("db", 5432));
+    let config = loaded(&with_postgres(&[
+        ("DATABASE_URL", "postgres:///discogsography"),
+        ("POSTGRES_HOST", "db"),
+    ]));
+    assert_eq!(postgres_address(&config), ("db", 5432));
     let problems = problems(&[("DATABASE_URL", "postgres://digger@db/discogsography"), REDIS, KEY]);
     assert_eq!(
         problems.iter().map(|(_, sentence)| sentence.as_str()).collect::<Vec<_>>(),
@@ -87,7 +93,7 @@ fn what_a_database_url_leaves_out_may_stand_elsewhere() {
 }
 
 #[test]
-fn a_database_url_that_can_not_be_meant_so_is_refused() {
+fn an_invalid_database_url_is_refused() {
     for url in [
         "db.example.com",
         "mysql://db/discogsography",
@@ -105,15 +111,18 @@ fn a_database_url_that_can_not_be_meant_so_is_refused() {
 }
 
 #[test]
-fn what_is_no_host_never_leads_to_the_embedded_stores() {
+fn an_invalid_host_never_selects_the_embedded_store() {
     for host in ["[fe80::1%eth0]", "[::zz]", "[cache", "cache<1", "cache?x", "cache#x"] {
         assert_eq!(names_of_problems(&with_redis(&[("REDIS_HOST", host)])), ["REDIS_HOST"]);
-        assert_eq!(names_of_problems(&placed(&[("POSTGRES_HOST", host)])), ["POSTGRES_HOST"]);
+        assert_eq!(
+            names_of_problems(&with_postgres(&[("POSTGRES_HOST", host)])),
+            ["POSTGRES_HOST"]
+        );
     }
 }
 
 #[test]
-fn redis_may_be_given_by_its_host() {
+fn redis_may_be_configured_by_its_host() {
     for (variables, url) in [
         (vec![("REDIS_HOST", "cache")], "redis://cache/0"),
         (vec![("REDIS_HOST", "cache:6380")], "redis://cache:6380/0"),
@@ -149,7 +158,7 @@ fn redis_may_be_given_by_its_host() {
 }
 
 #[test]
-fn names_that_contradict_each_other_are_refused_by_both_names() {
+fn contradicting_variables_are_refused_naming_both() {
     for (other, what, name) in [
         (("POSTGRES_HOST", "db2.example.com"), "host", "POSTGRES_ADDRESS"),
         (("POSTGRES_HOST", "db.example.com:5432"), "port", "POSTGRES_ADDRESS"),
@@ -165,7 +174,7 @@ fn names_that_contradict_each_other_are_refused_by_both_names() {
     ] {
         let sentence =
             format!("{} gives another {what} than {name}: make them agree, or keep one", other.0);
-        assert_problem(&whole_and(&[other]), &sentence);
+        assert_problem(&complete_with(&[other]), &sentence);
     }
     let other = [("POSTGRES_HOST", "db"), ("DATABASE_URL", "postgres://db2/d"), REDIS, KEY];
     let names = names_of_problems(&other);
@@ -175,14 +184,14 @@ fn names_that_contradict_each_other_are_refused_by_both_names() {
 }
 
 #[test]
-fn names_that_agree_are_fine() {
-    let config = loaded(&whole_and(&[
+fn variables_that_agree_are_accepted() {
+    let config = loaded(&complete_with(&[
         ("POSTGRES_HOST", "db.example.com:5433"),
         ("POSTGRES_PORT", "5433"),
         ("DATABASE_URL", "postgres://digger:p4ssword@db.example.com:5433/discogsography"),
         ("REDIS_HOST", "cache.example.com"),
         ("REDIS_PORT", "6380"),
     ]));
-    assert_eq!(place(&config), ("db.example.com", 5433));
+    assert_eq!(postgres_address(&config), ("db.example.com", 5433));
     assert_eq!(servers(&config).1.url.expose_secret(), "redis://cache.example.com:6380/1");
 }

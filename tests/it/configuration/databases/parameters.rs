@@ -1,16 +1,16 @@
 //! URL parameters that providers add.
 //!
-//! They are honoured, ignored with a warning, or refused if ignoring them would weaken security.
+//! They are applied, ignored with a warning, or refused if ignoring them would weaken security.
 
 use discogsography_api::config::{ChannelBinding, Config, StatementNames, Warning};
 use secrecy::ExposeSecret as _;
 
 use super::super::{assert_problem, loaded, problems};
-use super::{WHOLE, servers};
+use super::{COMPLETE, servers};
 
 /// Returns all variables of a service configured by two URLs.
 fn by_urls<'a>(database: &'a str, redis: &'a str) -> [(&'a str, &'a str); 3] {
-    [("DATABASE_URL", database), ("REDIS_URL", redis), WHOLE[5]]
+    [("DATABASE_URL", database), ("REDIS_URL", redis), COMPLETE[5]]
 }
 
 fn with_database(parameters: &str) -> Config {
@@ -36,7 +36,7 @@ fn no_effect(name: &str, parameters: &str) -> Warning {
 }
 
 #[test]
-fn the_urls_of_providers_work() {
+fn urls_of_providers_are_accepted() {
     for (parameters, ignored) in [
         ("sslmode=require&channel_binding=require", ""),
         ("sslmode=require&pgbouncer=true", ""),
@@ -58,7 +58,7 @@ fn the_urls_of_providers_work() {
 }
 
 #[test]
-fn what_the_service_can_do_is_done() {
+fn supported_parameters_are_applied() {
     let config = with_database(
         "sslmode=require&channel_binding=require&pgbouncer=true&application_name=my+crates%21",
     );
@@ -66,7 +66,7 @@ fn what_the_service_can_do_is_done() {
     assert_eq!(postgres.channel_binding, ChannelBinding::Require);
     assert_eq!(postgres.statements, StatementNames::Unnamed);
     assert_eq!(&*postgres.application_name, "my+crates!");
-    let config = loaded(&WHOLE);
+    let config = loaded(&COMPLETE);
     let (postgres, _) = servers(&config);
     assert_eq!(postgres.channel_binding, ChannelBinding::Prefer);
     assert_eq!(postgres.statements, StatementNames::Named);
@@ -80,7 +80,7 @@ fn what_the_service_can_do_is_done() {
 }
 
 #[test]
-fn the_parts_of_a_database_may_be_parameters() {
+fn host_user_and_database_may_be_parameters() {
     let url = "postgres:///?host=db&port=5433&user=digger&password=p+4%20&dbname=crates";
     let config = loaded(&by_urls(url, "redis://cache"));
     let (postgres, _) = servers(&config);
@@ -90,7 +90,7 @@ fn the_parts_of_a_database_may_be_parameters() {
 }
 
 #[test]
-fn security_that_can_not_be_had_is_refused_by_name() {
+fn unsupported_security_parameters_are_refused_by_name() {
     for (parameters, name) in [
         ("sslcert=/x&sslkey=/y", "sslcert"),
         ("require_auth=scram-sha-256", "require_auth"),
@@ -124,7 +124,7 @@ fn security_that_can_not_be_had_is_refused_by_name() {
 }
 
 #[test]
-fn statements_that_contradict_each_other_are_refused_by_both_names() {
+fn contradicting_statement_names_are_refused_naming_both() {
     let url = "postgres://digger:p4ssword@db/discogsography?pgbouncer=true";
     let variables = [&by_urls(url, "redis://cache")[..], &[("POSTGRES_STATEMENTS", "named")]];
     assert_problem(
@@ -135,7 +135,7 @@ fn statements_that_contradict_each_other_are_refused_by_both_names() {
 }
 
 #[test]
-fn a_unix_socket_is_refused_in_words() {
+fn a_unix_socket_is_refused_with_an_explanation() {
     for url in [
         "postgres:///discogsography?host=/var/run/postgresql&user=u&password=p",
         "postgres://u:p@%2Fvar%2Frun%2Fpostgresql/discogsography",
@@ -150,7 +150,7 @@ fn a_unix_socket_is_refused_in_words() {
 }
 
 #[test]
-fn the_database_of_redis_may_be_a_parameter() {
+fn the_redis_database_may_be_a_parameter() {
     for (url, expected) in [
         ("redis://cache?db=1", "redis://cache/1"),
         ("redis://cache/?db=1", "redis://cache/1"),
@@ -168,7 +168,7 @@ fn the_database_of_redis_may_be_a_parameter() {
 }
 
 #[test]
-fn parameters_of_redis_without_effect_are_told() {
+fn redis_parameters_without_effect_cause_a_warning() {
     let url = "redis://cache/1?health_check_interval=30&socket_timeout=5";
     let expected = no_effect("REDIS_URL", "health_check_interval, socket_timeout");
     let config = with_redis(url);
@@ -177,7 +177,7 @@ fn parameters_of_redis_without_effect_are_told() {
 }
 
 #[test]
-fn a_password_that_breaks_its_url_is_told_how_to_be_written() {
+fn a_password_that_breaks_its_url_gets_a_hint_to_encode_it() {
     for url in ["redis://:pa#ss@cache", "redis://u:1#x@cache", "redis://u:1?x@cache"] {
         let sentence = problem("REDIS_URL", url);
         assert!(sentence.contains("%XX") || sentence.contains("%23"), "{sentence}");

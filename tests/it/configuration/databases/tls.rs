@@ -6,9 +6,9 @@ use discogsography_api::config::PostgresTls;
 use tempfile::TempDir;
 
 use super::super::{assert_problem, load, loaded, names_of_problems};
-use super::{WHOLE, servers};
+use super::{COMPLETE, servers};
 
-/// A root certificate that signed nothing, valid until 2126.
+/// A root certificate that is used for nothing else, valid until 2126.
 const ROOT: &str = include_str!("root.pem");
 
 fn file(content: &str) -> (TempDir, PathBuf) {
@@ -18,9 +18,9 @@ fn file(content: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// Returns [`WHOLE`] and these variables.
+/// Returns a complete configuration, plus these variables.
 fn with<'a>(variables: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    [&WHOLE[..], variables].concat()
+    [&COMPLETE[..], variables].concat()
 }
 
 /// Returns the name of the TLS mode that these variables select.
@@ -30,13 +30,13 @@ fn tls(variables: &[(&str, &str)]) -> &'static str {
         PostgresTls::Prefer => "prefer",
         PostgresTls::Require => "require",
         PostgresTls::VerifyCa(_) => "verify-ca",
-        PostgresTls::VerifyFull(None) => "verify-full by the system",
+        PostgresTls::VerifyFull(None) => "verify-full, system roots",
         PostgresTls::VerifyFull(Some(_)) => "verify-full",
     }
 }
 
 #[test]
-fn sslmode_has_the_words_of_libpq() {
+fn sslmode_accepts_the_values_of_libpq() {
     let (_folder, path) = file(ROOT);
     let root = ("POSTGRES_SSLROOTCERT", path.to_str().unwrap());
     let system = ("POSTGRES_SSLROOTCERT", "system");
@@ -49,8 +49,8 @@ fn sslmode_has_the_words_of_libpq() {
         (vec![mode("require"), root], "verify-ca"),
         (vec![mode("verify-ca"), root], "verify-ca"),
         (vec![mode("verify-full"), root], "verify-full"),
-        (vec![mode("verify-full")], "verify-full by the system"),
-        (vec![mode("verify-full"), system], "verify-full by the system"),
+        (vec![mode("verify-full")], "verify-full, system roots"),
+        (vec![mode("verify-full"), system], "verify-full, system roots"),
         (vec![("DATABASE_URL", "postgres://?sslmode=require")], "require"),
         (vec![("DATABASE_URL", "postgres://?sslmode=prefer"), mode("prefer")], "prefer"),
     ] {
@@ -72,7 +72,7 @@ fn sslmode_has_the_words_of_libpq() {
 }
 
 #[test]
-fn a_root_certificate_is_looked_at_before_anything_is_opened() {
+fn a_root_certificate_is_checked_before_anything_is_opened() {
     let mode = ("POSTGRES_SSLMODE", "verify-full");
     assert_problem(
         &with(&[mode, ("POSTGRES_SSLROOTCERT", "/nowhere/root.crt")]),
@@ -91,7 +91,7 @@ fn a_root_certificate_is_looked_at_before_anything_is_opened() {
 const KEY_LINES: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgczNjcmV0a2V5";
 
 #[test]
-fn nothing_of_a_certificate_file_is_told() {
+fn no_content_of_a_certificate_file_is_shown() {
     let key = format!("-----BEGIN PRIVATE KEY-----\n{KEY_LINES}\n-----END PRIVATE KEY-----\n");
     let second = ROOT.lines().count() + 1;
     for (content, what) in [
@@ -135,10 +135,10 @@ fn nothing_of_a_certificate_file_is_told() {
         let sentence = format!("REDIS_SSLROOTCERT `{path}` can't be used: {what} {example}");
         assert_problem(&variables, &sentence);
     }
-    // The key itself instead of its path.
+    // The content of the file in place of its path.
     let pasted = with(&[("POSTGRES_SSLMODE", "verify-full"), ("POSTGRES_SSLROOTCERT", &key)]);
-    let told = load(&pasted).unwrap_err().to_string();
-    assert!(!told.contains("MIGH") && !told.contains("PRIVATE"), "{told}");
+    let text = load(&pasted).unwrap_err().to_string();
+    assert!(!text.contains("MIGH") && !text.contains("PRIVATE"), "{text}");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn only_the_certificates_of_a_file_are_kept() {
 }
 
 #[test]
-fn a_root_certificate_for_redis_needs_a_redis_that_is_encrypted() {
+fn a_root_certificate_for_redis_needs_a_rediss_url() {
     let (_folder, path) = file(ROOT);
     let root = ("REDIS_SSLROOTCERT", path.to_str().unwrap());
     assert_eq!(names_of_problems(&with(&[root])), ["REDIS_SSLROOTCERT"]);

@@ -1,5 +1,7 @@
-//! Whether the service may use a database: not if its tables belong to another application, or if its
-//! encoding lacks characters.
+//! Decides whether the service may use a database.
+//!
+//! It may not if the tables belong to another application, or if a new database's encoding can't
+//! represent every character.
 
 use pg_pipeline::Error;
 use tokio_postgres::Transaction;
@@ -8,9 +10,10 @@ use tokio_postgres::types::Type;
 use super::error::PostgresError;
 use crate::migrations::{Migration, POSTGRES};
 
-/// The first column of the schema that the table of that name lacks, or has with another type.
-/// Columns that a migration adds may be missing, and further columns may exist.
-const FOREIGN: &str = "
+/// Finds the first column that an existing table lacks, or has with another type.
+///
+/// Columns that a later migration adds may be missing, and additional columns may exist.
+const DIFFERENCE: &str = "
     with expected (migration, place, name, kind, is_added) as (
         values ('0001_accounts', 'users', 'id', 'uuid', false),
             ('0001_accounts', 'users', 'email', 'character varying(255)', false),
@@ -62,7 +65,7 @@ const FOREIGN: &str = "
     order by migration, place, name collate \"C\"
     limit 1";
 
-/// The columns that no unique index covers, of the tables that exist.
+/// Finds columns of existing tables that lack their unique index.
 const NOT_UNIQUE: &str = "
     with expected (migration, place, columns) as (
         values ('0001_accounts', 'users', '{id}'::name[]),
@@ -92,7 +95,7 @@ const NOT_UNIQUE: &str = "
         )
     order by place, columns";
 
-/// Columns that no unique constraint covers, though two equal rows must be impossible.
+/// Columns that must be unique, but have no unique constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MissingUnique {
     /// The table.
@@ -101,21 +104,22 @@ pub(crate) struct MissingUnique {
     pub(crate) columns: String,
 }
 
-/// Why the service must not use the database; `None` if it may. Tables of the `missing` migrations
-/// may exist already.
-pub(crate) async fn objection(
+/// Returns why the service must not use the database; `None` if it may.
+///
+/// Also checks tables of `missing` migrations, which another application may have created.
+pub(crate) async fn incompatibility(
     transaction: &Transaction<'_>,
     missing: &[Migration],
 ) -> Result<Option<String>, PostgresError> {
     let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
     let is_new = missing.len() == POSTGRES.len();
-    if is_new && let Some(encoding) = lacking_encoding(transaction).await? {
+    if is_new && let Some(encoding) = limited_encoding(transaction).await? {
         return Ok(Some(format!(
             "the encoding of the database is {encoding}, which lacks characters that names and \
              addresses may have: use a database with the encoding UTF8"
         )));
     }
-    let rows = transaction.query_typed(FOREIGN, &[(&names, Type::TEXT_ARRAY)]).await?;
+    let rows = transaction.query_typed(DIFFERENCE, &[(&names, Type::TEXT_ARRAY)]).await?;
     if let Some(row) = rows.first() {
         let difference: String = row.try_get(0)?;
         return Ok(Some(of_another_application(&difference)));
@@ -126,7 +130,7 @@ pub(crate) async fn objection(
     }))
 }
 
-/// Which unique constraints are missing, of the tables that these migrations create.
+/// Returns the unique constraints that are missing in the tables of these migrations.
 pub(crate) async fn missing_unique(
     transaction: &Transaction<'_>,
     migrations: &[String],
@@ -138,9 +142,10 @@ pub(crate) async fn missing_unique(
     rows.iter().map(missing).collect()
 }
 
-/// The encoding of the database if it lacks characters. A database that has the service's tables
-/// already is used anyway, and refuses what it can't store.
-pub(crate) async fn lacking_encoding(
+/// Returns the database's encoding if it can't represent every character.
+///
+/// A database that already has the service's tables is used anyway, and rejects what it can't store.
+pub(crate) async fn limited_encoding(
     transaction: &Transaction<'_>,
 ) -> Result<Option<String>, PostgresError> {
     let row = transaction.query_typed("select current_setting('server_encoding')", &[]).await?;
