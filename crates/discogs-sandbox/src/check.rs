@@ -1,7 +1,7 @@
 //! The checks of every API call: OAuth parameters, consumer, nonce, timestamp, signature.
 //!
-//! Clients inspect the text of a refusal, so only one that concerns the consumer or the signature
-//! contains these words.
+//! Clients inspect the text of a refusal, so the words "consumer" and "signature" appear only in
+//! refusals about those.
 
 use std::time::Duration;
 

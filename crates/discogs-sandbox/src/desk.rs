@@ -1,6 +1,6 @@
 //! Discogs itself: request tokens, approvals, access tokens, nonces and the rate limit, without I/O.
 //!
-//! Every call gets the time as an argument. Everything is bounded; at a bound, the oldest entry is
+//! Every call gets the time as an argument. Everything is limited; at a limit, the oldest entry is
 //! dropped.
 
 mod bounded;

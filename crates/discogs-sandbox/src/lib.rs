@@ -4,7 +4,7 @@
 //! `User-Agent`, verifier), shows a page for approval, enforces the rate limit, and misbehaves on
 //! request. It accepts the requests of published clients: `scripts/check-clients` runs them. Where
 //! Discogs's behaviour is not documented, [`Options`] has both variants. It keeps everything in
-//! memory, within bounds, and must not know the service that calls it.
+//! memory, within limits, and must not depend on the service that calls it.
 //!
 //! A test holds a [`Sandbox`]. `server` accepts connections and breaks them; `routes` has the paths
 //! and `page` the pages; `desk` is Discogs itself, without I/O; `script` keeps the requested faults

@@ -1,6 +1,7 @@
-//! How a sandbox behaves: its consumer, its limits, and both variants of what is not documented.
+//! How a sandbox behaves: its consumer, its limits, and which variant it follows where Discogs's
+//! behaviour is undocumented.
 //!
-//! Time and randomness are passed in here. Must not know HTTP.
+//! Time and randomness are passed in here. This module must not depend on HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;

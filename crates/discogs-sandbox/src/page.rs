@@ -1,7 +1,7 @@
-//! The pages of `/oauth/authorize`, in the words that Discogs uses on its own.
+//! The pages of `/oauth/authorize`, worded like Discogs's own pages.
 //!
 //! Plain HTML that works without scripts and loads nothing from other hosts. Every value is escaped.
-//! Must not know the state of a token.
+//! This module must not depend on the state of a token.
 
 use hyper::StatusCode;
 use hyper::header::{

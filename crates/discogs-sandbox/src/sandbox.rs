@@ -112,7 +112,7 @@ impl Sandbox {
         lock(&self.shared.desk).deny(request_token, now)
     }
 
-    /// Revokes an access token, as a user can at Discogs; returns whether it existed.
+    /// Revokes an access token, as a user can on Discogs; returns whether it existed.
     #[must_use]
     pub fn revoke(&self, access_token: &str) -> bool {
         lock(&self.shared.desk).revoke(access_token)

@@ -1,6 +1,6 @@
 //! The faults and holds that a test has requested, and the calls that were made.
 //!
-//! Bounded: all calls are counted, and the newest of each step are kept.
+//! All calls are counted, but only the newest of each step are kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 

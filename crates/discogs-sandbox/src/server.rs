@@ -1,7 +1,7 @@
 //! Accepts connections, answers them over HTTP/1.1, and breaks them on request.
 //!
-//! A fault below HTTP needs the bare stream: the service then passes the fault to the connection's
-//! task and never answers, and the task takes the stream back from the HTTP library.
+//! A fault below the HTTP layer needs the raw stream: the service then passes the fault to the
+//! connection's task and never answers, and the task takes the stream back from the HTTP library.
 
 use std::convert::Infallible;
 use std::future::pending;

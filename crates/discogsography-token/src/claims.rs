@@ -2,7 +2,7 @@
 //!
 //! Reading follows RFC 7519 section 4.1 for `sub`, `exp` and `nbf`, and is strict about their types.
 //! A token with a `type` claim has another purpose: a second factor, a reset, an admin page.
-//! Must not know about keys or signatures.
+//! This module must not depend on keys or signatures.
 
 use std::fmt;
 use std::time::Duration;

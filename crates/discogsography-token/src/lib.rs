@@ -5,7 +5,7 @@
 //! sibling service checks it with the shared secret, without a request to anyone. A token with a `type`
 //! claim has another purpose, and is refused.
 //!
-//! The clock is the caller's: every check takes the present moment as an argument.
+//! The clock is the caller's: every check takes the current time as an argument.
 //!
 //! ```
 //! use std::time::Duration;

@@ -2,7 +2,7 @@
 //!
 //! [`variables!`] declares a variable's name, kind, default, example and parser in one place. A
 //! [`Reader`] reads them, remembers what is wrong with each, and never puts a value that may be
-//! secret into a message. Must not know what the variables mean.
+//! secret into a message. This crate must not depend on what the variables mean.
 
 mod environment;
 mod problem;

@@ -2,7 +2,7 @@
 
 use strsim::osa_distance;
 
-/// The most wrong letters in a name that was certainly meant for another one.
+/// The maximum number of wrong letters at which a name is certainly a misspelling.
 const MOST_SLIPS: usize = 2;
 
 /// The fewest letters of a name in which one wrong letter can't make another word.

@@ -1,11 +1,11 @@
-//! The declaration of a variable, against which documentation is checked, too.
+//! Variable declarations. Tests also check the documentation against them.
 
 /// How the value of a variable is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Without surrounding white space; surrounding quotes are an error.
     Plain,
-    /// Like `Plain`, but refused if it is a path only to a shell.
+    /// Like `Plain`, but rejects values that only a shell would expand (a leading `~` or `$`).
     Path,
     /// Unchanged, since any byte may belong to it; surrounding characters cause a warning.
     Secret,
@@ -16,13 +16,14 @@ pub(crate) enum Kind {
 pub struct Declaration {
     /// `API_PORT`
     pub name: &'static str,
-    /// The text to read if it is unset; `None` if it is optional or required.
+    /// The value to use if it is unset; `None` if there is no default.
     pub default: Option<&'static str>,
-    /// Whether `NAME_FILE` may name a file with the value. Such a value is never shown.
+    /// Whether `NAME_FILE` may name a file with the value. Error messages then never show the
+    /// value, whether it comes from the file or from `NAME` itself.
     pub may_be_a_file: bool,
     /// Whether the name is also read in lower case, as in other programs.
     pub(crate) may_be_lower_case: bool,
-    /// A valid value, which problems show.
+    /// An example value for error messages.
     pub(crate) example: Option<&'static str>,
     pub(crate) kind: Kind,
 }
@@ -53,7 +54,7 @@ impl Declaration {
             || (self.may_be_a_file && name.strip_suffix("_FILE") == Some(self.name))
     }
 
-    /// Returns the names under which it is read, in upper case.
+    /// Returns its upper-case names: `NAME` and, if allowed, `NAME_FILE`.
     pub fn names(&self) -> impl Iterator<Item = String> + use<> {
         let file_name = self.may_be_a_file.then(|| format!("{}_FILE", self.name));
         std::iter::once(self.name.to_owned()).chain(file_name)
@@ -97,21 +98,21 @@ impl<T> Variable<T> {
         self
     }
 
-    /// Sets the text to read if the variable is unset.
+    /// Sets the value to use if the variable is unset.
     #[must_use]
     pub const fn default(mut self, default: &'static str) -> Self {
         self.declaration.default = Some(default);
         self
     }
 
-    /// Sets the valid value that problems show; without it, they show the default.
+    /// Sets the example for error messages; without one, error messages show the default.
     #[must_use]
     pub const fn example(mut self, example: &'static str) -> Self {
         self.declaration.example = Some(example);
         self
     }
 
-    /// Lets `NAME_FILE` name a file with the value, which is then never shown.
+    /// Lets `NAME_FILE` name a file with the value; error messages then never show the value.
     #[must_use]
     pub const fn or_file(mut self) -> Self {
         self.declaration.may_be_a_file = true;
@@ -127,13 +128,14 @@ impl<T> Variable<T> {
 }
 
 impl Variable<String> {
-    /// Declares a text that is used unchanged.
+    /// Declares a string; white space around it is removed.
     #[must_use]
     pub const fn text() -> Self {
         Self::parsed(verbatim)
     }
 
-    /// Declares a secret text that is used unchanged.
+    /// Declares a secret string. From the environment it is used unchanged; from a file it is
+    /// trimmed.
     #[must_use]
     pub const fn secret_text() -> Self {
         Self::secret(verbatim)
@@ -192,7 +194,7 @@ macro_rules! variables {
     };
 }
 
-/// Returns the declaration with this name, or with the file variable of this name.
+/// Returns the declaration whose name, or whose `_FILE` name, is `name`.
 #[must_use]
 pub fn declaration(variables: &'static [Declaration], name: &str) -> Option<&'static Declaration> {
     variables.iter().find(|variable| variable.is_named(name))
@@ -205,7 +207,7 @@ pub(crate) fn kind_of(variables: &'static [Declaration], name: &str) -> Option<K
     Some(if is_path_of_file { Kind::Path } else { variable.kind })
 }
 
-/// Whether a value describes a Service of Kubernetes.
+/// Whether a value describes a Kubernetes Service.
 ///
 /// Every pod gets such variables for each Service in its namespace, unless it has
 /// `enableServiceLinks: false`. For example, a Service called `redis` sets

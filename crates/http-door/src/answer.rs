@@ -1,4 +1,4 @@
-//! What a door is given to answer requests with.
+//! The trait that a door uses to answer requests.
 
 use std::error::Error;
 use std::net::IpAddr;

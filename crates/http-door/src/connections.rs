@@ -9,7 +9,7 @@
 //! just when its client sends the next request.
 //!
 //! This module chooses which connection goes, but only asks it to close. The connection checks
-//! what has arrived meanwhile, so no request is cut off that has already been received.
+//! what has arrived meanwhile, so no request that has already been received is cut off.
 
 mod activity;
 

@@ -33,7 +33,7 @@ const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// Extra connections that are accepted only to be turned away when all others are busy.
 const MAX_SURPLUS: usize = 128;
 
-/// On a port with few connections, how many there are for each extra one.
+/// On a small port, one surplus connection is allowed per this many regular ones.
 const CONNECTIONS_PER_SURPLUS: usize = 8;
 
 /// How long a client that is turned away may take to send the head of its request.
@@ -42,7 +42,7 @@ const SURPLUS_HEAD_TIME: Duration = Duration::from_secs(2);
 /// How often the same warning is repeated, at most.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The bounds of a port.
+/// The limits of a port.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The limit on open connections.
@@ -51,7 +51,7 @@ pub struct Settings {
     pub max_connections: usize,
     /// How long an idle connection is kept open for its next request.
     pub keep_alive: Duration,
-    /// How long requests in progress may take after the shutdown.
+    /// How long requests in progress may take after shutdown begins.
     pub drain_time: Duration,
 }
 
@@ -204,7 +204,9 @@ impl<A: Answer, O: Observer> Door<A, O> {
         }
     }
 
-    /// Finishes the requests in progress; a client that stops sending its request is soon overdue.
+    /// Finishes the requests in progress.
+    ///
+    /// A client that stalls in the middle of its request is closed by the sweep.
     async fn drain(mut self) {
         let now = Instant::now();
         self.connections.close_all(now);

@@ -1,8 +1,8 @@
-//! Serves HTTP/1.1 on one port, bounded in connections, time and memory.
+//! Serves HTTP/1.1 on one port, with limits on connections, time and memory.
 //!
 //! [`serve`] passes each request to an [`Answer`], usually an async function, and tells an
-//! [`Observer`] what there is to count and to log. Must not know what is served, nor how it is
-//! configured or measured.
+//! [`Observer`] what there is to count and to log. This crate must not depend on what is served,
+//! nor on how it is configured or measured.
 
 mod answer;
 mod connections;

@@ -27,7 +27,7 @@ impl Observer for () {}
 pub enum Warning<'a> {
     /// The limit is reached and every connection is busy: new ones are turned away.
     AllBusy,
-    /// The limit is reached: idle connections are closed for new ones.
+    /// The limit is reached: idle connections are closed to make room for new ones.
     Evicting,
     /// The operating system refused to hand over a connection.
     AcceptFailed(&'a io::Error),

@@ -2,7 +2,7 @@
 //!
 //! A server that answers and closes the connection while its client still sends resets the
 //! connection, and the client may lose the answer. So what the service has not read is read and
-//! dropped, up to a bound that no client exceeds by mistake.
+//! dropped, up to a limit that no client exceeds by mistake.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

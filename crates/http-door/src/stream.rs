@@ -1,7 +1,7 @@
 //! The byte stream of a connection.
 //!
-//! It notes when the client reads an answer. Once the connection has to close, it ends the stream as
-//! soon as nothing has arrived.
+//! It notes when the client reads an answer. Once the connection has to close, it ends the stream
+//! at the first moment when no unread data is pending.
 
 use std::io;
 use std::mem::MaybeUninit;

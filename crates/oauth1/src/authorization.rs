@@ -1,8 +1,8 @@
 //! Checking: the protocol parameters of a request, and its signature (RFC 5849 section 3.2).
 //!
 //! Parameters come from the `Authorization: OAuth …` header, the query or the form body (section
-//! 3.5). Their order and white space around the header's commas are free; anything ambiguous is
-//! refused, and everything is bounded.
+//! 3.5). They may come in any order, with any white space around the header's commas; anything
+//! ambiguous is refused, and everything is limited in size.
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ use crate::base_string::{Target, UrlError};
 use crate::encoding::{decode, encode};
 use crate::signature::SigningKey;
 
-/// The most bytes of a header.
+/// The maximum length, in bytes, of a header.
 const MAX_LENGTH: usize = 8 * 1024;
-/// The most protocol parameters of a request.
+/// The maximum number of protocol parameters of a request.
 const MAX_PARAMETERS: usize = 32;
 
 /// The protocol parameters of a request. Its `Debug` shows only their names.

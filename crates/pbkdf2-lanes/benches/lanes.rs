@@ -1,4 +1,4 @@
-//! How long a stored password's key takes to derive, beside the `pbkdf2` library.
+//! How long a stored password's key takes to derive, compared with the `pbkdf2` library.
 //!
 //! `cargo bench -p pbkdf2-lanes`; the time of `lanes/4` is that of four keys.
 

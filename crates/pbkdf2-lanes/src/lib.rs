@@ -28,7 +28,7 @@ use std::num::NonZeroU32;
 
 use zeroize::Zeroizing;
 
-/// The most passwords that are processed at once.
+/// The maximum number of passwords that are processed at once.
 pub const MOST_LANES: usize = 4;
 
 /// The length of a key in bytes: one block of PBKDF2 with SHA-256.

@@ -1,5 +1,5 @@
 //! Several derivations interleaved on one thread, with the SHA extensions of x86-64 and AVX, whose
-//! instructions name their result and so need fewer copies.
+//! three-operand instructions write to a separate destination register, so fewer copies are needed.
 //!
 //! The instructions work on the state of SHA-256 (FIPS 180-4 section 6.2) as two vectors, one of
 //! the variables a, b, e, f and one of c, d, g, h. Each lane is a derivation of its own; a lane

@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an attempt runs before another one joins it.
 const HEAD_START: Duration = Duration::from_secs(2);
 
-/// The most concurrent attempts.
+/// The maximum number of concurrent attempts.
 const MAX_ATTEMPTS: usize = 8;
 
 /// The phases of an attempt to connect, in order.

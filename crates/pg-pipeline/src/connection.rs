@@ -20,7 +20,9 @@ const STUCK_AFTER: Duration = Duration::from_millis(250);
 /// The timeout of a request to cancel a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most statements in flight on one connection; the library's queue is unbounded.
+/// The maximum number of statements in flight on one connection.
+///
+/// The library's own queue has no limit.
 const MAX_UNDER_WAY: usize = 1024;
 
 /// An open connection.

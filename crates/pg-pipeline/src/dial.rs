@@ -18,7 +18,7 @@ use crate::pause;
 /// How long an address is tried before the next one joins (RFC 8305 section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// The most addresses of one name to connect to.
+/// The maximum number of addresses of one name to connect to.
 const MAX_ADDRESSES: usize = 16;
 
 /// Why no connection was made.

@@ -1,8 +1,8 @@
 //! A few shared connections to PostgreSQL, each with many statements in flight.
 //!
-//! A [`Pool`] keeps its connections up, chooses one for each [`Query`], and bounds how long and how
-//! many of them wait. [`Server`] connects with a time limit, over TLS if [`Settings`] ask for it.
-//! The README says when to use this instead of a pool that lends connections.
+//! A [`Pool`] keeps its connections up, chooses one for each [`Query`], and limits how many queries
+//! may wait, and for how long. [`Server`] connects with a time limit, over TLS if [`Settings`] ask
+//! for it. The README says when to use this instead of a pool that lends connections.
 //!
 //! Knows no tables, configuration, log or metrics: statements come from the caller, and an
 //! [`Observer`] learns what happens to connections.

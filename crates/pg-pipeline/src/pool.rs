@@ -36,7 +36,7 @@ const IDLE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a waiting caller checks whether a stuck connection is usable again.
 const STUCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The most callers that may wait for a connection at once.
+/// The maximum number of callers that may wait for a connection at once.
 const MAX_WAITING: usize = 4096;
 
 /// How many connections a pool has, and how long a query may take.

@@ -1,12 +1,14 @@
 //! Makes text from servers, files and people safe to print.
 //!
-//! Terminals do not obey it, and its length is bounded.
+//! Control and text-direction characters are escaped, so that a terminal can't act on them;
+//! [`line`] also limits the length.
 //!
-//! Everything printed for people goes through here. Must not know where the text comes from.
+//! Everything printed for people goes through here. This crate must not depend on where the text
+//! comes from.
 
 use std::fmt::{self, Write};
 
-/// The most characters shown of a server's own message.
+/// The maximum length, in characters, of a server's own message.
 pub const SERVER_MESSAGE: usize = 500;
 
 /// Returns one line with control characters escaped, cut to `most` characters.
@@ -24,7 +26,7 @@ pub fn line(text: &str, most: usize) -> String {
     printable
 }
 
-/// Returns a text with control characters escaped, except line breaks.
+/// Returns a string with control characters escaped, except line breaks.
 #[must_use]
 pub fn lines(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
@@ -39,7 +41,9 @@ pub fn lines(text: &str) -> String {
     printable
 }
 
-/// Returns one-line JSON with those characters escaped as `\u…`.
+/// Escapes, as `\u…`, the characters of `text` that a terminal would act on ([`is_obeyed`]).
+///
+/// `text` must be one line of JSON.
 #[must_use]
 pub fn json(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());

@@ -1,4 +1,5 @@
-//! Folders and files that only their owner can read, and files that appear complete.
+//! Folders and files that only their owner can read, and files that become visible only once they
+//! are complete.
 
 mod owner;
 mod pending;
@@ -17,7 +18,7 @@ pub use pending::PendingFile;
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// Opening does not wait for the other end of a FIFO or acquire a terminal.
+/// Opening does not wait for the other end of a FIFO or acquire a controlling terminal.
 const OPEN_FLAGS: i32 = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits().cast_signed();
 
 /// The permission bits that give others access.
@@ -59,7 +60,7 @@ pub fn exposure(path: &Path) -> io::Result<Exposure> {
     Ok(Exposure::Open(mode))
 }
 
-/// Returns the mode of a folder that others can change; `None` if they can't.
+/// Returns the folder's mode if other users can create or remove files in it, otherwise `None`.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Files that appear complete or not at all, on file systems of every kind.
+//! Files that become visible only once they are complete, on file systems of every kind.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, Permissions};
@@ -21,11 +21,11 @@ const ENDING: &str = ".half";
 /// A lock would not do: on network file systems it would prevent SQLite from locking the file.
 const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// A file that gets its name when it is complete; it is removed if dropped before.
+/// A file that gets its final name when it is complete; it is removed if dropped before.
 #[derive(Debug)]
 pub struct PendingFile(NamedTempFile);
 
-/// A way to give a file a name that must not exist.
+/// A way to rename a file that fails if the new name is already taken.
 type Rename = fn(&Path, &Path) -> io::Result<()>;
 
 /// The ways in order; the first one that the file system supports is used.
@@ -50,7 +50,7 @@ impl PendingFile {
         Ok(Self(file))
     }
 
-    /// Returns the path of the file until it gets its name.
+    /// Returns the path of the file until it gets its final name.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.path()
@@ -70,18 +70,19 @@ impl PendingFile {
         owner::give_to_owner_of_folder(self.path())
     }
 
-    /// Gives the file its name, which must not exist.
+    /// Gives the file its final name, which must not exist.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::AlreadyExists`] if the name is taken, or if the disk can't be written to.
+    /// [`ErrorKind::AlreadyExists`] if the name is taken; any other error if the disk can't be
+    /// written to.
     pub fn publish(self, path: &Path) -> io::Result<()> {
         self.0.as_file().sync_all()?;
         rename(self.path(), path, &RENAMES)?;
         sync_folder(path)
     }
 
-    /// Gives the file its name, and replaces an existing file.
+    /// Gives the file its final name, and replaces an existing file.
     ///
     /// # Errors
     ///
@@ -143,8 +144,7 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Renames if the name is free, in two steps.
 ///
-/// If another process takes the name in between, its file is replaced before anything was stored in
-/// it.
+/// Not atomic: if another process creates the file in between, it is overwritten.
 fn rename_if_free(from: &Path, to: &Path) -> io::Result<()> {
     if fs::symlink_metadata(to).is_ok() {
         return Err(ErrorKind::AlreadyExists.into());

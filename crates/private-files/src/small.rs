@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::open;
 
-/// The largest file, in bytes. A system's root certificates need a fifth of it.
+/// The largest file that is read, in bytes: five times a typical system's root certificates.
 const LENGTH: u64 = 1024 * 1024;
 
 /// The mark that some editors write at the start of a text file.

@@ -1,7 +1,7 @@
 //! Moves committed pages into the database file itself, in the background.
 //!
-//! By itself, SQLite does this only once the `-wal` file has 4 MB, which takes weeks in a small
-//! installation. A plain copy of the database file would be that old.
+//! By itself, SQLite does this only once the `-wal` file has grown to 4 MB, which takes weeks in a
+//! small installation. A plain copy of the database file would be that old.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;

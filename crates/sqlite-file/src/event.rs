@@ -14,7 +14,7 @@ pub enum Event<'a> {
     OpenToOthers(&'a Path, &'a io::Error),
     /// The file is damaged, and is no longer read or written. Says what is damaged.
     Damaged(&'a str),
-    /// Writes now fail, or fail for another reason than before.
+    /// Writes now fail, or fail for a different reason than before.
     WritesFail(&'a Error),
     /// Writes succeed again.
     WritesSucceed,

@@ -1,8 +1,8 @@
 //! Distinguishes a first start from one whose database is lost.
 //!
-//! A first start creates a mark before anything else, and removes it once the database is committed under
-//! its name. So a first start that was killed can be repeated, while a folder that has other files of the
-//! program, but neither the mark nor a database, has lost its database.
+//! A first start creates a mark before anything else, and removes it once the database is committed
+//! under its final name. So a first start that was killed can be repeated, while a folder that has
+//! other files of the program, but neither the mark nor a database, has lost its database.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -110,7 +110,7 @@ pub fn start_afresh(settings: &Settings) -> io::Result<bool> {
     }
 }
 
-/// Removes the mark, after the database is committed under its name.
+/// Removes the mark, after the database is committed under its final name.
 pub(crate) fn finish(settings: &Settings) -> io::Result<()> {
     match fs::remove_file(&settings.first_start) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),

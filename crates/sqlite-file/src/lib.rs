@@ -1,13 +1,14 @@
 //! One SQLite file for an async program, with a writer and a reader thread.
 //!
 //! - [`Database`]: opens the file, brings its schema up to date, runs reads and transactions. A slow disk
-//!   holds up its threads and never the async ones; every wait is bounded.
-//! - [`lock()`]: keeps a second process off the database.
-//! - [`back_up`], [`write_backup`], [`restore()`]: copies of a database in use, checked before they count.
+//!   holds up its threads and never the async ones; every wait has a time limit.
+//! - [`lock()`]: keeps a second process from using the database.
+//! - [`back_up`], [`write_backup`], [`restore()`]: copies of a database in use, verified before
+//!   they get their final name.
 //! - [`begin`], [`start_afresh`], [`is_lost`]: distinguish a first start from a lost database.
 //! - [`ReadOnly`], [`quick_check_within`]: read the file without changing it.
 //!
-//! Must not know what the tables mean: see [`Settings`] and [`Application`].
+//! This crate must not depend on what the tables mean: see [`Settings`] and [`Application`].
 
 mod checkpoints;
 mod copy;

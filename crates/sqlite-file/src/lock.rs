@@ -1,4 +1,4 @@
-//! The lock of a running program, which prevents a second one on the database.
+//! The lock of a running program, which keeps a second program from using the database.
 //!
 //! It has its own file: SQLite uses POSIX locks on the database, which a process loses when it closes any
 //! handle on that file.

@@ -12,10 +12,10 @@ use crate::Error;
 /// The longest time that a caller waits for its job.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(4_500);
 
-/// The most jobs that can wait for one thread.
+/// The maximum number of jobs that can wait for one thread.
 const QUEUE_LENGTH: usize = 4096;
 
-/// The most reads that share a snapshot.
+/// The maximum number of reads that share a snapshot.
 const BATCH: usize = 64;
 
 /// How often the reader polls its queue before it sleeps.
@@ -44,7 +44,7 @@ impl Worker {
     /// Locking the file costs more than reading a row.
     ///
     /// The snapshot is taken after the last job was queued, so each job sees every write that was
-    /// acknowledged before it was sent.
+    /// acknowledged before the job was queued.
     pub(crate) fn reader(mut connection: Connection) -> Result<Self, Error> {
         Self::start("sqlite-reader", move |mut waiting| {
             let mut jobs = Vec::with_capacity(BATCH);
@@ -53,7 +53,7 @@ impl Worker {
                 for job in jobs.drain(..) {
                     run_job(job, &mut connection);
                 }
-                // If the snapshot does not end, all later reads would use it.
+                // If the snapshot did not end, all later reads would use it.
                 if shares_snapshot && !execute(&connection, "commit") {
                     execute(&connection, "rollback");
                 }
@@ -81,7 +81,7 @@ impl Worker {
         self.run_within(TIMEOUT, job).await
     }
 
-    /// Like [`Self::run`], with its own bound on the wait.
+    /// Like [`Self::run`], with its own limit on the wait.
     pub(crate) async fn run_within<T: Send + 'static>(
         &self,
         timeout: Duration,
@@ -103,7 +103,7 @@ impl Worker {
         }
     }
 
-    /// Waits for the queued jobs, then makes a checkpoint.
+    /// Waits for the queued jobs, then checkpoints the WAL.
     pub(crate) async fn close(&self) {
         let flush = |connection: &mut Connection| {
             connection.flush_prepared_statement_cache();

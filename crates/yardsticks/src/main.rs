@@ -1,7 +1,7 @@
 //! Yardsticks for the speed of the service, for `scripts/try bench`.
 //!
 //! A route that does nothing, hashing alone, and a client with a steady request rate. Each prints
-//! figures for a program to read. Must not know the service.
+//! figures for a program to read. This program must not depend on the service.
 
 mod bare;
 mod hashes;

@@ -65,7 +65,7 @@ fn read_answer(stream: &mut TcpStream) -> anyhow::Result<()> {
     }
 }
 
-/// Returns the time that `part` of the sorted `times` stay below, in milliseconds.
+/// Returns the time that `part` of the sorted `times` stay under, in milliseconds.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

@@ -1,4 +1,4 @@
-//! Lifetimes, bounds and formats of tokens, without I/O.
+//! Lifetimes, limits and formats of tokens, without I/O.
 
 use std::sync::Arc;
 use std::time::Duration;

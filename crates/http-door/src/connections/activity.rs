@@ -1,7 +1,7 @@
 //! What one connection is doing: nothing yet, reading a request, answering it, or idling.
 //!
 //! The connection's own task records it and the door's task reads it, without a lock, since every
-//! request passes here.
+//! request passes through here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};

@@ -1,5 +1,5 @@
 //! A simple reference implementation of the signature base string (RFC 5849 section 3.4.1), which
-//! uses nothing of the crate. Only for URLs that have a base string.
+//! uses nothing from the crate. Only for URLs that have a base string.
 
 use std::fmt::Write as _;
 
