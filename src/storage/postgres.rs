@@ -35,6 +35,7 @@ use crate::model::{
 use crate::random::Random;
 use error::or_no_match;
 use pools::{Pool, Pools};
+use rows::{user_columns, user_with_hash_columns};
 
 pub(crate) use compatibility::{MissingUnique, incompatibility, limited_encoding, missing_unique};
 pub(crate) use error::{PostgresError, refuses_settings};
@@ -47,28 +48,39 @@ pub(crate) static PING: Sql = Sql { types: &[], text: "select 1" };
 /// The insert may be sent twice if its connection dies; the id recognises the repetition.
 static CREATE_USER: Sql = Sql {
     types: &[Type::UUID, Type::TEXT, Type::TEXT],
-    text: "
+    text: concat!(
+        "
     insert into users (id, email, hashed_password)
     values ($1, $2, $3)
     on conflict (id) do update
     set email = excluded.email
-    returning id, email, is_active, is_admin, created_at, flow_epoch",
+    returning ",
+        user_columns!()
+    ),
 };
 
 static USERS_BY_IDS: Sql = Sql {
     types: &[Type::UUID_ARRAY],
-    text: "
-    select id, email, is_active, is_admin, created_at, flow_epoch
+    text: concat!(
+        "
+    select ",
+        user_columns!(),
+        "
     from users
-    where id = any($1)",
+    where id = any($1)"
+    ),
 };
 
 static USER_BY_EMAIL: Sql = Sql {
     types: &[Type::TEXT],
-    text: "
-    select id, email, is_active, is_admin, created_at, flow_epoch, hashed_password, totp_enabled
+    text: concat!(
+        "
+    select ",
+        user_with_hash_columns!(),
+        "
     from users
-    where email = $1",
+    where email = $1"
+    ),
 };
 
 /// Of several concurrent statements that write the same, only the first one changes the row.

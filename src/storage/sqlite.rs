@@ -24,11 +24,12 @@ use crate::config::Migrations;
 use crate::keyring::{Keyring, PlainText, Purpose, SealedTable};
 use crate::migrations::Migration;
 use crate::model::{
-    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsIdentity, DiscogsToken, FlowEpoch,
-    FlowOwner, KnownAddress, NewUser, User, UserWithHash,
+    ConfigEntry, ConfigKey, ConfigValue, Connection, DiscogsIdentity, DiscogsToken, FlowOwner,
+    KnownAddress, NewUser, User, UserWithHash,
 };
 use crate::random::Random;
 use crate::sqlite::{self, CountedDatabase, SqliteError};
+use rows::{user_columns, user_with_hash_columns};
 
 pub(crate) use rows::config_entry;
 
@@ -76,10 +77,14 @@ fn user_loader(database: Arc<CountedDatabase>) -> UserLoader {
 
 /// The users with these ids.
 fn users(connection: &rusqlite::Connection, ids: &[Uuid]) -> rusqlite::Result<Vec<User>> {
-    const USER_BY_ID: &str = "
-        select id, email, is_active, is_admin, created_at, flow_epoch
+    const USER_BY_ID: &str = concat!(
+        "
+        select ",
+        user_columns!(),
+        "
         from users
-        where id = :id";
+        where id = :id"
+    );
 
     let mut statement = connection.prepare_cached(USER_BY_ID)?;
     let mut user = |id: &str| {
@@ -107,26 +112,25 @@ impl Storage for SqliteStorage {
     }
 
     async fn create_user(&self, user: &NewUser) -> Result<User, StorageError> {
-        const CREATE_USER: &str = "
+        const CREATE_USER: &str = concat!(
+            "
             insert into users (id, email, hashed_password, created_at, updated_at)
-            values (:id, :email, :hashed_password, :now, :now)";
+            values (:id, :email, :hashed_password, :now, :now)
+            returning ",
+            user_columns!()
+        );
 
-        let (user, now) = (user.clone(), self.clock.now());
+        let (user, now) = (user.clone(), self.now());
         let create = move |transaction: &rusqlite::Transaction<'_>| {
-            transaction.prepare_cached(CREATE_USER)?.execute(named_params! {
+            let parameters = named_params! {
                 ":id": user.id.to_string(),
                 ":email": user.email.as_str(),
                 ":hashed_password": user.hashed_password.expose_secret(),
-                ":now": now.as_microseconds(),
-            })?;
-            Ok(User {
-                id: user.id,
-                email: user.email.as_str().to_owned(),
-                is_active: true,
-                is_admin: false,
-                created_at: now,
-                flow_epoch: FlowEpoch(0),
-            })
+                ":now": now,
+            };
+            let mut statement = transaction.prepare_cached(CREATE_USER)?;
+            let created = statement.query_row(parameters, rows::user)?;
+            created.ok_or(rusqlite::Error::QueryReturnedNoRows)
         };
         self.database.write(create).await.map_err(|error| match error.extended_code() {
             Some(ffi::SQLITE_CONSTRAINT_UNIQUE) => StorageError::EmailTaken,
@@ -139,12 +143,14 @@ impl Storage for SqliteStorage {
     }
 
     async fn user_by_email(&self, email: &str) -> Result<Option<UserWithHash>, StorageError> {
-        const USER_BY_EMAIL: &str = "
-            select
-                id, email, is_active, is_admin, created_at, flow_epoch,
-                hashed_password, totp_enabled
+        const USER_BY_EMAIL: &str = concat!(
+            "
+            select ",
+            user_with_hash_columns!(),
+            "
             from users
-            where email = :email";
+            where email = :email"
+        );
 
         let email = email.to_owned();
         let read = move |connection: &mut rusqlite::Connection| {

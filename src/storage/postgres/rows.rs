@@ -28,6 +28,22 @@ impl<'a> FromSql<'a> for Timestamptz {
     }
 }
 
+/// The columns that [`user`] reads, for the statements.
+macro_rules! user_columns {
+    () => {
+        "id, email, is_active, is_admin, created_at, flow_epoch"
+    };
+}
+
+/// The columns that [`user_with_hash`] reads, for the statements.
+macro_rules! user_with_hash_columns {
+    () => {
+        concat!(user_columns!(), ", hashed_password, totp_enabled")
+    };
+}
+
+pub(super) use {user_columns, user_with_hash_columns};
+
 /// `None` for a user without an id.
 pub(super) fn user(row: &Row) -> Result<Option<User>, Error> {
     let Some(id) = row.try_get("id")? else {

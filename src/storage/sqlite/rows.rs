@@ -11,6 +11,22 @@ use crate::model::{
     ConfigEntry, ConfigKey, Connection, FlowEpoch, User, UserDetails, UserWithHash,
 };
 
+/// The columns that [`user`] reads, for the statements.
+macro_rules! user_columns {
+    () => {
+        "id, email, is_active, is_admin, created_at, flow_epoch"
+    };
+}
+
+/// The columns that [`user_with_hash`] reads, for the statements.
+macro_rules! user_with_hash_columns {
+    () => {
+        concat!(user_columns!(), ", hashed_password, totp_enabled")
+    };
+}
+
+pub(super) use {user_columns, user_with_hash_columns};
+
 /// `None` for a user whose id no access token can contain.
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<Option<User>> {
     let Some(id) = uuid(&text(row, "id")?) else {
