@@ -5,6 +5,7 @@
 
 mod addresses;
 mod administration;
+mod columns;
 mod compatibility;
 mod error;
 mod migrate;

@@ -85,6 +85,13 @@ fn others() -> Vec<(String, &'static str)> {
     ]
 }
 
+fn not_ours(difference: &str) -> String {
+    format!(
+        "the tables of the database are not those of this service: {difference}. Use a database of \
+         its own"
+    )
+}
+
 /// Returns the database's relations and columns, and the rows of `users`.
 async fn everything(database: &TestDatabase) -> Vec<String> {
     let client = database.client().await;
@@ -142,10 +149,7 @@ async fn tables_of_another_application_are_left_alone() {
         let database = opened.stores.database();
         database.client().await.batch_execute(&tables).await.unwrap();
         let before = everything(database).await;
-        let expected = format!(
-            "the tables of the database are not those of this service: {difference}. Use a \
-             database of its own"
-        );
+        let expected = not_ours(difference);
         for migrations in [Migrations::Automatic, Migrations::Manual] {
             let error = opened.storage.prepare(migrations).await.unwrap_err();
             assert!(matches!(error, StorageError::Incompatible(_)), "{error:?}");
@@ -156,6 +160,39 @@ async fn tables_of_another_application_are_left_alone() {
         assert_eq!((&finding["severity"], &finding["what"]), (&json!("error"), &json!(what)));
         assert_eq!(everything(database).await, before, "{tables}");
     }
+}
+
+/// So the service knows every column that its migrations make, with its type.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn each_of_our_columns_is_refused_with_another_type() {
+    let opened = Opened::new(Composition::Servers).await;
+    let client = opened.stores.database().client().await;
+    client.batch_execute("drop table api_migrations").await.unwrap();
+    let columns = "
+        select attrelid::regclass::text, attname::text, format_type(atttypid, atttypmod)
+        from pg_attribute
+        join pg_class on pg_class.oid = attrelid
+        where relnamespace = 'public'::regnamespace and relkind = 'r'
+            and attnum > 0 and not attisdropped";
+    let columns = client.query(columns, &[]).await.unwrap();
+    assert!(columns.len() > 20, "only {} columns", columns.len());
+    for row in columns {
+        let [table, column, kind]: [String; 3] = [0, 1, 2].map(|index| row.get(index));
+        let replace = format!(
+            "alter table {table} rename {column} to kept; alter table {table} add {column} point"
+        );
+        client.batch_execute(&replace).await.unwrap();
+        let error = opened.storage.prepare(Migrations::Manual).await.unwrap_err();
+        let difference = format!("`{table}.{column}` is point, not {kind}");
+        assert_eq!(error.to_string(), not_ours(&difference));
+        let restore = format!(
+            "alter table {table} drop {column}; alter table {table} rename kept to {column}"
+        );
+        client.batch_execute(&restore).await.unwrap();
+    }
+    let error = opened.storage.prepare(Migrations::Manual).await.unwrap_err();
+    assert!(matches!(error, StorageError::SchemaBehind { .. }), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

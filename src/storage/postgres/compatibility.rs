@@ -5,65 +5,35 @@
 
 use pg_pipeline::Error;
 use tokio_postgres::Transaction;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
+use super::columns::{Column, declared};
 use super::error::PostgresError;
 use crate::migrations::{Migration, POSTGRES};
 
-/// Finds the first column that an existing table lacks, or has with another type.
+/// Finds the first of these columns that an existing table lacks, or has with another type.
 ///
-/// Columns that a later migration adds may be missing, and additional columns may exist.
+/// Columns that a migration adds may be missing, and additional columns may exist.
 const DIFFERENCE: &str = "
-    with expected (migration, place, name, kind, is_added) as (
-        values ('0001_accounts', 'users', 'id', 'uuid', false),
-            ('0001_accounts', 'users', 'email', 'character varying(255)', false),
-            ('0001_accounts', 'users', 'hashed_password', 'character varying(255)', false),
-            ('0001_accounts', 'users', 'is_active', 'boolean', false),
-            ('0001_accounts', 'users', 'created_at', 'timestamp with time zone', false),
-            ('0001_accounts', 'users', 'updated_at', 'timestamp with time zone', false),
-            ('0002_admins', 'users', 'is_admin', 'boolean', true),
-            ('0005_sign_in_and_flows', 'users', 'totp_enabled', 'boolean', true),
-            ('0005_sign_in_and_flows', 'users', 'flow_epoch', 'bigint', true),
-            ('0006_encryption', 'users', 'totp_secret', 'character varying', true),
-            ('0001_accounts', 'oauth_tokens', 'id', 'uuid', false),
-            ('0001_accounts', 'oauth_tokens', 'user_id', 'uuid', false),
-            ('0001_accounts', 'oauth_tokens', 'provider', 'character varying(50)', false),
-            ('0001_accounts', 'oauth_tokens', 'access_token', 'text', false),
-            ('0001_accounts', 'oauth_tokens', 'access_secret', 'text', false),
-            ('0001_accounts', 'oauth_tokens', 'provider_username', 'character varying(255)', false),
-            ('0001_accounts', 'oauth_tokens', 'provider_user_id', 'character varying(255)', false),
-            ('0001_accounts', 'oauth_tokens', 'created_at', 'timestamp with time zone', false),
-            ('0001_accounts', 'oauth_tokens', 'updated_at', 'timestamp with time zone', false),
-            ('0001_accounts', 'app_config', 'key', 'character varying(255)', false),
-            ('0001_accounts', 'app_config', 'value', 'text', false),
-            ('0001_accounts', 'app_config', 'updated_at', 'timestamp with time zone', false),
-            ('0001_accounts', 'api_migrations', 'number', 'integer', false),
-            ('0001_accounts', 'api_migrations', 'name', 'text', false),
-            ('0004_known_addresses', 'known_addresses', 'account', 'bytea', false),
-            ('0004_known_addresses', 'known_addresses', 'address', 'bytea', false),
-            ('0004_known_addresses', 'known_addresses', 'seen_at', 'timestamp with time zone', false),
-            ('0006_encryption', 'api_encryption', 'name', 'character varying(64)', false),
-            ('0006_encryption', 'api_encryption', 'value', 'text', false),
-            ('0006_encryption', 'api_encryption', 'updated_at', 'timestamp with time zone', false)
-    )
     select case
             when relkind not in ('r', 'p') then '`' || place || '` is not a table'
             when attname is null then '`' || place || '` has no column `' || name || '`'
             else '`' || place || '.' || name || '` is ' || format_type(atttypid, atttypmod)
                 || ', not ' || kind
         end
-    from expected
+    from unnest($1::text[], $2::text[], $3::text[], $4::boolean[])
+        with ordinality as expected (place, name, kind, is_added, position)
     join pg_class on relname = place
         and relnamespace = (select oid from pg_namespace where nspname = current_schema())
     left join pg_attribute on attrelid = pg_class.oid and attname = name and not attisdropped
-    where migration = any($1)
-        and (
-            relkind not in ('r', 'p')
-            or (attname is null and not is_added)
-            or format_type(atttypid, atttypmod) <> kind
-        )
-    order by migration, place, name collate \"C\"
+    where relkind not in ('r', 'p')
+        or (attname is null and not is_added)
+        or format_type(atttypid, atttypmod) <> kind
+    order by position
     limit 1";
+
+/// The columns of the table that lists the applied migrations, which the first one comes with.
+const API_MIGRATIONS: [(&str, &str); 2] = [("name", "text"), ("number", "integer")];
 
 /// Finds columns of existing tables that lack their unique index.
 const NOT_UNIQUE: &str = "
@@ -119,15 +89,45 @@ pub(crate) async fn incompatibility(
              addresses may have: use a database with the encoding UTF8"
         )));
     }
-    let rows = transaction.query_typed(DIFFERENCE, &[(&names, Type::TEXT_ARRAY)]).await?;
-    if let Some(row) = rows.first() {
-        let difference: String = row.try_get(0)?;
+    if let Some(difference) = difference(transaction, missing).await? {
         return Ok(Some(of_another_application(&difference)));
     }
     let missing = missing_unique(transaction, &names).await?;
     Ok(missing.first().map(|MissingUnique { table, columns }| {
         of_another_application(&format!("`{table}` has no unique constraint on ({columns})"))
     }))
+}
+
+/// Returns how an existing table differs from those that these migrations create or alter.
+async fn difference(
+    transaction: &Transaction<'_>,
+    missing: &[Migration],
+) -> Result<Option<String>, PostgresError> {
+    let columns: Vec<_> = missing.iter().flat_map(expected).collect();
+    let tables: Vec<_> = columns.iter().map(|column| &column.table).collect();
+    let names: Vec<_> = columns.iter().map(|column| &column.name).collect();
+    let kinds: Vec<_> = columns.iter().map(|column| &column.kind).collect();
+    let are_added: Vec<_> = columns.iter().map(|column| column.is_added).collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+        (&tables, Type::TEXT_ARRAY),
+        (&names, Type::TEXT_ARRAY),
+        (&kinds, Type::TEXT_ARRAY),
+        (&are_added, Type::BOOL_ARRAY),
+    ];
+    let rows = transaction.query_typed(DIFFERENCE, &parameters).await?;
+    Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
+}
+
+/// Returns the columns of a migration, and for the first one also those of `api_migrations`.
+fn expected(migration: &Migration) -> Vec<Column> {
+    let column = |(name, kind): (&str, &str)| Column {
+        table: "api_migrations".to_owned(),
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        is_added: false,
+    };
+    let with_it: &[_] = if migration.number == 1 { &API_MIGRATIONS } else { &[] };
+    with_it.iter().copied().map(column).chain(declared(migration)).collect()
 }
 
 /// Returns the unique constraints that are missing in the tables of these migrations.
