@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{PASSWORD, TestApp, on_both_compositions};
+use crate::harness::{PASSWORD, TestApp, on_both_compositions, user_json};
 
 on_both_compositions!(
     register_returns_the_new_user,
@@ -25,12 +25,7 @@ async fn register_returns_the_new_user(app: TestApp) {
     let body = answer.json();
     answer.assert(
         201,
-        &json!({
-            "id": body["id"],
-            "email": "digger@example.com",
-            "is_active": true,
-            "created_at": body["created_at"],
-        }),
+        &user_json(body["id"].clone(), "digger@example.com", body["created_at"].clone()),
     );
     let id = body["id"].as_str().unwrap();
     assert_eq!(id, uuid::Uuid::parse_str(id).unwrap().to_string());
@@ -95,15 +90,7 @@ async fn login_returns_a_token_for_me(app: TestApp) {
         &json!({ "access_token": token, "token_type": "bearer", "expires_in": 86_400 }),
     );
     let me = alice.with_token(token.as_str().unwrap()).me().await;
-    me.assert(
-        200,
-        &json!({
-            "id": alice.id,
-            "email": "alice@example.com",
-            "is_active": true,
-            "created_at": me.json()["created_at"],
-        }),
-    );
+    me.assert(200, &user_json(&*alice.id, "alice@example.com", me.json()["created_at"].clone()));
 }
 
 async fn every_failed_login_gets_the_same_answer(app: TestApp) {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use discogsography_api::model::{Email, NewUser, User};
 use discogsography_api::storage::{Admin, UserChange};
 
 use crate::harness::{Opened, on_both_stores};
@@ -12,17 +11,11 @@ on_both_stores!(
     whoever_is_disabled_or_deleted_has_other_flows,
 );
 
-async fn user(opened: &Opened, email: &str) -> User {
-    let email = Email::parse(email).unwrap();
-    let user = NewUser { id: opened.random.uuid(), email, hashed_password: "salt:key".into() };
-    opened.storage.create_user(&user).await.unwrap()
-}
-
 async fn of_two_admins_who_go_at_once_one_stays(opened: Opened) {
     for number in 0..10 {
         let emails = ["a", "b"].map(|name| format!("{name}{number}@example.com"));
         for email in &emails {
-            user(&opened, email).await;
+            opened.user(email).await;
             opened.storage.put_admin(email, Admin::Granted).await.unwrap();
         }
         let changes = emails.clone().map(|email| {
@@ -48,7 +41,7 @@ async fn of_two_admins_who_go_at_once_one_stays(opened: Opened) {
 
 async fn whoever_is_disabled_or_deleted_has_other_flows(opened: Opened) {
     let (storage, email) = (&opened.storage, "alice@example.com");
-    let before = user(&opened, email).await;
+    let before = opened.user(email).await;
     assert_eq!(storage.disable_user(email).await.unwrap(), UserChange::Done);
     assert_eq!(storage.enable_user(email).await.unwrap(), UserChange::Done);
     let after = storage.user_by_id(before.id).await.unwrap().unwrap();

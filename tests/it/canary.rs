@@ -10,7 +10,7 @@ use discogs_sandbox::{Fault, Step};
 use serde_json::json;
 
 use crate::harness::actor::send;
-use crate::harness::{Actor, Answer, Composition, Program, Setup, TestApp};
+use crate::harness::{Actor, Answer, Composition, Opened, Program, Setup, TestApp, new_user};
 use crate::logging;
 
 const EMAIL: &str = "canary-address@example.com";
@@ -167,13 +167,12 @@ async fn take_servers_away(app: &TestApp, user: &Actor) {
     app.stores.redis().open();
 }
 
-#[test]
-fn debug_shows_nothing_secret() {
-    use discogsography_api::clock::Timestamp;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn debug_shows_nothing_secret() {
     use discogsography_api::config::{Config, Environment};
     use discogsography_api::flows::PendingAuthorization;
     use discogsography_api::model::{
-        DiscogsToken, Email, FlowEpoch, FlowOwner, NewPassword, NewUser, User, Verifier,
+        DiscogsToken, FlowEpoch, FlowOwner, NewPassword, NewUser, Verifier,
     };
     use oauth1::{Consumer, Token};
 
@@ -188,7 +187,9 @@ fn debug_shows_nothing_secret() {
         ("REDIS_URL", "redis://:canary-secret@localhost"),
         ("JWT_SECRET_KEY", secret),
     ]));
-    let email = Email::parse("canary-secret@example.com").unwrap();
+    let new = NewUser { hashed_password: secret.into(), ..new_user("canary-secret@example.com") };
+    let opened = Opened::new(Composition::Embedded).await;
+    let user = opened.storage.create_user(&new).await.unwrap();
     let shown = [
         format!("{config:?}"),
         format!("{:?}", DiscogsToken(token())),
@@ -203,24 +204,14 @@ fn debug_shows_nothing_secret() {
         ),
         format!("{:?}", NewPassword::parse(secret)),
         format!("{:?}", Verifier::parse(secret)),
-        format!("{:?}", NewUser { id, email: email.clone(), hashed_password: secret.into() }),
-        format!(
-            "{:?}",
-            User {
-                id,
-                email: email.as_str().to_owned(),
-                is_active: true,
-                is_admin: false,
-                created_at: Timestamp::from_microseconds(0),
-                flow_epoch: FlowEpoch(0),
-            }
-        ),
+        format!("{new:?}"),
+        format!("{user:?}"),
         format!("{:?}", discogsography_token::Key::new(secret.as_bytes())),
         format!(
             "{:?}",
             discogsography_token::Claims {
                 sub: id,
-                email: email.as_str().to_owned(),
+                email: user.email.clone(),
                 iat: 0,
                 exp: 0,
                 jti: secret.to_owned(),

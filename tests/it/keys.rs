@@ -8,7 +8,7 @@ use discogsography_api::flows::{Flows, PendingAuthorization, RecordForm};
 use discogsography_api::keyring::{PlainText, Purpose, SealedTable, Sealing, Unreadable};
 use discogsography_api::keys::{self, Direction, Misfit, TableTally};
 use discogsography_api::model::{
-    ConfigKey, ConfigValue, DiscogsIdentity, DiscogsToken, Email, FlowEpoch, FlowOwner, NewUser,
+    ConfigKey, ConfigValue, DiscogsIdentity, DiscogsToken, FlowEpoch, FlowOwner,
 };
 use discogsography_api::server::OpenedStores;
 use discogsography_api::storage::{Reseal, SealedRow, Storage, StorageError};
@@ -16,7 +16,7 @@ use oauth1::Token;
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
-use crate::harness::{Opened, on_both_stores};
+use crate::harness::{Opened, new_user, on_both_stores};
 
 on_both_stores!(
     secrets_are_stored_encrypted,
@@ -53,12 +53,8 @@ async fn set_credentials(storage: &dyn Storage) {
 }
 
 /// Connects a new user to Discogs.
-async fn connect(opened: &Opened, storage: &dyn Storage, number: usize) {
-    let new = NewUser {
-        id: opened.random.uuid(),
-        email: Email::parse(&format!("digger{number}@example.com")).unwrap(),
-        hashed_password: "salt:key".into(),
-    };
+async fn connect(storage: &dyn Storage, number: usize) {
+    let new = new_user(&format!("digger{number}@example.com"));
     let user = storage.create_user(&new).await.unwrap();
     let owner = FlowOwner { user_id: user.id, epoch: FlowEpoch(0) };
     let token = format!("access-token-{number}");
@@ -114,7 +110,7 @@ async fn fit(stores: &OpenedStores) -> Result<(), Misfit> {
 async fn secrets_are_stored_encrypted(opened: Opened) {
     let service = with_keys(&opened, Some(KEY), &[]).await;
     set_credentials(&*service.storage).await;
-    connect(&opened, &*service.storage, 1).await;
+    connect(&*service.storage, 1).await;
     let stored = stored(&*service.storage).await;
     let sealings = stored.iter().map(|it| service.keyring.sealing(Purpose::DiscogsTokens, it));
     assert_eq!(sealings.collect::<Vec<_>>(), [Sealing::Current; 4]);
@@ -151,7 +147,7 @@ async fn every_secret_is_encrypted_rotated_and_decrypted(opened: Opened) {
     let keyless = with_keys(&opened, None, &[]).await;
     set_credentials(&*keyless.storage).await;
     for number in 0..5 {
-        connect(&opened, &*keyless.storage, number).await;
+        connect(&*keyless.storage, number).await;
     }
     let plain = stored(&*keyless.storage).await;
 
@@ -164,7 +160,7 @@ async fn every_secret_is_encrypted_rotated_and_decrypted(opened: Opened) {
 
     let new = with_keys(&opened, Some(KEY), &[OTHER]).await;
     fit(&new).await.unwrap();
-    connect(&opened, &*new.storage, 5).await;
+    connect(&*new.storage, 5).await;
     assert_eq!(counts(&new).await, [0, 1, 7, 0]);
     assert_eq!(credentials(&*new.storage).await.unwrap().len(), 2);
     assert_eq!(reseal(&new, Direction::Rotate).await, 7);
@@ -211,7 +207,7 @@ async fn keys_must_fit_the_encrypted_rows(opened: Opened) {
     let service = with_keys(&opened, Some(KEY), &[]).await;
     // As the Python service does, without a check value.
     set_credentials(&*service.storage).await;
-    connect(&opened, &*service.storage, 1).await;
+    connect(&*service.storage, 1).await;
     let tables = [SealedTable::OauthTokens, SealedTable::AppConfig];
     let none = fit(&with_keys(&opened, None, &[]).await).await;
     assert!(matches!(&none, Err(Misfit::NoKey(named)) if *named == tables), "{none:?}");
@@ -231,8 +227,8 @@ async fn damage(storage: &dyn Storage, table: SealedTable, row: SealedRow, value
 async fn one_damaged_value_does_not_make_a_key_wrong(opened: Opened) {
     let service = with_keys(&opened, Some(KEY), &[]).await;
     let table = SealedTable::OauthTokens;
-    connect(&opened, &*service.storage, 1).await;
-    connect(&opened, &*service.storage, 2).await;
+    connect(&*service.storage, 1).await;
+    connect(&*service.storage, 2).await;
     let row = rows(&*service.storage, table).await.remove(0);
     let (key, token) = (row.key.clone(), row.values[0].expose_secret().to_owned());
     damage(&*service.storage, table, row, &token.replacen("gAAAAA", "gAAAAB", 1)).await;
@@ -251,9 +247,9 @@ async fn unreadable_secrets_are_cleared(opened: Opened) {
     let lost = with_keys(&opened, Some(OTHER), &[]).await;
     fit(&lost).await.unwrap();
     set_credentials(&*lost.storage).await;
-    connect(&opened, &*lost.storage, 1).await;
+    connect(&*lost.storage, 1).await;
     let service = with_keys(&opened, Some(KEY), &[]).await;
-    connect(&opened, &*service.storage, 2).await;
+    connect(&*service.storage, 2).await;
     assert!(fit(&service).await.is_err());
     assert_eq!(counts(&service).await, [0, 1, 0, 3]);
     let cleared = keys::clear_unreadable(&*service.storage, &service.keyring).await.unwrap();

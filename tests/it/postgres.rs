@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use discogsography_api::config::Migrations;
-use discogsography_api::model::{DiscogsIdentity, DiscogsToken, Email, KnownAddress, NewUser};
-use discogsography_api::random::Random;
+use discogsography_api::model::{DiscogsIdentity, DiscogsToken, KnownAddress};
 use discogsography_api::storage::{Admin, Storage};
 use oauth1::Token;
 use tokio_postgres::Client;
 
-use crate::harness::{Composition, Opened};
+use crate::harness::{Composition, Opened, new_user};
 
 /// Enough rows that a sequential scan would be slow.
 ///
@@ -56,11 +55,11 @@ async fn no_request_scans_a_whole_table() {
     storage.prepare(Migrations::Manual).await.unwrap();
     // The server plans these statements while the tables are almost empty.
     for number in 0..4 {
-        run_every_statement(&*storage, &opened.random, number).await;
+        run_every_statement(&*storage, number).await;
     }
     client.batch_execute(ROWS).await.unwrap();
     for number in 4..8 {
-        run_every_statement(&*storage, &opened.random, number).await;
+        run_every_statement(&*storage, number).await;
     }
     storage.close().await;
     wait_for_connections(&client, OPEN, 0).await;
@@ -73,7 +72,7 @@ async fn a_write_does_not_wait_for_a_blocked_one() {
     let opened = Opened::new(Composition::Servers).await;
     let storage = &opened.storage;
     for name in ["alice", "bob"] {
-        storage.create_user(&new_user(&opened.random, name)).await.unwrap();
+        opened.user(&format!("{name}@example.com")).await;
     }
     let mut client = opened.stores.database().client().await;
     let watcher = opened.stores.database().client().await;
@@ -115,17 +114,10 @@ async fn an_expired_address_that_is_locked_is_skipped() {
     }
 }
 
-fn new_user(random: &Random, name: &str) -> NewUser {
-    NewUser {
-        id: random.uuid(),
-        email: Email::parse(&format!("{name}@example.com")).unwrap(),
-        hashed_password: "salt:key".into(),
-    }
-}
-
 /// Runs every statement that requests run on growing tables.
-async fn run_every_statement(storage: &dyn Storage, random: &Random, number: u8) {
-    let user = storage.create_user(&new_user(random, &format!("new-{number}"))).await.unwrap();
+async fn run_every_statement(storage: &dyn Storage, number: u8) {
+    let new = new_user(&format!("new-{number}@example.com"));
+    let user = storage.create_user(&new).await.unwrap();
     assert!(storage.user_by_id(user.id).await.unwrap().is_some());
     assert!(storage.user_by_email(&user.email).await.unwrap().is_some());
     assert!(storage.put_admin(&user.email, Admin::Revoked).await.unwrap().is_some());

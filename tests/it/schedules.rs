@@ -9,15 +9,14 @@ use std::sync::Arc;
 use discogsography_api::flows::{
     CLAIM_LEASE, ClaimId, Claimed, Flows, PendingAuthorization, REFUSALS_ALLOWED, Release,
 };
-use discogsography_api::model::{DiscogsToken, Email, FlowEpoch, FlowOwner, NewUser};
-use discogsography_api::random::Random;
+use discogsography_api::model::{DiscogsToken, FlowEpoch, FlowOwner};
 use discogsography_api::storage::StorageError;
 use oauth1::Token;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use uuid::Uuid;
 
-use crate::harness::{Opened, on_both_stores};
+use crate::harness::{Opened, new_user, on_both_stores};
 
 const ALICE: FlowOwner = FlowOwner { user_id: Uuid::from_u128(1), epoch: FlowEpoch(0) };
 
@@ -195,15 +194,10 @@ impl Schedule {
 }
 
 async fn registrations_in_any_order_make_one_user(opened: Opened) {
-    let random = Random::from_system().unwrap();
     for number in 0..schedules() / 10 {
         let email = format!("{number}@example.com");
         let racing = (0..5).map(|_| {
-            let new = NewUser {
-                id: random.uuid(),
-                email: Email::parse(&email).unwrap(),
-                hashed_password: "salt:key".into(),
-            };
+            let new = new_user(&email);
             let storage = Arc::clone(&opened.storage);
             tokio::spawn(async move { storage.create_user(&new).await })
         });

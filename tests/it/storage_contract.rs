@@ -6,15 +6,15 @@ use std::time::Duration;
 use discogsography_api::config::Migrations;
 use discogsography_api::migrations::{self, Migration};
 use discogsography_api::model::{
-    ConfigEntry, ConfigKey, ConfigValue, DiscogsIdentity, DiscogsToken, Email, FlowEpoch,
-    FlowOwner, KnownAddress, NewUser, User,
+    ConfigEntry, ConfigKey, ConfigValue, DiscogsIdentity, DiscogsToken, FlowEpoch, FlowOwner,
+    KnownAddress,
 };
 use discogsography_api::storage::{Admin, Storage, StorageError, Written};
 use oauth1::Token;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
-use crate::harness::{Opened, on_both_stores};
+use crate::harness::{Opened, new_user, on_both_stores};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -40,18 +40,6 @@ on_both_stores!(
     manual_migrations_only_check_the_schema,
 );
 
-fn new_user(opened: &Opened, email: &str) -> NewUser {
-    NewUser {
-        id: opened.random.uuid(),
-        email: Email::parse(email).unwrap(),
-        hashed_password: "salt:key".into(),
-    }
-}
-
-async fn user(opened: &Opened, email: &str) -> User {
-    opened.storage.create_user(&new_user(opened, email)).await.unwrap()
-}
-
 fn token(token: &str, secret: &str) -> DiscogsToken {
     DiscogsToken(Token { token: token.to_owned(), secret: secret.into() })
 }
@@ -61,7 +49,7 @@ fn identity(id: &str, username: &str) -> DiscogsIdentity {
 }
 
 async fn a_user_is_found_by_id_and_by_address(opened: Opened) {
-    let new = new_user(&opened, "digger@example.com");
+    let new = new_user("digger@example.com");
     let created = opened.storage.create_user(&new).await.unwrap();
     assert_eq!(created.id, new.id);
     let by_email = opened.storage.user_by_email("digger@example.com").await.unwrap().unwrap();
@@ -78,7 +66,7 @@ async fn a_user_is_found_by_id_and_by_address(opened: Opened) {
 async fn concurrent_reads_return_the_right_users(opened: Opened) {
     let mut expected = vec![(opened.random.uuid(), None); 20];
     for number in 0..40 {
-        let user = user(&opened, &format!("digger{number}@example.com")).await;
+        let user = opened.user(&format!("digger{number}@example.com")).await;
         expected.extend(vec![(user.id, Some(user.email)); 5]);
     }
     let reads = expected.into_iter().map(|(id, email)| {
@@ -94,7 +82,7 @@ async fn concurrent_reads_return_the_right_users(opened: Opened) {
 }
 
 async fn an_unknown_user_is_not_found(opened: Opened) {
-    user(&opened, "digger@example.com").await;
+    opened.user("digger@example.com").await;
     assert!(opened.storage.user_by_id(Uuid::nil()).await.unwrap().is_none());
     for email in ["", "Digger@example.com", "digger@example.com ", "nul\0", "%", &"x".repeat(9_000)]
     {
@@ -104,14 +92,14 @@ async fn an_unknown_user_is_not_found(opened: Opened) {
 }
 
 async fn an_address_belongs_to_one_user(opened: Opened) {
-    user(&opened, "digger@example.com").await;
-    let second = opened.storage.create_user(&new_user(&opened, "digger@example.com")).await;
+    opened.user("digger@example.com").await;
+    let second = opened.storage.create_user(&new_user("digger@example.com")).await;
     assert!(matches!(second, Err(StorageError::EmailTaken)), "{second:?}");
 }
 
 async fn of_fifty_concurrent_users_with_one_address_one_is_created(opened: Opened) {
     let attempts = (0..50).map(|_| {
-        let (storage, new) = (Arc::clone(&opened.storage), new_user(&opened, "digger@example.com"));
+        let (storage, new) = (Arc::clone(&opened.storage), new_user("digger@example.com"));
         tokio::spawn(async move { (new.id, storage.create_user(&new).await) })
     });
     let mut created = Vec::new();
@@ -130,7 +118,7 @@ async fn of_fifty_concurrent_users_with_one_address_one_is_created(opened: Opene
 }
 
 async fn of_concurrent_grants_one_reports_a_change(opened: Opened) {
-    user(&opened, "digger@example.com").await;
+    opened.user("digger@example.com").await;
     let grants = (0..8).map(|_| {
         let storage = Arc::clone(&opened.storage);
         tokio::spawn(async move { storage.put_admin("digger@example.com", Admin::Granted).await })
@@ -146,7 +134,7 @@ async fn admins_are_granted_revoked_and_listed(opened: Opened) {
     let storage = &opened.storage;
     let put = async |email, admin| storage.put_admin(email, admin).await.unwrap();
     for email in ["b@example.com", "a@example.com", "c@example.com"] {
-        user(&opened, email).await;
+        opened.user(email).await;
         assert_eq!(put(email, Admin::Granted).await, Some(Written::Changed));
     }
     assert_eq!(put("c@example.com", Admin::Revoked).await, Some(Written::Changed));
@@ -160,8 +148,8 @@ async fn admins_are_granted_revoked_and_listed(opened: Opened) {
 }
 
 async fn a_connection_is_replaced_in_place(opened: Opened) {
-    let (storage, alice) = (&opened.storage, user(&opened, "alice@example.com").await);
-    let bob = user(&opened, "bob@example.com").await;
+    let (storage, alice) = (&opened.storage, opened.user("alice@example.com").await);
+    let bob = opened.user("bob@example.com").await;
     let shown = async |id| storage.connection(id).await.unwrap();
     assert_eq!(shown(alice.id).await, None);
     let put = async |token: DiscogsToken, identity: DiscogsIdentity| {
@@ -187,7 +175,7 @@ async fn a_connection_needs_an_existing_user(opened: Opened) {
 }
 
 async fn removing_a_connection_is_safe_to_repeat(opened: Opened) {
-    let (storage, alice) = (&opened.storage, user(&opened, "alice@example.com").await);
+    let (storage, alice) = (&opened.storage, opened.user("alice@example.com").await);
     let (token, identity) = (token("token", "secret"), identity("1", "digger"));
     storage.put_connection(alice.flow_owner(), &token, &identity).await.unwrap();
     for _ in 0..2 {
@@ -197,7 +185,7 @@ async fn removing_a_connection_is_safe_to_repeat(opened: Opened) {
 }
 
 async fn removing_a_connection_ends_flows_even_if_there_was_none(opened: Opened) {
-    let (storage, alice) = (&opened.storage, user(&opened, "alice@example.com").await);
+    let (storage, alice) = (&opened.storage, opened.user("alice@example.com").await);
     let (token, identity) = (token("token", "secret"), identity("1", "digger"));
     let mut owner = alice.flow_owner();
     for _ in 0..2 {
@@ -213,7 +201,7 @@ async fn removing_a_connection_ends_flows_even_if_there_was_none(opened: Opened)
 
 async fn a_removal_wins_over_a_concurrent_finish(opened: Opened) {
     for number in 0..20 {
-        let alice = user(&opened, &format!("alice{number}@example.com")).await;
+        let alice = opened.user(&format!("alice{number}@example.com")).await;
         let finish = {
             let (storage, owner) = (Arc::clone(&opened.storage), alice.flow_owner());
             let (token, identity) = (token("token", "secret"), identity("1", "digger"));
@@ -306,13 +294,13 @@ fn shown(entries: &[ConfigEntry]) -> Vec<(&'static str, &str)> {
 
 async fn any_text_is_returned_unchanged(opened: Opened) {
     let email = "収集家+\"quote'\\%_@例え.テスト";
-    let created = user(&opened, email).await;
+    let created = opened.user(email).await;
     let found = opened.storage.user_by_email(email).await.unwrap().unwrap().user;
     assert_eq!((found.id, found.email.as_str()), (created.id, email));
 }
 
 async fn preparing_again_applies_nothing(opened: Opened) {
-    user(&opened, "digger@example.com").await;
+    opened.user("digger@example.com").await;
     for migrations in [Migrations::Automatic, Migrations::Manual] {
         assert_eq!(opened.storage.prepare(migrations).await.unwrap(), []);
     }

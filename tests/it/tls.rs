@@ -7,13 +7,14 @@ use std::time::Duration;
 use discogsography_api::clock::Clock;
 use discogsography_api::config::{Config, Environment, Migrations};
 use discogsography_api::metrics::Metrics;
-use discogsography_api::model::{Email, NewUser};
 use discogsography_api::random::Random;
 use discogsography_api::server::{OpenedStores, open_stores};
 use discogsography_api::surroundings::Surroundings;
 use discogsography_api::telemetry::chain;
 
-use crate::harness::{PgBouncer, PrivateRedis, Program, TestDatabase, certificate, test_servers};
+use crate::harness::{
+    PgBouncer, PrivateRedis, Program, TestDatabase, certificate, new_user, test_servers,
+};
 
 /// Counts the service's connections to this database, and how many of them are encrypted.
 const CONNECTIONS: &str = "
@@ -209,12 +210,7 @@ async fn a_statement_is_cancelled_over_tls_too() {
     let mut client = database.client().await;
     let transaction = client.transaction().await.unwrap();
     transaction.batch_execute("lock table users").await.unwrap();
-    let user = NewUser {
-        id: Random::from_system().unwrap().uuid(),
-        email: Email::parse("digger@example.com").unwrap(),
-        hashed_password: "salt:key".into(),
-    };
-    let created = storage.create_user(&user).await;
+    let created = storage.create_user(&new_user("digger@example.com")).await;
     assert!(chain(&created.unwrap_err()).contains("no answer from PostgreSQL"));
     let waiting = "
         select count(*)

@@ -16,7 +16,7 @@ use sha2::Sha256;
 use crate::harness::actor::send;
 use crate::harness::app::JWT_SECRET_KEY;
 use crate::harness::{
-    Actor, Answer, PASSWORD, Setup, TestApp, on_both_compositions, on_both_setups,
+    Actor, Answer, PASSWORD, Setup, TestApp, on_both_compositions, on_both_setups, user_json,
 };
 
 on_both_compositions!(
@@ -27,7 +27,6 @@ on_both_compositions!(
     two_authorization_headers_are_invalid,
     text_that_is_not_a_token_is_an_invalid_token,
     tokens_are_read_from_the_header_only,
-    every_route_with_a_user_requires_a_token,
     a_token_of_another_library_is_accepted,
     a_token_has_exactly_the_shared_header_and_claims,
     another_service_verifies_an_issued_token_by_itself,
@@ -55,12 +54,7 @@ async fn add_digger(app: &TestApp) {
 }
 
 fn assert_is_digger(answer: &Answer) {
-    let digger = json!({
-        "id": SUB,
-        "email": "digger@example.com",
-        "is_active": true,
-        "created_at": "1970-01-01T00:00:00.000000+00:00",
-    });
+    let digger = user_json(SUB, "digger@example.com", "1970-01-01T00:00:00.000000+00:00");
     answer.assert(200, &digger);
 }
 
@@ -156,37 +150,6 @@ async fn tokens_are_read_from_the_header_only(app: TestApp) {
     let request = request.header("x-access-token", &token);
     let request = request.header("proxy-authorization", format!("Bearer {token}"));
     assert_not_authenticated(&send(request).await);
-}
-
-async fn every_route_with_a_user_requires_a_token(app: TestApp) {
-    let key = "/api/admin/config/discogs_consumer_key";
-    let routes = [
-        (Method::GET, "/api/auth/me"),
-        (Method::HEAD, "/api/auth/me"),
-        (Method::GET, "/api/oauth/authorize/discogs"),
-        (Method::POST, "/api/oauth/verify/discogs"),
-        (Method::GET, "/api/oauth/status/discogs"),
-        (Method::DELETE, "/api/oauth/revoke/discogs"),
-        (Method::GET, "/api/admin/config"),
-        (Method::PUT, key),
-        (Method::DELETE, key),
-    ];
-    let nobody = app.anonymous();
-    let [expired, ..] = [vectors()["refuse"][0]["token"].as_str().unwrap().to_owned()];
-    for (method, path) in routes {
-        for actor in [nobody.clone(), nobody.with_token(&expired)] {
-            let answer = send(actor.request(method.clone(), path)).await;
-            assert_eq!(answer.status, 401, "{method} {path}");
-            assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{method} {path}");
-            if method == Method::HEAD {
-                assert_eq!(answer.body, "");
-            } else if actor.token.is_some() {
-                assert_invalid(&answer);
-            } else {
-                assert_not_authenticated(&answer);
-            }
-        }
-    }
 }
 
 async fn a_token_of_another_library_is_accepted(app: TestApp) {

@@ -1,11 +1,21 @@
 //! An answer, with everything that tests inspect.
 
 use reqwest::header::HeaderMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The codes of a 503 that is not worth waiting for.
 pub(super) const WITHOUT_RETRY_AFTER: [&str; 3] =
     ["discogs_not_configured", "second_factor_unavailable", "secret_unreadable"];
+
+/// Returns the whole JSON of an active user, as `register` and `me` return it.
+pub(crate) fn user_json(id: impl Into<Value>, email: &str, created_at: impl Into<Value>) -> Value {
+    json!({
+        "id": id.into(),
+        "email": email,
+        "is_active": true,
+        "created_at": created_at.into(),
+    })
+}
 
 /// A whole answer.
 #[derive(Debug, Clone)]
@@ -44,7 +54,7 @@ impl Answer {
     /// Asserts an error with its headers and the whole body.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, code: &str, detail: &str) {
-        self.assert(status, &serde_json::json!({ "detail": detail, "code": code }));
+        self.assert(status, &json!({ "detail": detail, "code": code }));
         assert_eq!(self.header("content-type"), Some("application/json"));
         let authenticate = if status == 401 { Some("Bearer") } else { None };
         assert_eq!(self.header("www-authenticate"), authenticate);
@@ -55,7 +65,7 @@ impl Answer {
     /// Asserts that the body is refused for exactly one field.
     #[track_caller]
     pub(crate) fn assert_refused(&self, field: &str, kind: &str, msg: &str) {
-        let error = serde_json::json!({ "type": kind, "loc": ["body", field], "msg": msg });
-        self.assert(422, &serde_json::json!({ "detail": [error], "code": "invalid_input" }));
+        let error = json!({ "type": kind, "loc": ["body", field], "msg": msg });
+        self.assert(422, &json!({ "detail": [error], "code": "invalid_input" }));
     }
 }

@@ -13,9 +13,9 @@ pub(crate) mod tunnel;
 pub(crate) mod wire;
 
 pub(crate) use actor::{Actor, PASSWORD};
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, user_json};
 pub(crate) use app::{ACCEPT_PLAIN, Setup, TestApp};
-pub(crate) use opened::{Opened, on_both_stores, redis_connection};
+pub(crate) use opened::{Opened, new_user, on_both_stores, redis_connection};
 pub(crate) use program::{Outcome, Program, Service, free_port};
 pub(crate) use proxy::Proxy;
 pub(crate) use servers::{PgBouncer, PrivateRedis, TestDatabase, certificate, test_servers};

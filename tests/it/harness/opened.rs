@@ -10,6 +10,7 @@ use discogsography_api::config::{
 use discogsography_api::expiring::Expiring;
 use discogsography_api::flows::{Flows, RecordForm};
 use discogsography_api::metrics::Metrics;
+use discogsography_api::model::{Email, NewUser, User};
 use discogsography_api::random::Random;
 use discogsography_api::server::{OpenedStores, open_stores};
 use discogsography_api::storage::Storage;
@@ -71,6 +72,11 @@ impl Opened {
         Self { storage, flows, records, stores, random, clock, config }
     }
 
+    /// Stores a user with this address.
+    pub(crate) async fn user(&self, email: &str) -> User {
+        self.storage.create_user(&new_user(email)).await.unwrap()
+    }
+
     /// Returns the storage of another service on the same database.
     pub(crate) fn another_storage(&self) -> Arc<dyn Storage> {
         open_stores(&self.config, &self.surroundings(), &Metrics::new()).unwrap().storage
@@ -113,6 +119,15 @@ impl Opened {
             let mut advance = script.arg(self.stores.key_prefix());
             let _: i64 = advance.arg(milliseconds).invoke_async(&mut redis).await.unwrap();
         }
+    }
+}
+
+/// Returns a user to be stored, with an unreadable hash.
+pub(crate) fn new_user(email: &str) -> NewUser {
+    NewUser {
+        id: Random::from_system().unwrap().uuid(),
+        email: Email::parse(email).unwrap(),
+        hashed_password: "salt:key".into(),
     }
 }
 
