@@ -17,6 +17,7 @@ use reqwest::header::HeaderMap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::actor::send;
+use crate::harness::document::paths;
 use crate::harness::wire::{answer, connect, exchange, head};
 use crate::harness::{Actor, Answer, Composition, Setup, TestApp};
 
@@ -88,23 +89,26 @@ async fn an_unknown_path_is_not_found_on_either_port() {
     }
 }
 
-/// Every route with its methods.
-const ROUTES: [(&str, &[&str]); 14] = [
-    ("/", &["GET", "HEAD"]),
-    ("/web/account.css", &["GET", "HEAD"]),
-    ("/api/auth/register", &["POST"]),
-    ("/api/auth/login", &["POST"]),
-    ("/api/auth/me", &["GET", "HEAD"]),
-    ("/api/oauth/authorize/discogs", &["GET"]),
-    ("/api/oauth/verify/discogs", &["POST"]),
-    ("/api/oauth/status/discogs", &["GET", "HEAD"]),
-    ("/api/oauth/revoke/discogs", &["DELETE"]),
-    ("/api/admin/config", &["GET", "HEAD"]),
-    ("/api/admin/config/discogs_consumer_key", &["DELETE", "PUT"]),
-    ("/health", &["GET", "HEAD"]),
-    ("/health/live", &["GET", "HEAD"]),
-    ("/health/ready", &["GET", "HEAD"]),
-];
+/// The routes of the account page, which the document leaves out.
+const PAGE: [&str; 2] = ["/", "/web/account.css"];
+
+/// A `HEAD` would start a flow.
+const WITHOUT_HEAD: &str = "/api/oauth/authorize/discogs";
+
+/// Every route with its methods, sorted: those of the document, and [`PAGE`].
+fn routes() -> Vec<(String, Vec<String>)> {
+    let described = paths().map(|(path, operations)| {
+        let mut methods: Vec<_> =
+            operations.keys().map(|method| method.to_ascii_uppercase()).collect();
+        if operations.contains_key("get") && path != WITHOUT_HEAD {
+            methods.push("HEAD".to_owned());
+        }
+        methods.sort_unstable();
+        (path, methods)
+    });
+    let of_page = PAGE.map(|path| (path.to_owned(), ["GET", "HEAD"].map(str::to_owned).to_vec()));
+    described.chain(of_page).collect()
+}
 
 /// The methods in `Allow`, sorted.
 fn allowed(answer: &Answer) -> Vec<&str> {
@@ -119,12 +123,12 @@ async fn the_answer_to_a_wrong_method_lists_the_right_ones() {
     let app = started().await;
     let alice = app.user("alice").await;
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"];
-    for (path, taken) in ROUTES {
+    for (path, taken) in routes() {
         let is_health = path.starts_with("/health");
         let elsewhere = if is_health { at_health(&app) } else { app.anonymous() };
-        for method in methods.into_iter().filter(|method| !taken.contains(method)) {
+        for method in methods.into_iter().filter(|method| !taken.iter().any(|it| it == method)) {
             for actor in [&alice, &elsewhere] {
-                let answer = request(actor, method, path).await;
+                let answer = request(actor, method, &path).await;
                 assert_eq!(answer.status, 405, "{method} {path}");
                 assert_eq!(allowed(&answer), taken, "{method} {path}");
                 assert_envelope(&answer, path.starts_with("/api"));
@@ -142,7 +146,7 @@ async fn authorize_starts_nothing_unless_it_is_a_get() {
     let app = started().await;
     let alice = app.user("alice").await;
     for method in ["HEAD", "OPTIONS", "POST"] {
-        let answer = request(&alice, method, "/api/oauth/authorize/discogs").await;
+        let answer = request(&alice, method, WITHOUT_HEAD).await;
         assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")), "{method}");
     }
     assert_eq!(app.sandbox.calls(discogs_sandbox::Step::RequestToken), []);
@@ -159,8 +163,9 @@ fn lasting(mut headers: HeaderMap) -> HeaderMap {
 async fn head_is_a_get_without_its_body() {
     let app = started().await;
     let (admin, nobody, health) = (app.admin().await, app.anonymous(), at_health(&app));
-    let paths = ROUTES.iter().filter(|(_, taken)| taken.contains(&"HEAD")).map(|(path, _)| *path);
-    let asked = paths.flat_map(|path| {
+    let mut paths = routes();
+    paths.retain(|(_, taken)| taken.iter().any(|method| method == "HEAD"));
+    let asked = paths.iter().flat_map(|(path, _)| {
         let other = if path.starts_with("/health") { &health } else { &nobody };
         [(&admin, path), (other, path)]
     });

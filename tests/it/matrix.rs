@@ -1,7 +1,8 @@
 //! Permissions: every operation of the OpenAPI document, called by every kind of client.
 //!
 //! The expectation comes from the `security` of the document and from two small tables that a test
-//! compares with the document. So a new route can't be left unprotected by mistake.
+//! compares with the document. So an operation of the document can't be left unprotected by mistake;
+//! `harness/document.rs` fails a test that calls an operation of the API that the document lacks.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ use crate::connect::{
 };
 use crate::harness::actor::send;
 use crate::harness::app::JWT_SECRET_KEY;
-use crate::harness::document::document;
+use crate::harness::document::paths;
 use crate::harness::{Actor, Answer, PASSWORD, TestApp, on_both_compositions};
 
 on_both_compositions!(
@@ -58,14 +59,9 @@ struct Requests {
 }
 
 fn operations() -> Vec<Operation> {
-    let paths = document()["paths"].as_object().unwrap();
-    let mut operations: Vec<_> = paths
-        .iter()
+    let mut operations: Vec<_> = paths()
         .flat_map(|(path, item)| {
-            item.as_object()
-                .unwrap()
-                .iter()
-                .map(move |(method, said)| operation(path, method, said))
+            item.iter().map(move |(method, said)| operation(&path, method, said))
         })
         .collect();
     assert!(operations.len() >= 13, "only {} operations were found", operations.len());
@@ -74,19 +70,14 @@ fn operations() -> Vec<Operation> {
     operations
 }
 
-fn operation(template: &str, method: &str, said: &'static Value) -> Operation {
-    let mut path = template.to_owned();
-    for parameter in said["parameters"].as_array().into_iter().flatten() {
-        let name = format!("{{{}}}", parameter["name"].as_str().unwrap());
-        path = path.replace(&name, parameter["example"].as_str().unwrap());
-    }
+fn operation(path: &str, method: &str, said: &'static Value) -> Operation {
     let schemes = said["security"].as_array().into_iter().flatten();
     let mut successes =
         said["responses"].as_object().unwrap().keys().filter(|status| status.starts_with('2'));
     Operation {
         id: said["operationId"].as_str().unwrap(),
         method: Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap(),
-        path,
+        path: path.to_owned(),
         has_body: said.get("requestBody").is_some(),
         // An empty scheme among them would make the others optional.
         needs_token: schemes.clone().count() > 0
@@ -208,11 +199,8 @@ fn the_tables_match_the_document() {
     let below_admin = ids(|operation| operation.path.starts_with("/api/admin/"));
     assert_eq!(below_admin, BTreeSet::from(FOR_ADMINS));
     assert_eq!(ids(|operation| operation.is_for_admins() && operation.needs_token), below_admin);
-    let may_forbid: BTreeSet<_> = document()["paths"]
-        .as_object()
-        .unwrap()
-        .values()
-        .flat_map(|item| item.as_object().unwrap().values())
+    let may_forbid: BTreeSet<_> = paths()
+        .flat_map(|(_, item)| item.values())
         .filter(|said| said["responses"].get("403").is_some())
         .map(|said| said["operationId"].as_str().unwrap())
         .collect();

@@ -1,6 +1,5 @@
 //! The OpenAPI document, and the two pages that show it.
 
-use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use discogsography_api::http::openapi_document;
@@ -69,24 +68,6 @@ fn the_committed_document_is_up_to_date() {
         committed == openapi_document(),
         "stale: run `cargo run -- openapi > docs/openapi.json`"
     );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_method_is_described() {
-    let app = started().await;
-    let anonymous = app.anonymous();
-    for (template, item) in document()["paths"].as_object().unwrap() {
-        let path = template.replace("{key}", "discogs_consumer_key");
-        let refused = send(anonymous.request(Method::PATCH, &path)).await;
-        refused.assert_error(405, "method_not_allowed", "Method Not Allowed");
-        let allowed: BTreeSet<_> = refused.header("allow").unwrap().split(',').collect();
-        let described: BTreeSet<_> =
-            item.as_object().unwrap().keys().map(|method| method.to_ascii_uppercase()).collect();
-        let described = described.iter().map(String::as_str).collect::<BTreeSet<_>>();
-        let without_head: BTreeSet<_> =
-            allowed.iter().copied().filter(|method| *method != "HEAD").collect();
-        assert_eq!(without_head, described, "{template}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

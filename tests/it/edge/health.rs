@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{ROUTES, at_health, started};
+use super::{at_health, routes, started};
 use crate::harness::actor::send;
 use crate::harness::{Answer, Composition, Setup};
 
@@ -47,12 +47,12 @@ async fn the_timestamp_is_the_time_of_the_answer() {
 async fn the_health_port_serves_nothing_of_the_api() {
     let app = started().await;
     let admin = app.admin().await.at(&app.health_url);
-    let of_the_api = ROUTES.into_iter().filter(|(path, _)| path.starts_with("/api/"));
+    let of_the_api = routes().into_iter().filter(|(path, _)| path.starts_with("/api/"));
     for (path, methods) in of_the_api {
-        for method in methods.iter().filter(|method| **method != "HEAD") {
+        for method in methods.iter().filter(|method| *method != "HEAD") {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             // Not checked against the OpenAPI document, which describes the API's port.
-            let answer = Answer::of(admin.request(method, path).send().await.unwrap()).await;
+            let answer = Answer::of(admin.request(method, &path).send().await.unwrap()).await;
             answer.assert_error(404, "not_found", "Not Found");
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use jsonschema::Validator;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Answer;
 use super::answer::WITHOUT_RETRY_AFTER;
@@ -22,11 +22,33 @@ pub(crate) fn document() -> &'static Value {
     &DOCUMENT
 }
 
-/// Asserts that the document describes an answer, if it describes the operation.
+/// The paths of the document, each with its parameters replaced by their examples, and its operations
+/// by method.
+pub(crate) fn paths() -> impl Iterator<Item = (String, &'static Map<String, Value>)> {
+    let paths = DOCUMENT["paths"].as_object().unwrap().iter();
+    paths.map(|(template, item)| {
+        let operations = item.as_object().unwrap();
+        (with_examples(template, operations), operations)
+    })
+}
+
+fn with_examples(template: &str, operations: &Map<String, Value>) -> String {
+    let mut path = template.to_owned();
+    let parameters = operations.values().filter_map(|operation| operation["parameters"].as_array());
+    for parameter in parameters.flatten() {
+        let name = format!("{{{}}}", parameter["name"].as_str().unwrap());
+        path = path.replace(&name, parameter["example"].as_str().unwrap());
+    }
+    path
+}
+
+/// Asserts that the document describes an answer. Only answers that no operation of the API gave need
+/// no description.
 #[track_caller]
 pub(crate) fn assert_described(method: &Method, path: &str, answer: &Answer) {
     let method = method.as_str().to_ascii_lowercase();
     let Some((template, operation)) = operation(&method, path) else {
+        assert!(!is_of_an_operation(&method, path, answer), "{method} {path} is not described");
         return;
     };
     let status = answer.status.to_string();
@@ -49,6 +71,13 @@ pub(crate) fn assert_described(method: &Method, path: &str, answer: &Answer) {
     if let Err(error) = validator(&pointer).validate(&answer.json()) {
         panic!("{method} {path}: {error} at {}: {answer:?}", error.instance_path());
     }
+}
+
+/// Whether the API answered with an operation: not that there is none, not a preflight, and not a `HEAD`,
+/// which is answered like the `GET`.
+fn is_of_an_operation(method: &str, path: &str, answer: &Answer) -> bool {
+    let is_routed = ![404, 405].contains(&answer.status);
+    path.starts_with("/api/") && is_routed && !["head", "options"].contains(&method)
 }
 
 /// Returns the operation of a request, with the template of its path.
