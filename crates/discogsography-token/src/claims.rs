@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::error::TokenError;
+
 /// The length of a UUID in its hyphenated form, the only one that `sub` may have.
 const HYPHENATED_UUID_LENGTH: usize = 36;
 
@@ -47,24 +49,15 @@ pub struct VerifiedClaims {
     pub jti: Option<String>,
 }
 
-/// Why a payload is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClaimsError {
-    Malformed,
-    Expired,
-    NotYetValid,
-    OtherType,
-}
-
 /// The claims that are read; others are ignored. If one is repeated, the last counts.
 #[derive(Default)]
 pub(crate) struct Payload {
-    sub: Value,
+    sub: Option<Value>,
     email: Value,
     iat: Value,
     jti: Value,
-    exp: Value,
-    /// `None` if there is no such claim; `null` is malformed.
+    exp: Option<Value>,
+    /// `None` if there is no such claim; `null` is refused.
     nbf: Option<Value>,
     /// Whether there is a `type`, whatever its value.
     has_type: bool,
@@ -72,25 +65,40 @@ pub(crate) struct Payload {
 
 impl VerifiedClaims {
     /// Reads a payload that has passed the signature check.
-    pub(crate) fn read(payload: Payload, now: Duration) -> Result<Self, ClaimsError> {
-        if payload.has_type {
-            return Err(ClaimsError::OtherType);
-        }
-        if seconds(&payload.exp)? <= now.as_secs_f64() {
-            return Err(ClaimsError::Expired);
-        }
-        if let Some(nbf) = &payload.nbf
-            && seconds(nbf)? > now.as_secs_f64()
-        {
-            return Err(ClaimsError::NotYetValid);
-        }
-        let sub = payload.sub.as_str().and_then(hyphenated_uuid);
+    pub(crate) fn read(payload: Payload, now: Duration) -> Result<Self, TokenError> {
+        payload.check_type()?;
+        payload.check_exp(now)?;
+        payload.check_nbf(now)?;
         Ok(Self {
-            sub: sub.ok_or(ClaimsError::Malformed)?,
+            sub: payload.user_id()?,
             email: text(payload.email),
-            iat: seconds(&payload.iat).ok().map(whole),
+            iat: seconds("iat", &payload.iat).ok().map(whole),
             jti: text(payload.jti),
         })
+    }
+}
+
+impl Payload {
+    pub(crate) fn check_type(&self) -> Result<(), TokenError> {
+        if self.has_type { Err(TokenError::OtherType) } else { Ok(()) }
+    }
+
+    pub(crate) fn check_exp(&self, now: Duration) -> Result<(), TokenError> {
+        let exp = self.exp.as_ref().ok_or(TokenError::MissingClaim("exp"))?;
+        if seconds("exp", exp)? > now.as_secs_f64() { Ok(()) } else { Err(TokenError::Expired) }
+    }
+
+    pub(crate) fn check_nbf(&self, now: Duration) -> Result<(), TokenError> {
+        let Some(nbf) = &self.nbf else {
+            return Ok(());
+        };
+        let is_valid = seconds("nbf", nbf)? <= now.as_secs_f64();
+        if is_valid { Ok(()) } else { Err(TokenError::NotYetValid) }
+    }
+
+    pub(crate) fn user_id(&self) -> Result<Uuid, TokenError> {
+        let sub = self.sub.as_ref().ok_or(TokenError::MissingClaim("sub"))?;
+        sub.as_str().and_then(hyphenated_uuid).ok_or(TokenError::NotAUserId)
     }
 }
 
@@ -128,11 +136,11 @@ impl<'de> Visitor<'de> for PayloadVisitor {
         let mut payload = Payload::default();
         while let Some(name) = claims.next_key()? {
             match name {
-                Name::Sub => payload.sub = claims.next_value()?,
+                Name::Sub => payload.sub = Some(claims.next_value()?),
                 Name::Email => payload.email = claims.next_value()?,
                 Name::Iat => payload.iat = claims.next_value()?,
                 Name::Jti => payload.jti = claims.next_value()?,
-                Name::Exp => payload.exp = claims.next_value()?,
+                Name::Exp => payload.exp = Some(claims.next_value()?),
                 Name::Nbf => payload.nbf = Some(claims.next_value()?),
                 Name::Type => {
                     claims.next_value::<IgnoredAny>()?;
@@ -158,8 +166,9 @@ impl fmt::Debug for VerifiedClaims {
 }
 
 /// A `NumericDate` of RFC 7519 section 2: seconds, with a fraction or without.
-fn seconds(claim: &Value) -> Result<f64, ClaimsError> {
-    claim.as_number().and_then(serde_json::Number::as_f64).ok_or(ClaimsError::Malformed)
+fn seconds(name: &'static str, claim: &Value) -> Result<f64, TokenError> {
+    let number = claim.as_number().and_then(serde_json::Number::as_f64);
+    number.ok_or(TokenError::NotANumber(name))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]

@@ -1,7 +1,5 @@
-//! Signing and checking: HS256 of RFC 7518 section 3.2 over the compact form of RFC 7515.
-//!
-//! The check never trusts the header: there is one algorithm, and a header that names another,
-//! or an extension it does not know (`crit`, RFC 7515 section 4.1.11), is refused.
+//! Signing and checking: HS256 of RFC 7518 section 3.2, with one key that signs and others that are
+//! still accepted.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,15 +7,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use sha2::Sha256;
-use thiserror::Error;
 
-use crate::claims::{Claims, ClaimsError, VerifiedClaims};
-
-/// `{"alg":"HS256","typ":"JWT"}` in base64url: the same for every token.
-const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
+use crate::claims::{Claims, VerifiedClaims};
+use crate::compact::{Compact, HEADER};
+use crate::error::TokenError;
 
 /// The secret that signs and checks, ready for use.
 ///
@@ -27,27 +21,22 @@ pub struct Key {
     mac: Hmac<Sha256>,
 }
 
-/// Why a token is refused. Clients should learn only that it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum TokenError {
-    /// Not three parts of unpadded base64url, or an invalid header or payload.
-    #[error("malformed token")]
-    Malformed,
-    /// The header names another algorithm, or an unknown extension.
-    #[error("unsupported token header")]
-    UnsupportedHeader,
-    /// The MAC does not match: another secret, or other bytes.
-    #[error("wrong token signature")]
-    WrongSignature,
-    /// `exp` is not in the future.
-    #[error("expired token")]
-    Expired,
-    /// `nbf` is in the future.
-    #[error("token not valid yet")]
-    NotYetValid,
-    /// There is a `type` claim, so it is no access token.
-    #[error("token of another type")]
-    OtherType,
+/// The keys of a service: one signs, and all are accepted.
+///
+/// A token of the current key costs the same, however many previous keys there are.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    current: Key,
+    previous: Vec<Key>,
+}
+
+/// Which key signed a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signer {
+    /// The one that signs new tokens.
+    Current,
+    /// A previous one: its number in their list, from 1.
+    Previous(usize),
 }
 
 impl Key {
@@ -82,20 +71,55 @@ impl Key {
     ///
     /// If the token is refused; [`TokenError`] says why.
     pub fn verify(&self, token: &str, now: Duration) -> Result<VerifiedClaims, TokenError> {
-        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
-        let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
-        if header != HEADER {
-            check_header(header)?;
+        let token = Compact::read(token)?;
+        if self.has_signed(&token) { token.claims(now) } else { Err(TokenError::WrongSignature) }
+    }
+
+    /// Compares the signature in constant time.
+    fn has_signed(&self, token: &Compact<'_>) -> bool {
+        self.mac.clone().chain_update(token.signed).verify_slice(&token.signature).is_ok()
+    }
+}
+
+impl Keys {
+    /// `current` signs; tokens of `previous` are accepted, too.
+    #[must_use]
+    pub fn new(current: Key, previous: Vec<Key>) -> Self {
+        Self { current, previous }
+    }
+
+    /// Returns a token that the current key has signed, as [`Key::sign`] does.
+    #[must_use]
+    pub fn sign(&self, claims: &Claims) -> String {
+        self.current.sign(claims)
+    }
+
+    /// Checks a token as [`Key::verify`] does, with each key until one matches.
+    ///
+    /// # Errors
+    ///
+    /// If the token is refused; [`TokenError`] says why.
+    pub fn verify(&self, token: &str, now: Duration) -> Result<VerifiedClaims, TokenError> {
+        let token = Compact::read(token)?;
+        self.signer_of(&token)?;
+        token.claims(now)
+    }
+
+    /// Returns the key that signed a token, which may be refused for another reason.
+    ///
+    /// # Errors
+    ///
+    /// If none of the keys did, or the token is malformed.
+    pub fn signer(&self, token: &str) -> Result<Signer, TokenError> {
+        self.signer_of(&Compact::read(token)?)
+    }
+
+    fn signer_of(&self, token: &Compact<'_>) -> Result<Signer, TokenError> {
+        if self.current.has_signed(token) {
+            return Ok(Signer::Current);
         }
-        let signature = decode(signature)?;
-        let mac = self.mac.clone().chain_update(signed);
-        mac.verify_slice(&signature).map_err(|_| TokenError::WrongSignature)?;
-        VerifiedClaims::read(json(payload)?, now).map_err(|error| match error {
-            ClaimsError::Malformed => TokenError::Malformed,
-            ClaimsError::Expired => TokenError::Expired,
-            ClaimsError::NotYetValid => TokenError::NotYetValid,
-            ClaimsError::OtherType => TokenError::OtherType,
-        })
+        let index = self.previous.iter().position(|key| key.has_signed(token));
+        index.map(|index| Signer::Previous(index + 1)).ok_or(TokenError::WrongSignature)
     }
 }
 
@@ -103,24 +127,4 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key([REDACTED])")
     }
-}
-
-fn check_header(part: &str) -> Result<(), TokenError> {
-    let header: Map<String, Value> = json(part)?;
-    let is_hs256 = header.get("alg").and_then(Value::as_str) == Some("HS256");
-    if is_hs256 && !header.contains_key("crit") {
-        Ok(())
-    } else {
-        Err(TokenError::UnsupportedHeader)
-    }
-}
-
-fn json<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
-    let text = String::from_utf8(decode(part)?).map_err(|_| TokenError::Malformed)?;
-    serde_json::from_str(&text).map_err(|_| TokenError::Malformed)
-}
-
-/// Unpadded base64url with no trailing bits; a dot is not in its alphabet.
-fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
 }

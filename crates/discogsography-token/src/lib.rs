@@ -7,6 +7,9 @@
 //!
 //! The clock is the caller's: every check takes the current time as an argument.
 //!
+//! While the secret is changed, [`Keys`] accepts the tokens of previous ones, too. [`Inspection`] shows
+//! what a token says and which rules it breaks, without a key.
+//!
 //! ```
 //! use std::time::Duration;
 //! use discogsography_token::{Claims, Key};
@@ -27,7 +30,12 @@
 //! ```
 
 mod claims;
+mod compact;
+mod error;
+mod inspection;
 mod key;
 
 pub use claims::{Claims, VerifiedClaims};
-pub use key::{Key, TokenError};
+pub use error::{Part, TokenError};
+pub use inspection::{Inspection, Outcome, Rule};
+pub use key::{Key, Keys, Signer};
