@@ -12,6 +12,7 @@ mod misspelt;
 mod parsers;
 mod stores;
 mod system_roots;
+mod token_secrets;
 mod variables;
 mod weak_secret;
 
@@ -35,6 +36,7 @@ pub use stores::{
     RootCertificates, StatementNames, StoreKind, Stores,
 };
 pub use system_roots::system_roots_are_readable;
+pub(crate) use token_secrets::repeated_secret;
 pub use variables::{GROUPS, VARIABLES};
 pub(crate) use weak_secret::weak_secret;
 
@@ -45,6 +47,8 @@ pub struct Config {
     pub stores: Stores,
     /// `JWT_SECRET_KEY`; `None` only with the embedded stores, which make one.
     pub jwt_secret_key: Option<SecretString>,
+    /// `JWT_SECRET_KEY_PREVIOUS`: secrets whose access tokens are still accepted.
+    pub jwt_secret_key_previous: Vec<SecretString>,
     /// `JWT_EXPIRE_MINUTES`
     pub access_token_life: Duration,
     /// `ENCRYPTION_*`
@@ -187,7 +191,7 @@ impl Config {
 fn read(reader: &mut Reader<'_>) -> Option<Config> {
     let stores = stores::read(reader);
     let addresses = read_addresses(reader);
-    let jwt_secret_key = read_jwt_secret_key(reader);
+    let (jwt_secret_key, jwt_secret_key_previous) = token_secrets::read(reader);
     let access_token_life = reader.value(&variables::JWT_EXPIRE_MINUTES);
     let encryption = encryption::read(reader);
     let first_admin = first_admin::read(reader);
@@ -207,6 +211,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
     Some(Config {
         stores: stores?,
         jwt_secret_key,
+        jwt_secret_key_previous,
         access_token_life: access_token_life?,
         encryption: encryption?,
         first_admin,
@@ -249,21 +254,4 @@ fn read_python_compat(reader: &mut Reader<'_>) -> Option<PythonCompat> {
         reader.problem(variables::PYTHON_COMPAT.declaration.name, what, example);
     }
     Some(PythonCompat::On)
-}
-
-fn read_jwt_secret_key(reader: &mut Reader<'_>) -> Option<SecretString> {
-    let secret: Option<SecretString> = reader.value(&variables::JWT_SECRET_KEY).map(Into::into);
-    match &secret {
-        Some(secret) => {
-            if let Some(warning) = weak_secret("JWT_SECRET_KEY", secret) {
-                reader.warn(warning);
-            }
-        }
-        None if !misspelt::asking_for_servers(reader).is_empty() => reader.missing(
-            &variables::JWT_SECRET_KEY,
-            "is needed with PostgreSQL; every replica and Curator check tokens with it",
-        ),
-        None => {}
-    }
-    secret
 }

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use discogsography_token::Key;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlite_file::LockError;
 use thiserror::Error;
@@ -45,7 +44,7 @@ use announce::Addresses;
 use ports::BoundPort;
 
 pub use bind::{BindError, Listeners, bind};
-pub use secret::SecretError;
+pub use secret::{SecretError, existing_token_keys};
 pub use stores::{OpenedStores, open_stores};
 
 /// How long requests and Discogs connections in progress may take after the signal to stop.
@@ -179,6 +178,7 @@ fn assemble(
     let OpenedStores { storage, flows, counts, .. } = stores.clone();
     let flows = Flows::new(flows, stores::record_form(config));
     let checked = (Arc::clone(&storage), flows.clone());
+    let keys = secret::token_keys(secret, config);
     let secret = secret.expose_secret().as_bytes();
     let revocations = stores::revocations(config, metrics)?;
     let (limits, known) = (config.rate_limits, Arc::clone(&storage));
@@ -196,7 +196,7 @@ fn assemble(
         },
         storage,
         passwords: passwords.map_err(setup("the password workers"))?,
-        key: Key::new(secret),
+        keys,
         revocations,
         access_token_life: config.access_token_life,
         clock,

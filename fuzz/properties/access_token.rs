@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use discogsography_token::{Claims, Key};
+use discogsography_token::{Claims, Inspection, Key, Keys, Outcome, TokenError};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -43,11 +43,25 @@ pub(crate) fn holds(input: &[u8]) {
 fn check(key: &Key, token: &str) {
     let expected = expected(token).unwrap_or(Expected::Bad);
     let verified = key.verify(token, NOW);
+    let keys = Keys::new(Key::new(b"another"), vec![key.clone()]);
+    assert_eq!(keys.verify(token, NOW), verified, "{token}");
+    check_inspection(token, verified.as_ref().err().copied());
     if expected == Expected::Either {
         return;
     }
     let found = verified.map_or(Expected::Bad, |claims| Expected::Good(claims.sub, claims.email));
     assert_eq!(found, expected, "{token}");
+}
+
+/// An inspection finds the reason of a refusal, unless it is the signature.
+fn check_inspection(token: &str, error: Option<TokenError>) {
+    let inspection = Inspection::new(token, NOW);
+    let is_broken = |error| inspection.rules.iter().any(|(_, it)| *it == Outcome::Broken(error));
+    match error {
+        None => assert!(!inspection.is_refused(), "{token}: {inspection:?}"),
+        Some(TokenError::WrongSignature) => {}
+        Some(error) => assert!(is_broken(error), "{token}: {inspection:?}"),
+    }
 }
 
 /// A token is valid until it expires, whatever the address in it.

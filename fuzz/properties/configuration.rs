@@ -13,23 +13,25 @@ use oauth1::Target;
 /// A part of every secret, and of nothing else.
 const MARK: &str = "hush7f3a";
 
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 8] = [
     "ADMIN_EMAIL",
     "ADMIN_PASSWORD",
     "HTTPS_PROXY",
     "JWT_SECRET_KEY",
+    "JWT_SECRET_KEY_PREVIOUS",
     "POSTGRES_PASSWORD",
     "REDIS_PASSWORD",
     "REDIS_URL",
 ];
 
 /// Variables that name a file with a secret, or one that may hold a secret.
-const OF_FILES: [&str; 9] = [
+const OF_FILES: [&str; 10] = [
     "ADMIN_EMAIL_FILE",
     "ADMIN_PASSWORD_FILE",
     "DATABASE_URL_FILE",
     "HTTPS_PROXY_FILE",
     "JWT_SECRET_KEY_FILE",
+    "JWT_SECRET_KEY_PREVIOUS_FILE",
     "POSTGRES_PASSWORD_FILE",
     "POSTGRES_SSLROOTCERT",
     "REDIS_SSLROOTCERT",

@@ -36,7 +36,7 @@ const OTHER_NAMES: [(&str, &[&str]); 6] = [
 ];
 
 /// Names under which other programs read the same or a similar value.
-const OF_OTHER_PROGRAMS: [(&str, &[&str]); 8] = [
+const OF_OTHER_PROGRAMS: [(&str, &[&str]); 9] = [
     (
         "DATABASE_URL",
         &[
@@ -59,6 +59,10 @@ const OF_OTHER_PROGRAMS: [(&str, &[&str]); 8] = [
     ("REDIS_HOST", &["VALKEY_HOST"]),
     ("POSTGRES_SSLMODE", &["POSTGRES_SSL"]),
     ("JWT_SECRET_KEY", &["JWT_SECRET"]),
+    (
+        "JWT_SECRET_KEY_PREVIOUS",
+        &["JWT_PREVIOUS_SECRET_KEY", "JWT_SECRET_KEY_OLD", "PREVIOUS_JWT_SECRET_KEY"],
+    ),
     ("ENCRYPTION_MASTER_KEY", &["OAUTH_ENCRYPTION_KEY", "ENCRYPTION_KEY"]),
     ("TRUSTED_PROXIES", &["TRUSTED_PROXY"]),
 ];

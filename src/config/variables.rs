@@ -53,6 +53,8 @@ variables! {
     "Access tokens" {
         JWT_SECRET_KEY: String = Variable::secret_text()
             .example("the output of `openssl rand -hex 32`");
+        JWT_SECRET_KEY_PREVIOUS: String = Variable::secret_text()
+            .example("the secret before");
         JWT_EXPIRE_MINUTES: Duration = Variable::parsed(parse_minutes).default("1440");
     }
     "Encryption of stored secrets" {

@@ -40,6 +40,22 @@ pub(crate) fn weak_secret(name: &str, secret: &SecretString) -> Option<Warning> 
              user; set a random one, the same in every service that checks them"
         )));
     }
+    guessable(name, secret)
+}
+
+/// Like [`weak_secret`], for a secret that is only accepted until its tokens have expired.
+pub(crate) fn weak_previous_secret(name: &str, secret: &SecretString) -> Option<Warning> {
+    let secret = secret.expose_secret();
+    if secret == EXAMPLE_SECRET {
+        return Some(Warning::Alarming(format!(
+            "{name} is the example from the documentation: anyone can make access tokens for any \
+             user until it is removed"
+        )));
+    }
+    guessable(name, secret)
+}
+
+fn guessable(name: &str, secret: &str) -> Option<Warning> {
     weakness(secret).map(|what| Warning::Careful(format!("{name} {what} and could be guessed")))
 }
 

@@ -80,6 +80,12 @@ pub(super) fn warning(warning: &Warning) -> Finding {
         name if name.starts_with("DISCOGS_") => {
             (Check::Variables, format!("Set {name} to an address that begins with https://"))
         }
+        "JWT_SECRET_KEY_PREVIOUS" => (
+            Check::JwtSecret,
+            "Remove it from JWT_SECRET_KEY_PREVIOUS: at the latest JWT_EXPIRE_MINUTES after no \
+             service signs with it any more, it is of no use"
+                .to_owned(),
+        ),
         name if name == "JWT_SECRET_KEY" || name.contains('/') => (
             Check::JwtSecret,
             "Set the output of `openssl rand -hex 32` as JWT_SECRET_KEY, in every service that \

@@ -10,7 +10,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::configuration;
 use super::report::{Check, Finding};
-use crate::config::{Config, EmbeddedStores, Environment, Stores, VARIABLES, weak_secret};
+use crate::config::{
+    Config, EmbeddedStores, Environment, Stores, VARIABLES, repeated_secret, weak_secret,
+};
 
 /// The permission bits that give the group more than reading, or others anything.
 const NOT_OUR_GROUP: u32 = 0o037;
@@ -44,6 +46,7 @@ pub(super) fn strength(config: &Config) -> Vec<Finding> {
     if let Some((secret, name)) = &jwt_secret {
         findings.extend(of_jwt_secret(secret, name, config));
     }
+    findings.extend(of_previous_secrets(config, jwt_secret.as_ref()));
     if let Stores::Servers { postgres, .. } = &config.stores {
         let signs = jwt_secret.as_ref().map(|(secret, _)| secret.expose_secret());
         findings.push(of_password(&postgres.password, &postgres.username, signs));
@@ -84,6 +87,28 @@ fn of_jwt_secret(secret: &SecretString, name: &str, config: &Config) -> Option<F
         return (!is_reported).then(|| configuration::warning(&weak));
     }
     Some(Finding::ok(Check::JwtSecret, format!("{name} is long enough")))
+}
+
+/// Reports that previous secrets are accepted, and one that still signs.
+fn of_previous_secrets(config: &Config, signs: Option<&(SecretString, String)>) -> Vec<Finding> {
+    let previous = &config.jwt_secret_key_previous;
+    if previous.is_empty() {
+        return Vec::new();
+    }
+    let minutes = config.access_token_life.as_secs() / 60;
+    let secrets =
+        if previous.len() == 1 { "1 previous secret" } else { "several previous secrets" };
+    let accepted = Finding::note(
+        Check::JwtSecret,
+        format!("Access tokens of {secrets} are accepted"),
+        format!(
+            "Unset JWT_SECRET_KEY_PREVIOUS {minutes} minutes after the last service stopped signing \
+             with it"
+        ),
+    );
+    let repeated = signs.and_then(|(secret, name)| repeated_secret(name, secret, previous));
+    let repeated = repeated.filter(|warning| !config.warnings.contains(warning));
+    [accepted].into_iter().chain(repeated.as_ref().map(configuration::warning)).collect()
 }
 
 fn of_password(password: &SecretString, username: &str, signs: Option<&str>) -> Finding {

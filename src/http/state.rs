@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use discogsography_token::Key;
+use discogsography_token::Keys;
 use ipnet::IpNet;
 use url::Url;
 
@@ -35,7 +35,7 @@ pub struct App {
     /// Hashing and checking passwords.
     pub passwords: Passwords,
     /// Signs and checks access tokens.
-    pub key: Key,
+    pub keys: Keys,
     /// The tokens that a Python service has revoked; `None` without `PYTHON_COMPAT`.
     pub revocations: Option<Arc<Revocations>>,
     /// How long an access token is valid.

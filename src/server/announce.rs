@@ -30,6 +30,10 @@ pub(super) fn log_configuration(config: &Config) {
             info!(postgres, redis = redis.address(), "🚀 Starting on PostgreSQL and Redis");
         }
     }
+    let count = config.jwt_secret_key_previous.len();
+    if count > 0 {
+        info!(count, "🔧 Access tokens of previous secrets are accepted, too");
+    }
     config.warnings.iter().for_each(log_warning);
 }
 

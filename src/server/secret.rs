@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use discogsography_token::{Key, Keys};
 use env_config::wrapped_secret;
 use fernet_seal::{KeyError, MasterKey};
 use private_files::{PendingFile, Unusable, small};
@@ -12,7 +13,7 @@ use thiserror::Error;
 use tracing::info;
 
 use super::announce::log_warning;
-use crate::config::{Config, Stores, weak_secret};
+use crate::config::{Config, Stores, repeated_secret, weak_secret};
 use crate::random::Random;
 use crate::sqlite;
 
@@ -75,19 +76,45 @@ pub(super) fn read_or_create(
         (None, Stores::Embedded(embedded)) => embedded,
     };
     let path = embedded.jwt_secret();
-    let (variable, loss) = ("JWT_SECRET_KEY", "which ends every session");
-    let file = SecretFile { path: &path, variable, loss };
+    let file = jwt_secret_file(&path);
     if let Some(secret) = file.read()? {
         let name = path.display().to_string();
         let weak = weak_secret(&name, &secret);
         let wrapped = wrapped_secret(&name, secret.expose_secret());
-        weak.iter().chain(&wrapped).for_each(log_warning);
+        let repeated = repeated_secret(&name, &secret, &config.jwt_secret_key_previous);
+        weak.iter().chain(&wrapped).chain(&repeated).for_each(log_warning);
         return Ok(secret);
     }
     let secret = SecretString::from(format!("{}{}", random.hex(), random.hex()));
     file.create(&secret)?;
     info!(file = %path.display(), "🔧 Created a secret for access tokens");
     Ok(secret)
+}
+
+/// Returns the keys of access tokens: this secret signs, and the previous ones are accepted, too.
+pub(super) fn token_keys(secret: &SecretString, config: &Config) -> Keys {
+    let key = |secret: &SecretString| Key::new(secret.expose_secret().as_bytes());
+    Keys::new(key(secret), config.jwt_secret_key_previous.iter().map(key).collect())
+}
+
+/// Returns the keys of access tokens, and changes nothing.
+///
+/// `None` if the embedded store's secret was not created yet.
+///
+/// # Errors
+///
+/// If the file with the secret can't be used.
+pub fn existing_token_keys(config: &Config) -> Result<Option<Keys>, SecretError> {
+    let secret = match (&config.jwt_secret_key, &config.stores) {
+        (Some(secret), _) => Some(secret.clone()),
+        (None, Stores::Servers { .. }) => return Err(SecretError::Missing),
+        (None, Stores::Embedded(embedded)) => jwt_secret_file(&embedded.jwt_secret()).content()?,
+    };
+    Ok(secret.map(|secret| token_keys(&secret, config)))
+}
+
+fn jwt_secret_file(path: &Path) -> SecretFile<'_> {
+    SecretFile { path, variable: "JWT_SECRET_KEY", loss: "which ends every session" }
 }
 
 /// Reads the key beside the embedded store; `None` before it was created.
@@ -117,14 +144,20 @@ fn master_key_file(path: &Path) -> SecretFile<'_> {
 impl SecretFile<'_> {
     /// Reads the file; `None` if there is none. Only the service that holds the lock creates it.
     fn read(&self) -> Result<Option<SecretString>, SecretError> {
+        let secret = self.content()?;
+        if secret.is_some() {
+            sqlite_file::close_to_others(self.path, sqlite::log);
+        }
+        Ok(secret)
+    }
+
+    /// Reads the file and leaves its mode as it is; `None` if there is none.
+    fn content(&self) -> Result<Option<SecretString>, SecretError> {
         let path = self.path.to_owned();
         private_files::check(&path)?;
         match small::read_text(&path) {
             Ok(text) if text.trim().is_empty() => Err(SecretError::Empty { path, loss: self.loss }),
-            Ok(text) => {
-                sqlite_file::close_to_others(&path, sqlite::log);
-                Ok(Some(text.trim().into()))
-            }
+            Ok(text) => Ok(Some(text.trim().into())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(source) => Err(self.unusable("read", source)),
         }

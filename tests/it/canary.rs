@@ -23,6 +23,8 @@ const ADMIN_EMAIL: &str = "canary-admin@example.com";
 const ADMIN_PASSWORD: &str = "canary-admin-password";
 const JWT_SECRET: &str = "canary-jwt-secret-of-thirty-two-bytes";
 
+const PREVIOUS: &str = "canary-previous-secret-of-32-bytes";
+
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 /// The program, beside the service whose servers and sandbox it shares.
@@ -31,6 +33,7 @@ fn program(app: &TestApp, format: &str) -> Program {
     variables
         .fold(Program::new(), |program, (name, value)| program.with(&name, &value))
         .with("JWT_SECRET_KEY", JWT_SECRET)
+        .with("JWT_SECRET_KEY_PREVIOUS", PREVIOUS)
         .with("ADMIN_EMAIL", ADMIN_EMAIL)
         .with("ADMIN_PASSWORD", ADMIN_PASSWORD)
         .with("DISCOGS_API_URL", &app.sandbox.url())
@@ -63,10 +66,20 @@ async fn nothing_secret_is_written(app: &TestApp, format: &str) {
     let program = program(app, format);
     let service = program.serve(&[]);
     let anonymous = service.anonymous();
-    let mut secrets: Vec<String> =
-        [EMAIL, PASSWORD, WRONG, PIN, BODY, CONSUMER, ADMIN_EMAIL, ADMIN_PASSWORD, JWT_SECRET]
-            .map(str::to_owned)
-            .to_vec();
+    let mut secrets: Vec<String> = [
+        EMAIL,
+        PASSWORD,
+        WRONG,
+        PIN,
+        BODY,
+        CONSUMER,
+        ADMIN_EMAIL,
+        ADMIN_PASSWORD,
+        JWT_SECRET,
+        PREVIOUS,
+    ]
+    .map(str::to_owned)
+    .to_vec();
     let mut refusals = failed_sign_ins(&anonymous).await;
 
     let canary = anonymous.sign_in(EMAIL, PASSWORD).await;

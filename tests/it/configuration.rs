@@ -4,6 +4,7 @@
 //! incomplete ones are refused. [`documented`]: the documentation and the example file. [`limits`]:
 //! rate limits. [`misspelt`]: unknown names.
 //! [`proxies`]: which networks are trusted. [`secrets`]: read from files, and never shown.
+//! [`token_secrets`]: previous secrets of access tokens.
 //! [`wrapped`]: values with quotes or white space around them.
 
 mod compat;
@@ -13,6 +14,7 @@ mod limits;
 mod misspelt;
 mod proxies;
 mod secrets;
+mod token_secrets;
 mod wrapped;
 
 use std::path::Path;

@@ -45,6 +45,7 @@ mod proxy;
 mod readme;
 mod replicas;
 mod revocations;
+mod rotation;
 mod schedules;
 mod storage_contract;
 mod takeover;

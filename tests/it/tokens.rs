@@ -32,7 +32,7 @@ on_both_compositions!(
     another_service_verifies_an_issued_token_by_itself,
 );
 
-on_both_setups!(the_life_of_a_token_is_configured);
+on_both_setups!(the_life_of_a_token_is_configured, a_previous_secret_is_accepted_and_never_signs);
 
 /// The user of the test vectors.
 const SUB: &str = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
@@ -228,4 +228,26 @@ async fn the_life_of_a_token_is_configured(setup: Setup) {
     assert_eq!(claims["exp"], json!(app.clock.now().as_seconds() + 60));
     app.clock.advance(Duration::from_secs(60));
     assert_invalid(&alice.me().await);
+}
+
+async fn a_previous_secret_is_accepted_and_never_signs(setup: Setup) {
+    let previous = ["previous-0123456789abcdef0123456", "oldest-0123456789abcdef012345678"];
+    let app = setup.with("JWT_SECRET_KEY_PREVIOUS", &previous.join(",")).start().await;
+    add_digger(&app).await;
+    let now = app.clock.now();
+    let claims = json!({ "sub": SUB, "exp": now.as_seconds() + 60 });
+    let signed = |secret: &str| {
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
+    };
+    for secret in [JWT_SECRET_KEY].into_iter().chain(previous) {
+        assert_is_digger(&app.anonymous().with_token(&signed(secret)).me().await);
+    }
+    for secret in ["another-0123456789abcdef01234567", &previous.join(",")] {
+        assert_invalid(&app.anonymous().with_token(&signed(secret)).me().await);
+    }
+    let alice = app.user("alice").await;
+    assert!(other_service_accepts(&alice.token.unwrap(), now));
+    app.clock.advance(Duration::from_secs(60));
+    assert_invalid(&app.anonymous().with_token(&signed(previous[0])).me().await);
 }

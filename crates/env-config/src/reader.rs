@@ -117,6 +117,32 @@ impl<'a> Reader<'a> {
         self.parsed(&name, &value, *parse, declaration, shown)
     }
 
+    /// Returns the entries of a list: separated by commas in the variable, one a line in its file.
+    ///
+    /// The variable's parser reads one entry. A problem names an entry by its number, and never
+    /// shows it. The list is empty if the variable is unset, or after a problem with the whole.
+    pub fn list<T>(&mut self, variable: &Variable<T>) -> Vec<T> {
+        let Variable { declaration, parse } = variable;
+        let Some(text) = self.text_in_use(declaration) else {
+            return Vec::new();
+        };
+        let name = self.name_in_use(declaration.name);
+        let is_file = name != declaration.name;
+        let mut list = Vec::new();
+        for (number, entry) in (1..).zip(text.split(if is_file { '\n' } else { ',' })) {
+            let entry = if is_file { trimmed(entry) } else { entry };
+            match readable(declaration.kind, entry).and_then(parse) {
+                Ok(parsed) => list.push(parsed),
+                Err(what) => self.problem(&name, format!("entry {number} {what}"), None),
+            }
+            if declaration.kind == Kind::Secret {
+                let warning = wrapped_secret(&format!("{name} entry {number}"), entry);
+                self.warnings.extend(warning);
+            }
+        }
+        list
+    }
+
     fn parsed<T>(
         &mut self,
         name: &str,
@@ -145,26 +171,31 @@ impl<'a> Reader<'a> {
         readable(self.kind_of(name).unwrap_or(Kind::Plain), value).ok()
     }
 
+    /// Like [`Self::text_in_use`]; also warns about what surrounds a secret.
     fn text_or_file(&mut self, declaration: &Declaration) -> Option<String> {
-        let Declaration { name, may_be_a_file, may_be_lower_case, kind, .. } = *declaration;
+        let value = self.text_in_use(declaration)?;
+        if declaration.kind == Kind::Secret {
+            let warning = wrapped_secret(&self.name_in_use(declaration.name), &value);
+            self.warnings.extend(warning);
+        }
+        Some(value)
+    }
+
+    /// Returns the text of a variable, or of the file that it names.
+    fn text_in_use(&mut self, declaration: &Declaration) -> Option<String> {
+        let Declaration { name, may_be_a_file, may_be_lower_case, .. } = *declaration;
         let lower_case = || self.text(&name.to_lowercase()).filter(|_| may_be_lower_case);
         let file_name = format!("{name}_FILE");
         let path = self.text(&file_name).filter(|_| may_be_a_file);
-        let value = match (self.text(name), path) {
+        match (self.text(name), path) {
             (Some(_), Some(_)) => {
                 let what = format!("is set together with {name}: keep only one of them");
                 self.problem(&file_name, what, None);
-                return None;
+                None
             }
-            (None, Some(path)) => self.content(declaration, &file_name, path)?,
-            (value, None) => value.or_else(lower_case)?.to_owned(),
-        };
-        if kind == Kind::Secret
-            && let Some(warning) = wrapped_secret(&self.name_in_use(name), &value)
-        {
-            self.warn(warning);
+            (None, Some(path)) => self.content(declaration, &file_name, path),
+            (value, None) => value.or_else(lower_case).map(str::to_owned),
         }
-        Some(value)
     }
 
     /// Returns the trimmed content of the file that `file_name` names.

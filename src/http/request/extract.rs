@@ -34,7 +34,7 @@ impl FromRequestParts<AppState> for CurrentUser {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let token = bearer_token(&parts.headers)?;
-        let verified = app.key.verify(token, app.clock.now().since_epoch());
+        let verified = app.keys.verify(token, app.clock.now().since_epoch());
         let claims = verified.map_err(|_| ApiError::InvalidToken)?;
         if is_revoked(app, &claims) {
             return Err(ApiError::InvalidToken);

@@ -167,7 +167,7 @@ async fn sign_in(
     let user = user?;
     let expires_in = app.access_token_life.as_secs();
     let iat = app.clock.now().as_seconds();
-    let access_token = app.key.sign(&Claims {
+    let access_token = app.keys.sign(&Claims {
         sub: user.id,
         email: user.email,
         iat,

@@ -65,6 +65,7 @@ fn only_secrets_and_user_names_may_be_in_files() {
         "REDIS_URL",
         "REDIS_PASSWORD",
         "JWT_SECRET_KEY",
+        "JWT_SECRET_KEY_PREVIOUS",
         "ENCRYPTION_MASTER_KEY",
         "ENCRYPTION_MASTER_KEY_PREVIOUS",
         "ADMIN_EMAIL",
@@ -176,7 +177,8 @@ fn debug_shows_no_secret() {
 fn no_problem_shows_a_secret() {
     let (_folder, path) = file("http://:s3cret@cache");
     let path = path.to_str().unwrap();
-    let wrong: [&[(&str, &str)]; 35] = [
+    let wrong: [&[(&str, &str)]; 36] = [
+        &[("JWT_SECRET_KEY_PREVIOUS", "s3cret,,s3cret-too")],
         &[("POSTGRES_PASSWORD", "s3cret"), ("JWT_SECRET_KEY", "s3cret")],
         &[("REDIS_URL", "http://:s3cret@cache")],
         &[("REDIS_URL_FILE", path)],

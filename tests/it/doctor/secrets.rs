@@ -30,6 +30,15 @@ async fn a_weak_secret_is_found(setup: Setup) {
     assert_eq!(scene.finding("jwt_secret", "warning")["what"], what);
     let scene = scene.with("JWT_SECRET_KEY", "your-secret-key-here");
     scene.finding("jwt_secret", "error");
+    let scene = scene.with("JWT_SECRET_KEY", JWT_SECRET);
+    let scene =
+        scene.with("JWT_SECRET_KEY_PREVIOUS", "canary-previous-0123456789abcdef,canary-old");
+    let accepted = scene.finding("jwt_secret", "note");
+    assert_eq!(accepted["what"], "Access tokens of several previous secrets are accepted");
+    let weak = scene.finding("jwt_secret", "warning");
+    let what = "JWT_SECRET_KEY_PREVIOUS entry 2 is shorter than 32 bytes and could be guessed";
+    assert_eq!(weak["what"], what);
+    assert!(weak["fix"].as_str().unwrap().starts_with("Remove it from JWT_SECRET_KEY_PREVIOUS"));
 }
 
 #[test]
