@@ -14,6 +14,7 @@ mod sandbox;
 mod serve;
 mod shown;
 mod signals;
+mod token;
 mod user;
 
 use std::ffi::{OsStr, OsString};
@@ -45,6 +46,9 @@ const PROGRAM: &str = "discogsography-api";
 
 /// The binary under this name is the command `discogs-setup`, as in the Python service's image.
 const DISCOGS_SETUP: &str = "discogs-setup";
+
+/// The command whose argument is an access token.
+const TOKEN: &str = "token";
 
 /// Accounts, access tokens and the Discogs connection for Discogsography.
 ///
@@ -109,6 +113,12 @@ enum Command {
         #[command(subcommand)]
         command: keys::Command,
     },
+    /// Say what an access token contains, and why the service refuses it.
+    #[command(after_help = "Example:\n  discogsography-api token verify - < token.txt")]
+    Token {
+        #[command(subcommand)]
+        command: token::Command,
+    },
     /// Check everything that the service depends on, and print what is wrong and what to do.
     ///
     /// It changes nothing, works with or without a running service, and makes at most two calls to
@@ -155,7 +165,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
         // Without the binary's name, so that help shows the command once.
         arguments.splice(..1, [PROGRAM.into(), DISCOGS_SETUP.into()]);
     }
-    let takes_secrets = arguments.iter().any(|argument| argument == DISCOGS_SETUP);
+    let takes_secrets =
+        arguments.iter().any(|argument| argument == DISCOGS_SETUP || argument == TOKEN);
     let cli = Cli::try_parse_from(arguments).unwrap_or_else(|error| {
         let error = if takes_secrets { without_values(error) } else { error };
         error.exit()
@@ -178,6 +189,11 @@ fn without_values(mut error: clap::Error) -> clap::Error {
         && !error.get(ContextKind::InvalidArg).is_some_and(is_option)
     {
         error.insert(ContextKind::InvalidArg, hidden());
+        error.remove(ContextKind::Suggested);
+    }
+    if error.get(ContextKind::InvalidSubcommand).is_some() {
+        error.insert(ContextKind::InvalidSubcommand, hidden());
+        error.remove(ContextKind::SuggestedSubcommand);
         error.remove(ContextKind::Suggested);
     }
     if error.get(ContextKind::InvalidValue).is_some() {
@@ -207,6 +223,7 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
                 discogs_setup::discogs_setup(&arguments, context).await
             }
             Command::Keys { command } => keys::keys(command, context).await,
+            Command::Token { command } => token::token(command, context).await,
             Command::Doctor(arguments) => doctor::doctor(&arguments, context).await,
             Command::Backup(arguments) => backup::backup(&arguments, context),
             Command::Restore(arguments) => restore::restore(&arguments, context),

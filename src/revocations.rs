@@ -111,6 +111,15 @@ impl Revocations {
         }
     }
 
+    /// Reads all marks once.
+    ///
+    /// # Errors
+    ///
+    /// If Redis can't be used.
+    pub(crate) async fn read_once(&self) -> Result<(), SourceError> {
+        self.read_all().await.map(drop)
+    }
+
     /// Keeps the marks up to date; never returns.
     pub async fn watch(&self) {
         loop {

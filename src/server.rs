@@ -45,7 +45,7 @@ use ports::BoundPort;
 
 pub use bind::{BindError, Listeners, bind};
 pub use secret::{SecretError, existing_token_keys};
-pub use stores::{OpenedStores, open_stores};
+pub use stores::{OpenedStores, is_revoked, open_stores};
 
 /// How long requests and Discogs connections in progress may take after the signal to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(30);

@@ -55,7 +55,7 @@ pub(super) struct Found {
 
 /// Why the marks can't be followed.
 #[derive(Debug, Error)]
-pub(super) enum SourceError {
+pub(crate) enum SourceError {
     #[error(transparent)]
     Redis(#[from] RedisFailure),
     #[error("the connection to Redis was closed")]

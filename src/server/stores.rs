@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use discogsography_token::VerifiedClaims;
 use sqlite_file::LockError;
 use tracing::warn;
 
@@ -114,6 +115,22 @@ pub(super) fn revocations(
         }
         (PythonCompat::Off, _) | (_, Stores::Embedded(_)) => Ok(None),
     }
+}
+
+/// Whether a Python service has revoked a token; `false` without `PYTHON_COMPAT`.
+///
+/// # Errors
+///
+/// If Redis can't be used.
+pub async fn is_revoked(config: &Config, claims: &VerifiedClaims) -> Result<bool, ServerError> {
+    let Some(revocations) = revocations(config, &Metrics::new())? else {
+        return Ok(false);
+    };
+    revocations.read_once().await.map_err(|source| ServerError::Setup {
+        what: "the list of revoked tokens",
+        source: source.into(),
+    })?;
+    Ok(revocations.is_revoked(claims.sub, claims.iat, claims.jti.as_deref()))
 }
 
 /// Returns the form of the records of flows.

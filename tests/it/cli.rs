@@ -1,7 +1,8 @@
 //! The command line as operators use it: commands, exit codes and output streams.
 //!
 //! [`serving`]: the command `serve`. [`starting`] and [`stopping`]: how it starts and stops.
-//! [`keys`]: the command `keys`. [`backup`], [`lost`], [`owners`]: the embedded store's files. [`users`]: the command `user`.
+//! [`keys`]: the command `keys`. [`backup`], [`lost`], [`owners`]: the embedded store's files. [`tokens`], [`users`]: the
+//! commands `token` and `user`.
 
 mod backup;
 mod keys;
@@ -10,6 +11,7 @@ mod owners;
 mod serving;
 mod starting;
 mod stopping;
+mod tokens;
 mod users;
 
 use discogsography_api::migrations;
@@ -31,7 +33,7 @@ fn assert_failed(outcome: &Outcome, code: i32, error: &str) {
 }
 
 /// Every command that reads the configuration.
-const CONFIGURED: [&[&str]; 12] = [
+const CONFIGURED: [&[&str]; 13] = [
     &[],
     &["serve"],
     &["serve", "--sandbox"],
@@ -41,6 +43,7 @@ const CONFIGURED: [&[&str]; 12] = [
     &["keys", "status"],
     &["discogs-setup", "--show"],
     &["discogs-setup", "--consumer-key", "k", "--consumer-secret", "s"],
+    &["token", "verify", "x"],
     &["backup", "copy.db"],
     &["restore", "-"],
     &["health"],
@@ -83,7 +86,7 @@ fn an_incomplete_database_opens_nothing() {
 #[test]
 fn an_invalid_command_line_is_a_usage_error() {
     let program = Program::new();
-    let usage_errors: [&[&str]; 20] = [
+    let usage_errors: [&[&str]; 23] = [
         &["frobnicate"],
         &["--sandbox", "admin"],
         &["serve", "--port", "80"],
@@ -100,6 +103,9 @@ fn an_invalid_command_line_is_a_usage_error() {
         &["discogs-setup"],
         &["discogs-setup", "--consumer-key", "k"],
         &["discogs-setup", "--show", "--unset"],
+        &["token"],
+        &["token", "inspect"],
+        &["token", "verify", "a", "b"],
         &["doctor", "--fix"],
         &["backup"],
         &["restore", "a.db", "b.db"],
@@ -116,12 +122,17 @@ fn an_invalid_command_line_is_a_usage_error() {
 #[test]
 fn a_secret_in_the_wrong_place_is_not_repeated() {
     let program = Program::new();
-    let wrong: [&[&str]; 5] = [
+    let wrong: [&[&str]; 10] = [
         &["discogs-setup", "s3cret"],
         &["discogs-setup", "--consumer-key", "k", "--consumer-secret", "-s3cret"],
         &["discogs-setup", "--consumer-key", "k", "--secret=s3cret"],
         &["discogs-setup", "--consumer-key", "k", "--consumer-secret", "a", "s3cret"],
         &["discogs-setup", "--show=s3cret"],
+        &["token", "s3cret"],
+        &["token", "verfy", "s3cret"],
+        &["token", "verify", "x", "s3cret"],
+        &["token", "inspect", "-s3cret"],
+        &["token", "inspect", "x", "--json=s3cret"],
     ];
     for arguments in wrong {
         let outcome = program.run(arguments);
