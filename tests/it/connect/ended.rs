@@ -160,7 +160,10 @@ async fn is_kept(app: &TestApp, state: &str) -> bool {
 /// Turns a record into one of an earlier version, which has no epoch.
 async fn forget_the_epoch(app: &TestApp, state: &str) {
     if app.composition == Composition::Embedded {
-        app.sql("update oauth_states set record = json_remove(record, '$.flow_epoch')").await;
+        let record = format!("select record from oauth_states where state = '{state}'");
+        let record = app.opened("state", &app.sql_text(&record).await.unwrap());
+        let earlier = format!("json_remove('{record}', '$.flow_epoch')");
+        app.sql(&format!("update oauth_states set record = {earlier}")).await;
         return;
     }
     let (mut redis, key) = (redis_connection().await, redis_key(app, state));

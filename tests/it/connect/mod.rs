@@ -118,13 +118,14 @@ pub(crate) fn calls(app: &TestApp, step: Step) -> usize {
     app.sandbox.calls(step).len()
 }
 
-/// Returns one column of a user's connection, as text.
+/// Returns one column of a user's connection, as text; a token is decrypted.
 pub(crate) async fn column(app: &TestApp, actor: &Actor, name: &str) -> Option<String> {
     let user_id = &actor.id;
-    app.sql_text(&format!(
+    let query = format!(
         "select cast({name} as text) from oauth_tokens where cast(user_id as text) = '{user_id}'"
-    ))
-    .await
+    );
+    let stored = app.sql_text(&query).await?;
+    Some(if name.starts_with("access_") { app.opened("oauth-tokens", &stored) } else { stored })
 }
 
 /// Returns the key of a state in Redis.

@@ -12,7 +12,9 @@ use discogsography_api::random::Random;
 use discogsography_api::server::{self, Listeners, ServerError};
 use discogsography_api::storage::Storage;
 use discogsography_api::surroundings::Surroundings;
+use fernet_seal::MasterKey;
 use rusqlite::OptionalExtension as _;
+use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -265,6 +267,15 @@ impl TestApp {
             Some((database, ..)) => database.client().await.batch_execute(statement).await.unwrap(),
             None => self.sqlite().execute_batch(statement).unwrap(),
         }
+    }
+
+    /// Decrypts a value as a program with the service's key does; a plain one stays as it is.
+    pub(crate) fn opened(&self, purpose: &str, stored: &str) -> String {
+        let Ok(key) = std::fs::read_to_string(self.stores.folder.path().join("master-key")) else {
+            return stored.to_owned();
+        };
+        let key = MasterKey::parse(key.trim()).unwrap().fernet_key(purpose);
+        key.open(stored).unwrap().expose_secret().to_owned()
     }
 
     /// Queries one text from the service's database.
