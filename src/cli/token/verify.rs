@@ -1,12 +1,12 @@
 //! `token verify`: whether the service accepts a token, and otherwise why not.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use discogsography_token::{Inspection, Keys, Signer, TokenError, VerifiedClaims};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::{Context, UsageError, hint, say, surroundings};
+use super::super::{Context, UsageError, say, surroundings};
 use super::times::{described, time_of};
 use crate::clock::Timestamp;
 use crate::config::{Config, Migrations, Stores};
@@ -50,9 +50,6 @@ pub(super) async fn verify(
         Some(claims) if !offline => verdict.check_servers(&claims, &config).await,
         Some(_) => verdict.not_checked.push("the user: --offline".to_owned()),
         None => {}
-    }
-    for what in &verdict.not_checked {
-        hint(&printable::lines(&format!("Not checked: {what}")))?;
     }
     say(&if is_json { verdict.to_json() } else { verdict.to_text(now) })?;
     match verdict.refusal {
@@ -131,10 +128,13 @@ impl Verdict {
             ("User", self.user_id.map(|id| id.to_string())),
         ];
         let verdict = match self.refusal {
-            None => "Accepted.".to_owned(),
+            None if self.not_checked.is_empty() => "Accepted.".to_owned(),
+            None => "Accepted, as far as it was checked.".to_owned(),
             Some(refusal) => format!("Refused: {}.", refusal.text()),
         };
         let details = details.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let not_checked = self.not_checked.iter().map(|what| ("Not checked", what.clone()));
+        let details = details.chain(not_checked);
         let lines = details.map(|(name, value)| format!("{name:<12} {value}"));
         [verdict].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
     }
@@ -195,7 +195,8 @@ pub(super) fn code(error: TokenError) -> &'static str {
 /// Whether the user is active; `None` if there is no such user. Changes nothing.
 async fn user_is_active(id: Uuid, config: &Config) -> anyhow::Result<Option<bool>> {
     if let Stores::Embedded(embedded) = &config.stores {
-        sqlite_file::require_database(&sqlite::settings(embedded)).context("is DATA_DIR right?")?;
+        sqlite_file::require_database(&sqlite::settings(embedded))
+            .map_err(|missing| anyhow!("{missing}: is DATA_DIR right?"))?;
     }
     let storage = open_stores(config, &surroundings()?, &Metrics::new())?.storage;
     let user = match storage.prepare(Migrations::Manual).await {
