@@ -96,7 +96,7 @@ impl Revocations {
 
     /// Waits until the marks have been read once.
     ///
-    /// Logs a warning and returns if Redis is unavailable after [`PATIENCE`].
+    /// Logs a warning and returns if Redis is unavailable for 5 s.
     pub async fn until_read(&self) {
         let (mut read, mut unavailable) = (self.progress.subscribe(), self.progress.subscribe());
         let is_unavailable = async {
