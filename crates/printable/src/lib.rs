@@ -1,7 +1,7 @@
 //! Makes text from servers, files and people safe to print.
 //!
 //! Control and text-direction characters are escaped, so that a terminal can't act on them;
-//! [`line`] also limits the length.
+//! [`line()`] also limits the length.
 //!
 //! Everything printed for people goes through here. This crate must not depend on where the text
 //! comes from.
