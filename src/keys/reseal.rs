@@ -177,6 +177,32 @@ async fn record(
     }
 }
 
+/// The rows of a table, page by page.
+struct Pages<'a> {
+    storage: &'a dyn Storage,
+    table: SealedTable,
+    /// The key of the last row of the page before.
+    last: Option<String>,
+}
+
+impl<'a> Pages<'a> {
+    fn of(storage: &'a dyn Storage, table: SealedTable) -> Self {
+        Self { storage, table, last: None }
+    }
+
+    /// Returns the next page; `None` after the last one.
+    async fn next(&mut self) -> Result<Option<Vec<SealedRow>>, StorageError> {
+        let mut page = self.storage.sealed_rows(self.table, self.last.as_deref()).await?;
+        // The first row of a page is the last one of the page before.
+        page.retain(|row| self.last.as_ref() != Some(&row.key));
+        let Some(end) = page.last() else {
+            return Ok(None);
+        };
+        self.last = Some(end.key.clone());
+        Ok(Some(page))
+    }
+}
+
 /// One reading of a whole table.
 struct Pass<'a> {
     storage: &'a dyn Storage,
@@ -190,15 +216,8 @@ impl Pass<'_> {
     async fn run(&self, direction: Option<Direction>) -> Result<(TableTally, u64), StorageError> {
         let mut tally = TableTally::default();
         let (mut read, mut written) = (0, 0);
-        let mut last: Option<String> = None;
-        loop {
-            let mut page = self.storage.sealed_rows(self.table, last.as_deref()).await?;
-            // The first row of a page is the last one of the page before.
-            page.retain(|row| last.as_ref() != Some(&row.key));
-            let Some(end) = page.last() else {
-                return Ok((tally, written));
-            };
-            last = Some(end.key.clone());
+        let mut pages = Pages::of(self.storage, self.table);
+        while let Some(page) = pages.next().await? {
             read += page.len() as u64;
             let mut batch = Vec::new();
             for row in page {
@@ -212,6 +231,7 @@ impl Pass<'_> {
             }
             (self.progress)(self.table, read, written);
         }
+        Ok((tally, written))
     }
 
     /// Returns the row with the values to write; `None` if it is as it should be, or can't be read.
@@ -264,12 +284,8 @@ pub async fn clear_unreadable(
     let mut cleared = Vec::new();
     for table in SealedTable::ALL {
         let mut deleted = 0;
-        let mut last: Option<String> = None;
-        loop {
-            let mut page = storage.sealed_rows(table, last.as_deref()).await?;
-            page.retain(|row| last.as_ref() != Some(&row.key));
-            let Some(end) = page.last() else { break };
-            last = Some(end.key.clone());
+        let mut pages = Pages::of(storage, table);
+        while let Some(mut page) = pages.next().await? {
             page.retain(|row| sealing(keyring, table, row) == Sealing::Unreadable);
             for row in page {
                 storage.delete_secret(table, row).await?;
