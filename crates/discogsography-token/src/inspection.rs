@@ -76,7 +76,7 @@ impl Inspection {
         Self { header: header.ok(), claims: claims.ok(), rules }
     }
 
-    /// Whether a token like this is refused, whoever signed it.
+    /// Whether a token like this is refused whatever its signature.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.rules.iter().any(|(_, outcome)| *outcome != Outcome::Kept)

@@ -26,7 +26,7 @@ pub(super) fn inspect(token: &SecretString, is_json: bool) -> anyhow::Result<()>
         say(&text_of(&inspection, now))?;
     }
     if inspection.is_refused() {
-        anyhow::bail!("the service refuses this token, whoever signed it");
+        anyhow::bail!("the service refuses this token, whatever its signature");
     }
     Ok(())
 }
