@@ -1,4 +1,4 @@
-//! What belongs to users and not to HTTP: passwords, and the first admin.
+//! User accounts, independent of HTTP: passwords, and the first admin.
 
 pub mod first_admin;
 pub mod password;

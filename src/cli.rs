@@ -1,6 +1,6 @@
 //! The command line: one function per command. Results go to stdout, everything else to stderr.
 //!
-//! Exit codes: 0 done, 1 failed, 2 usage or configuration. Must not know HTTP.
+//! Exit codes: 0 done, 1 failed, 2 usage or configuration. This module must not depend on HTTP.
 
 mod admin;
 mod backup;

@@ -1,8 +1,8 @@
 //! The configuration: the only reader of the environment.
 //!
 //! [`Config::load`] reads everything before it reports, so that one run names every problem. It opens
-//! nothing but the files that `…_FILE` and `…_SSLROOTCERT` variables name. Must not know the rest of
-//! the service, except for the rules of an email address and a password.
+//! nothing but the files that `…_FILE` and `…_SSLROOTCERT` variables name. This module must not
+//! depend on the rest of the service, except for the rules of an email address and a password.
 
 mod discogs;
 mod encryption;
@@ -83,7 +83,7 @@ pub struct Config {
     pub log_level: LogLevel,
     /// `LOG_FORMAT`
     pub log_format: LogFormat,
-    /// Warnings for the operator, logged at start.
+    /// Warnings for the operator, logged at startup.
     pub warnings: Vec<Warning>,
 }
 
@@ -122,7 +122,7 @@ pub enum PythonCompat {
 /// Whether `serve` brings the schema up to date by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Migrations {
-    /// At every start.
+    /// At every startup.
     Automatic,
     /// Only by the command `migrate`.
     Manual,

@@ -1,8 +1,8 @@
 //! Connecting a user's Discogs account: start, then finish with a PIN.
 //!
-//! A finish is a state machine that can resume: it claims the flow, exchanges the verifier, keeps
+//! Finishing is a state machine that can resume: it claims the flow, exchanges the verifier, keeps
 //! the granted token in the flow's record, asks Discogs for the identity, and stores the connection.
-//! After a failure the next attempt resumes from the record. Must not know HTTP.
+//! After a failure the next attempt resumes from the record. This module must not depend on HTTP.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ pub struct Connect {
     pub random: Random,
     /// The sandbox's credentials, used instead of the stored ones.
     pub sandbox_consumer: Option<Consumer>,
-    /// The running finishes, which a stopping service waits for.
+    /// The `finish` tasks in progress, which a stopping service waits for.
     pub finishes: TaskTracker,
 }
 
@@ -43,7 +43,7 @@ pub struct Connect {
 pub struct Started {
     /// The page where the user approves.
     pub authorize_url: String,
-    /// The request token, which the finish must send back.
+    /// The request token, which `verify` must send back.
     pub state: String,
 }
 
@@ -56,7 +56,7 @@ pub enum ConnectError {
     /// Never seen, expired, used, or ended with the user's other flows.
     #[error("unknown state")]
     StateUnknown,
-    /// Another finish holds it.
+    /// Another `verify` holds it.
     #[error("the state is being finished")]
     StateBusy,
     /// Another user started it.
@@ -73,7 +73,7 @@ pub enum ConnectError {
     Discogs(#[from] DiscogsError),
 }
 
-/// A finish while it holds its claim.
+/// A `verify` in progress while it holds its claim.
 struct Finish<'a> {
     connect: &'a Connect,
     claim: ClaimId,
@@ -119,7 +119,7 @@ impl Connect {
             // Reported like every other panic.
             Ok(Err(ended)) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
             Ok(Err(_)) | Err(_) => {
-                let what = "the finish takes too long; it continues in the background".to_owned();
+                let what = "finishing takes too long; it continues in the background".to_owned();
                 Err(DiscogsError::Unavailable { step: "finish", what, source: None }.into())
             }
         }
@@ -194,7 +194,7 @@ impl Finish<'_> {
             discogs.access_token(&self.consumer, request_token, &self.verifier, self.until).await?;
         self.pending.granted = Some(token.clone());
         if let Err(error) = flows.granted(&self.claim, &self.pending).await {
-            // The finish holds the token, so completing it serves the user best.
+            // This task holds the token, so completing it serves the user best.
             let error = crate::telemetry::chain(&error);
             tracing::warn!(error, "⚠️ A granted Discogs token could not be saved with its flow");
         }

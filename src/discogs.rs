@@ -150,7 +150,7 @@ impl Discogs {
     ///
     /// # Errors
     ///
-    /// See [`DiscogsError`], after a retry if the call failed on the way or at Discogs.
+    /// See [`DiscogsError`], after a retry if the call failed on the way or on Discogs's side.
     pub async fn request_token(
         &self,
         consumer: &Consumer,
@@ -218,7 +218,7 @@ impl Discogs {
     ///
     /// # Errors
     ///
-    /// See [`DiscogsError`], after a retry if the call failed on the way or at Discogs.
+    /// See [`DiscogsError`], after a retry if the call failed on the way or on Discogs's side.
     pub async fn identity(
         &self,
         consumer: &Consumer,

@@ -1,7 +1,7 @@
 //! `doctor`: checks everything that the service depends on, and reports problems with their fixes.
 //!
-//! It changes nothing: no schema, no file, no key. Every check is bounded in time and independent of
-//! the others. Findings show no secret. Must not know HTTP.
+//! It changes nothing: no schema, no file, no key. Every check has a time limit and is independent
+//! of the others. Findings show no secret. This module must not depend on HTTP.
 
 mod bounded;
 mod configuration;
@@ -25,7 +25,7 @@ use database::{Credentials, Inspected};
 
 pub use report::{Area, Check, Finding, Measured, Report, Severity};
 
-/// Checks everything, in bounded time. With the sandbox's store, Discogs is not called.
+/// Checks everything, each check with a time limit. With the sandbox's store, Discogs is not called.
 pub async fn examine(
     environment: &Environment,
     store: StoreKind,

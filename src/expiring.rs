@@ -1,10 +1,11 @@
 //! Keeps short-lived records: pending flows and request counts.
 //!
-//! A keeper reads a record together with its own clock's time, asks a pure function for the change,
-//! and writes that only if nothing changed meanwhile. Must not know what the records mean.
+//! A record store reads a record together with its own clock's time, asks a pure function for the
+//! change, and writes that only if nothing changed meanwhile. This module must not depend on what
+//! the records mean.
 //!
 //! To add a kind of record, add a module like `flows`: pure functions over a record, and a prefix
-//! for its keys. `server/stores.rs` picks its keeper.
+//! for its keys. `server/stores.rs` picks its record store.
 
 mod error;
 mod memory;
@@ -31,7 +32,7 @@ pub type Stored = Option<Vec<u8>>;
 
 /// The change to a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Write {
+pub enum Change {
     /// Nothing is written.
     Nothing,
     /// The record is replaced and expires when it would have.
@@ -43,7 +44,7 @@ pub enum Write {
 }
 
 /// Decides the changes to records, in the order of their keys; may be called repeatedly.
-pub type Decide = Arc<dyn Fn(&[Stored], Timestamp) -> Vec<Write> + Send + Sync>;
+pub type Decide = Arc<dyn Fn(&[Stored], Timestamp) -> Vec<Change> + Send + Sync>;
 
 /// Keeps records that expire, by key.
 #[async_trait]
@@ -69,7 +70,7 @@ impl dyn Expiring {
     pub async fn update<T: Send + 'static>(
         &self,
         key: &str,
-        decide: impl Fn(Option<&[u8]>, Timestamp) -> (Write, T) + Send + Sync + 'static,
+        decide: impl Fn(Option<&[u8]>, Timestamp) -> (Change, T) + Send + Sync + 'static,
     ) -> Result<T, ExpiringError> {
         let decide = move |stored: &[Stored], now| {
             let (write, outcome) = decide(stored.first().and_then(Option::as_deref), now);
@@ -86,7 +87,7 @@ impl dyn Expiring {
     pub async fn update_all<T: Send + 'static>(
         &self,
         keys: &[String],
-        decide: impl Fn(&[Stored], Timestamp) -> (Vec<Write>, T) + Send + Sync + 'static,
+        decide: impl Fn(&[Stored], Timestamp) -> (Vec<Change>, T) + Send + Sync + 'static,
     ) -> Result<T, ExpiringError> {
         let latest = Arc::new(Mutex::new(None));
         let outcome = Arc::clone(&latest);

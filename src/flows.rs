@@ -1,7 +1,7 @@
-//! Pending flows: started at Discogs and not yet finished, each stored by its state.
+//! Pending flows: started with Discogs and not yet finished, each stored by its state.
 //!
-//! `record` computes the change to a flow's record, in pure functions; a keeper of [`Expiring`]
-//! records stores it. Must not know HTTP, nor the storage of users.
+//! `record` computes the change to a flow's record, in pure functions; a record store
+//! ([`Expiring`]) stores it. This module must not depend on HTTP, nor on the storage of users.
 
 mod record;
 mod reported;
@@ -15,7 +15,7 @@ use oauth1::Token;
 use crate::expiring::{Expiring, ExpiringError};
 use crate::model::{DiscogsToken, FlowOwner};
 
-pub use reported::Reported;
+pub use reported::ReportedRecords;
 pub use sealed::Sealed;
 
 /// The prefix of each key in Redis, which other services know too.
@@ -24,27 +24,27 @@ pub const REDIS_PREFIX: &str = "discogs:oauth:state:";
 /// How long a flow is valid from its start, and again after Discogs granted a token.
 pub const STATE_LIFE: Duration = Duration::from_secs(600);
 
-/// How long a claim holds: a lease, so that a finish that crashes does not block the flow.
+/// How long a claim holds: a lease, so that a `verify` that crashes does not block the flow.
 pub const CLAIM_LEASE: Duration = Duration::from_secs(25);
 
 /// How many wrong PINs end a flow.
 pub const REFUSALS_ALLOWED: u32 = 3;
 
-/// The most characters of a state; a longer one is unknown.
+/// The maximum length, in characters, of a state; a longer one is unknown.
 pub const STATE_LENGTH: usize = 512;
 
-/// A flow as seen by the finish that claimed it.
+/// A flow as seen by the `verify` request that claimed it.
 #[derive(Debug, Clone)]
 pub struct PendingAuthorization {
     /// The user who started it.
     pub owner: FlowOwner,
     /// Discogs's temporary credentials; the token itself is the state.
     pub request_token: Token,
-    /// The permanent credentials, if an earlier finish got them and then failed.
+    /// The permanent credentials, if an earlier `verify` got them and then failed.
     pub granted: Option<DiscogsToken>,
 }
 
-/// Identifies one finish: 32 random hex digits.
+/// Identifies one `verify` request: 32 random hex digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimId(pub String);
 
@@ -53,7 +53,7 @@ pub struct ClaimId(pub String);
 pub enum Claimed {
     /// The claim holds until the lease ends.
     Yours(PendingAuthorization),
-    /// Another finish holds it.
+    /// Another `verify` holds it.
     Busy,
     /// Another user started it.
     NotYours,
@@ -64,7 +64,7 @@ pub enum Claimed {
 /// Why a claim is released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
-    /// The finish failed and may be retried.
+    /// The `verify` failed and may be retried.
     Failed,
     /// Discogs refused the PIN: after [`REFUSALS_ALLOWED`] of these, the flow is removed.
     VerifierRefused,
@@ -168,7 +168,7 @@ impl Flows {
             .await
     }
 
-    /// Removes a finished flow, unless another finish holds it.
+    /// Removes a finished flow, unless another `verify` holds it.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! The HTTP API: every route on one screen; its path stands at its handler.
+//! The HTTP API: every route on one screen; each route's path is declared on its handler.
 //!
-//! A handler calls a trait, and the trait's implementation talks to its server: two hops. Must not
-//! know which stores there are.
+//! A handler calls a trait, and the trait's implementation talks to its server: two hops. This
+//! module must not depend on which stores are in use.
 
 mod envelope;
 mod error;
@@ -30,7 +30,7 @@ use site::{docs, page};
 
 pub use envelope::Port;
 pub use request::client::ForwardingWarnings;
-pub use routes::health::{Health, Phase, Stage};
+pub use routes::health::{Health, Lifecycle, Stage};
 pub use state::{App, AppState};
 
 /// Returns the API's port.

@@ -1,7 +1,7 @@
 //! The keys that encrypt stored secrets, and the encryption of single values: Fernet under keys derived
 //! from `ENCRYPTION_MASTER_KEY`, as in the later Python versions (docs/operations/encryption.md).
 //!
-//! Must not know the stores.
+//! This module must not depend on the stores.
 
 use std::collections::BTreeSet;
 use std::fmt;

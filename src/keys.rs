@@ -1,6 +1,6 @@
 //! Encrypts, decrypts and re-encrypts the secrets of a whole database (docs/operations/encryption.md).
 //!
-//! `fit` checks a database against the configured keys. Must not know HTTP.
+//! `fit` checks a database against the configured keys. This module must not depend on HTTP.
 
 mod fit;
 mod reseal;

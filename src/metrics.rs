@@ -1,7 +1,8 @@
 //! What the service counts and measures, for `GET /metrics` on the health port.
 //!
 //! The registry, with every family's name and help, is here; docs/metrics.md describes each. Labels
-//! have fixed sets of values, so clients can't make the text grow. Must not know who counts what.
+//! have fixed sets of values, so clients can't inflate the `/metrics` output. This module must not
+//! depend on which code updates a metric.
 
 mod durations;
 mod labels;

@@ -1,8 +1,8 @@
 //! The domain: users, their connections to Discogs, and the app's credentials.
 //!
-//! Input is parsed into these types, so a value of one is valid; its rule and its schema stand on the
-//! type. Rows that another program wrote are kept as they are. Imports no other module but `clock`;
-//! OAuth credentials are the types of the `oauth1` crate.
+//! Input is parsed into these types, so a value of one is valid; its rule and its schema are
+//! defined on the type. Rows that another program wrote are kept as they are. Imports no other
+//! module but `clock`; OAuth credentials are the types of the `oauth1` crate.
 
 mod client;
 mod config_key;
@@ -24,7 +24,7 @@ pub use email::{Email, EmailError, normalize_email};
 pub use password_text::{NewPassword, NewPasswordError};
 pub use verifier::{Verifier, VerifierError};
 
-/// The most characters of a Discogs username or id: what its column holds.
+/// The maximum length, in characters, of a Discogs username or id: what its column holds.
 pub const DISCOGS_NAME_LENGTH: usize = 255;
 
 /// A row of `users` without the password's hash. Its `Debug` shows no email address.
@@ -133,7 +133,7 @@ pub struct KnownAddress {
     pub address: [u8; 16],
 }
 
-/// A user's identity at Discogs.
+/// A user's identity on Discogs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiscogsIdentity {
     /// A number as text: it may be larger than JavaScript's numbers can hold.

@@ -1,4 +1,4 @@
-//! Retries what a server's outage prevents, and reports the outage once.
+//! Retries operations that fail during a server outage, and reports the outage once.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,9 @@
 //! Request limits: how many requests an address, an account or a user may make.
 //!
-//! Counts are kept for minutes, in Redis for all replicas or otherwise in this process. The
-//! addresses from which a user has signed in are kept in the storage, so that a stranger's wrong
-//! passwords do not lock the user out. All keys are keyed hashes. Must not know HTTP.
+//! Counts are kept for their window, failed sign-ins for up to a day, in Redis for all replicas or
+//! otherwise in this process. The addresses from which a user has signed in are kept in the
+//! storage, so that a stranger's wrong passwords do not lock the user out. Addresses, accounts and
+//! users are stored only as keyed hashes. This module must not depend on HTTP.
 
 mod batch;
 mod bucket_keys;
@@ -33,13 +34,13 @@ pub use limit::Limit;
 /// The prefix of each key in Redis.
 pub const REDIS_PREFIX: &str = "discogs:limits:";
 
-/// The IPv6 network of one customer of a provider, who controls all its addresses.
+/// The IPv6 prefix length that a provider assigns to one customer, who can use every address in it.
 const OWN_PREFIX: u8 = 64;
 
 /// Larger IPv6 networks that a customer can obtain, each with its multiple of the budget.
 const WIDE_PREFIXES: [(u8, u32); 2] = [(56, 4), (48, 16)];
 
-/// The IPv4 and IPv6 networks whose passwords share a place in the queue.
+/// Prefix lengths of the IPv4 and IPv6 networks that each get one share of the password queue.
 const QUEUE_PREFIXES: (u8, u8) = (24, 48);
 
 /// How long an address stays known after a successful sign-in from it.
@@ -76,7 +77,7 @@ pub enum Action {
     SignIn(Client),
     /// The start of a connection to Discogs, by this user.
     Authorize(Uuid, Client),
-    /// The finish of a connection to Discogs, by this user.
+    /// Completing a connection to Discogs, by this user.
     Verify(Uuid, Client),
 }
 
@@ -99,7 +100,7 @@ pub enum SignInEnd {
     /// The email or password was wrong.
     Refused,
     /// The password was not checked, or was correct but not sufficient.
-    NotTried,
+    Inconclusive,
 }
 
 /// Why a request was refused.
@@ -172,8 +173,8 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`LimitError::Reached`] after too many failures, unless the account knows the address;
-    /// [`LimitError::Storage`] if known addresses can't be read.
+    /// [`LimitError::Reached`] after too many failures, unless the address is known for this
+    /// account; [`LimitError::Storage`] if known addresses can't be read.
     pub async fn begin_sign_in(
         &self,
         email: &str,
@@ -206,7 +207,7 @@ impl RateLimiter {
         Ok(SignInAttempt { counted: Some((bucket, at)), new_address, ..stranger })
     }
 
-    /// Ends a sign-in; unless it was refused, it no longer counts as failed.
+    /// Ends a sign-in. Unless the password was wrong, its provisional failure is taken back.
     pub async fn end_sign_in(&self, attempt: SignInAttempt, end: SignInEnd) {
         let Some(inner) = &self.0 else {
             return;
@@ -223,7 +224,7 @@ impl RateLimiter {
         }
     }
 
-    /// Returns the network whose passwords share a place in the queue.
+    /// Returns the client's network, which gets one share of the password queue.
     ///
     /// `None` if limits are off.
     #[must_use]
@@ -234,7 +235,7 @@ impl RateLimiter {
 }
 
 impl SignInAttempt {
-    /// Whether it comes from an address that the account knows.
+    /// Returns whether the address is known for this account.
     #[must_use]
     pub fn standing(&self) -> Standing {
         self.standing

@@ -1,9 +1,10 @@
-//! Tokens that a later Python service beside this one has revoked: by signing out, or by a new password.
+//! Tokens that a later Python service alongside this one has revoked: by signing out, or by a new
+//! password.
 //!
 //! That service leaves marks in Redis. This module keeps them in memory, so that checking a token takes
-//! no round trip: Redis reports each mark that it gets, and all marks are read at the start and after a
-//! lost connection. During an outage, the marks that are known count. Must not know HTTP, nor how tokens
-//! are signed.
+//! no round trip: Redis reports each mark that it gets, and all marks are read at startup and after
+//! a lost connection. During an outage, the marks that are known count. This module must not depend
+//! on HTTP, nor on how tokens are signed.
 
 mod marks;
 mod source;
@@ -29,7 +30,7 @@ use crate::telemetry::chain;
 use marks::{Marks, TokenId};
 use source::{Source, SourceError, Tracked};
 
-/// The most marks in memory, which take at most about 70 MB.
+/// The maximum number of marks in memory, which take at most about 70 MB.
 const MOST_MARKS: usize = 1_000_000;
 
 /// How often the connection is checked: a cut connection may otherwise seem idle.

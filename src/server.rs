@@ -1,6 +1,7 @@
 //! The running service: binds both ports, opens the stores, serves, and drains at the end.
 //!
-//! `cli` and the tests start it the same way: [`bind`], then [`run`]. Must not know the routes.
+//! `cli` and the tests start it the same way: [`bind`], then [`run`]. This module must not depend
+//! on the routes.
 
 mod announce;
 mod bind;
@@ -30,7 +31,7 @@ use crate::config::{Config, Migrations};
 use crate::connect::Connect;
 use crate::discogs::Discogs;
 use crate::flows::Flows;
-use crate::http::{App, AppState, ForwardingWarnings, Health, Phase, Stage};
+use crate::http::{App, AppState, ForwardingWarnings, Health, Lifecycle, Stage};
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::outage;
@@ -117,9 +118,9 @@ pub async fn run(
     let ended = first_to_end(shutdown, &mut api, &mut health, &mut get_ready).await;
     get_ready.abort();
     if ended.is_none() {
-        drain(app.health.phase(), drain_time).await;
+        drain(app.health.lifecycle(), drain_time).await;
     }
-    app.health.phase().drain();
+    app.health.lifecycle().drain();
     info!("🔧 Stopping: finishing requests in progress, accepting no new ones");
     let until = Instant::now() + DRAIN_TIME;
     drop(stop_api);
@@ -154,9 +155,9 @@ async fn first_to_end(
 /// Reports the service as not ready, and keeps accepting requests for `time`.
 ///
 /// A load balancer that polls readiness needs time to notice.
-async fn drain(phase: &Phase, time: Duration) {
-    let was_ready = phase.stage() == Stage::Ready;
-    phase.drain();
+async fn drain(lifecycle: &Lifecycle, time: Duration) {
+    let was_ready = lifecycle.stage() == Stage::Ready;
+    lifecycle.drain();
     if was_ready && !time.is_zero() {
         info!(seconds = time.as_secs(), "🔧 Draining: still accepting requests");
         clock::pause(time).await;
@@ -184,7 +185,7 @@ fn assemble(
     let (limits, known) = (config.rate_limits, Arc::clone(&storage));
     let limits = RateLimiter::new(limits, secret, counts, known, clock.clone(), shared());
     Ok(AppState::new(App {
-        health: Health::new(checked.0, checked.1, Phase::default(), clock.clone(), shared()),
+        health: Health::new(checked.0, checked.1, Lifecycle::default(), clock.clone(), shared()),
         metrics: shared(),
         connect: Connect {
             storage: Arc::clone(&storage),
@@ -273,7 +274,7 @@ async fn get_ready(
         revocations.until_read().await;
     }
     announce::log_next_steps(&*app.storage, has_sandbox).await;
-    app.health.phase().ready();
+    app.health.lifecycle().ready();
     addresses.log();
 }
 

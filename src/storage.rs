@@ -1,7 +1,7 @@
 //! Stores users, their connections and the app's configuration, in PostgreSQL or one SQLite file.
 //!
 //! Both implementations return the same results; `tests/it/storage_contract.rs` checks this.
-//! Must not know HTTP or flows.
+//! This module must not depend on HTTP or flows.
 
 mod administration;
 pub(crate) mod postgres;

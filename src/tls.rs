@@ -1,7 +1,7 @@
 //! The trusted public root certificates. [`fault`] explains failed handshakes.
 //!
-//! The clients of PostgreSQL, Redis and Discogs share this TLS library and its crypto provider. Must
-//! not know these servers.
+//! The clients of PostgreSQL, Redis and Discogs share this TLS library and its crypto provider.
+//! This module knows nothing about those three servers.
 
 pub mod fault;
 

@@ -1,7 +1,7 @@
 /**
  * Calls the service: JSON in, JSON out, and one kind of error for every failure.
  *
- * Must not know the session or the page.
+ * This module must not depend on the session or the page.
  */
 
 /** How long a call may take. The service always answers within 18 seconds. */

@@ -1,7 +1,8 @@
 /**
  * The card of the app's Discogs credentials, for admins only: set, replace, remove.
  *
- * The service lists the keys with their masked values. Must not know the user's connection.
+ * The service lists the keys with their masked values. This module must not depend on the
+ * user's connection.
  */
 
 import {

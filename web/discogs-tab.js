@@ -1,5 +1,5 @@
 /**
- * The browser tab for Discogs. Must not know the page or the session.
+ * The browser tab for Discogs. This module must not depend on the page or the session.
  */
 
 /**

@@ -1,8 +1,8 @@
 /**
  * The card of the Discogs connection: connect with a code (PIN), show it, disconnect.
  *
- * Shows one state at a time: loading, unknown, off, pending, over, on, leaving. Must not know how
- * users sign in.
+ * Shows one state at a time: loading, unknown, off, pending, over, on, leaving. This module
+ * must not depend on how users sign in.
  */
 
 import { openTab, webAddress } from "./discogs-tab.js";
@@ -91,7 +91,7 @@ function showStatus(status) {
   show("on");
 }
 
-/** Links to the app, if the operator has set its address, and to the user's profile at Discogs. */
+/** Links to the app, if the operator has set its address, and to the user's profile on Discogs. */
 async function linkOnward(username) {
   const { app_base_url: appUrl, sandbox } = await settings;
   const profile = element("profile-link");
@@ -274,7 +274,7 @@ function disconnect() {
     work: async () => {
       await asUser("DELETE", "api/oauth/revoke/discogs");
       show("off");
-      tell(box, "Disconnected. The permission at Discogs remains until you remove it there.", { good: true });
+      tell(box, "Disconnected. The permission on Discogs remains until you remove it there.", { good: true });
       element("discogs-title").focus();
     },
     failed,

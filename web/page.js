@@ -1,7 +1,7 @@
 /**
  * Helpers for the DOM: messages, errors at fields, and buttons that run one action at a time.
  *
- * Everything is inserted as text, never as markup. Must not know the views.
+ * Everything is inserted as text, never as markup. This module must not depend on the views.
  */
 
 import { fieldProblem, problem, waitLeft } from "./words.js";

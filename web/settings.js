@@ -1,5 +1,5 @@
 /**
- * The operator's settings for this page. Must not know the page.
+ * The operator's settings for this page. This module must not depend on the page.
  */
 
 import { call } from "./api.js";

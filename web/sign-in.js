@@ -1,7 +1,7 @@
 /**
  * The views of a signed-out user: sign in, and create an account.
  *
- * The input is kept until the call succeeds. Must not know about Discogs.
+ * The input is kept until the call succeeds. This module must not depend on Discogs.
  */
 
 import { call } from "./api.js";

@@ -1,4 +1,4 @@
-//! The environment: accepted values are within bounds, and others are explained.
+//! The environment: accepted values are within limits, and others are explained.
 //!
 //! Neither reveals a secret.
 //!

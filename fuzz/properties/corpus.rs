@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// The size of a corpus is bounded: it is a starting point, not an archive.
+/// The size of a corpus is limited: it is a starting point, not an archive.
 const MAX_FILES: usize = 12;
 
 /// Replays the committed corpus of one target.

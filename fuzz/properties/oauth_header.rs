@@ -1,4 +1,4 @@
-//! `Authorization: OAuth …`: a valid header is bounded and survives a round trip.
+//! `Authorization: OAuth …`: a valid header is limited in size and survives a round trip.
 //!
 //! No check of its signature panics. Only the secrets themselves, as a PLAINTEXT signature, pass
 //! the check.

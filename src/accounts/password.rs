@@ -1,9 +1,9 @@
-//! Hashes and checks passwords on worker threads, behind a bounded queue.
+//! Hashes and checks passwords on worker threads, behind a queue of limited length.
 //!
 //! The stored form is the Python service's: `<salt>:<key>` in hex, PBKDF2-HMAC-SHA256 (RFC 8018
 //! section 5.2) with 100,000 iterations. If there is no user, or the hash can't be read, a decoy is
-//! checked, so that the time doesn't reveal which addresses have an account. Must not know HTTP or
-//! storage.
+//! checked, so that the time doesn't reveal which addresses have an account. This module must not
+//! depend on HTTP or storage.
 
 mod queue;
 mod stored;
@@ -82,7 +82,7 @@ impl Passwords {
         Ok(StoredHash { salt, key }.to_text())
     }
 
-    /// Returns the user that was found if the password is right and the user is active.
+    /// Returns the user that was found if the password is correct and the user is active.
     ///
     /// Takes the same time whether or not there is a user.
     ///

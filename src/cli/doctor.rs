@@ -1,4 +1,4 @@
-//! `doctor`: prints what is wrong with what the service depends on, and what to do about it.
+//! `doctor`: prints problems with the service's dependencies, and how to fix them.
 
 use clap::Args;
 use thiserror::Error;

@@ -12,7 +12,7 @@ use crate::config::{Config, Environment};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most bytes of a response that are read.
+/// The maximum number of bytes of a response that are read.
 const ANSWER_LENGTH: u64 = 64 * 1024;
 
 pub(super) async fn health(environment: &Environment) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! `sandbox`: a stand-in for Discogs on this machine, alone or beside `serve`.
+//! `sandbox`: a stand-in for Discogs on this machine, alone or alongside `serve`.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Makes strangers' text safe to print: different texts never look the same.
+//! Makes untrusted text safe to print: different texts never look the same.
 //!
 //! The properties are those of Unicode's `DerivedCoreProperties.txt` and `UnicodeData.txt`.
 

@@ -17,12 +17,12 @@ const MAX_WINDOW: u64 = 24 * 60 * 60;
 /// All IPv4 addresses, mapped into IPv6.
 const MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
 
-/// The most IPv4 addresses to trust: four /8 networks.
+/// The maximum number of IPv4 addresses to trust: four /8 networks.
 ///
 /// The private ranges need little more than one.
 const MAX_V4: u64 = 1 << 26;
 
-/// The most public IPv6 addresses to trust: a /16 network.
+/// The maximum number of public IPv6 addresses to trust: a /16 network.
 const MAX_V6: u128 = 1 << 112;
 
 /// Whether requests are limited.

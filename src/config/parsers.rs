@@ -1,4 +1,6 @@
-//! Parses values without rules of their own. Errors complete a sentence.
+//! Parsers for values that need no type of their own.
+//!
+//! Each error is the end of a sentence that begins with the variable's name.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;

@@ -1,8 +1,8 @@
 //! Which stores are used, and where: one SQLite file, or PostgreSQL with Redis.
 //!
-//! The embedded store is used only if no variable points to a server. With a misspelt or incomplete
-//! database setting, the service must not start on an empty file: that is an error which names what
-//! is set and what is missing.
+//! The embedded store is used only if no variable points to a server. A misspelt or incomplete
+//! database setting must not make the service start on an empty file: it is an error, which names
+//! what is set and what is missing.
 
 mod address;
 mod database_url;
@@ -55,11 +55,11 @@ pub enum StoreKind {
 pub struct EmbeddedStores {
     /// `DATA_DIR`
     pub data_dir: PathBuf,
-    /// What happens at start if the database is lost.
+    /// What happens at startup if the database is lost.
     pub if_lost: IfLost,
 }
 
-/// What happens at start if a used folder has no database or an empty one.
+/// What happens at startup if a used folder has no database or an empty one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfLost {
     /// The start fails until a backup is restored.

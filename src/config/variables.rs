@@ -97,7 +97,7 @@ variables! {
         WEB_PAGE: bool = Variable::parsed(parse_switch).default("on");
         APP_BASE_URL: Url = Variable::parsed(parse_http_url).example("https://explore.example.com");
     }
-    "Beside a Python service" {
+    "Alongside a Python service" {
         PYTHON_COMPAT: bool = Variable::parsed(parse_switch).default("off").example("on");
     }
     "Request limits" {

@@ -1,4 +1,4 @@
-//! Answers of Discogs: read with bounds, and interpreted.
+//! Responses of Discogs: read with limits, and interpreted.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,13 +13,13 @@ use crate::model::{DISCOGS_NAME_LENGTH, DiscogsIdentity};
 /// The header with the number of requests that this minute's budget still allows.
 const RATE_REMAINING: &str = "x-discogs-ratelimit-remaining";
 
-/// The most bytes of a body that are read.
+/// The maximum number of bytes of a body that are read.
 const MAX_BODY_LENGTH: usize = 64 * 1024;
 
 /// The longest token or secret that is accepted; Discogs's request tokens have forty letters.
 const MAX_TOKEN_LENGTH: usize = 512;
 
-/// Bounds and default of `Retry-After`, in seconds.
+/// Limits and default of `Retry-After`, in seconds.
 const MIN_RETRY_AFTER: u64 = 1;
 const MAX_RETRY_AFTER: u64 = 300;
 const DEFAULT_RETRY_AFTER: u64 = 60;
@@ -142,7 +142,7 @@ impl Answer {
         }
     }
 
-    /// Parses seconds or a date (RFC 9110 section 10.2.3), within bounds.
+    /// Parses seconds or a date (RFC 9110 section 10.2.3), within limits.
     fn retry_after(&self) -> Duration {
         let given = self.retry_after.as_deref().map(str::trim);
         let seconds = given.and_then(|given| {

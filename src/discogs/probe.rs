@@ -1,4 +1,4 @@
-//! A call without credentials, which shows whether Discogs answers and its clock.
+//! A call without credentials, which shows whether Discogs responds, and what its clock says.
 
 use std::time::{Duration, SystemTime};
 

@@ -67,7 +67,9 @@ fn file_system_of(kind: u64, folder: &Path) -> Option<Finding> {
     ))
 }
 
-/// Whether this user can create files in the folder, or the folder; creates none.
+/// Checks that this user can create files in the folder or, if it is missing, the folder itself.
+///
+/// Creates nothing.
 fn usable(folder: &Path) -> Finding {
     let shown = folder.display();
     let found = match fs::metadata(folder) {
@@ -97,7 +99,7 @@ fn usable(folder: &Path) -> Finding {
              if the disk became read-only, repair it first",
         );
     }
-    if let Ok(Some(mode)) = private_files::changed_by_others(folder) {
+    if let Ok(Some(mode)) = private_files::mode_if_writable_by_others(folder) {
         return Finding::warning(
             Check::DataDir,
             format!("Other users can remove files from DATA_DIR {shown}: its mode is {mode:04o}"),
@@ -120,12 +122,12 @@ fn missing(folder: &Path) -> Finding {
     Finding::note(
         Check::DataDir,
         format!("DATA_DIR {shown} does not exist yet"),
-        "Nothing to do for a new installation: the first start creates it. Otherwise DATA_DIR names \
-         another folder than before, or is not mounted",
+        "Nothing to do for a new installation: the first start creates it. Otherwise, DATA_DIR names \
+         a different folder than before, or its disk is not mounted",
     )
 }
 
-/// Checks a file: other users must not read it, and this user must be able to write it.
+/// Checks a file: other users must not be able to read it, and this user must be able to write it.
 fn file(path: &Path) -> Option<Finding> {
     let shown = path.display();
     let exposure = private_files::exposure(path).ok()?;
@@ -165,12 +167,16 @@ fn room(folder: &Path) -> Option<Finding> {
 
 fn room_of(left: u64, files: Files, folder: &Path) -> Finding {
     let shown = folder.display();
-    let what = format!("{} left on the disk of DATA_DIR", in_words(left));
+    let what = format!("{} is left on the disk that holds DATA_DIR", in_words(left));
     let fix = format!("Free space on the disk of {shown}: `df -h {shown}`");
     let finding = if files == Files::Refused {
-        Finding::error(Check::DiskSpace, "The disk of DATA_DIR has no room for another file", fix)
+        Finding::error(
+            Check::DiskSpace,
+            "The disk that holds DATA_DIR has no room for another file",
+            fix,
+        )
     } else if left == 0 {
-        Finding::error(Check::DiskSpace, "The disk of DATA_DIR is full: writes fail", fix)
+        Finding::error(Check::DiskSpace, "The disk that holds DATA_DIR is full: writes fail", fix)
     } else if left < NEXT_TO_NOTHING {
         Finding::error(Check::DiskSpace, format!("Only {what}: writes fail, or will soon"), fix)
     } else if left < LITTLE {
@@ -184,9 +190,9 @@ fn room_of(left: u64, files: Files, folder: &Path) -> Finding {
 fn in_words(bytes: u64) -> String {
     let mebibytes = bytes / MEBIBYTE;
     if mebibytes < 10_240 {
-        format!("{mebibytes} MiB are")
+        format!("{mebibytes} MiB")
     } else {
-        format!("{} GiB are", mebibytes / 1024)
+        format!("{} GiB", mebibytes / 1024)
     }
 }
 
@@ -211,7 +217,7 @@ mod tests {
     use super::{FUSE, Files, LITTLE, MEBIBYTE, NETWORK, NEXT_TO_NOTHING, file_system_of, room_of};
 
     #[test]
-    fn a_file_system_that_may_not_do_is_named() {
+    fn an_unsuitable_file_system_is_reported() {
         let found = |kind| file_system_of(kind, Path::new("/data")).map(|found| found.severity);
         for (kind, name) in NETWORK {
             assert_eq!(found(kind), Some(Severity::Warning), "{name}");
@@ -229,26 +235,41 @@ mod tests {
     fn a_disk_that_fills_up_is_found_before_writes_fail() {
         let a_lot = 20 * 1024 * MEBIBYTE;
         for (left, files, severity, what) in [
-            (a_lot, Files::Accepted, Severity::Ok, "20 GiB are left on the disk of DATA_DIR"),
-            (LITTLE, Files::Accepted, Severity::Ok, "256 MiB are left on the disk of DATA_DIR"),
+            (
+                a_lot,
+                Files::Accepted,
+                Severity::Ok,
+                "20 GiB is left on the disk that holds DATA_DIR",
+            ),
+            (
+                LITTLE,
+                Files::Accepted,
+                Severity::Ok,
+                "256 MiB is left on the disk that holds DATA_DIR",
+            ),
             (
                 LITTLE - 1,
                 Files::Accepted,
                 Severity::Warning,
-                "Only 255 MiB are left on the disk of DATA_DIR",
+                "Only 255 MiB is left on the disk that holds DATA_DIR",
             ),
             (
                 NEXT_TO_NOTHING - 1,
                 Files::Accepted,
                 Severity::Error,
-                "Only 15 MiB are left on the disk of DATA_DIR: writes fail, or will soon",
+                "Only 15 MiB is left on the disk that holds DATA_DIR: writes fail, or will soon",
             ),
-            (0, Files::Accepted, Severity::Error, "The disk of DATA_DIR is full: writes fail"),
+            (
+                0,
+                Files::Accepted,
+                Severity::Error,
+                "The disk that holds DATA_DIR is full: writes fail",
+            ),
             (
                 a_lot,
                 Files::Refused,
                 Severity::Error,
-                "The disk of DATA_DIR has no room for another file",
+                "The disk that holds DATA_DIR has no room for another file",
             ),
         ] {
             let finding = room_of(left, files, Path::new("/data"));

@@ -65,7 +65,7 @@ pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Inspect
         Ok(inspection) => inspection,
         Err(error) => return (vec![service, unreadable(&path, &error)], Credentials::Unknown),
     };
-    let what = format!("{} can be read (SQLite {})", path.display(), inspection.version);
+    let what = format!("{} (SQLite {}) was read", path.display(), inspection.version);
     let findings =
         vec![service, answered(&what, inspection.latency), schema(&inspection, migrations)];
     (findings, credentials(&inspection))
@@ -143,8 +143,8 @@ fn missing(stores: &EmbeddedStores, migrations: Migrations) -> Finding {
         Migrations::Automatic => Finding::note(
             Check::Database,
             what,
-            "Nothing to do for a new installation: the first start creates it. Otherwise DATA_DIR \
-             names another folder than before",
+            "Nothing to do for a new installation: the first start creates it. Otherwise, DATA_DIR \
+             names a different folder than before, or its disk is not mounted",
         ),
         Migrations::Manual => Finding::error(
             Check::Database,
@@ -187,7 +187,7 @@ fn unreadable(path: &Path, error: &InspectionError) -> Finding {
 
 fn answered(what: &str, latency: Duration) -> Finding {
     let milliseconds = latency.as_secs_f64() * 1000.0;
-    let what = format!("{what}, in {milliseconds:.1} ms");
+    let what = format!("{what} in {milliseconds:.1} ms");
     let finding = if latency > SLOW {
         let fix = "Check its load, its disk and the network: every request waits for it";
         Finding::warning(Check::Database, what, fix)

@@ -75,7 +75,7 @@ pub(super) async fn discogs(
             let milliseconds = sent.elapsed().as_secs_f64() * 1000.0;
             let answered = match &probe.answer {
                 Ok(()) => {
-                    let what = format!("{} answers, in {milliseconds:.0} ms", config.api_url);
+                    let what = format!("{} answered in {milliseconds:.0} ms", config.api_url);
                     Finding::ok(Check::Discogs, what).measured(Measured::Milliseconds(milliseconds))
                 }
                 Err(error) => failed(Check::Discogs, error, &config.api_url),
@@ -181,7 +181,7 @@ fn clock_beside(ahead: Option<i64>) -> Finding {
     let what = format!("The clock of this machine is {distance} s {side} that of Discogs");
     let finding = match distance {
         0..FINE => {
-            let what = format!("The clock is right: {distance} s from that of Discogs");
+            let what = format!("The clock is correct: it differs from Discogs's by {distance} s");
             Finding::ok(Check::Clock, what)
         }
         FINE..TOO_FAR => {

@@ -1,4 +1,4 @@
-//! The report as plain text: a headline per area, one or two lines per finding.
+//! The report as plain text: a heading per area, one or two lines per finding.
 
 use std::fmt;
 

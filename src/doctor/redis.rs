@@ -59,7 +59,7 @@ fn records(config: &RedisConfig) -> Result<(RedisRecords, RedisRecords), Expirin
 fn answered(address: &str, info: Option<&ServerInfo>, latency: Duration) -> Finding {
     let milliseconds = latency.as_secs_f64() * 1000.0;
     let version = info.map_or_else(String::new, |info| format!(" {}", info.version));
-    let what = format!("Redis{version} at {address} works, in {milliseconds:.1} ms");
+    let what = format!("Redis{version} at {address} works ({milliseconds:.1} ms)");
     Finding::ok(Check::Redis, what).measured(Measured::Milliseconds(milliseconds))
 }
 
@@ -79,12 +79,12 @@ fn no_limits(error: &ExpiringError) -> Finding {
 fn unknown_memory() -> Finding {
     Finding::note(
         Check::RedisMemory,
-        "Redis does not report its memory: the user may not run INFO",
+        "Redis does not report its memory: its user is not allowed to run INFO",
         "Check it yourself: maxmemory-policy should be noeviction",
     )
 }
 
-/// Suggests a fix by the error code, the only known part of a server's message.
+/// Suggests a fix based on the error code, the only part of the server's message that is kept.
 fn fix_refusal(error: &str) -> &'static str {
     let has = |codes: &[&str]| codes.iter().any(|code| error.contains(code));
     if has(&["WRONGPASS", "NOAUTH", "AuthenticationFailed"]) {
@@ -112,7 +112,7 @@ fn fix_refusal(error: &str) -> &'static str {
     }
 }
 
-/// Reports what prevents it from accepting writes.
+/// Reports problems that keep Redis from accepting the service's writes.
 fn writes(info: &ServerInfo) -> Vec<Finding> {
     let major = info.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     let mut findings = Vec::new();
@@ -140,7 +140,7 @@ fn writes(info: &ServerInfo) -> Vec<Finding> {
     findings
 }
 
-/// Reports whether full memory makes it evict pending flows or refuse new ones.
+/// Reports whether Redis would evict pending flows, or refuse new ones, when its memory is full.
 fn memory(info: &ServerInfo) -> Finding {
     let policy = &info.eviction;
     let fix = "`redis-cli config set maxmemory-policy noeviction`, and the same in redis.conf";
@@ -148,8 +148,8 @@ fn memory(info: &ServerInfo) -> Finding {
         Some(most) if info.evicts() => Finding::warning(
             Check::RedisMemory,
             format!(
-                "maxmemory-policy is {policy}: when its {most} bytes are full, Redis evicts \
-                 pending flows and counts of requests"
+                "maxmemory-policy is {policy}: when its limit of {most} bytes is \
+                 reached, Redis evicts pending flows and counts of requests"
             ),
             fix,
         ),

@@ -1,12 +1,13 @@
 //! The report: findings, each in plain words and with its fix.
 //!
-//! `doctor --json` prints these names (docs/operations/troubleshooting.md), so they never change.
+//! The names of fields and variants in this file are the output format of `doctor --json`
+//! (docs/operations/troubleshooting.md), so they never change.
 
 use serde::Serialize;
 
 use crate::clock::Timestamp;
 
-/// The most characters of a finding or a fix, which may quote a server or a file.
+/// The maximum length, in characters, of a finding or a fix, which may quote a server or a file.
 const LONGEST_TEXT: usize = 2_000;
 
 /// How bad a finding is.
@@ -15,7 +16,7 @@ const LONGEST_TEXT: usize = 2_000;
 pub enum Severity {
     /// As it should be.
     Ok,
-    /// Nothing is wrong, but worth knowing.
+    /// Nothing is wrong, but it is worth knowing.
     Note,
     /// It works, but may fail or be misused unless it is fixed.
     Warning,
@@ -63,7 +64,7 @@ pub enum Check {
     AppCredentials,
 }
 
-/// A headline of the report.
+/// A heading of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Area {
     /// The variables.
@@ -142,7 +143,7 @@ impl Check {
         Self::AppCredentials,
     ];
 
-    /// The headline that it is shown under.
+    /// The heading that it is shown under.
     #[must_use]
     pub fn area(self) -> Area {
         match self {
@@ -167,7 +168,7 @@ impl Area {
     pub const ALL: [Self; 5] =
         [Self::Configuration, Self::Secrets, Self::Database, Self::Redis, Self::Discogs];
 
-    /// The text of the headline.
+    /// The text of the heading.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {

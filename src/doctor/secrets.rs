@@ -129,7 +129,7 @@ fn of_password(password: &SecretString, username: &str, signs: Option<&str>) -> 
 
 /// Checks who can read the files that `…_FILE` variables name. A user name is no secret.
 pub(super) fn files(environment: &Environment) -> Vec<Finding> {
-    let names = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
+    let names = VARIABLES.iter().filter(|variable| variable.has_file_variant);
     let names = names.filter(|variable| variable.name != "POSTGRES_USERNAME");
     let names = names.map(|variable| format!("{}_FILE", variable.name));
     let given =

@@ -10,7 +10,7 @@ use crate::tls::fault::{self, TlsFault};
 /// How long one operation may take, including all round trips and retries.
 pub(super) const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The most characters shown of an error code of Redis.
+/// The maximum length, in characters, of an error code of Redis that is shown.
 const MAX_CODE_LENGTH: usize = 40;
 
 /// How Redis 6 and 7 report that a script lacks a permission.
@@ -19,7 +19,8 @@ const ACL_IN_SCRIPT: [&str; 2] = ["The user executing the script can't", "ACL fa
 /// Why a record could not be read or written.
 #[derive(Debug, Error)]
 pub enum ExpiringError {
-    /// The keeper can't be reached, does not answer in time, or refuses writes.
+    /// The record store (Redis, SQLite or memory) can't be reached, does not answer in time, or
+    /// refuses writes.
     #[error(transparent)]
     Unavailable(#[from] Box<dyn std::error::Error + Send + Sync>),
     /// Too many operations are waiting, so this one was not attempted.

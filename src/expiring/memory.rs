@@ -1,4 +1,4 @@
-//! Records in this process's memory, in bounded number.
+//! A limited number of records in this process's memory.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Decide, Expiring, ExpiringError, Stored, Write};
+use super::{Change, Decide, Expiring, ExpiringError, Stored};
 use crate::clock::{Clock, Timestamp};
 
 /// How often expired records are removed, at most.
@@ -33,7 +33,7 @@ struct Entry {
 }
 
 impl MemoryRecords {
-    /// Creates a keeper of at most `capacity` records.
+    /// Creates a store of at most `capacity` records.
     #[must_use]
     pub fn new(clock: Clock, capacity: usize) -> Self {
         let entries = Entries { by_key: HashMap::new(), next_sweep: clock.now() };
@@ -44,20 +44,20 @@ impl MemoryRecords {
     pub fn update_now<T>(
         &self,
         keys: &[String],
-        decide: impl FnOnce(&[Stored], Timestamp) -> (Vec<Write>, T),
+        decide: impl FnOnce(&[Stored], Timestamp) -> (Vec<Change>, T),
     ) -> T {
         let now = self.clock.now();
         let mut entries = self.lock();
         let stored: Vec<_> = keys.iter().map(|key| entries.read(key, now)).collect();
-        let (writes, outcome) = decide(&stored, now);
-        entries.write_all(keys, writes, now, self.capacity);
+        let (changes, outcome) = decide(&stored, now);
+        entries.write_all(keys, changes, now, self.capacity);
         outcome
     }
 
     /// Writes records regardless of what is stored.
-    pub fn write_now(&self, keys: &[String], writes: Vec<Write>) {
+    pub fn write_now(&self, keys: &[String], changes: Vec<Change>) {
         let now = self.clock.now();
-        self.lock().write_all(keys, writes, now, self.capacity);
+        self.lock().write_all(keys, changes, now, self.capacity);
     }
 
     /// Returns the number of records in memory, including expired ones.
@@ -78,7 +78,7 @@ impl Expiring for MemoryRecords {
     }
 
     async fn put(&self, key: &str, record: &str, life: Duration) -> Result<(), ExpiringError> {
-        self.write_now(&[key.to_owned()], vec![Write::Renew(record.to_owned(), life)]);
+        self.write_now(&[key.to_owned()], vec![Change::Renew(record.to_owned(), life)]);
         Ok(())
     }
 
@@ -94,23 +94,29 @@ impl Entries {
         Some(entry.text.clone().into_bytes())
     }
 
-    fn write_all(&mut self, keys: &[String], writes: Vec<Write>, now: Timestamp, capacity: usize) {
-        for (key, write) in keys.iter().zip(writes) {
-            match write {
-                Write::Nothing => {}
-                Write::Replace(text) => {
+    fn write_all(
+        &mut self,
+        keys: &[String],
+        changes: Vec<Change>,
+        now: Timestamp,
+        capacity: usize,
+    ) {
+        for (key, change) in keys.iter().zip(changes) {
+            match change {
+                Change::Nothing => {}
+                Change::Replace(text) => {
                     if let Some(entry) = self.by_key.get_mut(key) {
                         entry.text = text;
                     }
                 }
-                Write::Renew(text, life) => {
+                Change::Renew(text, life) => {
                     if !self.by_key.contains_key(key) {
                         self.make_room(now, capacity);
                     }
                     let entry = Entry { text, expires_at: now.plus(life) };
                     self.by_key.insert(key.clone(), entry);
                 }
-                Write::Delete => {
+                Change::Delete => {
                     self.by_key.remove(key);
                 }
             }
@@ -134,7 +140,7 @@ impl Entries {
 mod tests {
     use std::time::Duration;
 
-    use super::{Clock, MemoryRecords, Timestamp, Write};
+    use super::{Change, Clock, MemoryRecords, Timestamp};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -144,7 +150,7 @@ mod tests {
     }
 
     fn put(records: &MemoryRecords, key: &str) {
-        records.write_now(&[key.to_owned()], vec![Write::Renew("{}".to_owned(), MINUTE)]);
+        records.write_now(&[key.to_owned()], vec![Change::Renew("{}".to_owned(), MINUTE)]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use redis::{
 use secrecy::ExposeSecret as _;
 
 use super::error::{OPERATION_TIMEOUT, RedisFailure};
-use super::{Decide, Expiring, ExpiringError, Stored, Write};
+use super::{Change, Decide, Expiring, ExpiringError, Stored};
 use crate::clock::Timestamp;
 use crate::config::RedisConfig;
 use crate::tls;
@@ -132,18 +132,18 @@ impl RedisRecords {
         &self,
         keys: &[String],
         stored: &[Stored],
-        writes: &[Write],
+        changes: &[Change],
     ) -> Result<bool, RedisFailure> {
-        if writes.iter().all(|write| matches!(write, Write::Nothing)) {
+        if changes.iter().all(|change| matches!(change, Change::Nothing)) {
             return Ok(true);
         }
         let mut invocation = self.replace.prepare_invoke();
-        for ((key, stored), write) in keys.iter().zip(stored).zip(writes) {
-            let (record, life) = match write {
-                Write::Nothing => ("", String::new()),
-                Write::Replace(record) => (record.as_str(), "0".to_owned()),
-                Write::Renew(record, life) => (record.as_str(), milliseconds(*life).to_string()),
-                Write::Delete => ("", "0".to_owned()),
+        for ((key, stored), change) in keys.iter().zip(stored).zip(changes) {
+            let (record, life) = match change {
+                Change::Nothing => ("", String::new()),
+                Change::Replace(record) => (record.as_str(), "0".to_owned()),
+                Change::Renew(record, life) => (record.as_str(), milliseconds(*life).to_string()),
+                Change::Delete => ("", "0".to_owned()),
             };
             let stored = stored.as_deref().unwrap_or_default();
             invocation.key(self.prefixed(key)).arg(stored).arg(record).arg(life);

@@ -1,7 +1,6 @@
 //! Records in the SQLite file, for a service on one machine.
 //!
-//! The table was made for flows: its name and its key's name are still theirs, and their keys have
-//! no prefix.
+//! The table and its key column are still named after flows, and the keys of flows have no prefix.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, Row, Transaction, named_params};
 use tokio::time::MissedTickBehavior;
 
-use super::{Decide, Expiring, ExpiringError, Stored, Write};
+use super::{Change, Decide, Expiring, ExpiringError, Stored};
 use crate::clock::{Clock, Timestamp};
 use crate::sqlite::{CountedDatabase, Database, SqliteError};
 
@@ -65,7 +64,7 @@ impl Expiring for SqliteRecords {
 
     async fn put(&self, key: &str, record: &str, life: Duration) -> Result<(), ExpiringError> {
         let (key, now) = (key.to_owned(), self.clock.now());
-        let renew = Write::Renew(record.to_owned(), life);
+        let renew = Change::Renew(record.to_owned(), life);
         let put = move |transaction: &Transaction<'_>| write(transaction, &key, now, renew);
         Ok(self.database.write(put).await?)
     }
@@ -76,8 +75,8 @@ impl Expiring for SqliteRecords {
             let now = clock.now();
             let stored: Vec<_> =
                 keys.iter().map(|key| read(transaction, key, now)).collect::<Result<_, _>>()?;
-            let mut writes = keys.iter().zip(decide(&stored, now));
-            writes.try_for_each(|(key, decided)| write(transaction, key, now, decided))
+            let mut changes = keys.iter().zip(decide(&stored, now));
+            changes.try_for_each(|(key, decided)| write(transaction, key, now, decided))
         };
         Ok(self.database.write(update).await?)
     }
@@ -97,23 +96,23 @@ fn write(
     transaction: &Transaction<'_>,
     key: &str,
     now: Timestamp,
-    write: Write,
+    change: Change,
 ) -> rusqlite::Result<()> {
     let execute = |statement, parameters: &[(&str, &dyn rusqlite::ToSql)]| {
         transaction.prepare_cached(statement)?.execute(parameters).map(drop)
     };
-    match write {
-        Write::Nothing => Ok(()),
-        Write::Replace(record) => {
+    match change {
+        Change::Nothing => Ok(()),
+        Change::Replace(record) => {
             execute(REPLACE, named_params! { ":key": key, ":record": record })
         }
-        Write::Renew(record, life) => {
+        Change::Renew(record, life) => {
             let expires_at = now.plus(life).as_microseconds();
             let parameters =
                 named_params! { ":key": key, ":record": record, ":expires_at": expires_at };
             execute(PUT, parameters)
         }
-        Write::Delete => execute(DELETE, named_params! { ":key": key }),
+        Change::Delete => execute(DELETE, named_params! { ":key": key }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The record of a flow, and how each operation changes it.
 //!
-//! Pure functions, the same for every keeper.
+//! Pure functions, the same for every record store.
 //!
 //! Replicas of the previous and the next version read the same records. With [`RecordForm::Python`], so
 //! does a later Python service, which reads `secret` and `user_id`.
@@ -16,7 +16,7 @@ use super::{
     STATE_LIFE,
 };
 use crate::clock::Timestamp;
-use crate::expiring::Write;
+use crate::expiring::Change;
 use crate::model::{DiscogsToken, FlowEpoch, FlowOwner};
 
 /// A record of another version counts as no record.
@@ -42,7 +42,7 @@ struct FlowRecord {
 #[derive(Clone, Serialize, Deserialize)]
 struct Lease {
     id: String,
-    /// Microseconds since the Unix epoch, by the keeper's clock.
+    /// Microseconds since the Unix epoch, by the record store's clock.
     until: i64,
 }
 
@@ -66,7 +66,7 @@ pub(super) fn encode(form: RecordForm, pending: &PendingAuthorization) -> String
     FlowRecord::new(form, pending).encode()
 }
 
-/// Handles the start of a finish by `owner`.
+/// Handles the claim of a `verify` request by `owner`.
 pub(super) fn claim(
     form: RecordForm,
     state: &str,
@@ -74,23 +74,23 @@ pub(super) fn claim(
     now: Timestamp,
     owner: FlowOwner,
     claim: &ClaimId,
-) -> (Write, Claimed) {
+) -> (Change, Claimed) {
     let Some(mut record) = decode(form, stored) else {
-        return (Write::Nothing, Claimed::Unknown);
+        return (Change::Nothing, Claimed::Unknown);
     };
     let FlowOwner { user_id, epoch: FlowEpoch(epoch) } = owner;
     if *record.user_id.get_or_insert(user_id) != user_id {
-        return (Write::Nothing, Claimed::NotYours);
+        return (Change::Nothing, Claimed::NotYours);
     }
     if *record.flow_epoch.get_or_insert(epoch) != epoch {
-        return (Write::Delete, Claimed::Unknown);
+        return (Change::Delete, Claimed::Unknown);
     }
     if record.is_held_by_another(claim, now) {
-        return (Write::Nothing, Claimed::Busy);
+        return (Change::Nothing, Claimed::Busy);
     }
     record.claim = Some(Lease::new(claim, now));
     let pending = record.pending(state, owner);
-    (Write::Replace(record.encode()), Claimed::Yours(pending))
+    (Change::Replace(record.encode()), Claimed::Yours(pending))
 }
 
 /// Handles a failed finish.
@@ -99,19 +99,19 @@ pub(super) fn release(
     stored: Option<&[u8]>,
     claim: &ClaimId,
     why: Release,
-) -> Write {
+) -> Change {
     let record = decode(form, stored).filter(|record| record.is_held_by(claim));
     let Some(mut record) = record else {
-        return Write::Nothing;
+        return Change::Nothing;
     };
     record.claim = None;
     if why == Release::VerifierRefused {
         record.refusals = record.refusals.saturating_add(1);
     }
     if record.refusals >= REFUSALS_ALLOWED {
-        Write::Delete
+        Change::Delete
     } else {
-        Write::Replace(record.encode())
+        Change::Replace(record.encode())
     }
 }
 
@@ -124,7 +124,7 @@ pub(super) fn granted(
     now: Timestamp,
     claim: &ClaimId,
     pending: &PendingAuthorization,
-) -> Write {
+) -> Change {
     let mut renewed = FlowRecord::new(form, pending);
     renewed.claim = Some(Lease::new(claim, now));
     if let Some(record) = decode(form, stored) {
@@ -133,7 +133,7 @@ pub(super) fn granted(
             renewed.claim = record.claim;
         }
     }
-    Write::Renew(renewed.encode(), STATE_LIFE)
+    Change::Renew(renewed.encode(), STATE_LIFE)
 }
 
 /// Handles a successful finish.
@@ -142,10 +142,10 @@ pub(super) fn remove(
     stored: Option<&[u8]>,
     now: Timestamp,
     claim: &ClaimId,
-) -> Write {
+) -> Change {
     match decode(form, stored) {
-        Some(record) if !record.is_held_by_another(claim, now) => Write::Delete,
-        Some(_) | None => Write::Nothing,
+        Some(record) if !record.is_held_by_another(claim, now) => Change::Delete,
+        Some(_) | None => Change::Nothing,
     }
 }
 
@@ -262,7 +262,7 @@ impl FlowRecord {
 #[cfg(test)]
 mod tests {
     use super::{ClaimId, RecordForm, Release, release};
-    use crate::expiring::Write;
+    use crate::expiring::Change;
 
     #[test]
     fn refusals_do_not_wrap_around_to_zero() {
@@ -270,8 +270,8 @@ mod tests {
             "request_token_secret":"secret","refusals":4294967295,
             "claim":{"id":"claim","until":9223372036854775807},"granted":null}"#;
         let claim = ClaimId("claim".to_owned());
-        let write =
+        let change =
             release(RecordForm::Own, Some(record.as_bytes()), &claim, Release::VerifierRefused);
-        assert_eq!(write, Write::Delete);
+        assert_eq!(change, Change::Delete);
     }
 }

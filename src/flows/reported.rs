@@ -12,13 +12,13 @@ use crate::telemetry::chain;
 
 /// Records in Redis that counts failures, and logs each outage once.
 #[derive(Debug)]
-pub struct Reported {
+pub struct ReportedRecords {
     records: RedisRecords,
     outage: Outage,
     metrics: Arc<Metrics>,
 }
 
-impl Reported {
+impl ReportedRecords {
     /// Wraps `records`.
     #[must_use]
     pub fn new(records: RedisRecords, metrics: Arc<Metrics>) -> Self {
@@ -48,7 +48,7 @@ impl Reported {
 }
 
 #[async_trait]
-impl Expiring for Reported {
+impl Expiring for ReportedRecords {
     async fn ping(&self) -> Result<(), ExpiringError> {
         self.report_write(self.records.ping().await)
     }

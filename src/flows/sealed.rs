@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 
 use super::RecordForm;
-use crate::expiring::{Decide, Expiring, ExpiringError, Stored, Write};
+use crate::expiring::{Change, Decide, Expiring, ExpiringError, Stored};
 use crate::keyring::{Keyring, PlainText, Purpose};
 
 /// Records that are stored encrypted if there is a key.
@@ -42,7 +42,7 @@ impl Expiring for Sealed {
             let opened: Vec<_> = stored.iter().map(|stored| open(&keyring, stored)).collect();
             decide(&opened, now)
                 .into_iter()
-                .map(|write| seal_write(&keyring, form, write))
+                .map(|change| seal_change(&keyring, form, change))
                 .collect()
         });
         self.records.replace(keys, decide).await
@@ -56,11 +56,11 @@ fn open(keyring: &Keyring, stored: &Stored) -> Stored {
     Some(opened.expose_secret().as_bytes().to_vec())
 }
 
-fn seal_write(keyring: &Keyring, form: RecordForm, write: Write) -> Write {
-    match write {
-        Write::Nothing | Write::Delete => write,
-        Write::Replace(record) => Write::Replace(seal(keyring, form, &record)),
-        Write::Renew(record, life) => Write::Renew(seal(keyring, form, &record), life),
+fn seal_change(keyring: &Keyring, form: RecordForm, change: Change) -> Change {
+    match change {
+        Change::Nothing | Change::Delete => change,
+        Change::Replace(record) => Change::Replace(seal(keyring, form, &record)),
+        Change::Renew(record, life) => Change::Renew(seal(keyring, form, &record), life),
     }
 }
 

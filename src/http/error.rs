@@ -218,11 +218,11 @@ impl ErrorAnswer {
     }
 }
 
-/// The answer to an invalid body.
+/// The response to an invalid body.
 #[derive(Serialize, ToSchema)]
 #[schema(as = InvalidInput)]
 pub(crate) struct InvalidInputAnswer {
-    /// Every invalid field. Nothing of the input is repeated.
+    /// Every invalid field. The input is never echoed.
     detail: Vec<FieldError>,
     #[schema(schema_with = schema::invalid_input)]
     code: &'static str,

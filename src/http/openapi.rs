@@ -1,4 +1,5 @@
-//! The OpenAPI 3.1 document: what belongs to no single operation, and the text of the whole.
+//! The OpenAPI 3.1 document: the parts that are not specific to one operation, and rendering it as
+//! text.
 //!
 //! The operations come from the handlers, their types and the table of errors.
 //! `docs/openapi.json` is a copy of the document.
@@ -18,16 +19,16 @@ use super::error::{ErrorAnswer, InvalidInputAnswer};
             **First steps**\n\n\
             1. `POST /api/auth/register` with an email address and a password.\n\
             2. `POST /api/auth/login` with the same.\n\
-            3. Copy the `access_token` from the answer.\n\
+            3. Copy the `access_token` from the response.\n\
             4. Send it as `Authorization: Bearer <access_token>`. In Swagger UI, press **Authorize** \
             and paste it.\n\
             5. `GET /api/oauth/authorize/discogs`, then open `authorize_url` in a browser, press \
-            Authorize at Discogs, and send the code (PIN) that it shows to \
+            Authorize on Discogs, and send the code (PIN) that it shows to \
             `POST /api/oauth/verify/discogs`.\n\n\
-            **Errors** have a sentence for people in `detail` and a `code` for programs. Every answer \
+            **Errors** have a sentence for people in `detail` and a `code` for programs. Every response \
             has an `X-Request-Id`, which the service also logs. A request without exactly one `Host` \
             header is a 400 `invalid_request`. A request with a body and an `Origin` header, as \
-            browsers send it, needs a `Content-Type`.",
+            sent by browsers, needs a `Content-Type`.",
     ),
     servers((url = ".", description = "The service that serves this document.")),
     components(schemas(ErrorAnswer, InvalidInputAnswer)),

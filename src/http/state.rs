@@ -83,7 +83,7 @@ impl AppState {
     ///
     /// While it is being prepared.
     pub(crate) fn storage(&self) -> Result<&dyn Storage, ApiError> {
-        match self.health.phase().stage() {
+        match self.health.lifecycle().stage() {
             Stage::Starting => {
                 Err(ApiError::DatabaseUnavailable("the service is starting".to_owned()))
             }

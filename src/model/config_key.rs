@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
 
-/// The most characters of a value; `maxLength` of the schema.
+/// The maximum length, in characters, of a value; `maxLength` of the schema.
 const VALUE_LENGTH: usize = 256;
 
-/// The longest value of which nothing is shown, in characters.
+/// Values up to this many characters are masked completely.
 const FULLY_MASKED_LENGTH: usize = 8;
 
 /// A key of `app_config`.
@@ -78,7 +78,7 @@ impl ConfigValue {
     ///
     /// # Errors
     ///
-    /// If the rest is not 1 to 256 visible ASCII characters.
+    /// If the trimmed value is not 1 to 256 visible ASCII characters.
     pub fn parse(raw: &str) -> Result<Self, ConfigValueError> {
         let value = raw.trim();
         let is_visible = value.chars().all(|character| character.is_ascii_graphic());
@@ -112,7 +112,7 @@ impl ConfigEntry {
     }
 }
 
-/// Masks all but the first and last two characters; all of a short value.
+/// Masks all but the first and last two characters; a short value is masked completely.
 #[must_use]
 pub fn mask(value: &str) -> String {
     let length = value.chars().count();

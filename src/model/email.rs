@@ -5,7 +5,9 @@ use std::fmt;
 use thiserror::Error;
 use utoipa::ToSchema;
 
-/// The most characters that the column `users.email` holds; `maxLength` of the schema.
+/// The maximum length, in characters, of an address in the column `users.email`.
+///
+/// Also `maxLength` of the schema.
 const EMAIL_LENGTH: usize = 255;
 
 /// An address that can be registered: trimmed, in lower case, of the form `x@y.z`.

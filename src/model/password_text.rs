@@ -34,7 +34,7 @@ pub enum NewPasswordError {
 impl NewPassword {
     /// The fewest characters (Unicode scalar values).
     pub const MIN_LENGTH: usize = 8;
-    /// The most characters (Unicode scalar values).
+    /// The maximum length, in characters (Unicode scalar values).
     pub const MAX_LENGTH: usize = 1024;
 
     /// Checks a password without changing it.

@@ -5,7 +5,8 @@ use std::fmt;
 use thiserror::Error;
 use utoipa::ToSchema;
 
-/// The most characters of a verifier; those of Discogs have ten. `maxLength` of the schema.
+/// The maximum length, in characters, of a verifier; those of Discogs have ten. `maxLength` of the
+/// schema.
 const VERIFIER_LENGTH: usize = 128;
 
 /// A PIN with nothing around it: 1 to 128 visible characters.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::grants::Grants;
 use super::rule::{Bucket, Operation, Verdict, apply};
 use crate::clock::Timestamp;
-use crate::expiring::{Stored, Write};
+use crate::expiring::{Change, Stored};
 
 /// One request's operation on its buckets.
 #[derive(Debug, Clone)]
@@ -29,13 +29,13 @@ pub(super) struct Batch {
     places: Vec<Vec<usize>>,
 }
 
-/// What a batch results in.
+/// The outcome of a batch.
 #[derive(Debug)]
 pub(super) struct Decided {
     /// One for each charge.
     pub(super) verdicts: Vec<Verdict>,
     /// The resulting record of each bucket, changed or not.
-    pub(super) records: Vec<Write>,
+    pub(super) records: Vec<Change>,
 }
 
 impl Batch {
@@ -56,7 +56,7 @@ impl Batch {
     }
 
     /// Applies the charges to the stored records, in the order of [`Batch::keys`].
-    pub(super) fn decide(&self, stored: &[Stored], now: Timestamp) -> (Vec<Write>, Decided) {
+    pub(super) fn decide(&self, stored: &[Stored], now: Timestamp) -> (Vec<Change>, Decided) {
         let mut all: Vec<_> =
             stored.iter().map(|stored| Grants::parse(stored.as_deref())).collect();
         let mut is_changed: Vec<_> =
@@ -85,13 +85,13 @@ impl Batch {
             .buckets
             .iter()
             .zip(&all)
-            .map(|(bucket, grants)| bucket.rule.write(grants))
+            .map(|(bucket, grants)| bucket.rule.change(grants))
             .collect();
-        let writes = records
+        let changes = records
             .iter()
             .zip(is_changed)
-            .map(|(record, is_changed)| if is_changed { record.clone() } else { Write::Nothing });
-        (writes.collect(), Decided { verdicts, records })
+            .map(|(record, is_changed)| if is_changed { record.clone() } else { Change::Nothing });
+        (changes.collect(), Decided { verdicts, records })
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::{Batch, Bucket, Charge, Operation, Verdict};
     use crate::clock::Timestamp;
     use crate::config::Budget;
-    use crate::expiring::Write;
+    use crate::expiring::Change;
     use crate::rate_limits::Limit;
     use crate::rate_limits::rule::{Policy, Rule};
 
@@ -119,11 +119,11 @@ mod tests {
         Charge { buckets: buckets.collect(), operation: Operation::Take }
     }
 
-    fn text(write: &Write) -> &str {
-        match write {
-            Write::Nothing => "nothing",
-            Write::Replace(text) | Write::Renew(text, _) => text,
-            Write::Delete => "delete",
+    fn text(change: &Change) -> &str {
+        match change {
+            Change::Nothing => "nothing",
+            Change::Replace(text) | Change::Renew(text, _) => text,
+            Change::Delete => "delete",
         }
     }
 
@@ -137,13 +137,13 @@ mod tests {
         ];
         let batch = Batch::new(charges, &HashMap::new());
         assert_eq!(batch.keys, ["a", "all", "b", "c"]);
-        let (writes, decided) = batch.decide(&[None, None, None, None], NOW);
+        let (written, decided) = batch.decide(&[None, None, None, None], NOW);
         let refused = Verdict::Refused(Limit::SignIn, MINUTE);
         let granted = Verdict::Granted(NOW);
         assert_eq!(decided.verdicts, [granted, refused, granted, refused]);
         let once = r#"{"granted":[1790000000000000],"holds":0}"#;
         let twice = r#"{"granted":[1790000000000000,1790000000000000],"holds":0}"#;
-        let texts: Vec<_> = writes.iter().map(text).collect();
+        let texts: Vec<_> = written.iter().map(text).collect();
         assert_eq!(texts, [once, twice, once, "nothing"]);
     }
 
@@ -152,20 +152,22 @@ mod tests {
         let at = NOW.as_microseconds();
         let unshared = HashMap::from([("a".to_owned(), vec![at - 1, at - 2])]);
         let batch = Batch::new(vec![take(&[("a", 3)]), take(&[("a", 3)])], &unshared);
-        let (writes, decided) = batch.decide(&[None], NOW);
+        let (written, decided) = batch.decide(&[None], NOW);
         let wait = Duration::from_micros(59_999_998);
         let refused = Verdict::Refused(Limit::SignIn, wait);
         assert_eq!(decided.verdicts, [Verdict::Granted(NOW), refused]);
         let all = r#"{"granted":[1789999999999998,1789999999999999,1790000000000000],"holds":0}"#;
-        assert_eq!(text(&writes[0]), all);
+        assert_eq!(text(&written[0]), all);
     }
 
-    /// The minute as a moment.
+    /// Converts minutes after `NOW` to a timestamp in microseconds.
     fn minute(minute: i64) -> i64 {
         NOW.as_microseconds() + minute * 60_000_000
     }
 
-    /// Counts a failed sign-in, of 10 in 15 minutes; returns the hold in minutes if it is refused.
+    /// Counts a failed sign-in against a budget of 10 per 15 minutes.
+    ///
+    /// If refused, returns the remaining hold in minutes.
     fn fail(stored: &[i64], unshared: &[i64], now: i64) -> Result<(), u64> {
         let budget = Budget { most: 10, window: MINUTE * 15 };
         let mut charge = take(&[("a", 10)]);
@@ -191,7 +193,7 @@ mod tests {
         // Other replicas counted meanwhile.
         assert_eq!(fail(&[16, 16, 17, 17, 18, 18, 19, 19, 20], &[0], 21), Ok(()));
         assert_eq!(fail(&[0, 14, 15, 16, 17, 18, 19, 20, 20], &[7], 21), Ok(()));
-        // A hold that was over before.
+        // A hold that had ended before the unshared failure.
         assert_eq!(fail(&[nine.as_slice(), &[5]].concat(), &[25], 26), Ok(()));
     }
 
@@ -207,7 +209,7 @@ mod tests {
     fn a_record_without_grants_is_removed() {
         let back = Charge { operation: Operation::GiveBack(NOW), ..take(&[("a", 1)]) };
         let batch = Batch::new(vec![take(&[("a", 1)]), back], &HashMap::new());
-        let (writes, _) = batch.decide(&[None], NOW);
-        assert_eq!(text(&writes[0]), "delete");
+        let (written, _) = batch.decide(&[None], NOW);
+        assert_eq!(text(&written[0]), "delete");
     }
 }

@@ -4,9 +4,9 @@
 
 use super::grants::Grants;
 use super::rule::{Bucket, Operation, Verdict, apply};
-use crate::expiring::{MemoryRecords, Write};
+use crate::expiring::{Change, MemoryRecords};
 
-/// The most buckets that are kept.
+/// The maximum number of buckets that are kept.
 pub(super) const CAPACITY: usize = 100_000;
 
 /// Applies an operation to the local counts; a refused request uses no memory.
@@ -17,8 +17,8 @@ pub(super) fn charge(records: &MemoryRecords, buckets: &[Bucket], operation: Ope
             stored.iter().map(|stored| Grants::parse(stored.as_deref())).collect();
         let verdict = apply(buckets.iter().zip(&mut all), now, operation);
         let write = |(bucket, grants): (&Bucket, &Grants)| match verdict {
-            Verdict::Granted(_) => bucket.rule.write(grants),
-            Verdict::Refused(..) => Write::Nothing,
+            Verdict::Granted(_) => bucket.rule.change(grants),
+            Verdict::Refused(..) => Change::Nothing,
         };
         (buckets.iter().zip(&all).map(write).collect(), verdict)
     })

@@ -1,4 +1,4 @@
-//! How a request changes its buckets: pure functions, the same for every keeper.
+//! How a request changes its buckets: pure functions, the same for every record store.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::Limit;
 use super::grants::Grants;
 use crate::clock::Timestamp;
 use crate::config::Budget;
-use crate::expiring::Write;
+use crate::expiring::Change;
 
 /// The longest hold.
 const LONGEST_HOLD: Duration = Duration::from_secs(4 * 60 * 60);
@@ -97,11 +97,11 @@ pub(super) fn apply<'a>(
 
 impl Rule {
     /// How a changed record is written.
-    pub(super) fn write(&self, grants: &Grants) -> Write {
+    pub(super) fn change(&self, grants: &Grants) -> Change {
         if grants.is_empty() {
-            return Write::Delete;
+            return Change::Delete;
         }
-        Write::Renew(grants.to_text(), self.life(grants))
+        Change::Renew(grants.to_text(), self.life(grants))
     }
 
     /// How long a record is kept.

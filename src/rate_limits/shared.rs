@@ -2,9 +2,9 @@
 //!
 //! During an outage, each process counts separately, starting from the records it last read.
 //!
-//! Every request is counted once. A request that Redis does not answer in time is counted here, and
-//! undone in Redis if it was counted there later. Local counts are added to the shared ones when
-//! Redis is available again.
+//! Every request is counted exactly once. A request that Redis does not answer in time is counted
+//! here; if Redis turns out to have counted it too, that count is removed. Local counts are added
+//! to the shared ones when Redis is available again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,17 +22,17 @@ use crate::expiring::{Expiring, ExpiringError, MemoryRecords};
 use crate::metrics::Metrics;
 use crate::telemetry::chain;
 
-/// The timeout of Redis: 100 ms in 2 ms ticks, so that a busy process is not blamed on Redis.
+/// The timeout for Redis: 100 ms, counted in ticks, which an overloaded process delays as well.
 const TICKS: u32 = 50;
 const TICK: Duration = Duration::from_millis(2);
 
 /// Back-off after Redis failed to answer.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// The most charges in one batch.
+/// The maximum number of charges in one batch.
 const MAX_BATCH: usize = 64;
 
-/// The most charges, and the most buckets, that are kept during an outage.
+/// The maximum number of charges, and of buckets, that are kept during an outage.
 const MAX_REMEMBERED: usize = 10_000;
 
 /// Counts in Redis, with this process's counts as a fallback.

@@ -1,4 +1,4 @@
-//! The marks in memory, in bounded number. Must not know Redis.
+//! A limited number of marks in memory. This module must not depend on Redis.
 //!
 //! A mark is kept until it expires, also if it is read again with a shorter life, or no longer.
 

@@ -1,4 +1,4 @@
-//! The two ports: the bounds of each, and what is counted and logged about its connections.
+//! The two ports: the limits of each, and what is counted and logged about its connections.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::DRAIN_TIME;
 use crate::http::{self, AppState};
 use crate::metrics::{Counter, Gauge, Metrics, Port};
 
-/// The most connections that the API serves at once.
+/// The maximum number of connections that the API serves at once.
 ///
 /// Each may hold the largest head or body that is accepted: more would not fit into the memory of a
 /// small machine.
@@ -110,7 +110,8 @@ impl Observer for PortObserver {
             Warning::Evicting => {
                 warn!(
                     limit,
-                    address, "⚠️ Connection limit reached: closing idle ones for new ones"
+                    address,
+                    "⚠️ Connection limit reached: closing idle ones to make room for new ones"
                 );
             }
             Warning::AcceptFailed(error) => {

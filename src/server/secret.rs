@@ -146,7 +146,7 @@ impl SecretFile<'_> {
     fn read(&self) -> Result<Option<SecretString>, SecretError> {
         let secret = self.content()?;
         if secret.is_some() {
-            sqlite_file::close_to_others(self.path, sqlite::log);
+            sqlite_file::restrict_to_owner(self.path, sqlite::log);
         }
         Ok(secret)
     }

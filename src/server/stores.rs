@@ -10,7 +10,7 @@ use tracing::warn;
 use super::{ServerError, secret};
 use crate::config::{Config, EmbeddedStores, IfLost, PythonCompat, RedisConfig, Stores};
 use crate::expiring::{Expiring, ExpiringError, RedisRecords, SqliteRecords};
-use crate::flows::{self, RecordForm, Reported, Sealed};
+use crate::flows::{self, RecordForm, ReportedRecords, Sealed};
 use crate::keyring::Keyring;
 use crate::metrics::{Counter, Metrics};
 use crate::rate_limits;
@@ -61,7 +61,8 @@ pub fn open_stores(
             Ok(OpenedStores { keyring, storage: Arc::new(storage), flows, counts: None })
         }
         Stores::Servers { postgres, redis } => {
-            let flows = Reported::new(records(redis, flows::REDIS_PREFIX)?, Arc::clone(metrics));
+            let flows =
+                ReportedRecords::new(records(redis, flows::REDIS_PREFIX)?, Arc::clone(metrics));
             let counts: Arc<dyn Expiring> = Arc::new(records(redis, rate_limits::REDIS_PREFIX)?);
             let flows =
                 Arc::new(Sealed::new(Arc::new(flows), Arc::clone(&keyring), record_form(config)));
@@ -161,9 +162,9 @@ pub(super) fn lock(stores: &Stores) -> Result<Option<File>, LockError> {
         && !sqlite_file::start_afresh(&settings).map_err(failed)?
     {
         let file = settings.database.display();
-        warn!(%file, "⚠️ --new-database changes nothing, since there is a database: leave it out");
+        warn!(%file, "⚠️ --new-database has no effect, because a database exists: remove the option");
     }
-    if let Ok(Some(mode)) = private_files::changed_by_others(folder) {
+    if let Ok(Some(mode)) = private_files::mode_if_writable_by_others(folder) {
         let (folder, mode) = (folder.display().to_string(), format!("{mode:04o}"));
         warn!(folder, mode, "⚠️ Others can make and remove files in DATA_DIR");
     }

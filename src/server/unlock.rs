@@ -1,4 +1,5 @@
-//! Makes sure at a start that the stored secrets can be decrypted, and encrypts those of the embedded store.
+//! Makes sure at startup that the stored secrets can be decrypted, and encrypts those of the
+//! embedded store.
 
 use thiserror::Error;
 use tracing::{error, info, warn};

@@ -12,7 +12,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::Clock;
 
-/// The most bytes of one field, so that text from a server or a file can't fill the log.
+/// The maximum number of bytes of one field, so that text from a server or a file can't fill the
+/// log.
 const LONGEST_FIELD: usize = 4096;
 
 /// The format of a line.
@@ -104,7 +105,7 @@ impl<W: Write> Visit for JsonFields<'_, W> {
 /// Writes a field's text, up to [`LONGEST_FIELD`].
 struct Bounded<W> {
     field: W,
-    /// Bytes that still fit; `None` once the field was cut.
+    /// Bytes that still fit; `None` once the field has been cut.
     left: Option<usize>,
 }
 
@@ -141,7 +142,7 @@ impl<W: Write> Write for Escaped<'_, W> {
                 '"' => self.0.write_str("\\\"")?,
                 '\\' => self.0.write_str("\\\\")?,
                 '\n' => self.0.write_str("\\n")?,
-                control if printable::is_obeyed(control) => {
+                control if printable::needs_escaping(control) => {
                     write!(self.0, "\\u{:04x}", u32::from(control))?;
                 }
                 shown => self.0.write_char(shown)?,
@@ -238,7 +239,7 @@ mod tests {
         for code in (0..=0x9f).chain(0x600..=0x6ff).chain(0x2000..=0x20ff) {
             let text = format!("é{}x", char::from_u32(code).unwrap());
             let line = format!("\"{}\"", escaped(&text));
-            assert!(!line.chars().any(printable::is_obeyed), "{code:x}");
+            assert!(!line.chars().any(printable::needs_escaping), "{code:x}");
             assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
         }
         assert_eq!(escaped("\u{9b}1m\u{7f}\u{202e}äß"), "\\u009b1m\\u007f\\u202eäß");

@@ -13,7 +13,7 @@ const VERIFY = "/api/oauth/verify/discogs";
 
 const finish = (page) => button(page, "Finish connecting");
 
-story("a user who authorizes at Discogs and pastes the code is connected", async (page) => {
+story("a user who authorizes on Discogs and pastes the code is connected", async (page) => {
   await register(page);
   const tab = await openDiscogs(page);
   assert.equal(await tab.evaluate(() => window.opener), null);
@@ -47,7 +47,7 @@ story("the Discogs tab has no copy of the access token", async (page, service) =
   assert.equal(await tab.evaluate(() => sessionStorage.length + localStorage.length), 0);
 });
 
-story("disconnecting needs confirmation, and explains what remains at Discogs", async (page) => {
+story("disconnecting needs confirmation, and explains what remains on Discogs", async (page) => {
   await register(page);
   await connect(page);
   await button(page, "Disconnect…").click();
@@ -65,7 +65,7 @@ story("disconnecting needs confirmation, and explains what remains at Discogs", 
 
   await button(page, "Disconnect…").click();
   await button(page, "Disconnect").click();
-  await visibleText(page, "The permission at Discogs remains until you remove it there.").waitFor();
+  await visibleText(page, "The permission on Discogs remains until you remove it there.").waitFor();
   await button(page, "Connect Discogs").waitFor();
   assert.deepEqual((await callAsUser(page, "GET", "/api/oauth/status/discogs")).answer, { connected: false });
 });
@@ -109,7 +109,7 @@ story("three wrong codes end the attempt, and a new one works", async (page) => 
   await visibleText(page, "Connected. Happy digging!").waitFor();
 });
 
-story("after Deny at Discogs, a user can start again or cancel", async (page) => {
+story("after Deny on Discogs, a user can start again or cancel", async (page) => {
   await register(page);
   const denied = await openDiscogs(page);
   await button(denied, "Deny").click();
@@ -289,7 +289,7 @@ for (const [name, address] of [
     await page.route("**/api/oauth/status/discogs", (route) => route.fulfill({ json: connectedAs(name) }));
     await page.reload();
     await register(page, undefined, "Connected");
-    const link = page.getByRole("link", { name: "Your profile at Discogs" });
+    const link = page.getByRole("link", { name: "Your profile on Discogs" });
     assert.deepEqual(await link.evaluateAll((links) => links.map(({ href }) => href)), address === null ? [] : [address]);
     await visibleText(page, "Sandbox").waitFor({ state: "detached" });
   });
@@ -313,7 +313,7 @@ test("the link leads to the app that the operator has set", needsBinary, async (
     const link = page.getByRole("link", { name: "Continue to Discogsography" });
     assert.equal(await link.getAttribute("href"), "https://explore.example.com/app");
     await visibleText(page, "Sandbox", { exact: true }).waitFor();
-    assert.equal(await page.getByRole("link", { name: "Your profile at Discogs" }).count(), 0);
+    assert.equal(await page.getByRole("link", { name: "Your profile on Discogs" }).count(), 0);
     await screenshot(page, "connected-onward");
   } finally {
     await context.close();

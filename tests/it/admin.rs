@@ -181,7 +181,8 @@ async fn an_unknown_key_is_not_found(app: TestApp) {
         "..%2f..",
         &long,
     ];
-    let detail = "Unknown config key. Known are discogs_consumer_key and discogs_consumer_secret.";
+    let detail =
+        "Unknown config key. The known keys are discogs_consumer_key and discogs_consumer_secret.";
     for key in unknown {
         let path = format!("{LIST}/{key}");
         put(&admin, &path, "x").await.assert_error(404, "unknown_config_key", detail);

@@ -8,7 +8,7 @@ use crate::harness::{Opened, on_both_stores};
 
 on_both_stores!(
     of_two_admins_who_go_at_once_one_stays,
-    whoever_is_disabled_or_deleted_has_other_flows,
+    a_disabled_or_deleted_user_cannot_finish_a_flow,
 );
 
 async fn of_two_admins_who_go_at_once_one_stays(opened: Opened) {
@@ -39,7 +39,7 @@ async fn of_two_admins_who_go_at_once_one_stays(opened: Opened) {
     }
 }
 
-async fn whoever_is_disabled_or_deleted_has_other_flows(opened: Opened) {
+async fn a_disabled_or_deleted_user_cannot_finish_a_flow(opened: Opened) {
     let (storage, email) = (&opened.storage, "alice@example.com");
     let before = opened.user(email).await;
     assert_eq!(storage.disable_user(email).await.unwrap(), UserChange::Done);

@@ -2,13 +2,13 @@
 //!
 //! Nothing here depends on the stores, so all tests run on the embedded one. [`cors`]: browsers.
 //! [`health`]: the health routes on both ports. [`page`]: the account page's files. [`crowd`]: more
-//! clients than connections. [`deaf`]: clients that read nothing. [`stop`]: clients during a stop.
+//! clients than connections. [`not_reading`]: clients that read nothing. [`stop`]: clients during a stop.
 
 mod cors;
 mod crowd;
-mod deaf;
 mod document;
 mod health;
+mod not_reading;
 mod page;
 mod stop;
 

@@ -293,8 +293,8 @@ async fn put_flow(records: &Arc<dyn Expiring>, form: RecordForm, state: &str) {
 }
 
 async fn record(records: &Arc<dyn Expiring>, state: &str) -> Option<String> {
-    use discogsography_api::expiring::Write;
-    let read = |stored: Option<&[u8]>, _| (Write::Nothing, stored.map(<[u8]>::to_vec));
+    use discogsography_api::expiring::Change;
+    let read = |stored: Option<&[u8]>, _| (Change::Nothing, stored.map(<[u8]>::to_vec));
     let stored = records.update(state, read).await.unwrap();
     stored.map(|stored| String::from_utf8(stored).unwrap())
 }

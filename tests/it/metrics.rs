@@ -1,4 +1,4 @@
-//! `GET /metrics`: its port, that Prometheus can read it, and that labels are bounded.
+//! `GET /metrics`: its port, that Prometheus can read it, and that labels are limited.
 //!
 //! [`document`]: docs/metrics.md. [`moves`]: each family counts what it should. [`names`]: names
 //! that must not change. [`operators`]: alerts and dashboard.

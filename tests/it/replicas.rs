@@ -1,4 +1,4 @@
-//! Replicas as separate processes: one is killed during a finish, another resumes it.
+//! Replicas as separate processes: one is killed during a `verify` request, another resumes it.
 
 use std::sync::Arc;
 

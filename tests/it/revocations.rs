@@ -1,4 +1,5 @@
-//! Tokens that a later Python service beside this one has revoked: marks in the Redis that both use.
+//! Tokens that a later Python service alongside this one has revoked: marks in the Redis that both
+//! use.
 
 use std::time::Duration;
 

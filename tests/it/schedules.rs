@@ -1,4 +1,4 @@
-//! Random schedules: finishes of one state, and registrations of one address.
+//! Random schedules: `verify` requests for one state, and registrations of one address.
 //!
 //! Checks what must hold in every order.
 //!
@@ -23,14 +23,14 @@ const ALICE: FlowOwner = FlowOwner { user_id: Uuid::from_u128(1), epoch: FlowEpo
 /// How many schedules wait together for their leases to end, as Redis needs real time.
 const AT_ONCE: u64 = 250;
 
-on_both_stores!(finishes_in_any_order_use_a_state_once, registrations_in_any_order_make_one_user);
+on_both_stores!(verifies_in_any_order_use_a_state_once, registrations_in_any_order_make_one_user);
 
 #[expect(clippy::disallowed_methods, reason = "a developer may ask for more schedules")]
 fn schedules() -> u64 {
     std::env::var("SCHEDULES").map_or(1_000, |number| number.parse().unwrap())
 }
 
-/// A finish and how far it got.
+/// A `verify` request and how far it got.
 struct Finish {
     claim: ClaimId,
     at: At,
@@ -45,18 +45,18 @@ enum At {
     End,
 }
 
-/// One state and the finishes that compete for it.
+/// One state and the `verify` requests that compete for it.
 struct Schedule {
     state: String,
     random: StdRng,
-    finishes: Vec<Finish>,
+    requests: Vec<Finish>,
     holder: Option<usize>,
     granted: u32,
     refused: u32,
     is_removed: bool,
 }
 
-async fn finishes_in_any_order_use_a_state_once(opened: Opened) {
+async fn verifies_in_any_order_use_a_state_once(opened: Opened) {
     for first in (0..schedules()).step_by(AT_ONCE.try_into().unwrap()) {
         let mut run = Vec::new();
         for seed in first..first + AT_ONCE {
@@ -75,11 +75,11 @@ async fn finishes_in_any_order_use_a_state_once(opened: Opened) {
 impl Schedule {
     fn new(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let finishes = (0..random.random_range(1..=5))
+        let requests = (0..random.random_range(1..=5))
             .map(|number| Finish { claim: ClaimId(format!("{seed}-{number}")), at: At::Begin });
         Self {
             state: format!("state {seed}"),
-            finishes: finishes.collect(),
+            requests: requests.collect(),
             random,
             holder: None,
             granted: 0,
@@ -93,10 +93,10 @@ impl Schedule {
         PendingAuthorization { owner: ALICE, request_token, granted: None }
     }
 
-    /// Advances finishes in random order until all have ended or been killed.
+    /// Advances requests in random order until all have ended or been killed.
     async fn run(&mut self, flows: &Flows) {
         loop {
-            let waiting = self.finishes.iter().enumerate();
+            let waiting = self.requests.iter().enumerate();
             let waiting = waiting.filter(|(_, finish)| !matches!(finish.at, At::End));
             let waiting: Vec<_> = waiting.map(|(number, _)| number).collect();
             if waiting.is_empty() {
@@ -105,7 +105,7 @@ impl Schedule {
             let number = waiting[self.random.random_range(0..waiting.len())];
             if self.random.random_bool(0.05) {
                 // Killed: it does nothing more and keeps its claim.
-                self.finishes[number].at = At::End;
+                self.requests[number].at = At::End;
             } else {
                 self.advance(number, flows).await;
             }
@@ -113,9 +113,9 @@ impl Schedule {
     }
 
     async fn advance(&mut self, number: usize, flows: &Flows) {
-        let claim = self.finishes[number].claim.clone();
-        let at = std::mem::replace(&mut self.finishes[number].at, At::End);
-        self.finishes[number].at = match at {
+        let claim = self.requests[number].claim.clone();
+        let at = std::mem::replace(&mut self.requests[number].at, At::End);
+        self.requests[number].at = match at {
             At::Begin => self.claim(number, &claim, flows).await,
             At::Exchange(pending) => self.exchange(pending, &claim, flows).await,
             At::Identity => self.identify(&claim, flows).await,
@@ -183,7 +183,7 @@ impl Schedule {
         if self.random.random_bool(0.5) { At::Begin } else { At::End }
     }
 
-    /// Asserts that after the leases ended, another finish gets the state unless it was used.
+    /// Asserts that after the leases ended, another `verify` gets the state unless it was used.
     async fn assert_that_nothing_sticks(mut self, flows: &Flows) {
         self.holder = None;
         let claim = ClaimId("one more".to_owned());

@@ -136,10 +136,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The most lines of a code file.
+/// The maximum number of lines of a code file.
 const MOST_LINES: usize = 400;
 
-/// The most lines of a decision record.
+/// The maximum number of lines of a decision record.
 const MOST_LINES_OF_A_DECISION: usize = 30;
 
 fn root() -> &'static Path {

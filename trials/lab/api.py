@@ -1,4 +1,4 @@
-"""A client of the service, and the page at Discogs on which a user approves."""
+"""A client of the service, and the page on Discogs on which a user approves."""
 
 import http.client
 import json
@@ -108,7 +108,7 @@ def new_email() -> str:
 
 
 def approve(discogs_port: int, state: str) -> str:
-    """Approves at Discogs as the user does; returns the PIN."""
+    """Approves on Discogs as the user does; returns the PIN."""
     form = urllib.parse.urlencode({"oauth_token": state, "allow": "yes"}).encode()
     url = f"http://127.0.0.1:{discogs_port}/oauth/authorize"
     with urllib.request.urlopen(url, form, TIMEOUT_SECONDS) as response:

@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
             let default = declaration.default.filter(|_| !self.has_problem_with(declaration.name));
             return self.parsed(declaration.name, default?, *parse, declaration, shown);
         };
-        let shown = if declaration.may_be_a_file { |_: &str| String::new() } else { shown };
+        let shown = if declaration.has_file_variant { |_: &str| String::new() } else { shown };
         self.parsed(&name, &value, *parse, declaration, shown)
     }
 
@@ -183,10 +183,10 @@ impl<'a> Reader<'a> {
 
     /// Returns the text of a variable, or of the file that it names.
     fn text_in_use(&mut self, declaration: &Declaration) -> Option<String> {
-        let Declaration { name, may_be_a_file, may_be_lower_case, .. } = *declaration;
+        let Declaration { name, has_file_variant, may_be_lower_case, .. } = *declaration;
         let lower_case = || self.text(&name.to_lowercase()).filter(|_| may_be_lower_case);
         let file_name = format!("{name}_FILE");
-        let path = self.text(&file_name).filter(|_| may_be_a_file);
+        let path = self.text(&file_name).filter(|_| has_file_variant);
         match (self.text(name), path) {
             (Some(_), Some(_)) => {
                 let what = format!("is set together with {name}: keep only one of them");

@@ -20,7 +20,7 @@ pub struct Declaration {
     pub default: Option<&'static str>,
     /// Whether `NAME_FILE` may name a file with the value. Error messages then never show the
     /// value, whether it comes from the file or from `NAME` itself.
-    pub may_be_a_file: bool,
+    pub has_file_variant: bool,
     /// Whether the name is also read in lower case, as in other programs.
     pub(crate) may_be_lower_case: bool,
     /// An example value for error messages.
@@ -51,12 +51,12 @@ impl Declaration {
     pub fn is_named(&self, name: &str) -> bool {
         name == self.name
             || (self.may_be_lower_case && name == self.name.to_lowercase())
-            || (self.may_be_a_file && name.strip_suffix("_FILE") == Some(self.name))
+            || (self.has_file_variant && name.strip_suffix("_FILE") == Some(self.name))
     }
 
     /// Returns its upper-case names: `NAME` and, if allowed, `NAME_FILE`.
     pub fn names(&self) -> impl Iterator<Item = String> + use<> {
-        let file_name = self.may_be_a_file.then(|| format!("{}_FILE", self.name));
+        let file_name = self.has_file_variant.then(|| format!("{}_FILE", self.name));
         std::iter::once(self.name.to_owned()).chain(file_name)
     }
 
@@ -75,7 +75,7 @@ impl<T> Variable<T> {
         let declaration = Declaration {
             name: "",
             default: None,
-            may_be_a_file: false,
+            has_file_variant: false,
             may_be_lower_case: false,
             example: None,
             kind: Kind::Plain,
@@ -115,7 +115,7 @@ impl<T> Variable<T> {
     /// Lets `NAME_FILE` name a file with the value; error messages then never show the value.
     #[must_use]
     pub const fn or_file(mut self) -> Self {
-        self.declaration.may_be_a_file = true;
+        self.declaration.has_file_variant = true;
         self
     }
 
@@ -203,7 +203,7 @@ pub fn declaration(variables: &'static [Declaration], name: &str) -> Option<&'st
 /// Returns how a variable's value is read; `None` if it is not declared.
 pub(crate) fn kind_of(variables: &'static [Declaration], name: &str) -> Option<Kind> {
     let variable = declaration(variables, name)?;
-    let is_path_of_file = variable.may_be_a_file && name.ends_with("_FILE");
+    let is_path_of_file = variable.has_file_variant && name.ends_with("_FILE");
     Some(if is_path_of_file { Kind::Path } else { variable.kind })
 }
 

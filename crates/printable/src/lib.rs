@@ -41,14 +41,14 @@ pub fn lines(text: &str) -> String {
     printable
 }
 
-/// Escapes, as `\u…`, the characters of `text` that a terminal would act on ([`is_obeyed`]).
+/// Escapes, as `\u…`, the characters of `text` that a terminal would act on ([`needs_escaping`]).
 ///
 /// `text` must be one line of JSON.
 #[must_use]
 pub fn json(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for character in text.chars() {
-        if is_obeyed(character) {
+        if needs_escaping(character) {
             // Writing to a string can't fail.
             let _ = write!(printable, "\\u{:04x}", u32::from(character));
         } else {
@@ -63,7 +63,7 @@ pub fn json(text: &str) -> String {
 /// These are control characters, line separators, and characters that change the text direction
 /// (Unicode Annex 9).
 #[must_use]
-pub fn is_obeyed(character: char) -> bool {
+pub fn needs_escaping(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -75,7 +75,7 @@ pub fn is_obeyed(character: char) -> bool {
 ///
 /// Those of `out`.
 pub fn write_escaped(out: &mut impl Write, character: char) -> fmt::Result {
-    if is_obeyed(character) {
+    if needs_escaping(character) {
         write!(out, "{}", character.escape_default())
     } else {
         out.write_char(character)
@@ -98,7 +98,7 @@ mod tests {
     fn json_stays_json() {
         let hostile = "a\u{7f}\u{9b}1m\u{202e}b\u{2028}ä\n\"";
         let text = serde_json::json!([hostile]).to_string();
-        assert!(!json(&text).chars().any(super::is_obeyed));
+        assert!(!json(&text).chars().any(super::needs_escaping));
         let read: Vec<String> = serde_json::from_str(&json(&text)).unwrap();
         assert_eq!(read, [hostile]);
     }

@@ -65,7 +65,7 @@ pub fn exposure(path: &Path) -> io::Result<Exposure> {
 /// # Errors
 ///
 /// If the folder can't be inspected.
-pub fn changed_by_others(folder: &Path) -> io::Result<Option<u32>> {
+pub fn mode_if_writable_by_others(folder: &Path) -> io::Result<Option<u32>> {
     let mode = fs::metadata(folder)?.permissions().mode() & 0o7777;
     Ok((mode & CHANGED_BY_OTHERS != 0).then_some(mode))
 }
@@ -112,7 +112,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 ///
 /// If the file belongs to another user, or the file system keeps no modes.
-pub fn close_to_others(path: &Path) -> io::Result<bool> {
+pub fn restrict_to_owner(path: &Path) -> io::Result<bool> {
     let is_open = || Ok::<_, io::Error>(fs::metadata(path)?.permissions().mode() & OTHERS != 0);
     if !is_open()? {
         return Ok(false);

@@ -37,7 +37,7 @@ pub use event::Event;
 pub use first_start::{Loss, NoDatabase, begin, is_lost, require_database, start_afresh};
 pub use lock::{LockError, is_locked, lock};
 pub use migrations::{Migration, WhenBehind};
-pub use open::close_to_others;
+pub use open::restrict_to_owner;
 pub use private_files::Unusable;
 pub use read_only::{Integrity, ReadOnly, quick_check_within};
 pub use restore::{Restored, restore};

@@ -49,7 +49,7 @@ fn open_all(settings: &Settings, when_behind: WhenBehind) -> Result<Opened, Erro
     check_files(settings)?;
     let at_creation = create_file(settings, when_behind)?;
     foreign::check_file(path, application)?;
-    close_to_others(path, settings.on_event);
+    restrict_to_owner(path, settings.on_event);
     let id = FileId::of(path).map_err(cannot_open(path))?;
     let mut writer = connect(path)?;
     writer.pragma_update(None, "journal_mode", "wal")?;
@@ -69,8 +69,8 @@ pub(crate) fn check_files(settings: &Settings) -> Result<(), Unusable> {
 }
 
 /// Gives a file the mode 0600, and reports a change or failure.
-pub fn close_to_others(path: &Path, on_event: fn(Event<'_>)) {
-    match private_files::close_to_others(path) {
+pub fn restrict_to_owner(path: &Path, on_event: fn(Event<'_>)) {
+    match private_files::restrict_to_owner(path) {
         Ok(false) => {}
         Ok(true) => on_event(Event::ClosedToOthers(path)),
         Err(error) => on_event(Event::OpenToOthers(path, &error)),

@@ -1,8 +1,8 @@
 //! The order in which passwords wait for a worker: pure data, no threads.
 //!
-//! There are two lanes: one for sign-ins from devices that their account knows, one for all other
-//! passwords. The lanes take turns, known devices first, and neither can fill the whole queue. In a
-//! lane, one network gets at most a quarter of the queue while others wait.
+//! There are two priority classes: one for sign-ins from devices that their account knows, one for
+//! all other passwords. The classes take turns, known devices first, and neither can fill the whole
+//! queue. Within a class, one network gets at most a quarter of the queue while others wait.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,17 +11,17 @@ use crate::model::{Network, Standing};
 /// Who sent a password, which decides where it waits in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requester {
-    /// Which lane it waits in.
+    /// Which class it waits in.
     pub standing: Standing,
     /// The network whose share it counts towards; `None` if rate limits are off.
     pub network: Option<Network>,
 }
 
-/// Two lanes of waiting items.
+/// Two priority classes of waiting items.
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
-    known: Lane<T>,
-    strangers: Lane<T>,
+    known: Class<T>,
+    strangers: Class<T>,
     last_taken: Standing,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct FairQueue<T> {
 pub(super) struct Full;
 
 #[derive(Debug)]
-struct Lane<T> {
+struct Class<T> {
     waiting: VecDeque<(T, Option<Network>)>,
     by_network: HashMap<Network, usize>,
 }
@@ -45,7 +45,7 @@ impl Requester {
 
 impl<T> FairQueue<T> {
     pub(super) fn new() -> Self {
-        Self { known: Lane::new(), strangers: Lane::new(), last_taken: Standing::Stranger }
+        Self { known: Class::new(), strangers: Class::new(), last_taken: Standing::Stranger }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -54,7 +54,7 @@ impl<T> FairQueue<T> {
 
     /// Adds an item to a queue that may hold `capacity`, and returns the items it displaces.
     ///
-    /// If one network has filled a lane alone, the first item of another one cuts it to its share.
+    /// If one network has filled a class alone, the first item of another one cuts it to its share.
     pub(super) fn push(
         &mut self,
         item: T,
@@ -63,31 +63,31 @@ impl<T> FairQueue<T> {
     ) -> Result<Vec<T>, Full> {
         let Requester { standing, network } = requester;
         let waiting = self.len();
-        let lane = self.lane(standing);
+        let class = self.class(standing);
         let Some(network) = network else {
             if waiting >= capacity {
                 return Err(Full);
             }
-            lane.waiting.push_back((item, None));
+            class.waiting.push_back((item, None));
             return Ok(Vec::new());
         };
         let share = (capacity / 4).max(1);
-        let own = lane.by_network.get(&network).copied().unwrap_or_default();
-        let in_lane = lane.waiting.len();
-        let others = in_lane - own;
-        // Only a network that was alone in the lane can exceed its share.
+        let own = class.by_network.get(&network).copied().unwrap_or_default();
+        let in_class = class.waiting.len();
+        let others = in_class - own;
+        // Only a network that was alone in the class can exceed its share.
         let surplus =
-            if own == 0 && lane.by_network.len() == 1 { others.saturating_sub(share) } else { 0 };
+            if own == 0 && class.by_network.len() == 1 { others.saturating_sub(share) } else { 0 };
         let is_over_share = others > 0 && own >= share;
         if is_over_share
             || waiting - surplus >= capacity
-            || in_lane - surplus >= capacity - capacity / 4
+            || in_class - surplus >= capacity - capacity / 4
         {
             return Err(Full);
         }
-        let displaced = lane.drop_newest(surplus);
-        lane.waiting.push_back((item, Some(network)));
-        *lane.by_network.entry(network).or_default() += 1;
+        let displaced = class.drop_newest(surplus);
+        class.waiting.push_back((item, Some(network)));
+        *class.by_network.entry(network).or_default() += 1;
         Ok(displaced)
     }
 
@@ -102,12 +102,12 @@ impl<T> FairQueue<T> {
                 (_, false) => Standing::Stranger,
             };
             self.last_taken = next;
-            taken.extend(self.lane(next).pop());
+            taken.extend(self.class(next).pop());
         }
         taken
     }
 
-    fn lane(&mut self, standing: Standing) -> &mut Lane<T> {
+    fn class(&mut self, standing: Standing) -> &mut Class<T> {
         match standing {
             Standing::Known => &mut self.known,
             Standing::Stranger => &mut self.strangers,
@@ -115,7 +115,7 @@ impl<T> FairQueue<T> {
     }
 }
 
-impl<T> Lane<T> {
+impl<T> Class<T> {
     fn new() -> Self {
         Self { waiting: VecDeque::new(), by_network: HashMap::new() }
     }

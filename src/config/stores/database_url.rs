@@ -33,7 +33,7 @@ pub(in crate::config) fn parse_database_url(text: &str) -> Result<DatabaseUrl, S
         .filter(|url| url.has_authority() && ["postgres", "postgresql"].contains(&url.scheme()));
     let url = url.ok_or(
         "is not a URL that begins with postgres:// or postgresql://; in its password, anything but \
-         letters and digits is written as %XX",
+         letters and digits must be written as %XX",
     )?;
     let query = url.query().unwrap_or_default();
     if url.fragment().is_some() || query.contains('@') {

@@ -71,7 +71,7 @@ pub(in crate::config) fn parse_redis_url(text: &str) -> Result<RedisUrl, String>
     let url = Url::parse(text).ok().filter(is_redis);
     let mut url = url.ok_or(
         "is not a URL that begins with redis:// or rediss:// and names a host; in its password, \
-         anything but letters and digits is written as %XX",
+         anything but letters and digits must be written as %XX",
     )?;
     if url.fragment() == Some("insecure") {
         return Err("ends with #insecure, but certificates are always checked: remove it, and \

@@ -8,10 +8,10 @@ const OF_SECURITY: [&str; 8] = ["ssl", "tls", "gss", "auth", "cert", "verif", "e
 /// The longest parameter name that is shown.
 const LONGEST_NAME: usize = 40;
 
-/// Parameters, each with the values that request what happens anyway.
-pub(super) type Fulfilled = [(&'static str, &'static [&'static str])];
+/// Parameters, each with the values that merely ask for the default behaviour.
+pub(super) type DefaultValues = [(&'static str, &'static [&'static str])];
 
-pub(super) fn is_fulfilled(known: &Fulfilled, name: &str, value: &str) -> bool {
+pub(super) fn asks_for_default(known: &DefaultValues, name: &str, value: &str) -> bool {
     known.iter().any(|(known, values)| *known == name && values.contains(&value))
 }
 
@@ -20,7 +20,7 @@ pub(super) fn is_of_security(name: &str) -> bool {
     OF_SECURITY.iter().any(|about| name.contains(about))
 }
 
-/// Returns the name if it is only letters and `_`: others could be of a password.
+/// Returns the name if it is only letters and `_`: any other text could be part of a password.
 pub(super) fn shown_name(name: &str) -> &str {
     let is_word = name.chars().all(|letter| letter.is_ascii_alphabetic() || letter == '_');
     if is_word && (1..=LONGEST_NAME).contains(&name.len()) { name } else { "(not shown)" }

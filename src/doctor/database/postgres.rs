@@ -38,7 +38,7 @@ pub(in crate::doctor) async fn postgres(
         Err(error) => return (vec![refused(&error, config)], Credentials::Unknown),
     };
     let mut findings = vec![answered(
-        &format!("PostgreSQL {} at {address} answers", inspection.version),
+        &format!("PostgreSQL {} at {address} answered", inspection.version),
         inspection.latency,
     )];
     findings.extend(too_old(&inspection.version));

@@ -1,4 +1,4 @@
-//! The log line of a request, and its counts: one of each for every request, whatever its end.
+//! The log line of a request, and its counts: one of each for every request, however it ends.
 
 use std::time::Duration;
 
@@ -106,7 +106,8 @@ impl Drop for RequestLine<'_> {
                 took,
                 status,
                 report,
-                "📊 Request ended before it was answered: its client left, or was given up"
+                "📊 Request ended before it was answered: the client disconnected, was too slow, or \
+                 the service stopped"
             );
         }
     }

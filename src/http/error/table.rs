@@ -40,7 +40,7 @@ rows! {
         "This connection was started by another user. Please start your own.";
     NOT_FOUND: NOT_FOUND "not_found" "Not Found";
     UNKNOWN_CONFIG_KEY: NOT_FOUND "unknown_config_key"
-        "Unknown config key. Known are discogs_consumer_key and discogs_consumer_secret.";
+        "Unknown config key. The known keys are discogs_consumer_key and discogs_consumer_secret.";
     METHOD_NOT_ALLOWED: METHOD_NOT_ALLOWED "method_not_allowed" "Method Not Allowed";
     BODY_TOO_LARGE: PAYLOAD_TOO_LARGE "body_too_large" "The request body is larger than 64 KiB.";
     NOT_JSON: UNSUPPORTED_MEDIA_TYPE "not_json"

@@ -1,4 +1,4 @@
-//! Reads the body of a request, bounded in length and time.
+//! Reads the body of a request, with limits on length and time.
 
 use std::time::Duration;
 

@@ -95,7 +95,7 @@ impl<T: Input> FromRequest<AppState> for JsonBody<T> {
     }
 }
 
-/// Whether a Python service beside this one has revoked the token.
+/// Whether a Python service alongside this one has revoked the token.
 fn is_revoked(app: &AppState, claims: &VerifiedClaims) -> bool {
     let VerifiedClaims { sub, iat, jti, .. } = claims;
     app.revocations.as_ref().is_some_and(|known| known.is_revoked(*sub, *iat, jti.as_deref()))

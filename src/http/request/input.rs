@@ -1,7 +1,7 @@
 //! Reads a JSON body field by field and reports every invalid field at once.
 //!
-//! The types and messages are those that clients of FastAPI parse (docs/http-api.md). Nothing of the
-//! input is ever repeated: it may be a password.
+//! The types and messages are those that clients of FastAPI parse (docs/http-api.md). No part of
+//! the input is ever repeated: it may be a password.
 
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -33,7 +33,7 @@ pub(crate) struct RegisterRequest {
     password: NewPassword,
 }
 
-/// Credentials. An address of any form is accepted; one that can't be valid is unknown.
+/// Credentials. The address is not validated: a malformed one is treated as unknown.
 #[derive(ToSchema)]
 #[schema(as = LoginRequest)]
 pub(crate) struct LoginRequest {
@@ -80,7 +80,7 @@ operation_errors!(RegisterErrors: BODY, LIMITED, STORED, &[&table::EMAIL_TAKEN])
 
 /// Register
 ///
-/// Creates an account. Of simultaneous registrations of one address, exactly one succeeds.
+/// Creates an account. If several requests register the same address at once, exactly one succeeds.
 #[utoipa::path(
     post,
     path = "/api/auth/register",
@@ -115,9 +115,9 @@ operation_errors!(
 
 /// Sign in
 ///
-/// Returns an access token. An unknown address, a wrong password and a deactivated user get the same
-/// answer after the same time. A user with two-factor sign-in, which a later Python version may have
-/// enabled, gets `second_factor_unavailable` after the right password.
+/// Returns an access token. An unknown address, a wrong password and a deactivated user get the
+/// same response and take equally long. A user with two-factor sign-in, which a later Python
+/// version may have enabled, gets `second_factor_unavailable` after the correct password.
 #[utoipa::path(
     post,
     path = "/api/auth/login",
@@ -161,7 +161,7 @@ async fn sign_in(
     let end = match &user {
         Ok(_) => SignInEnd::Good,
         Err(ApiError::InvalidCredentials) => SignInEnd::Refused,
-        Err(_) => SignInEnd::NotTried,
+        Err(_) => SignInEnd::Inconclusive,
     };
     app.limits.end_sign_in(sign_in, end).await;
     let user = user?;

@@ -108,7 +108,7 @@ operation_errors!(PutErrors: SIGNED_IN, ADMIN, KEY, BODY, STORED);
     operation_id = "setConfig",
     tag = "Admin",
     security(("access_token" = [])),
-    params(("key" = inline(ConfigKey), Path, description = "Which one.", example = "discogs_consumer_key")),
+    params(("key" = inline(ConfigKey), Path, description = "The config key.", example = "discogs_consumer_key")),
     request_body = PutRequest,
     responses(
         (status = 200, description = "The stored value, masked.", body = ConfigAnswer),
@@ -137,8 +137,8 @@ operation_errors!(DeleteErrors: SIGNED_IN, ADMIN, KEY, STORED);
     operation_id = "removeConfig",
     tag = "Admin",
     security(("access_token" = [])),
-    params(("key" = inline(ConfigKey), Path, description = "Which one.", example = "discogs_consumer_key")),
-    responses((status = 204, description = "No longer set."), DeleteErrors)
+    params(("key" = inline(ConfigKey), Path, description = "The config key.", example = "discogs_consumer_key")),
+    responses((status = 204, description = "The key is not set (any more)."), DeleteErrors)
 )]
 pub(crate) async fn delete(
     AdminUser: AdminUser,

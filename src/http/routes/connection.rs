@@ -32,7 +32,7 @@ pub(crate) struct VerifyRequest {
 #[derive(Serialize, ToSchema)]
 #[schema(as = StartedConnection)]
 pub(crate) struct AuthorizeAnswer {
-    /// The page at Discogs on which the user presses Authorize and gets the code (PIN).
+    /// The page on Discogs on which the user presses Authorize and gets the code (PIN).
     #[schema(example = "https://www.discogs.com/oauth/authorize?oauth_token=hKyGDJhNkqRbWzTXYuVc")]
     authorize_url: String,
     /// To be sent with the code. It is the request token.
@@ -148,8 +148,8 @@ operation_errors!(
 
 /// Finish connection
 ///
-/// Exchanges the code (PIN) for permanent tokens, which stay on the server. A finish that fails can be
-/// retried with the same `state`, except after the third code that Discogs rejects.
+/// Exchanges the code (PIN) for permanent tokens, which stay on the server. A `verify` request that
+/// fails can be retried with the same `state`, except after the third code that Discogs rejects.
 #[utoipa::path(
     post,
     path = "/api/oauth/verify/discogs",
@@ -211,8 +211,9 @@ operation_errors!(RevokeErrors: SIGNED_IN, STORED);
 
 /// Disconnect
 ///
-/// Deletes the stored tokens and ends pending flows: a `verify` that has begun stores nothing. Succeeds
-/// even if nothing was connected. The permission at Discogs remains until the user removes it there.
+/// Deletes the stored tokens and ends pending flows: a `verify` already in progress stores nothing.
+/// Succeeds even if nothing was connected. The permission on Discogs remains until the user removes
+/// it there.
 #[utoipa::path(
     delete,
     path = "/api/oauth/revoke/discogs",

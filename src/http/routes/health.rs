@@ -1,7 +1,8 @@
 //! The health of the service, for load balancers, containers and people.
 //!
-//! A check is bounded in time and its result is kept for a moment, so that probes cost little and never
-//! wait behind other work. Each port has checks of its own: neither waits for the other's runtime.
+//! A check has a time limit and its result is kept for a moment, so that probes cost little and
+//! never wait behind other work. Each port has checks of its own: neither waits for the other's
+//! runtime.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -29,7 +30,7 @@ const KEPT_FOR: Duration = Duration::from_secs(1);
 /// The `Retry-After` of an unhealthy service.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// Where the service is between its start and its stop.
+/// The lifecycle stage of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ServiceStage)]
@@ -38,20 +39,20 @@ pub enum Stage {
     Starting,
     /// The service answers every request.
     Ready,
-    /// The service is stopping and finishes the requests under way.
+    /// The service is stopping and finishes the requests in progress.
     Draining,
 }
 
 /// The stage of the service; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Phase(Arc<AtomicU8>);
+pub struct Lifecycle(Arc<AtomicU8>);
 
 /// Checks the parts of the service.
 #[derive(Debug)]
 pub struct Health {
     storage: Arc<dyn Storage>,
     flows: Flows,
-    phase: Phase,
+    lifecycle: Lifecycle,
     clock: Clock,
     metrics: Arc<Metrics>,
     last: Mutex<Option<Checked>>,
@@ -92,10 +93,10 @@ pub(crate) struct HealthAnswer {
     #[schema(example = "api")]
     service: &'static str,
     status: Status,
-    /// The time of the answer.
+    /// The time of the response.
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T10:15:30.123456+00:00")]
     timestamp: Timestamp,
-    /// In the answer of `/health` only.
+    /// In the response of `/health` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     checks: Option<Checks>,
@@ -110,7 +111,7 @@ struct Checks {
     state_store: StoreStatus,
 }
 
-impl Phase {
+impl Lifecycle {
     /// Returns the current stage.
     #[must_use]
     pub fn stage(&self) -> Stage {
@@ -133,30 +134,30 @@ impl Phase {
 }
 
 impl Health {
-    /// Creates the checks of these parts.
+    /// Creates health checks for these components.
     #[must_use]
     pub fn new(
         storage: Arc<dyn Storage>,
         flows: Flows,
-        phase: Phase,
+        lifecycle: Lifecycle,
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { storage, flows, phase, clock, metrics, last: Mutex::default() }
+        Self { storage, flows, lifecycle, clock, metrics, last: Mutex::default() }
     }
 
-    /// Returns the same checks with a result of their own, for a port.
+    /// Returns a copy with its own cached result, for use on one port.
     pub(crate) fn for_a_port(&self) -> Arc<Self> {
-        let Self { storage, flows, phase, clock, metrics, last: _ } = self;
+        let Self { storage, flows, lifecycle, clock, metrics, last: _ } = self;
         let (storage, flows) = (Arc::clone(storage), flows.clone());
         let (clock, metrics) = (clock.clone(), Arc::clone(metrics));
-        Arc::new(Self::new(storage, flows, phase.clone(), clock, metrics))
+        Arc::new(Self::new(storage, flows, lifecycle.clone(), clock, metrics))
     }
 
-    /// Returns the stage of the service.
+    /// Returns the handle that holds the service's stage.
     #[must_use]
-    pub fn phase(&self) -> &Phase {
-        &self.phase
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
     }
 
     /// Checks the stores, unless that was done a moment ago, and updates their metrics.
@@ -166,7 +167,7 @@ impl Health {
 
     async fn checks(&self) -> Checks {
         let mut last = self.last.lock().await;
-        let service = self.phase.stage();
+        let service = self.lifecycle.stage();
         let is_kept =
             |last: &Checked| last.result.service == service && last.at.elapsed() < KEPT_FOR;
         if let Some(last) = last.filter(is_kept) {
@@ -197,8 +198,8 @@ impl Health {
 
 /// Health
 ///
-/// `degraded`: the state store is unavailable, so connecting does not work; everything else does.
-/// `unhealthy`: the database is unavailable, or the service is starting or draining.
+/// `degraded`: the state store is unavailable, so Discogs can't be connected; everything else
+/// works. `unhealthy`: the database is unavailable, or the service is starting or draining.
 #[utoipa::path(
     get,
     path = "/health",
@@ -247,7 +248,7 @@ pub(crate) async fn live(State(health): State<Arc<Health>>) -> HealthResponse {
     )
 )]
 pub(crate) async fn ready(State(health): State<Arc<Health>>) -> HealthResponse {
-    let is_ready = health.phase.stage() == Stage::Ready;
+    let is_ready = health.lifecycle.stage() == Stage::Ready;
     let status = if is_ready { Status::Healthy } else { Status::Unhealthy };
     HealthResponse(health.answer(status, None))
 }

@@ -34,7 +34,7 @@ macro_rules! vendored {
 static SWAGGER: Asset = file!("swagger.html", "text/html; charset=utf-8");
 static REDOC: Asset = file!("redoc.html", "text/html; charset=utf-8");
 
-/// The files of both pages, below `/docs/`.
+/// The files of both pages, under `/docs/`.
 static FILES: [Asset; 7] = [
     file!("pages.css", "text/css; charset=utf-8"),
     file!("redoc.js", "text/javascript; charset=utf-8"),
@@ -62,7 +62,7 @@ pub(crate) async fn redoc(headers: HeaderMap) -> Response {
 }
 
 /// `GET /docs/` and `GET /redoc/`: redirects to the path without the slash, to which the references of
-/// the pages are relative. So the pages also work below a path of a reverse proxy.
+/// the pages are relative. So the pages also work under a path prefix of a reverse proxy.
 pub(crate) async fn without_slash(uri: Uri) -> Response {
     let name = if uri.path().starts_with("/docs") { "../docs" } else { "../redoc" };
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, HeaderValue::from_static(name))])

@@ -26,7 +26,7 @@ macro_rules! file {
 
 static INDEX: Asset = file!("index.html", "text/html; charset=utf-8");
 
-/// The files of the page, below `/web/`.
+/// The files of the page, under `/web/`.
 static FILES: [Asset; 12] = [
     file!("account.css", "text/css; charset=utf-8"),
     file!("account.js", "text/javascript; charset=utf-8"),

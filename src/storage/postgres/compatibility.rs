@@ -85,8 +85,8 @@ pub(crate) async fn incompatibility(
     let is_new = missing.len() == POSTGRES.len();
     if is_new && let Some(encoding) = limited_encoding(transaction).await? {
         return Ok(Some(format!(
-            "the encoding of the database is {encoding}, which lacks characters that names and \
-             addresses may have: use a database with the encoding UTF8"
+            "the encoding of the database is {encoding}, which can't represent every \
+             character of names and addresses: use a database with the encoding UTF8"
         )));
     }
     if let Some(difference) = difference(transaction, missing).await? {

@@ -44,8 +44,9 @@ impl PostgresError {
         }
     }
 
-    /// Whether the store failed; a violated constraint and an encoding that lacks a character are
-    /// answers.
+    /// Whether the store failed.
+    ///
+    /// A violated constraint, or a character that the encoding can't represent, is an answer.
     pub(super) fn is_failure_of_the_store(error: &Error) -> bool {
         !matches!(error, Error::Server { constraint: Some(_), .. }) && !is_untranslatable(error)
     }
@@ -143,7 +144,7 @@ pub(super) fn or_no_match<T: Default>(answer: Result<T, Error>) -> Result<T, Err
     }
 }
 
-/// Whether the encoding of the database lacks a character that was sent.
+/// Whether the database's encoding can't represent a character that was sent.
 fn is_untranslatable(error: &Error) -> bool {
     let codes = [SqlState::UNTRANSLATABLE_CHARACTER, SqlState::CHARACTER_NOT_IN_REPERTOIRE];
     matches!(error, Error::Server { code, .. } if codes.iter().any(|it| it.code() == code))

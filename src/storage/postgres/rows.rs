@@ -98,7 +98,7 @@ pub(crate) fn config_entry(row: &Row) -> Result<Option<ConfigEntry>, Error> {
     Ok(Some(ConfigEntry { key, value, updated_at: timestamp(row, "updated_at")? }))
 }
 
-/// Null becomes the empty text.
+/// Null becomes an empty string.
 pub(super) fn text(row: &Row, column: &str) -> Result<String, Error> {
     Ok(row.try_get::<_, Option<_>>(column)?.unwrap_or_default())
 }

@@ -94,7 +94,7 @@ async fn a_new_database_never_replaces_an_existing_one() {
     let service = program.serve(&["serve", "--new-database"]);
     assert_eq!(sign_in(&service, "alice").await, 200);
     let log = service.end("TERM").stderr;
-    assert!(log.contains("⚠️ --new-database changes nothing"), "{log}");
+    assert!(log.contains("⚠️ --new-database has no effect"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

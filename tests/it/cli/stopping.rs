@@ -72,7 +72,7 @@ fn any_signal_stops_the_service_cleanly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_finish_in_progress_is_stored_before_the_exit() {
+async fn a_verify_in_progress_is_stored_before_the_exit() {
     for signal in ["HUP", "QUIT"] {
         let Finishing { program, service, alice, finish, hold, _sandbox } = Finishing::new().await;
         service.send(signal);

@@ -31,7 +31,7 @@ pub(super) fn servers(config: &Config) -> (&PostgresConfig, &RedisConfig) {
 
 /// Returns the names of all variables, including those ending in `_FILE`.
 pub(super) fn all_names() -> Vec<String> {
-    let files = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
+    let files = VARIABLES.iter().filter(|variable| variable.has_file_variant);
     let files = files.map(|variable| format!("{}_FILE", variable.name));
     VARIABLES.iter().map(|variable| variable.name.to_owned()).chain(files).collect()
 }

@@ -33,8 +33,8 @@ fn every_variable_is_documented_with_its_default() {
             .iter()
             .map(|variable| {
                 let default = variable.default.map_or("–".to_owned(), |text| format!("`{text}`"));
-                let may_be_a_file = if variable.may_be_a_file { "yes" } else { "no" };
-                vec![format!("`{}`", variable.name), default, may_be_a_file.to_owned()]
+                let has_file_variant = if variable.has_file_variant { "yes" } else { "no" };
+                vec![format!("`{}`", variable.name), default, has_file_variant.to_owned()]
             })
             .collect();
         assert_eq!(rows(section), expected);

@@ -51,7 +51,7 @@ fn a_database_may_be_configured_by_files() {
 
 /// Returns every variable that may be in a file, and the variable that names the file.
 fn file_variables() -> impl Iterator<Item = (&'static str, String)> {
-    let variables = VARIABLES.iter().filter(|variable| variable.may_be_a_file);
+    let variables = VARIABLES.iter().filter(|variable| variable.has_file_variant);
     variables.map(|variable| (variable.name, format!("{}_FILE", variable.name)))
 }
 

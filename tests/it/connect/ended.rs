@@ -13,11 +13,11 @@ use super::{
 use crate::harness::{Actor, Answer, Composition, TestApp, on_both_compositions, redis_connection};
 
 on_both_compositions!(
-    a_finish_at_the_exchange_stores_nothing_after_a_revoke,
-    a_finish_at_the_identity_stores_nothing_after_a_revoke,
-    a_finish_whose_client_hung_up_stores_nothing_after_a_revoke,
-    a_finish_stores_nothing_for_a_user_who_is_deactivated_meanwhile,
-    a_finish_stores_nothing_for_a_user_who_is_deleted_meanwhile,
+    a_verify_at_the_exchange_stores_nothing_after_a_revoke,
+    a_verify_at_the_identity_stores_nothing_after_a_revoke,
+    a_verify_whose_client_hung_up_stores_nothing_after_a_revoke,
+    a_verify_stores_nothing_for_a_user_who_is_deactivated_meanwhile,
+    a_verify_stores_nothing_for_a_user_who_is_deleted_meanwhile,
     a_granted_token_is_useless_after_a_revoke,
     a_started_flow_ends_with_a_revoke,
     after_a_revoke_a_new_flow_connects_again,
@@ -25,14 +25,14 @@ on_both_compositions!(
     a_state_of_an_earlier_version_can_still_be_finished,
 );
 
-async fn a_finish_at_the_exchange_stores_nothing_after_a_revoke(app: TestApp) {
+async fn a_verify_at_the_exchange_stores_nothing_after_a_revoke(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, finished) = interrupted(&app, &alice, Step::AccessToken, revoke(&alice)).await;
     assert_refusal(&finished, STATE_UNKNOWN);
     assert_nothing_is_left(&app, &alice, &state).await;
 }
 
-async fn a_finish_at_the_identity_stores_nothing_after_a_revoke(app: TestApp) {
+async fn a_verify_at_the_identity_stores_nothing_after_a_revoke(app: TestApp) {
     let alice = app.user("alice").await;
     connect(&app, &alice).await;
     let (state, finished) = interrupted(&app, &alice, Step::Identity, revoke(&alice)).await;
@@ -40,7 +40,7 @@ async fn a_finish_at_the_identity_stores_nothing_after_a_revoke(app: TestApp) {
     assert_nothing_is_left(&app, &alice, &state).await;
 }
 
-async fn a_finish_whose_client_hung_up_stores_nothing_after_a_revoke(app: TestApp) {
+async fn a_verify_whose_client_hung_up_stores_nothing_after_a_revoke(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     let mut hold = app.sandbox.hold(Step::Identity);
@@ -49,11 +49,11 @@ async fn a_finish_whose_client_hung_up_stores_nothing_after_a_revoke(app: TestAp
     hold.release();
     let removed = async { while is_kept(&app, &state).await {} };
     let removed = tokio::time::timeout(Duration::from_secs(30), removed).await;
-    assert!(removed.is_ok(), "the finish has not removed its state");
+    assert!(removed.is_ok(), "the `verify` request has not removed its state");
     assert_nothing_is_left(&app, &alice, &state).await;
 }
 
-async fn a_finish_stores_nothing_for_a_user_who_is_deactivated_meanwhile(app: TestApp) {
+async fn a_verify_stores_nothing_for_a_user_who_is_deactivated_meanwhile(app: TestApp) {
     let alice = app.user("alice").await;
     let deactivate = app.sql("update users set is_active = false");
     let (state, finished) = interrupted(&app, &alice, Step::Identity, deactivate).await;
@@ -63,7 +63,7 @@ async fn a_finish_stores_nothing_for_a_user_who_is_deactivated_meanwhile(app: Te
     assert_nothing_is_left(&app, &alice, &state).await;
 }
 
-async fn a_finish_stores_nothing_for_a_user_who_is_deleted_meanwhile(app: TestApp) {
+async fn a_verify_stores_nothing_for_a_user_who_is_deleted_meanwhile(app: TestApp) {
     let alice = app.user("alice").await;
     let delete = app.sql("delete from users");
     let (state, finished) = interrupted(&app, &alice, Step::Identity, delete).await;

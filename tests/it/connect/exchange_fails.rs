@@ -1,4 +1,4 @@
-//! A finish that fails at `access_token`: every row of the table, and what is kept.
+//! A `verify` request that fails at `access_token`: every row of the table, and what is kept.
 
 use discogs_sandbox::{Fault, Step};
 

@@ -86,7 +86,7 @@ async fn a_wrong_signature_at_identity_is_a_failure_like_any(setup: Setup) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_finish_goes_on_when_the_state_store_goes_away() {
+async fn a_verify_goes_on_when_the_state_store_goes_away() {
     let app = Setup::new(Composition::Servers).start().await;
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;

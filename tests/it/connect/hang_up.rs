@@ -1,4 +1,4 @@
-//! A finish runs to completion, even if its client hangs up or the service is stopping.
+//! A `verify` request runs to completion, even if its client hangs up or the service is stopping.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use super::{STATE_UNKNOWN, approved, assert_connected, assert_refusal, begin_to_
 use crate::harness::{Actor, TestApp, on_both_compositions};
 
 on_both_compositions!(
-    a_finish_continues_when_the_client_hangs_up_at_the_exchange,
-    a_finish_continues_when_the_client_hangs_up_at_the_identity,
-    a_finish_that_fails_without_a_client_keeps_the_token,
-    a_running_finish_is_answered_before_the_service_stops,
-    a_finish_without_a_client_ends_before_the_service_stops,
+    a_verify_continues_when_the_client_hangs_up_at_the_exchange,
+    a_verify_continues_when_the_client_hangs_up_at_the_identity,
+    a_verify_that_fails_without_a_client_keeps_the_token,
+    a_running_verify_is_answered_before_the_service_stops,
+    a_verify_without_a_client_ends_before_the_service_stops,
 );
 
-async fn a_finish_continues_when_the_client_hangs_up_at_the_exchange(app: TestApp) {
+async fn a_verify_continues_when_the_client_hangs_up_at_the_exchange(app: TestApp) {
     hang_up_at(&app, Step::AccessToken).await;
 }
 
-async fn a_finish_continues_when_the_client_hangs_up_at_the_identity(app: TestApp) {
+async fn a_verify_continues_when_the_client_hangs_up_at_the_identity(app: TestApp) {
     hang_up_at(&app, Step::Identity).await;
 }
 
@@ -36,7 +36,7 @@ async fn hang_up_at(app: &TestApp, step: Step) {
     assert_eq!((calls(app, Step::AccessToken), calls(app, Step::Identity)), (1, 1));
 }
 
-async fn a_finish_that_fails_without_a_client_keeps_the_token(app: TestApp) {
+async fn a_verify_that_fails_without_a_client_keeps_the_token(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     let mut exchange = app.sandbox.hold(Step::AccessToken);
@@ -50,7 +50,7 @@ async fn a_finish_that_fails_without_a_client_keeps_the_token(app: TestApp) {
     assert_eq!((calls(&app, Step::AccessToken), calls(&app, Step::Identity)), (1, 2));
 }
 
-async fn a_running_finish_is_answered_before_the_service_stops(mut app: TestApp) {
+async fn a_running_verify_is_answered_before_the_service_stops(mut app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     let mut hold = app.sandbox.hold(Step::AccessToken);
@@ -66,7 +66,7 @@ async fn a_running_finish_is_answered_before_the_service_stops(mut app: TestApp)
     assert_refusal(&alice.verify(&state, &pin).await, STATE_UNKNOWN);
 }
 
-async fn a_finish_without_a_client_ends_before_the_service_stops(mut app: TestApp) {
+async fn a_verify_without_a_client_ends_before_the_service_stops(mut app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     let mut hold = app.sandbox.hold(Step::AccessToken);
@@ -80,7 +80,8 @@ async fn a_finish_without_a_client_ends_before_the_service_stops(mut app: TestAp
     assert_refusal(&alice.verify(&state, &pin).await, STATE_UNKNOWN);
 }
 
-/// Sends a finish, hangs up during the call to Discogs, and waits until the service notices.
+/// Sends a `verify` request, hangs up during the call to Discogs, and waits until the service
+/// notices.
 pub(super) async fn finish_and_hang_up(
     app: &TestApp,
     actor: &Actor,
@@ -106,14 +107,14 @@ pub(super) async fn finish_and_hang_up(
     assert_eq!(answer, b"");
 }
 
-/// Polls without a pause: each answer takes its time anyway.
+/// Polls without a pause: the request itself takes long enough.
 async fn wait_until_connected(actor: &Actor) {
     let wait = async { while actor.status().await.json()["connected"] == false {} };
     let waited = tokio::time::timeout(Duration::from_secs(7), wait).await;
     assert!(waited.is_ok(), "not connected after 7 s");
 }
 
-/// Retries until the previous finish has released its claim.
+/// Retries until the previous `verify` has released its claim.
 async fn wait_until_not_busy(actor: &Actor, state: &str, pin: &str) {
     let wait = async {
         loop {
@@ -124,5 +125,5 @@ async fn wait_until_not_busy(actor: &Actor, state: &str, pin: &str) {
         }
     };
     let finished = tokio::time::timeout(Duration::from_secs(7), wait).await;
-    assert_connected(&finished.expect("the state is not busy after 7 s"));
+    assert_connected(&finished.expect("the state is still busy after 7 s"));
 }

@@ -1,4 +1,4 @@
-//! A finish that fails at `identity`: every row of the table, and that the token is kept.
+//! A `verify` request that fails at `identity`: every row of the table, and that the token is kept.
 
 use discogs_sandbox::{Fault, Identity, Step};
 use serde_json::json;

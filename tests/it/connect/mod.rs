@@ -107,7 +107,7 @@ pub(crate) async fn granted(app: &TestApp, actor: &Actor) -> (String, String) {
     (state, pin)
 }
 
-/// Starts a finish in a task.
+/// Starts a `verify` request in a task.
 pub(crate) fn begin_to_verify(actor: &Actor, state: &str, verifier: &str) -> JoinHandle<Answer> {
     let (actor, state, verifier) = (actor.clone(), state.to_owned(), verifier.to_owned());
     tokio::spawn(async move { actor.verify(&state, &verifier).await })

@@ -82,12 +82,12 @@ async fn the_python_service_reads_a_flow_that_it_did_not_start() {
     let app = beside_python().await;
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
-    // It is still readable after a finish that failed.
+    // It is still readable after a `verify` that failed.
     assert_refusal(&alice.verify(&state, "AbCdEfGhIj").await, VERIFIER_REJECTED);
     let (secret, user_id) = read_as_python(&app, &state).await;
     assert_eq!(user_id, alice.id);
     assert_refusal(&alice.verify(&state, &pin).await, STATE_UNKNOWN);
-    // That it is the right secret shows in a finish with nothing but it.
+    // That it is the right secret shows in a `verify` with nothing but it.
     write_as_python(&app, &state, &json!({ "secret": secret, "user_id": user_id }).to_string())
         .await;
     assert_connected(&alice.verify(&state, &pin).await);

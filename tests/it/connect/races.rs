@@ -1,4 +1,4 @@
-//! Concurrent finishes, on one replica and on several.
+//! Concurrent `verify` requests, on one replica and on several.
 
 use discogs_sandbox::Step;
 use serde_json::json;
@@ -11,29 +11,29 @@ use super::{
 use crate::harness::{Actor, Answer, Composition, Setup, TestApp, on_both_compositions};
 
 on_both_compositions!(
-    of_fifty_finishes_one_exchange_is_sent,
+    fifty_concurrent_verifies_send_one_exchange,
     a_claimed_state_is_busy,
     a_busy_state_still_belongs_to_its_user,
     of_two_users_only_the_owner_finishes,
-    busy_finishes_do_not_count_as_attempts,
+    busy_verifies_do_not_count_as_attempts,
 );
 
-/// Sends a finish from each of these actors at the same time.
-async fn finishes(
+/// Sends a `verify` request from each of these actors at the same time.
+async fn verifies(
     actors: impl IntoIterator<Item = Actor>,
     state: &str,
     verifier: &str,
 ) -> Vec<Answer> {
-    let mut finishes = JoinSet::new();
+    let mut requests = JoinSet::new();
     for actor in actors {
         let (state, verifier) = (state.to_owned(), verifier.to_owned());
-        finishes.spawn(async move { actor.verify(&state, &verifier).await });
+        requests.spawn(async move { actor.verify(&state, &verifier).await });
     }
-    finishes.join_all().await
+    requests.join_all().await
 }
 
-/// Asserts that one finish succeeded, and that the others were busy or too late.
-fn assert_one_has_finished(answers: &[Answer]) {
+/// Asserts that one request succeeded, and that the others were busy or too late.
+fn assert_one_succeeded(answers: &[Answer]) {
     let (finished, refused): (Vec<_>, Vec<_>) =
         answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(finished.len(), 1, "{answers:?}");
@@ -44,11 +44,11 @@ fn assert_one_has_finished(answers: &[Answer]) {
     }
 }
 
-async fn of_fifty_finishes_one_exchange_is_sent(app: TestApp) {
+async fn fifty_concurrent_verifies_send_one_exchange(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
-    let answers = finishes(vec![alice; 50], &state, &pin).await;
-    assert_one_has_finished(&answers);
+    let answers = verifies(vec![alice; 50], &state, &pin).await;
+    assert_one_succeeded(&answers);
     assert_eq!((calls(&app, Step::AccessToken), calls(&app, Step::Identity)), (1, 1));
 }
 
@@ -58,7 +58,7 @@ async fn a_claimed_state_is_busy(app: TestApp) {
     let mut hold = app.sandbox.hold(Step::AccessToken);
     let first = begin_to_verify(&alice, &state, &pin);
     hold.reached().await.unwrap();
-    for answer in finishes(vec![alice; 49], &state, &pin).await {
+    for answer in verifies(vec![alice; 49], &state, &pin).await {
         assert_refusal(&answer, STATE_BUSY);
     }
     hold.release();
@@ -83,10 +83,10 @@ async fn of_two_users_only_the_owner_finishes(app: TestApp) {
     let (alice, mallory) = (app.user("alice").await, app.user("mallory").await);
     let (state, pin) = approved(&app, &alice).await;
     let (of_alice, of_mallory) = tokio::join!(
-        finishes(vec![alice; 25], &state, &pin),
-        finishes(vec![mallory.clone(); 25], &state, &pin),
+        verifies(vec![alice; 25], &state, &pin),
+        verifies(vec![mallory.clone(); 25], &state, &pin),
     );
-    assert_one_has_finished(&of_alice);
+    assert_one_succeeded(&of_alice);
     for answer in of_mallory {
         let is_gone = answer.json()["code"] == "state_unknown";
         assert_refusal(&answer, if is_gone { STATE_UNKNOWN } else { STATE_NOT_YOURS });
@@ -95,14 +95,14 @@ async fn of_two_users_only_the_owner_finishes(app: TestApp) {
     assert_eq!(calls(&app, Step::AccessToken), 1);
 }
 
-async fn busy_finishes_do_not_count_as_attempts(app: TestApp) {
+async fn busy_verifies_do_not_count_as_attempts(app: TestApp) {
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;
     app.sandbox.order(Step::AccessToken, discogs_sandbox::Fault::plain(400, "wrong"));
     let mut hold = app.sandbox.hold(Step::AccessToken);
     let first = begin_to_verify(&alice, &state, &pin);
     hold.reached().await.unwrap();
-    for answer in finishes(vec![alice.clone(); 10], &state, "wrong").await {
+    for answer in verifies(vec![alice.clone(); 10], &state, "wrong").await {
         assert_refusal(&answer, STATE_BUSY);
     }
     hold.release();
@@ -133,7 +133,7 @@ async fn two_replicas_send_one_exchange() {
         let is_even = number % 2 == 0;
         alice.at(if is_even { &app.url } else { &replica.url })
     });
-    assert_one_has_finished(&finishes(at_both, &state, &pin).await);
+    assert_one_succeeded(&verifies(at_both, &state, &pin).await);
     assert_eq!(calls(&app, Step::AccessToken), 1);
 }
 

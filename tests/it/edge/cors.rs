@@ -1,4 +1,4 @@
-//! Which web pages may call from a browser, by the Fetch standard.
+//! Which web pages may call from a browser, according to the Fetch standard.
 
 use reqwest::Method;
 

@@ -32,7 +32,7 @@ fn assert_turned_away(answer: &Answer) {
     }
 }
 
-/// Accepts `count` connections and answers nothing on them.
+/// Accepts `count` connections and never responds on them.
 async fn accept(discogs: &TcpListener, count: usize) -> Vec<TcpStream> {
     let mut accepted = Vec::new();
     while accepted.len() < count {

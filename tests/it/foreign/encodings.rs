@@ -31,8 +31,8 @@ async fn an_encoding_that_lacks_characters_is_refused() {
             continue;
         }
         let expected = format!(
-            "PostgreSQL can't be used: the encoding of the database is {encoding}, which lacks \
-             characters that names and addresses may have: use a database with the encoding UTF8"
+            "PostgreSQL can't be used: the encoding of the database is {encoding}, which can't \
+             represent every character of names and addresses: use a database with the encoding UTF8"
         );
         assert_eq!(finding(&program)["what"], json!(expected));
         let service = program.start(&[], "❌");

@@ -17,7 +17,7 @@ pub(crate) struct TestServers {
     pub(crate) redis_url: String,
 }
 
-/// A database that is dropped with this.
+/// A database that is deleted when this value goes out of scope.
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
     pub(crate) name: String,
@@ -38,7 +38,7 @@ pub(crate) fn test_servers() -> TestServers {
     }
 }
 
-/// A Redis for one test, which may break it; it ends when this is dropped.
+/// A Redis for one test, which may break it; the process is stopped when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct PrivateRedis {
     process: std::process::Child,
@@ -58,7 +58,9 @@ impl PrivateRedis {
         Self::start_with(&[]).await
     }
 
-    /// Starts a Redis that also speaks TLS, as `localhost`; also returns that port.
+    /// Starts a Redis that also accepts TLS, with a certificate for `localhost`.
+    ///
+    /// Returns it and its TLS port.
     pub(crate) async fn start_with_tls() -> (Self, u16) {
         let port = free_port();
         let (key, own) = (certificate("server.key"), certificate("server.pem"));
@@ -90,7 +92,7 @@ impl PrivateRedis {
 
     #[expect(
         clippy::disallowed_methods,
-        reason = "tests are told by a variable where the program is"
+        reason = "an environment variable tells the tests where the program is"
     )]
     async fn start_with(options: &[&str]) -> Self {
         let program =
@@ -143,7 +145,7 @@ async fn until_listening(port: u16) {
     }
 }
 
-/// A pooler in front of PostgreSQL that uses another connection for each transaction.
+/// A pooler in front of PostgreSQL that may use a different connection for each transaction.
 pub(crate) struct PgBouncer {
     process: std::process::Child,
     /// Removed with the pooler.
@@ -207,7 +209,7 @@ impl Drop for PrivateRedis {
 }
 
 impl TestServers {
-    /// Connects to a database as the tests themselves, not through a proxy.
+    /// Connects to a database directly, for the test's own queries.
     pub(crate) async fn client(&self, database: &str) -> Client {
         let (host, port) = self.postgres_address.split_once(':').unwrap();
         let (client, driver) = tokio_postgres::Config::new()

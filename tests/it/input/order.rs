@@ -74,7 +74,7 @@ async fn the_key_is_checked_before_the_body(setup: Setup) {
     unknown.assert_error(
         404,
         "unknown_config_key",
-        "Unknown config key. Known are discogs_consumer_key and discogs_consumer_secret.",
+        "Unknown config key. The known keys are discogs_consumer_key and discogs_consumer_secret.",
     );
 }
 

@@ -5,12 +5,12 @@
 //! that request unsupported security are an error.
 
 use super::super::address::parse_server_port;
-use super::super::url_parameters::{Fulfilled, is_fulfilled, is_of_security, shown_name};
+use super::super::url_parameters::{DefaultValues, asks_for_default, is_of_security, shown_name};
 use super::super::{ChannelBinding, StatementNames};
 use super::{DatabaseUrl, decoded, not_empty};
 
-/// Parameters, each with the values that request what happens anyway.
-const FULFILLED: &Fulfilled = &[
+/// Parameters, each with the values that merely ask for the default behaviour.
+const DEFAULTS: &DefaultValues = &[
     ("gssencmode", &["disable", "prefer"]),
     ("sslcompression", &["0"]),
     ("sslsni", &["1"]),
@@ -34,7 +34,7 @@ pub(super) fn parse(query: &str) -> Result<DatabaseUrl, String> {
         let (name, value) = (decoded(name)?, decoded(value)?);
         if name == "ssl" {
             by_ssl = sslmode_of(&value);
-        } else if !parameters.take(&name, &value)? && !is_fulfilled(FULFILLED, &name, &value) {
+        } else if !parameters.take(&name, &value)? && !asks_for_default(DEFAULTS, &name, &value) {
             let shown = if may_be_named { shown_name(&name) } else { "(not shown)" };
             refuse(&name, shown)?;
             parameters.ignored.push(shown.to_owned());
@@ -92,8 +92,8 @@ fn parse_channel_binding(value: &str) -> Result<ChannelBinding, String> {
 fn refuse(name: &str, shown: &str) -> Result<(), String> {
     if is_of_security(name) {
         return Err(format!(
-            "has the parameter {shown}, which asks for security that is not offered: take sslmode, sslrootcert \
-             and channel_binding, or remove it"
+            "has the parameter {shown}, which requests a security feature that is not supported: \
+             use sslmode, sslrootcert and channel_binding instead, or remove it"
         ));
     }
     if NOT_OFFERED.contains(&name) {

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::super::url_parameters::{Fulfilled, is_fulfilled, is_of_security, shown_name};
+use super::super::url_parameters::{DefaultValues, asks_for_default, is_of_security, shown_name};
 
 /// Parameters that belong before the `?`.
 const MISPLACED: [&str; 7] =
     ["host", "port", "path", "unix_socket_path", "user", "username", "password"];
 
 /// Parameters, each with the values that request what happens anyway.
-const FULFILLED: &Fulfilled = &[
+const DEFAULTS: &DefaultValues = &[
     ("ssl_cert_reqs", &["required", "CERT_REQUIRED"]),
     ("ssl_check_hostname", &["true", "True", "1"]),
 ];
@@ -41,7 +41,7 @@ impl Parameters {
                 return Err(format!("has {shown}, but is encrypted only with rediss:// in front"));
             } else if name != "protocol"
                 && !is_for_encryption
-                && !is_fulfilled(FULFILLED, &name, &value)
+                && !asks_for_default(DEFAULTS, &name, &value)
             {
                 refuse(&name, shown)?;
                 parameters.ignored.push(shown.to_owned());

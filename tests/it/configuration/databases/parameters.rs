@@ -101,7 +101,8 @@ fn unsupported_security_parameters_are_refused_by_name() {
     ] {
         let url = format!("postgres://digger:p4ssword@db/discogsography?{parameters}");
         let sentence = problem("DATABASE_URL", &url);
-        let begin = format!("DATABASE_URL has the parameter {name}, which asks for security");
+        let begin =
+            format!("DATABASE_URL has the parameter {name}, which requests a security feature");
         assert!(sentence.starts_with(&begin), "{sentence}");
     }
     for parameters in ["channel_binding=require", "channel_binding=always", "hostaddr=10.0.0.1"] {

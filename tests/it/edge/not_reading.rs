@@ -1,4 +1,4 @@
-//! Clients that request large files and read none of the answer.
+//! Clients that request large files and read none of the response.
 
 use std::fs;
 
