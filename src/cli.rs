@@ -14,6 +14,7 @@ mod sandbox;
 mod serve;
 mod shown;
 mod signals;
+mod takeover;
 mod token;
 mod user;
 
@@ -128,6 +129,12 @@ enum Command {
                       Examples:\n  discogsography-api doctor\n  discogsography-api doctor --json"
     )]
     Doctor(doctor::DoctorArguments),
+    /// Prepare to take over the stores of a Python service.
+    #[command(after_help = "Example:\n  discogsography-api takeover check")]
+    Takeover {
+        #[command(subcommand)]
+        command: takeover::Command,
+    },
     /// Copy the database of the embedded store into a file, even while a service uses it.
     ///
     /// The copy is checked, readable only by its owner, and appears only once it is complete. It does
@@ -225,6 +232,7 @@ pub fn run(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             Command::Keys { command } => keys::keys(command, context).await,
             Command::Token { command } => token::token(command, context).await,
             Command::Doctor(arguments) => doctor::doctor(&arguments, context).await,
+            Command::Takeover { command } => takeover::takeover(&command, context).await,
             Command::Backup(arguments) => backup::backup(&arguments, context),
             Command::Restore(arguments) => restore::restore(&arguments, context),
             Command::Health => health::health(environment).await,

@@ -1,9 +1,11 @@
 //! `doctor`: checks everything that the service depends on, and reports problems with their fixes.
 //!
 //! It changes nothing: no schema, no file, no key. Every check has a time limit and is independent
-//! of the others. Findings show no secret. This module must not depend on HTTP.
+//! of the others. Findings show no secret. `takeover` checks the stores of a Python service in the
+//! same way. This module must not depend on HTTP.
 
 mod bounded;
+mod compat;
 mod configuration;
 mod data_dir;
 mod database;
@@ -15,21 +17,47 @@ mod reach;
 mod redis;
 mod report;
 mod secrets;
+mod takeover;
 mod tls;
 
-use crate::config::{Config, EmbeddedStores, Environment, Migrations, StoreKind, Stores};
+use std::sync::Arc;
+
+use crate::config::{
+    Config, EmbeddedStores, Environment, PostgresConfig, RedisConfig, StoreKind, Stores,
+};
+use crate::keyring::Keyring;
 use crate::surroundings::Surroundings;
 use crate::tls::{install_provider, public_roots};
 use bounded::{SERVER, in_time, on_disk};
-use database::{Credentials, Inspected};
+use database::Inspected;
+use inspect::python_keys;
 
 pub use report::{Area, Check, Finding, Measured, Report, Severity};
+pub use takeover::check_takeover;
 
 /// Checks everything, each check with a time limit. With the sandbox's store, Discogs is not called.
 pub async fn examine(
     environment: &Environment,
     store: StoreKind,
     surroundings: &Surroundings,
+) -> Report {
+    let check = async |config: Config| {
+        let config = match store {
+            StoreKind::Real => config,
+            StoreKind::Sandbox => config.in_sandbox(),
+        };
+        let mut findings = configuration::usable(&config);
+        findings.extend(Box::pin(dependencies(config, store, surroundings)).await);
+        findings
+    };
+    report_on(environment, surroundings, check).await
+}
+
+/// Checks the configuration, and what it names with `check`.
+async fn report_on(
+    environment: &Environment,
+    surroundings: &Surroundings,
+    check: impl AsyncFnOnce(Config) -> Vec<Finding>,
 ) -> Report {
     install_provider();
     let now = surroundings.clock.now();
@@ -43,12 +71,7 @@ pub async fn examine(
     };
     match on_disk(load, Err, (Check::Variables, "the variables and their files")).await {
         Ok(Ok(config)) => {
-            let config = match store {
-                StoreKind::Real => config,
-                StoreKind::Sandbox => config.in_sandbox(),
-            };
-            findings.extend(configuration::usable(&config));
-            findings.extend(Box::pin(dependencies(config, store, surroundings)).await);
+            findings.extend(check(config).await);
             Report::new(now, true, findings)
         }
         Ok(Err(error)) => {
@@ -68,33 +91,34 @@ async fn dependencies(
     store: StoreKind,
     surroundings: &Surroundings,
 ) -> Vec<Finding> {
+    let keyring = Arc::new(keys::keyring(&config, surroundings));
     let mut findings = match store {
-        StoreKind::Real => Box::pin(stores_and_discogs(&config, surroundings)).await,
-        StoreKind::Sandbox => Box::pin(stores(&config.stores, config.migrations)).await.0,
+        StoreKind::Real => Box::pin(stores_and_discogs(&config, &keyring, surroundings)).await,
+        StoreKind::Sandbox => Box::pin(stores(&config, &keyring)).await.findings,
     };
     let strength = move || secrets::strength(&config);
     findings.extend(on_disk(strength, alone, (Check::JwtSecret, "the secrets")).await);
     findings
 }
 
-async fn stores_and_discogs(config: &Config, surroundings: &Surroundings) -> Vec<Finding> {
+async fn stores_and_discogs(
+    config: &Config,
+    keyring: &Arc<Keyring>,
+    surroundings: &Surroundings,
+) -> Vec<Finding> {
     let of_discogs = in_time(
         SERVER,
         discogs::discogs(&config.discogs, surroundings),
         |finding| (alone(finding), None),
         (Check::Discogs, "Discogs"),
     );
-    let (of_stores, (found, way)) =
-        tokio::join!(stores(&config.stores, config.migrations), of_discogs);
-    let (mut findings, credentials) = of_stores;
-    let keyring = keys::keyring(config, surroundings);
-    findings.push(keys::key(config, &keyring));
-    let credentials = keys::opened(&keyring, credentials);
+    let (inspected, (of_discogs, way)) = tokio::join!(stores(config, keyring), of_discogs);
+    let Inspected { mut findings, credentials, secrets, .. } = inspected;
+    findings.push(keys::key(config, keyring));
+    findings.extend(secrets.iter().flat_map(|secrets| keys::stored(keyring, secrets)));
+    findings.extend(of_discogs);
     let is_reached = way.is_some();
-    findings.extend(found);
-    let asked = discogs::credentials(way, credentials);
-    let what = (Check::AppCredentials, "the app's credentials");
-    findings.push(in_time(SERVER, asked, |finding| finding, what).await);
+    findings.push(discogs::credentials(way, keys::opened(keyring, credentials)).await);
     if !is_reached && has_only_a_sandbox(&config.stores).await {
         findings.iter_mut().for_each(discogs::suggest_sandbox);
     }
@@ -109,31 +133,44 @@ async fn has_only_a_sandbox(stores: &Stores) -> bool {
     on_disk(is_sandbox_alone, |_| false, (Check::DataDir, "DATA_DIR")).await
 }
 
-async fn stores(stores: &Stores, migrations: Migrations) -> Inspected {
-    match stores {
-        Stores::Embedded(embedded) => files(embedded, migrations).await,
-        Stores::Servers { postgres, redis } => {
-            let database = in_time(
-                SERVER,
-                database::postgres(postgres, migrations),
-                |finding| (alone(finding), Credentials::Unknown),
-                (Check::Database, "PostgreSQL"),
-            );
-            let redis = in_time(SERVER, redis::redis(redis), alone, (Check::Redis, "Redis"));
-            let ((mut findings, credentials), redis) = tokio::join!(database, redis);
-            findings.extend(redis);
-            (findings, credentials)
-        }
+async fn stores(config: &Config, keyring: &Arc<Keyring>) -> Inspected {
+    match &config.stores {
+        Stores::Embedded(embedded) => files(embedded, config, keyring).await,
+        Stores::Servers { postgres, redis } => servers(postgres, redis, config, keyring).await,
     }
 }
 
-async fn files(embedded: &EmbeddedStores, migrations: Migrations) -> Inspected {
+async fn servers(
+    postgres: &PostgresConfig,
+    redis: &RedisConfig,
+    config: &Config,
+    keyring: &Keyring,
+) -> Inspected {
+    let database = in_time(
+        SERVER,
+        database::postgres(postgres, config.migrations, keyring),
+        |finding| alone(finding).into(),
+        (Check::Database, "PostgreSQL"),
+    );
+    let of_redis = in_time(SERVER, redis::redis(redis), alone, (Check::Redis, "Redis"));
+    let (mut inspected, of_redis, keys) = tokio::join!(database, of_redis, python_keys(redis));
+    inspected.findings.extend(of_redis);
+    if let Ok(keys) = keys {
+        let later_python = &inspected.later_python;
+        let found = compat::python_compat(config.python_compat, later_python, keys);
+        inspected.findings.push(found);
+    }
+    inspected
+}
+
+async fn files(embedded: &EmbeddedStores, config: &Config, keyring: &Arc<Keyring>) -> Inspected {
     let (folder, file, whole) = (embedded.clone(), embedded.clone(), embedded.clone());
-    let (folder, (found, credentials), whole) = tokio::join!(
+    let (migrations, keyring) = (config.migrations, Arc::clone(keyring));
+    let (folder, mut inspected, whole) = tokio::join!(
         on_disk(move || data_dir::data_dir(&folder), alone, (Check::DataDir, "DATA_DIR")),
         on_disk(
-            move || database::sqlite(&file, migrations),
-            |finding| (alone(finding), Credentials::Unknown),
+            move || database::sqlite(&file, migrations, &keyring),
+            |finding| alone(finding).into(),
             (Check::Database, "the SQLite file"),
         ),
         on_disk(
@@ -142,7 +179,8 @@ async fn files(embedded: &EmbeddedStores, migrations: Migrations) -> Inspected {
             (Check::Integrity, "the whole SQLite file"),
         ),
     );
-    ([found, whole, folder].concat(), credentials)
+    inspected.findings.extend([whole, folder].concat());
+    inspected
 }
 
 fn alone(finding: Finding) -> Vec<Finding> {

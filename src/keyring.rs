@@ -45,6 +45,16 @@ impl SealedTable {
             Self::Users => "users",
         }
     }
+
+    /// Returns the name of the first encrypted column.
+    #[must_use]
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::OauthTokens => "access_token",
+            Self::AppConfig => "value",
+            Self::Users => "totp_secret",
+        }
+    }
 }
 
 /// What a value is encrypted for; each purpose has a key of its own.

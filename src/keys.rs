@@ -5,7 +5,7 @@
 mod fit;
 mod reseal;
 
-pub use fit::{Misfit, can_start_afresh, fit};
+pub use fit::{Misfit, can_start_afresh, check_fits, fit};
 pub use reseal::{
     Direction, Progress, Resealed, TableTally, Tally, clear_unreadable, reseal, tally,
 };

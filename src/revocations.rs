@@ -30,6 +30,8 @@ use crate::telemetry::chain;
 use marks::{Marks, TokenId};
 use source::{Source, SourceError, Tracked};
 
+pub(crate) use source::{TOKEN_PREFIX, USER_PREFIX};
+
 /// The maximum number of marks in memory, which take at most about 70 MB.
 const MOST_MARKS: usize = 1_000_000;
 

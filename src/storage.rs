@@ -29,6 +29,7 @@ use crate::model::{
 
 pub use administration::{Administration, UserChange};
 pub use postgres::PostgresStorage;
+pub(crate) use sealed_rows::PAGE;
 pub use sealed_rows::{Encryption, Reseal, SealedRow, SealedRows};
 pub use sqlite::SqliteStorage;
 

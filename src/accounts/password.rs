@@ -49,6 +49,12 @@ pub enum PasswordError {
     Stopped,
 }
 
+/// Whether a stored hash has the form that a password can be checked against.
+#[must_use]
+pub fn is_readable_hash(text: &str) -> bool {
+    StoredHash::parse(text).is_some()
+}
+
 impl Passwords {
     /// Starts the worker threads.
     ///

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::{Context, say, surroundings};
 use crate::config::StoreKind;
-use crate::doctor::{self, Severity};
+use crate::doctor::{self, Report, Severity};
 
 #[derive(Args)]
 pub(super) struct DoctorArguments {
@@ -27,11 +27,12 @@ pub(super) async fn doctor(
         context.refuse_real_servers()?;
     }
     let report = doctor::examine(context.environment, context.store, &surroundings()?).await;
-    if arguments.json {
-        say(&serde_json::to_string_pretty(&report)?)?;
-    } else {
-        say(&report.to_string())?;
-    }
+    show(&report, arguments.json)
+}
+
+/// Prints a report; an error in it becomes the command's exit code.
+pub(super) fn show(report: &Report, is_json: bool) -> anyhow::Result<()> {
+    say(&if is_json { serde_json::to_string_pretty(report)? } else { report.to_string() })?;
     if !report.is_configuration_usable {
         return Err(Unusable.into());
     }

@@ -80,6 +80,12 @@ pub(super) fn warning(warning: &Warning) -> Finding {
         name if name.starts_with("DISCOGS_") => {
             (Check::Variables, format!("Set {name} to an address that begins with https://"))
         }
+        "ENCRYPTION_MASTER_KEY" => (
+            Check::EncryptionKey,
+            "Move it to ENCRYPTION_MASTER_KEY_PREVIOUS, set the output of `discogsography-api keys \
+             generate` as ENCRYPTION_MASTER_KEY, then run `discogsography-api keys rotate`"
+                .to_owned(),
+        ),
         "JWT_SECRET_KEY_PREVIOUS" => (
             Check::JwtSecret,
             "Remove it from JWT_SECRET_KEY_PREVIOUS: at the latest JWT_EXPIRE_MINUTES after no \

@@ -37,7 +37,7 @@ enum Files {
 pub(super) fn data_dir(stores: &EmbeddedStores) -> Vec<Finding> {
     let folder = &stores.data_dir;
     let mut findings = vec![usable(folder)];
-    let kept = [stores.database(), stores.jwt_secret(), stores.lock()];
+    let kept = [stores.database(), stores.jwt_secret(), stores.master_key(), stores.lock()];
     let beside = ["-wal", "-shm"].map(|ending| side_file(&stores.database(), ending));
     findings.extend(kept.into_iter().chain(beside).filter_map(|path| file(&path)));
     findings.extend(file_system(folder));

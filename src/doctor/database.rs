@@ -12,17 +12,17 @@ use secrecy::ExposeSecret as _;
 use sqlite_file::{Integrity, LockError, is_locked, is_lost, quick_check_within};
 
 use super::inspect::{
-    self, Inspection, InspectionError, MissingPrivilege, Remedy, privileges_in_words,
+    self, Inspection, InspectionError, MissingPrivilege, Remedy, StoredSecrets, privileges_in_words,
 };
 use super::report::{Check, Finding, Measured};
 use crate::config::{EmbeddedStores, Migrations};
-use crate::keyring::Unreadable;
+use crate::keyring::{Keyring, Unreadable};
 use crate::migrations::Schema;
 use crate::model::ConfigEntry;
 use crate::sqlite;
 use crate::telemetry::chain;
 
-pub(super) use postgres::postgres;
+pub(super) use postgres::{lacking, postgres, refused, too_old};
 
 /// How long the file is checked for damage; less than a check's own limit.
 const QUICK_CHECK: Duration = Duration::from_millis(3_500);
@@ -44,31 +44,59 @@ pub(super) enum Credentials {
     Unreadable(Unreadable),
 }
 
-/// The findings, and the credentials to check with Discogs.
-pub(super) type Inspected = (Vec<Finding>, Credentials);
+/// What was found in a database.
+pub(super) struct Inspected {
+    pub(super) findings: Vec<Finding>,
+    /// The app's credentials, to check with Discogs.
+    pub(super) credentials: Credentials,
+    /// `None` if the database could not be read.
+    pub(super) secrets: Option<StoredSecrets>,
+    /// The tables and columns that only later Python versions create.
+    pub(super) later_python: Vec<String>,
+}
+
+impl From<Vec<Finding>> for Inspected {
+    /// Of a database that could not be read.
+    fn from(findings: Vec<Finding>) -> Self {
+        let credentials = Credentials::Unknown;
+        Self { findings, credentials, secrets: None, later_python: Vec::new() }
+    }
+}
+
+impl Inspected {
+    fn of(inspection: Inspection, findings: Vec<Finding>) -> Self {
+        let credentials = credentials(&inspection.config);
+        let Inspection { secrets, later_python, .. } = inspection;
+        Self { findings, credentials, secrets: Some(secrets), later_python }
+    }
+}
 
 /// Checks the file, its schema, and whether a service uses it.
-pub(super) fn sqlite(stores: &EmbeddedStores, migrations: Migrations) -> Inspected {
+pub(super) fn sqlite(
+    stores: &EmbeddedStores,
+    migrations: Migrations,
+    keyring: &Keyring,
+) -> Inspected {
     let path = stores.database();
     let service = service(stores);
     let found = match fs::metadata(&path) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return (vec![service, missing(stores, migrations)], Credentials::Unknown);
+            return vec![service, missing(stores, migrations)].into();
         }
-        Err(error) => return (vec![service, hidden(&path, &error)], Credentials::Unknown),
+        Err(error) => return vec![service, hidden(&path, &error)].into(),
     };
     if found.len() == 0 {
-        return (vec![service, empty(&path)], Credentials::Unknown);
+        return vec![service, empty(&path)].into();
     }
-    let inspection = match inspect::sqlite(&path) {
+    let inspection = match inspect::sqlite(&path, keyring) {
         Ok(inspection) => inspection,
-        Err(error) => return (vec![service, unreadable(&path, &error)], Credentials::Unknown),
+        Err(error) => return vec![service, unreadable(&path, &error)].into(),
     };
     let what = format!("{} (SQLite {}) was read", path.display(), inspection.version);
     let findings =
         vec![service, answered(&what, inspection.latency), schema(&inspection, migrations)];
-    (findings, credentials(&inspection))
+    Inspected::of(inspection, findings)
 }
 
 /// Checks the file for damage. `None` if it can't be read, which [`sqlite`] reports.
@@ -185,7 +213,7 @@ fn unreadable(path: &Path, error: &InspectionError) -> Finding {
     Finding::error(Check::Database, what, fix)
 }
 
-fn answered(what: &str, latency: Duration) -> Finding {
+pub(super) fn answered(what: &str, latency: Duration) -> Finding {
     let milliseconds = latency.as_secs_f64() * 1000.0;
     let what = format!("{what} in {milliseconds:.1} ms");
     let finding = if latency > SLOW {
@@ -231,7 +259,7 @@ fn schema(inspection: &Inspection, migrations: Migrations) -> Finding {
 }
 
 /// Returns how to grant what the role lacks, or how to migrate without it.
-fn remedy(missing: &[MissingPrivilege]) -> String {
+pub(super) fn remedy(missing: &[MissingPrivilege]) -> String {
     let mut grants = Vec::new();
     for privilege in missing {
         match &privilege.remedy {
@@ -247,13 +275,13 @@ fn remedy(missing: &[MissingPrivilege]) -> String {
     format!("As the owner of the database and its tables, or a superuser: `{}`", grants.join("; "))
 }
 
-fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
 }
 
-fn credentials(inspection: &Inspection) -> Credentials {
-    let is_any_set = inspection.config.iter().any(|entry| !entry.value.expose_secret().is_empty());
-    match ConfigEntry::consumer(&inspection.config) {
+pub(super) fn credentials(config: &[ConfigEntry]) -> Credentials {
+    let is_any_set = config.iter().any(|entry| !entry.value.expose_secret().is_empty());
+    match ConfigEntry::consumer(config) {
         Some(consumer) => Credentials::Set(consumer),
         None if is_any_set => Credentials::Half,
         None => Credentials::NotSet,

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
+use super::bounded::{SERVER, in_time};
 use super::database::Credentials;
 use super::keys;
 use super::reach::Server;
@@ -89,6 +90,11 @@ pub(super) async fn discogs(
 
 /// Requests a token, which is discarded.
 pub(super) async fn credentials(way: Way, credentials: Credentials) -> Finding {
+    let what = (Check::AppCredentials, "the app's credentials");
+    in_time(SERVER, asked(way, credentials), |finding| finding, what).await
+}
+
+async fn asked(way: Way, credentials: Credentials) -> Finding {
     let not_set = |what| {
         let what = format!("{what}: users can't connect Discogs");
         let fix = format!(

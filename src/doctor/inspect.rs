@@ -2,8 +2,11 @@
 
 mod postgres;
 mod privileges;
+mod python_keys;
 mod redis;
+mod secrets;
 mod sqlite;
+mod takeover;
 
 use std::time::Duration;
 
@@ -17,7 +20,10 @@ use crate::storage::{Cause, StorageError};
 
 pub(super) use self::redis::ServerInfo;
 pub(super) use postgres::postgres;
+pub(super) use python_keys::{PythonKeys, python_keys};
+pub(super) use secrets::StoredSecrets;
 pub(super) use sqlite::sqlite;
+pub(super) use takeover::{Named, PythonDatabase, Users, python_database};
 
 /// The state of a database.
 #[derive(Debug)]
@@ -40,6 +46,10 @@ pub(super) struct Inspection {
     pub(super) risky_settings: Vec<RiskySetting>,
     /// The rows of `app_config`; empty if there is no such table.
     pub(super) config: Vec<ConfigEntry>,
+    /// How the first 1,000 secrets of each table are stored.
+    pub(super) secrets: StoredSecrets,
+    /// The tables and columns that only later Python versions create.
+    pub(super) later_python: Vec<String>,
 }
 
 /// A server setting that breaks a promise of the service.

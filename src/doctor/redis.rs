@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::inspect::ServerInfo;
+use super::inspect::{PythonKeys, ServerInfo, python_keys};
 use super::reach::Server;
 use super::report::{Check, Finding, Measured, Severity};
 use super::tls;
@@ -17,13 +17,7 @@ const VARIABLES: tls::Store = tls::Store { address: "REDIS_URL", roots: "REDIS_S
 
 pub(super) async fn redis(config: &RedisConfig) -> Vec<Finding> {
     let address = config.address();
-    let server = Server {
-        address: &address,
-        name: "Redis",
-        variable: "REDIS_URL (or REDIS_HOST)",
-        check: Check::Redis,
-    };
-    if let Err(finding) = server.reach().await {
+    if let Err(finding) = server(&address).reach().await {
         return vec![finding];
     }
     let (states, limits) = match records(config) {
@@ -48,6 +42,33 @@ pub(super) async fn redis(config: &RedisConfig) -> Vec<Finding> {
     let is_reached = info.is_some() || findings.iter().any(|it| it.severity == Severity::Ok);
     findings.extend(is_reached.then(|| info.as_ref().map_or_else(unknown_memory, memory)));
     findings
+}
+
+fn server(address: &str) -> Server<'_> {
+    Server { address, name: "Redis", variable: "REDIS_URL (or REDIS_HOST)", check: Check::Redis }
+}
+
+/// Checks Redis without running a script, and counts the keys of a Python service.
+pub(super) async fn read_only(config: &RedisConfig) -> (Vec<Finding>, Option<PythonKeys>) {
+    let address = config.address();
+    if let Err(finding) = server(&address).reach().await {
+        return (vec![finding], None);
+    }
+    let asked = Instant::now();
+    let keys = match python_keys(config).await {
+        Ok(keys) => keys,
+        Err(error) => return (vec![refused(&error)], None),
+    };
+    let latency = asked.elapsed();
+    let states = records(config).ok();
+    let info = match &states {
+        Some((states, _)) => states.info().await.ok().map(|answer| ServerInfo::parse(&answer)),
+        None => None,
+    };
+    let mut findings: Vec<_> = info.iter().flat_map(writes).collect();
+    findings.push(answered(&address, info.as_ref(), latency));
+    findings.push(info.as_ref().map_or_else(unknown_memory, memory));
+    (findings, Some(keys))
 }
 
 /// Opens the records of pending flows, and the request counts.

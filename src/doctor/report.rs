@@ -36,6 +36,8 @@ pub enum Check {
     JwtSecret,
     /// The key of stored secrets.
     EncryptionKey,
+    /// Stored secrets: whether they are encrypted, and can be decrypted.
+    StoredSecrets,
     /// The passwords of the stores.
     StorePasswords,
     /// The files that `…_FILE` variables name.
@@ -52,10 +54,20 @@ pub enum Check {
     Schema,
     /// Whether the SQLite file is damaged.
     Integrity,
+    /// Of a Python service: users, and whether they can sign in with their passwords.
+    Users,
+    /// Of a Python service: users with two-factor sign-in.
+    SecondFactors,
+    /// Of a Python service: users who are connected to Discogs.
+    Connections,
     /// Redis: connection, sign-in, version, latency.
     Redis,
     /// Whether Redis evicts keys.
     RedisMemory,
+    /// Of a Python service: pending flows.
+    PendingFlows,
+    /// Whether `PYTHON_COMPAT` has to be on.
+    PythonCompat,
     /// Discogs: name, connection, TLS, response.
     Discogs,
     /// The difference between this machine's clock and that of Discogs.
@@ -123,21 +135,27 @@ pub struct Report {
 
 impl Check {
     /// In the order of the report.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::Variables,
         Self::TrustedProxies,
         Self::JwtSecret,
         Self::EncryptionKey,
+        Self::StoredSecrets,
         Self::StorePasswords,
         Self::SecretFiles,
         Self::Service,
         Self::Database,
         Self::Schema,
         Self::Integrity,
+        Self::Users,
+        Self::SecondFactors,
+        Self::Connections,
         Self::DataDir,
         Self::DiskSpace,
         Self::Redis,
         Self::RedisMemory,
+        Self::PendingFlows,
+        Self::PythonCompat,
         Self::Discogs,
         Self::Clock,
         Self::AppCredentials,
@@ -148,16 +166,23 @@ impl Check {
     pub fn area(self) -> Area {
         match self {
             Self::Variables | Self::TrustedProxies => Area::Configuration,
-            Self::JwtSecret | Self::EncryptionKey | Self::StorePasswords | Self::SecretFiles => {
-                Area::Secrets
-            }
+            Self::JwtSecret
+            | Self::EncryptionKey
+            | Self::StoredSecrets
+            | Self::StorePasswords
+            | Self::SecretFiles => Area::Secrets,
             Self::DataDir
             | Self::DiskSpace
             | Self::Service
             | Self::Database
             | Self::Schema
-            | Self::Integrity => Area::Database,
-            Self::Redis | Self::RedisMemory => Area::Redis,
+            | Self::Integrity
+            | Self::Users
+            | Self::SecondFactors
+            | Self::Connections => Area::Database,
+            Self::Redis | Self::RedisMemory | Self::PendingFlows | Self::PythonCompat => {
+                Area::Redis
+            }
             Self::Discogs | Self::Clock | Self::AppCredentials => Area::Discogs,
         }
     }

@@ -52,11 +52,7 @@ pub async fn fit(storage: &dyn Storage, keyring: &Keyring) -> Result<Encryption,
     let encryption = storage.encryption().await?;
     check_samples(storage, keyring).await?;
     if let Some(check) = &encryption.check {
-        return match keyring.sealing(Purpose::Check, check) {
-            Sealing::Current | Sealing::Previous(_) => Ok(encryption),
-            _ if keyring.has_keys() => Err(Misfit::OtherKey),
-            _ => Err(Misfit::KeyMissing),
-        };
+        return check_fits(keyring, check).map(|()| encryption);
     }
     if !keyring.seals() {
         return Ok(encryption);
@@ -66,6 +62,19 @@ pub async fn fit(storage: &dyn Storage, keyring: &Keyring) -> Result<Encryption,
         Written::Changed => Ok(Encryption { check: Some(check), ..encryption }),
         // Another replica was first; its key may be another one.
         Written::Unchanged => Box::pin(fit(storage, keyring)).await,
+    }
+}
+
+/// Checks the keyring against a stored check value.
+///
+/// # Errors
+///
+/// [`Misfit::OtherKey`] or [`Misfit::KeyMissing`].
+pub fn check_fits(keyring: &Keyring, check: &str) -> Result<(), Misfit> {
+    match keyring.sealing(Purpose::Check, check) {
+        Sealing::Current | Sealing::Previous(_) => Ok(()),
+        _ if keyring.has_keys() => Err(Misfit::OtherKey),
+        _ => Err(Misfit::KeyMissing),
     }
 }
 
@@ -94,7 +103,7 @@ async fn check_samples(storage: &dyn Storage, keyring: &Keyring) -> Result<(), M
         let sample = storage.encrypted_sample(table).await?;
         // One damaged value does not make the key wrong.
         let mut sealings = sample.iter().map(|row| sealing(keyring, table, row));
-        if !sample.is_empty() && sealings.all(|sealing| sealing == Sealing::Unreadable) {
+        if !sample.is_empty() && sealings.all(|sealing| sealing == Some(Sealing::Unreadable)) {
             unreadable.push(table);
         }
     }

@@ -57,6 +57,15 @@ pub type Progress<'a> = &'a (dyn Fn(SealedTable, u64, u64) + Send + Sync);
 const MOST_NAMED: usize = 10;
 
 impl TableTally {
+    /// Adds the rows of a page.
+    pub fn add_rows(&mut self, keyring: &Keyring, table: SealedTable, rows: &[SealedRow]) {
+        for row in rows {
+            if let Some(sealing) = sealing(keyring, table, row) {
+                self.add(&row.key, sealing);
+            }
+        }
+    }
+
     fn add(&mut self, key: &str, sealing: Sealing) {
         match sealing {
             Sealing::Plain => self.plain += 1,
@@ -219,12 +228,10 @@ impl Pass<'_> {
         let mut pages = Pages::of(self.storage, self.table);
         while let Some(page) = pages.next().await? {
             read += page.len() as u64;
+            tally.add_rows(self.keyring, self.table, &page);
             let mut batch = Vec::new();
-            for row in page {
-                tally.add(&row.key, sealing(self.keyring, self.table, &row));
-                if let Some(direction) = direction {
-                    batch.extend(self.resealed(row, direction));
-                }
+            if let Some(direction) = direction {
+                batch.extend(page.into_iter().filter_map(|row| self.resealed(row, direction)));
             }
             if !batch.is_empty() {
                 written += self.storage.reseal(self.table, batch).await? as u64;
@@ -286,7 +293,7 @@ pub async fn clear_unreadable(
         let mut deleted = 0;
         let mut pages = Pages::of(storage, table);
         while let Some(mut page) = pages.next().await? {
-            page.retain(|row| sealing(keyring, table, row) == Sealing::Unreadable);
+            page.retain(|row| sealing(keyring, table, row) == Some(Sealing::Unreadable));
             for row in page {
                 storage.delete_secret(table, row).await?;
                 deleted += 1;
@@ -303,11 +310,13 @@ pub async fn clear_unreadable(
 }
 
 /// How the value of a row that needs most work is stored.
-pub(super) fn sealing(keyring: &Keyring, table: SealedTable, row: &SealedRow) -> Sealing {
+///
+/// `None` if all values are empty: those are never encrypted.
+pub(super) fn sealing(keyring: &Keyring, table: SealedTable, row: &SealedRow) -> Option<Sealing> {
     let values = row.values.iter().map(SecretString::expose_secret);
     let values = values.filter(|value| !value.is_empty());
     let sealings = values.map(|value| keyring.sealing(Purpose::of(table), value));
-    sealings.max_by_key(|sealing| rank(*sealing)).unwrap_or(Sealing::Current)
+    sealings.max_by_key(|sealing| rank(*sealing))
 }
 
 fn rank(sealing: Sealing) -> (u8, usize) {

@@ -19,10 +19,10 @@ use crate::expiring::{ExpiringError, RedisFailure, redis_client};
 pub(super) const PAGE: usize = 1_000;
 
 /// The mark of a token: any value.
-const TOKEN_PREFIX: &str = "revoked:jti:";
+pub(crate) const TOKEN_PREFIX: &str = "revoked:jti:";
 
 /// The mark of a user: when the password was changed, in seconds since the Unix epoch.
-const USER_PREFIX: &str = "password_changed:";
+pub(crate) const USER_PREFIX: &str = "password_changed:";
 
 /// Matches both prefixes and few other keys, so that one pass over all keys is enough.
 const PATTERN: &str = "[rp][ea][vs][os][kw][eo][dr]*";

@@ -38,11 +38,14 @@ use error::or_no_match;
 use pools::{Pool, Pools};
 use rows::{user_columns, user_with_hash_columns};
 
-pub(crate) use compatibility::{MissingUnique, incompatibility, limited_encoding, missing_unique};
+pub(crate) use compatibility::{
+    MissingUnique, additions, incompatibility, later_python, limited_encoding, missing_unique,
+};
 pub(crate) use error::{PostgresError, refuses_settings};
 pub(crate) use migrate::{has_migrations, pending};
 pub(crate) use pools::server;
 pub(crate) use rows::config_entry;
+pub(crate) use sealed_rows::{encryption_in, sealed_rows_in};
 
 pub(crate) static PING: Sql = Sql { types: &[], text: "select 1" };
 

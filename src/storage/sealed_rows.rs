@@ -11,6 +11,9 @@ use crate::keyring::SealedTable;
 /// The name of the row with the check value.
 const CHECK: &str = "check";
 
+/// The most rows that [`SealedRows::sealed_rows`] returns, as its statements say.
+pub(crate) const PAGE: usize = 1_000;
+
 /// What is recorded about the encryption of a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Encryption {
@@ -64,7 +67,7 @@ pub trait SealedRows {
     /// Removes the check value and the records of all tables.
     async fn forget_encryption(&self) -> Result<(), StorageError>;
 
-    /// Up to 1,000 rows with a secret, by primary key and from `from` on, which is included.
+    /// Up to 1,000 rows, by primary key, starting with the row `from`. Their values may be empty.
     async fn sealed_rows(
         &self,
         table: SealedTable,

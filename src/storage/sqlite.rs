@@ -32,6 +32,7 @@ use crate::sqlite::{self, CountedDatabase, SqliteError};
 use rows::{user_columns, user_with_hash_columns};
 
 pub(crate) use rows::config_entry;
+pub(crate) use sealed_rows::{encryption_in, sealed_rows_in};
 
 pub(crate) const CONFIG: &str = "
     select key, value, updated_at

@@ -22,6 +22,7 @@ on_both_stores!(
     secrets_are_stored_encrypted,
     plain_values_are_read_until_their_table_is_encrypted,
     every_secret_is_encrypted_rotated_and_decrypted,
+    empty_tokens_are_neither_encrypted_nor_counted,
     a_value_that_was_replaced_meanwhile_stays,
     a_wrong_key_is_found_before_anything_is_encrypted,
     keys_must_fit_the_encrypted_rows,
@@ -177,6 +178,21 @@ async fn every_secret_is_encrypted_rotated_and_decrypted(opened: Opened) {
     found.sort_unstable();
     assert_eq!(found, expected);
     fit(&keyless).await.unwrap();
+}
+
+/// Another program may have stored a connection without tokens.
+async fn empty_tokens_are_neither_encrypted_nor_counted(opened: Opened) {
+    let stores = with_keys(&opened, Some(KEY), &[]).await;
+    connect(&*stores.storage, 0).await;
+    let rows = rows(&*stores.storage, SealedTable::OauthTokens).await;
+    let emptied = rows.into_iter().map(|row| Reseal { row, values: vec!["".into(), "".into()] });
+    let written = stores.storage.reseal(SealedTable::OauthTokens, emptied.collect()).await;
+    assert_eq!(written.unwrap(), 1);
+    fit(&stores).await.unwrap();
+    for direction in [Direction::Encrypt, Direction::Rotate, Direction::Decrypt] {
+        assert_eq!(reseal(&stores, direction).await, 0);
+        assert_eq!(counts(&stores).await, [0; 4]);
+    }
 }
 
 async fn a_value_that_was_replaced_meanwhile_stays(opened: Opened) {

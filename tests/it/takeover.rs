@@ -1,5 +1,7 @@
 //! Taking over the Python service's database, which that service can still use later.
 
+mod check;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -4,8 +4,9 @@ use super::super::inspect::{self, InspectionError, RiskySetting, Writes};
 use super::super::reach::Server;
 use super::super::report::{Check, Finding};
 use super::super::tls;
-use super::{Credentials, Inspected, answered, credentials, remedy, schema};
+use super::{Inspected, answered, remedy, schema};
 use crate::config::{Migrations, PostgresConfig};
+use crate::keyring::Keyring;
 use crate::migrations::Schema;
 use crate::storage::postgres::MissingUnique;
 use crate::telemetry::chain;
@@ -22,21 +23,13 @@ const VARIABLES: tls::Store =
 pub(in crate::doctor) async fn postgres(
     config: &PostgresConfig,
     migrations: Migrations,
+    keyring: &Keyring,
 ) -> Inspected {
-    let address = config.address();
-    let server = Server {
-        address: &address,
-        name: "PostgreSQL",
-        variable: "POSTGRES_ADDRESS (or POSTGRES_HOST, or DATABASE_URL)",
-        check: Check::Database,
-    };
-    let inspection = match inspect::postgres(config).await {
+    let inspection = match inspect::postgres(config, keyring).await {
         Ok(inspection) => inspection,
-        Err(InspectionError::Unreached(unreached)) => {
-            return (vec![server.unreached(&unreached)], Credentials::Unknown);
-        }
-        Err(error) => return (vec![refused(&error, config)], Credentials::Unknown),
+        Err(error) => return vec![refused(&error, config)].into(),
     };
+    let address = config.address();
     let mut findings = vec![answered(
         &format!("PostgreSQL {} at {address} answered", inspection.version),
         inspection.latency,
@@ -56,10 +49,19 @@ pub(in crate::doctor) async fn postgres(
     if inspection.missing_unique.is_empty() || inspection.schema != Schema::UpToDate {
         findings.push(schema(&inspection, migrations));
     }
-    (findings, credentials(&inspection))
+    Inspected::of(inspection, findings)
 }
 
-fn too_old(version: &str) -> Option<Finding> {
+fn server(address: &str) -> Server<'_> {
+    Server {
+        address,
+        name: "PostgreSQL",
+        variable: "POSTGRES_ADDRESS (or POSTGRES_HOST, or DATABASE_URL)",
+        check: Check::Database,
+    }
+}
+
+pub(in crate::doctor) fn too_old(version: &str) -> Option<Finding> {
     let major: u32 = version.split('.').next()?.parse().ok()?;
     let fix = format!("Upgrade it to {OLDEST_POSTGRES} or newer");
     if major < OLDEST_USABLE {
@@ -102,7 +104,7 @@ fn risky(setting: RiskySetting, config: &PostgresConfig) -> Finding {
 }
 
 /// Reports an encoding with which the service runs, but refuses some text.
-fn lacking(encoding: &str, config: &PostgresConfig) -> Finding {
+pub(in crate::doctor) fn lacking(encoding: &str, config: &PostgresConfig) -> Finding {
     let PostgresConfig { database, username, .. } = config;
     Finding::error(
         Check::Database,
@@ -131,8 +133,9 @@ fn not_unique(missing: &MissingUnique) -> Finding {
 }
 
 /// Reports why the database could not be inspected.
-fn refused(error: &InspectionError, config: &PostgresConfig) -> Finding {
+pub(in crate::doctor) fn refused(error: &InspectionError, config: &PostgresConfig) -> Finding {
     let fix = match error {
+        InspectionError::Unreached(unreached) => return server(&config.address()).unreached(unreached),
         InspectionError::SignInRefused(_) => {
             "Correct POSTGRES_USERNAME or POSTGRES_PASSWORD (or DATABASE_URL), or allow this role and \
              machine in pg_hba.conf"
@@ -166,8 +169,7 @@ fn refused(error: &InspectionError, config: &PostgresConfig) -> Finding {
                 config.username
             )
         }
-        InspectionError::Unreached(_)
-        | InspectionError::Damaged(_)
+        InspectionError::Damaged(_)
         | InspectionError::Unfinished(_)
         | InspectionError::Storage(_) => tls::fix_store(error, &VARIABLES).unwrap_or_else(|| {
             let said = chain(error);

@@ -7,13 +7,15 @@ use pg_pipeline::{Error, NewConnection, Prepared};
 use tokio_postgres::{Client, Transaction};
 
 use super::privileges::{missing_to_migrate, missing_to_serve};
+use super::secrets::{self, Rows};
 use super::{Inspection, InspectionError, RiskySetting, Writes};
 use crate::config::{PostgresConfig, StatementNames};
+use crate::keyring::Keyring;
 use crate::migrations::{Migration, POSTGRES, Schema};
 use crate::model::ConfigEntry;
 use crate::storage::postgres::{
     CONFIG, PING, PREPARED, PostgresError, config_entry, has_migrations, incompatibility,
-    limited_encoding, missing_unique, pending, refuses_settings, server,
+    later_python, limited_encoding, missing_unique, pending, refuses_settings, server,
 };
 
 /// The time limit for all statements together.
@@ -21,18 +23,30 @@ const TIMEOUT: Duration = Duration::from_millis(2_500);
 
 pub(in crate::doctor) async fn postgres(
     config: &PostgresConfig,
+    keyring: &Keyring,
 ) -> Result<Inspection, InspectionError> {
+    let inspect = async |client| inspect(client, config.statements, keyring).await;
+    on_connection(config, TIMEOUT, inspect).await
+}
+
+/// Runs an inspection on a new connection, in limited time.
+pub(super) async fn on_connection<T>(
+    config: &PostgresConfig,
+    limit: Duration,
+    inspect: impl AsyncFnOnce(Client) -> Result<T, InspectionError>,
+) -> Result<T, InspectionError> {
     let connected = server(config).connect().await.map_err(PostgresError::from)?;
     let NewConnection { client, driver, .. } = connected;
     let driver = tokio::spawn(driver);
-    let inspected = tokio::time::timeout(TIMEOUT, inspect(client, config.statements)).await;
+    let inspected = tokio::time::timeout(limit, inspect(client)).await;
     driver.abort();
-    inspected.unwrap_or_else(|_| Err(PostgresError::from(Error::NoAnswer(TIMEOUT)).into()))
+    inspected.unwrap_or_else(|_| Err(PostgresError::from(Error::NoAnswer(limit)).into()))
 }
 
 async fn inspect(
     mut client: Client,
     statement_names: StatementNames,
+    keyring: &Keyring,
 ) -> Result<Inspection, InspectionError> {
     let transaction =
         client.build_transaction().read_only(true).start().await.map_err(PostgresError::from)?;
@@ -49,13 +63,16 @@ async fn inspect(
     if !missing.is_empty() {
         return Err(InspectionError::MissingPrivileges(missing));
     }
-    refuse_foreign_tables(&transaction, &pending(&transaction).await?).await?;
+    let pending = pending(&transaction).await?;
+    refuse_foreign_tables(&transaction, &pending).await?;
     let schema = schema(&transaction).await?;
     let missing_to_migrate = match &schema {
         Schema::Behind(missing) => missing_to_migrate(&transaction, missing).await?,
         _ => Vec::new(),
     };
     let config = config(&transaction).await?;
+    let secrets = secrets::of_postgres(&transaction, keyring, Rows::FirstPage).await?;
+    let later_python = later_python(&transaction, &pending).await?;
     let names: Vec<_> = POSTGRES.iter().map(ToString::to_string).collect();
     let missing_unique = missing_unique(&transaction, &names).await?;
     let limited_encoding = limited_encoding(&transaction).await?;
@@ -75,6 +92,8 @@ async fn inspect(
         limited_encoding,
         risky_settings,
         config,
+        secrets,
+        later_python,
     })
 }
 
@@ -98,14 +117,16 @@ impl From<PostgresError> for InspectionError {
     }
 }
 
-async fn writes(transaction: &Transaction<'_>) -> Result<Writes, PostgresError> {
+pub(super) async fn writes(transaction: &Transaction<'_>) -> Result<Writes, PostgresError> {
     let read_only = "select (pg_is_in_recovery()
             or current_setting('default_transaction_read_only') = 'on')::text";
     let is_read_only = text(transaction, read_only).await? == "true";
     Ok(if is_read_only { Writes::Refused } else { Writes::Accepted })
 }
 
-async fn config(transaction: &Transaction<'_>) -> Result<Vec<ConfigEntry>, PostgresError> {
+pub(super) async fn config(
+    transaction: &Transaction<'_>,
+) -> Result<Vec<ConfigEntry>, PostgresError> {
     if !has_table(transaction, "app_config").await? {
         return Ok(Vec::new());
     }
@@ -171,12 +192,34 @@ async fn prepared(client: &Client) -> Result<Schema, PostgresError> {
     }
 }
 
-async fn has_table(transaction: &Transaction<'_>, name: &str) -> Result<bool, PostgresError> {
+pub(super) async fn has_table(
+    transaction: &Transaction<'_>,
+    name: &str,
+) -> Result<bool, PostgresError> {
     let found = format!("select (to_regclass('{name}') is not null)::text");
     Ok(text(transaction, &found).await? == "true")
 }
 
-async fn text(transaction: &Transaction<'_>, query: &str) -> Result<String, PostgresError> {
+/// Whether a table exists and has this column.
+pub(super) async fn has_column(
+    transaction: &Transaction<'_>,
+    table: &str,
+    name: &str,
+) -> Result<bool, PostgresError> {
+    let found = format!(
+        "select exists (
+            select
+            from pg_attribute
+            where attrelid = to_regclass('{table}') and attname = '{name}' and not attisdropped
+        )::text"
+    );
+    Ok(text(transaction, &found).await? == "true")
+}
+
+pub(super) async fn text(
+    transaction: &Transaction<'_>,
+    query: &str,
+) -> Result<String, PostgresError> {
     let rows = transaction.query_typed(query, &[]).await?;
     let row = rows.first().ok_or(Error::NoRow)?;
     Ok(row.try_get(0)?)

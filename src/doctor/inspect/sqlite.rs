@@ -7,14 +7,18 @@ use std::time::Instant;
 use rusqlite::Connection;
 use sqlite_file::ReadOnly;
 
-use super::{Inspection, InspectionError, Writes};
+use super::{Inspection, InspectionError, Writes, secrets};
+use crate::keyring::Keyring;
 use crate::migrations::{SQLITE, Schema};
 use crate::model::ConfigEntry;
 use crate::sqlite::{APPLICATION, SqliteError};
 use crate::storage::sqlite::{CONFIG, config_entry};
 
-pub(in crate::doctor) fn sqlite(path: &Path) -> Result<Inspection, InspectionError> {
-    inspect(path).map_err(|error| match error {
+pub(in crate::doctor) fn sqlite(
+    path: &Path,
+    keyring: &Keyring,
+) -> Result<Inspection, InspectionError> {
+    inspect(path, keyring).map_err(|error| match error {
         SqliteError::Unfinished(_) => InspectionError::Unfinished(Arc::new(error)),
         SqliteError::Foreign(_) => InspectionError::Incompatible(error.to_string()),
         error if error.is_damage() => InspectionError::Damaged(Arc::new(error)),
@@ -22,7 +26,7 @@ pub(in crate::doctor) fn sqlite(path: &Path) -> Result<Inspection, InspectionErr
     })
 }
 
-fn inspect(path: &Path) -> Result<Inspection, SqliteError> {
+fn inspect(path: &Path, keyring: &Keyring) -> Result<Inspection, SqliteError> {
     let file = ReadOnly::open(path)?;
     file.check_application(&APPLICATION)?;
     let asked = Instant::now();
@@ -39,6 +43,8 @@ fn inspect(path: &Path) -> Result<Inspection, SqliteError> {
         limited_encoding: None,
         risky_settings: Vec::new(),
         config: config(&file.connection)?,
+        secrets: secrets::of_sqlite(&file.connection, keyring)?,
+        later_python: Vec::new(),
     })
 }
 

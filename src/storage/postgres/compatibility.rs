@@ -65,6 +65,43 @@ const NOT_UNIQUE: &str = "
         )
     order by place, columns";
 
+/// Finds the tables and columns that do not exist yet.
+const ADDITIONS: &str = "
+    select addition
+    from (
+        select case
+                when to_regclass(place) is null then place
+                else place || '.' || name
+            end,
+            position
+        from unnest($1::text[], $2::text[]) with ordinality as expected (place, name, position)
+        where not exists (
+            select
+            from pg_attribute
+            where attrelid = to_regclass(place) and attname = name and not attisdropped
+        )
+    ) as missing (addition, position)
+    group by addition
+    order by min(position)";
+
+/// Finds the tables and columns of later Python versions that exist.
+const LATER_PYTHON: &str = "
+    select place || coalesce('.' || name, '')
+    from (
+        values ('app_tokens', null), ('admin_audit_log', null), ('extraction_history', null),
+            ('users', 'is_admin'), ('users', 'password_changed_at'), ('users', 'totp_enabled'),
+            ('users', 'totp_secret'), ('users', 'totp_recovery_codes')
+    ) as later (place, name)
+    where to_regclass(place) is not null
+        and (
+            name is null
+            or exists (
+                select
+                from pg_attribute
+                where attrelid = to_regclass(place) and attname = name and not attisdropped
+            )
+        )";
+
 /// Columns that must be unique, but have no unique constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MissingUnique {
@@ -153,6 +190,37 @@ pub(crate) async fn limited_encoding(
     let encoding: String = row.try_get(0)?;
     // With SQL_ASCII the server stores bytes unchanged, and the service sends UTF-8.
     Ok(Some(encoding).filter(|encoding| !["UTF8", "SQL_ASCII"].contains(&encoding.as_str())))
+}
+
+/// Returns what these migrations add: tables, and columns as `users.is_admin`.
+pub(crate) async fn additions(
+    transaction: &Transaction<'_>,
+    missing: &[Migration],
+) -> Result<Vec<String>, PostgresError> {
+    let columns: Vec<_> = missing.iter().flat_map(expected).collect();
+    let tables: Vec<_> = columns.iter().map(|column| &column.table).collect();
+    let names: Vec<_> = columns.iter().map(|column| &column.name).collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&tables, Type::TEXT_ARRAY), (&names, Type::TEXT_ARRAY)];
+    let rows = transaction.query_typed(ADDITIONS, &parameters).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}
+
+/// Returns the tables and columns that only a later Python version can have added.
+pub(crate) async fn later_python(
+    transaction: &Transaction<'_>,
+    missing: &[Migration],
+) -> Result<Vec<String>, PostgresError> {
+    let is_applied =
+        |migration: &&Migration| missing.iter().all(|it| it.number != migration.number);
+    let own: Vec<_> = POSTGRES.iter().filter(is_applied).flat_map(declared).collect();
+    let is_own = |found: &String| {
+        own.iter().any(|it| it.table == *found || format!("{}.{}", it.table, it.name) == *found)
+    };
+    let rows = transaction.query_typed(LATER_PYTHON, &[]).await?;
+    let mut found = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<_>, _>>()?;
+    found.retain(|found| !is_own(found));
+    Ok(found)
 }
 
 fn of_another_application(difference: &str) -> String {

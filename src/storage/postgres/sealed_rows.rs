@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use pg_pipeline::{Query, Sql};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio_postgres::types::Type;
-use tokio_postgres::{Error, Row};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row, Transaction};
 use uuid::Uuid;
 
-use super::{PostgresStorage, rows};
+use super::{PostgresError, PostgresStorage, rows};
 use crate::keyring::SealedTable;
 use crate::storage::{Encryption, Reseal, SealedRow, SealedRows, StorageError, Written};
 
@@ -129,13 +129,14 @@ static APP_CONFIG: Statements = Statements {
     },
 };
 
+/// Most users have no secret; a page that skipped them would have to read the whole table at once.
 static USERS: Statements = Statements {
     rows: Sql {
         types: &[Type::UUID],
         text: "
     select id::text as key, totp_secret as first, null::text as second
     from users
-    where totp_secret <> '' and id >= $1
+    where id >= $1
     order by id
     limit 1000",
     },
@@ -168,11 +169,7 @@ static USERS: Statements = Statements {
 #[async_trait]
 impl SealedRows for PostgresStorage {
     async fn encryption(&self) -> Result<Encryption, StorageError> {
-        let mut encryption = Encryption::default();
-        for row in self.pools.reads.query(Query::new(&ENCRYPTION)).await? {
-            encryption.add(&rows::text(&row, "name")?, rows::text(&row, "value")?);
-        }
-        Ok(encryption)
+        Ok(recorded(&self.pools.reads.query(Query::new(&ENCRYPTION)).await?)?)
     }
 
     async fn put_check(
@@ -237,6 +234,36 @@ impl SealedRows for PostgresStorage {
     async fn erase_replaced(&self) -> Result<(), StorageError> {
         Ok(())
     }
+}
+
+/// Reads what [`SealedRows::encryption`] returns, in a transaction.
+pub(crate) async fn encryption_in(
+    transaction: &Transaction<'_>,
+) -> Result<Encryption, PostgresError> {
+    Ok(recorded(&transaction.query_typed(ENCRYPTION.text, &[]).await?)?)
+}
+
+/// Reads what [`SealedRows::sealed_rows`] returns, in a transaction.
+pub(crate) async fn sealed_rows_in(
+    transaction: &Transaction<'_>,
+    table: SealedTable,
+    from: &str,
+) -> Result<Vec<SealedRow>, PostgresError> {
+    let id = uuid(from);
+    let from: (&(dyn ToSql + Sync), Type) = match table {
+        SealedTable::AppConfig => (&from, Type::TEXT),
+        SealedTable::OauthTokens | SealedTable::Users => (&id, Type::UUID),
+    };
+    let found = transaction.query_typed(statements(table).rows.text, &[from]).await?;
+    Ok(found.iter().map(sealed_row).collect::<Result<_, _>>()?)
+}
+
+fn recorded(rows: &[Row]) -> Result<Encryption, Error> {
+    let mut encryption = Encryption::default();
+    for row in rows {
+        encryption.add(&rows::text(row, "name")?, rows::text(row, "value")?);
+    }
+    Ok(encryption)
 }
 
 fn statements(table: SealedTable) -> &'static Statements {

@@ -1,7 +1,7 @@
 //! The stored secrets as they are, in the SQLite file: the methods in the order of PostgreSQL's.
 
 use async_trait::async_trait;
-use rusqlite::{Row, Transaction, named_params};
+use rusqlite::{Connection, Row, Transaction, named_params};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{SqliteStorage, rows};
@@ -82,19 +82,7 @@ const USERS: Statements = Statements {
 #[async_trait]
 impl SealedRows for SqliteStorage {
     async fn encryption(&self) -> Result<Encryption, StorageError> {
-        const ENCRYPTION: &str = "
-            select name, value
-            from api_encryption";
-
-        let read = |connection: &mut rusqlite::Connection| {
-            let mut encryption = Encryption::default();
-            let mut statement = connection.prepare(ENCRYPTION)?;
-            let mut found = statement.query([])?;
-            while let Some(row) = found.next()? {
-                encryption.add(&rows::text(row, "name")?, rows::text(row, "value")?);
-            }
-            Ok(encryption)
-        };
+        let read = |connection: &mut Connection| encryption_in(connection);
         Ok(self.database.read(read).await?)
     }
 
@@ -149,15 +137,12 @@ impl SealedRows for SqliteStorage {
         from: Option<&str>,
     ) -> Result<Vec<SealedRow>, StorageError> {
         let from = from.unwrap_or_default().to_owned();
-        let read = move |connection: &mut rusqlite::Connection| {
-            let mut statement = connection.prepare_cached(statements(table).rows)?;
-            statement.query_map(named_params! { ":from": from }, sealed_row)?.collect()
-        };
+        let read = move |connection: &mut Connection| sealed_rows_in(connection, table, &from);
         Ok(self.database.read(read).await?)
     }
 
     async fn encrypted_sample(&self, table: SealedTable) -> Result<Vec<SealedRow>, StorageError> {
-        let read = move |connection: &mut rusqlite::Connection| {
+        let read = move |connection: &mut Connection| {
             connection.prepare(statements(table).sample)?.query_map([], sealed_row)?.collect()
         };
         Ok(self.database.read(read).await?)
@@ -192,6 +177,31 @@ impl SealedRows for SqliteStorage {
     async fn erase_replaced(&self) -> Result<(), StorageError> {
         Ok(self.database.erase_replaced().await?)
     }
+}
+
+/// Reads what [`SealedRows::encryption`] returns.
+pub(crate) fn encryption_in(connection: &Connection) -> rusqlite::Result<Encryption> {
+    const ENCRYPTION: &str = "
+        select name, value
+        from api_encryption";
+
+    let mut encryption = Encryption::default();
+    let mut statement = connection.prepare(ENCRYPTION)?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        encryption.add(&rows::text(row, "name")?, rows::text(row, "value")?);
+    }
+    Ok(encryption)
+}
+
+/// Reads what [`SealedRows::sealed_rows`] returns.
+pub(crate) fn sealed_rows_in(
+    connection: &Connection,
+    table: SealedTable,
+    from: &str,
+) -> rusqlite::Result<Vec<SealedRow>> {
+    let mut statement = connection.prepare_cached(statements(table).rows)?;
+    statement.query_map(named_params! { ":from": from }, sealed_row)?.collect()
 }
 
 fn statements(table: SealedTable) -> &'static Statements {

@@ -6,14 +6,13 @@ use std::time::Duration;
 use discogsography_api::clock::{Clock, Timestamp};
 use discogsography_token::{Claims, Key};
 use jsonwebtoken::{EncodingKey, Header};
-use redis::AsyncCommands as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::assert_failed;
 use crate::harness::app::JWT_SECRET_KEY;
 use crate::harness::{
-    Composition, Outcome, Program, Setup, TestApp, on_both_compositions, redis_connection,
+    Composition, Outcome, PrivateRedis, Program, Setup, TestApp, on_both_compositions,
 };
 
 on_both_compositions!(a_token_is_good_as_long_as_its_user_is);
@@ -304,13 +303,11 @@ async fn a_token_is_good_as_long_as_its_user_is(app: TestApp) {
 async fn a_token_that_a_python_service_revoked_is_refused() {
     let app = Setup::new(Composition::Servers).start().await;
     let alice = app.user("alice").await;
-    let program = beside(&app).with("PYTHON_COMPAT", "on");
-    // Programs share the server's keys, so the id is this test's own.
-    let (jti, id) = (format!("jti-of-{}", alice.id), alice.id.clone());
-    let token = token_of(&id, &jti);
+    let redis = PrivateRedis::start().await;
+    let program = beside(&app).with("PYTHON_COMPAT", "on").with("REDIS_URL", &redis.url());
+    let token = token_of(&alice.id, "jti-of-alice");
     assert_eq!(asked(&program, &["token", "verify"], &token).0, Some(0));
-    let mut redis = redis_connection().await;
-    let () = redis.set_ex(format!("revoked:jti:{jti}"), "1", 600).await.unwrap();
+    redis.command(&["set", "revoked:jti:jti-of-alice", "1", "ex", "600"]).await;
     let (code, json) = asked(&program, &["token", "verify"], &token);
     assert_eq!((code, &json["code"]), (Some(1), &json!("revoked")), "{json}");
 }

@@ -4,9 +4,10 @@ mod databases;
 mod discogs;
 mod harmless;
 mod hostile;
+mod keys;
 mod redis;
 mod rights;
-mod scene;
+pub(crate) mod scene;
 mod secrets;
 
 use discogsography_api::doctor::{Area, Check};
@@ -32,11 +33,11 @@ async fn every_finding_of_a_healthy_setup_is_ok(setup: Setup) {
     let checks: Vec<_> =
         findings.iter().map(|finding| finding["check"].as_str().unwrap()).collect();
     let stores: &[&str] = if scene.stores.servers.is_some() {
-        &["store_passwords", "database", "schema", "redis", "redis_memory"]
+        &["store_passwords", "database", "schema", "redis", "redis_memory", "python_compat"]
     } else {
         &["service", "database", "schema", "integrity", "data_dir", "disk_space"]
     };
-    let before: &[&str] = &["variables", "jwt_secret", "encryption_key"];
+    let before: &[&str] = &["variables", "jwt_secret", "encryption_key", "stored_secrets"];
     let after = &["discogs", "clock", "app_credentials"];
     assert_eq!(checks, [before, stores, after].concat());
     for finding in findings {

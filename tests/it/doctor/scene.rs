@@ -134,7 +134,7 @@ pub(crate) fn finding(report: &Value, check: &str, severity: &str) -> Value {
     finding.clone()
 }
 
-async fn sandbox(ahead: Duration) -> Sandbox {
+pub(crate) async fn sandbox(ahead: Duration) -> Sandbox {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let seed = u64::from_le_bytes(Random::from_system().unwrap().bytes());
     let clock = Clock::system();
