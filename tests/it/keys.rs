@@ -68,12 +68,13 @@ async fn rows(storage: &dyn Storage, table: SealedTable) -> Vec<SealedRow> {
     storage.sealed_rows(table, None).await.unwrap()
 }
 
-/// Returns every stored secret as it is.
+/// Returns every stored secret that is not empty, as it is.
 async fn stored(storage: &dyn Storage) -> Vec<String> {
     let mut values = Vec::new();
     for table in SealedTable::ALL {
         let rows = rows(storage, table).await.into_iter();
         values.extend(rows.flat_map(|row| row.values).map(|it| it.expose_secret().to_owned()));
+        values.retain(|value| !value.is_empty());
     }
     values
 }

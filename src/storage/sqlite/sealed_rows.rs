@@ -61,7 +61,7 @@ const USERS: Statements = Statements {
     rows: "
         select id as key, totp_secret as first, null as second
         from users
-        where totp_secret <> '' and id >= :from
+        where id >= :from
         order by id
         limit 1000",
     sample: "
