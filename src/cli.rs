@@ -328,19 +328,19 @@ fn embedded(config: &Config, instead: &str) -> Result<EmbeddedStores, UsageError
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NewDatabase {
     /// Create one, like the first start.
-    Made,
+    Create,
     /// Fail: `DATA_DIR` is probably wrong, and a new database would hide that.
-    Refused,
+    Refuse,
 }
 
 /// Creates the stores without opening them, and returns them with `AUTO_MIGRATE`.
-fn name_stores(
+fn create_stores(
     context: Context<'_>,
     new: NewDatabase,
 ) -> anyhow::Result<(OpenedStores, Migrations)> {
     let config = context.config()?;
     telemetry::start(config.log_level, config.log_format)?;
-    if let (Stores::Embedded(embedded), NewDatabase::Refused) = (&config.stores, new) {
+    if let (Stores::Embedded(embedded), NewDatabase::Refuse) = (&config.stores, new) {
         sqlite_file::require_database(&sqlite::settings(embedded))
             .map_err(|missing| anyhow!("{missing}: is DATA_DIR right?"))?;
     }
@@ -358,7 +358,7 @@ async fn open_with_keys(
     context: Context<'_>,
     new: NewDatabase,
 ) -> anyhow::Result<(Arc<dyn Storage>, Arc<Keyring>)> {
-    let (OpenedStores { storage, keyring, .. }, migrations) = name_stores(context, new)?;
+    let (OpenedStores { storage, keyring, .. }, migrations) = create_stores(context, new)?;
     storage.prepare(migrations).await?;
     Ok((storage, keyring))
 }

@@ -248,8 +248,8 @@ fn read_python_compat(reader: &mut Reader<'_>) -> Option<PythonCompat> {
         return Some(PythonCompat::Off);
     }
     if misspelt::asking_for_servers(reader).is_empty() {
-        let what = "is on, but there is no Redis: set REDIS_URL to the Redis of the Python service, \
-                    or turn it off";
+        let what = "is on, but there is no Redis: set PYTHON_COMPAT=off, or set REDIS_URL to the \
+                    Redis of the Python service";
         let example = Some("REDIS_URL=redis://cache.example.com:6379/0");
         reader.problem(variables::PYTHON_COMPAT.declaration.name, what, example);
     }

@@ -217,7 +217,7 @@ impl Finish<'_> {
         };
         if let Err(error) = ended {
             let error = crate::telemetry::chain(&error);
-            tracing::warn!(error, "⚠️ A flow stays claimed until its lease ends");
+            tracing::warn!(error, "⚠️ A Discogs connection attempt stays locked for up to 25 s");
         }
     }
 }

@@ -126,7 +126,7 @@ pub enum Unreadable {
     /// It is encrypted, and there is no key.
     #[error("it is encrypted, and ENCRYPTION_MASTER_KEY is not set")]
     NoKey,
-    /// No configured key opens it.
+    /// No configured key decrypts it.
     #[error("it is encrypted with a key that is not configured, or damaged")]
     NoKeyFits,
     /// It should be encrypted and is not.

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use discogsography_api::cli;
 use discogsography_api::config::Environment;
 
-/// Memory of a request is often freed by another thread (docs/decisions/0017-the-allocator.md).
+/// Fast when memory is freed by another thread, as a request's often is
+/// (docs/decisions/0017-the-allocator.md).
 #[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

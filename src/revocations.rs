@@ -109,7 +109,7 @@ impl Revocations {
         tokio::select! {
             _ = read.wait_for(|progress| *progress == Progress::Read) => {}
             _ = is_unavailable => {
-                warn!("⚠️ Starting without the Python service's revoked tokens: Redis is unavailable");
+                warn!("⚠️ Starting without the list of tokens that the Python service revoked: Redis is unavailable");
             }
         }
     }
@@ -139,7 +139,10 @@ impl Revocations {
                 outage::retry(|| self.read_all(), |_, problem| self.report(problem)).await;
             self.outage.ends();
             self.metrics.revocation_tracking_up.set(1);
-            info!(marks = self.marks.len(), "🔴 Read which tokens the Python service has revoked");
+            info!(
+                marks = self.marks.len(),
+                "🔴 Loaded the list of tokens that the Python service revoked"
+            );
             let Err(lost) = self.follow(tracked).await;
             self.metrics.revocation_tracking_up.set(0);
             self.report(&chain(&lost));
@@ -152,7 +155,7 @@ impl Revocations {
         if self.outage.begins() {
             warn!(
                 error,
-                "⚠️ Redis can't be used: tokens that the Python service revokes are accepted until it can"
+                "⚠️ Redis is unavailable: newly revoked tokens of the Python service are still accepted"
             );
         }
     }
@@ -215,7 +218,10 @@ impl Revocations {
             let excess = self.marks.keep(&found.marks, Instant::now());
             if excess && !self.excess_is_logged.swap(true, Ordering::Relaxed) {
                 let limit = MOST_MARKS;
-                warn!(limit, "⚠️ Too many revoked tokens: only those that expire last are known");
+                warn!(
+                    limit,
+                    "⚠️ Too many revoked tokens: keeping those that expire last, and accepting the others"
+                );
             }
         }
         self.count();

@@ -249,7 +249,7 @@ fn serve_health(
         let _ends: oneshot::Sender<Infallible> = ends;
         match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime.block_on(port.serve(stopped)),
-            Err(error) => error!(%error, "❌ A port can't be served"),
+            Err(error) => error!(%error, "❌ The listener of a port failed"),
         }
     };
     let started = thread::Builder::new().name("health".to_owned()).spawn(serve);

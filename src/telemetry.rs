@@ -109,11 +109,11 @@ fn filter(level: LogLevel) -> Targets {
 }
 
 fn report_as_text(missing: u64) -> String {
-    format!("⚠️ {missing} lines are missing here: the log was full or could not be written\n")
+    format!("⚠️ {missing} lines are missing here: the queue was full, or writing failed\n")
 }
 
 fn report_as_json(missing: u64) -> String {
-    let message = "⚠️ Lines are missing here: the log was full or could not be written";
+    let message = "⚠️ Lines are missing here: the queue was full, or writing failed";
     let timestamp = Clock::system().now();
     format!(
         "{{\"timestamp\":\"{timestamp}\",\"level\":\"WARN\",\"message\":\"{message}\",\

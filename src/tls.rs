@@ -53,7 +53,7 @@ fn find_public_roots() -> PublicRoots {
         Vec::new()
     };
     let mut store = RootCertStore::empty();
-    // Drop certificates that this library can't read: others would fail on them.
+    // Drop certificates that rustls can't parse: other TLS libraries would fail on them, too.
     found.retain(|certificate| store.add(certificate.clone()).is_ok());
     let count = found.len();
     if count > 0 {

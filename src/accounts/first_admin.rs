@@ -37,7 +37,7 @@ enum Failure {
 /// Creates the admin, and retries until that succeeds.
 pub async fn ensure(admin: &FirstAdmin, accounts: Accounts<'_>) {
     let report = |_: &Failure, problem: &str| {
-        warn!(problem, "⚠️ The first admin can't be created yet; retrying until it can");
+        warn!(problem, "⚠️ The first admin can't be created yet; retrying");
     };
     outage::retry(|| accounts.create(admin), report).await;
 }

@@ -27,7 +27,7 @@ pub(super) enum Command {
 }
 
 pub(super) async fn admin(command: Command, context: Context<'_>) -> anyhow::Result<()> {
-    let storage = open_storage(context, NewDatabase::Refused).await?;
+    let storage = open_storage(context, NewDatabase::Refuse).await?;
     let (email, admin, done) = match command {
         Command::Grant { email } => (email, Admin::Granted, "is an admin now"),
         Command::Revoke { email } => (email, Admin::Revoked, "is no longer an admin"),

@@ -34,7 +34,7 @@ pub(super) async fn discogs_setup(
 ) -> anyhow::Result<()> {
     let values = values(arguments)?;
     // The credentials may be set before the first start.
-    let new = if values.is_empty() { NewDatabase::Refused } else { NewDatabase::Made };
+    let new = if values.is_empty() { NewDatabase::Refuse } else { NewDatabase::Create };
     let (storage, keyring) = open_with_keys(context, new).await?;
     if arguments.show {
         show(&*storage).await?;

@@ -38,12 +38,13 @@ pub(super) enum Command {
     /// Store all secrets as plain text, for services that have no key.
     #[command(after_help = "Example:\n  discogsography-api keys decrypt")]
     Decrypt(Work),
-    /// Encrypt with `ENCRYPTION_MASTER_KEY` what is encrypted with a previous key.
+    /// Re-encrypt, with `ENCRYPTION_MASTER_KEY`, the secrets that are encrypted with a previous key.
     ///
     /// Services may run meanwhile; all of them need both keys. Can be stopped and repeated.
     #[command(after_help = "Example:\n  discogsography-api keys rotate")]
     Rotate(Work),
-    /// Delete the secrets that no configured key can decrypt: the users connect Discogs again.
+    /// Delete the secrets that no configured key can decrypt. Their users then have to connect Discogs
+    /// again.
     #[command(after_help = "For a lost key. Run `keys status` first.\n\n\
                       Example:\n  discogsography-api keys clear-unreadable")]
     ClearUnreadable {
@@ -76,7 +77,7 @@ pub(super) async fn keys(command: Command, context: Context<'_>) -> anyhow::Resu
         }
         _ => {}
     }
-    let (storage, keyring) = open_with_keys(context, NewDatabase::Refused).await?;
+    let (storage, keyring) = open_with_keys(context, NewDatabase::Refuse).await?;
     let stores = Opened { storage, keyring };
     let done = stores.run(command).await;
     stores.storage.close().await;
@@ -137,7 +138,7 @@ impl Opened {
         refuse_unreadable(&done.left)?;
         let left: u64 = done.left.iter().map(|(_, rows)| rows.left(direction)).sum();
         if left > 0 {
-            bail!("{left} rows were written in the old way meanwhile: {}", way_out(direction));
+            bail!("while this command ran, a service wrote {left} rows {}", way_out(direction));
         }
         Ok(())
     }
@@ -200,7 +201,7 @@ fn progress(json: bool) -> impl Fn(SealedTable, u64, u64) + Send + Sync {
     move |table, read, written| {
         if is_shown {
             let line = format!("\r{}: {read} rows read, {written} written ", table.name());
-            // A terminal that is gone misses nothing.
+            // Ignore errors: the terminal may have been closed.
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
     }
@@ -234,26 +235,24 @@ fn refuse_unreadable(tally: &Tally) -> anyhow::Result<()> {
         .map(|(table, rows)| {
             let (table, count, rows) =
                 (table.name(), rows.unreadable, rows.unreadable_rows.join(", "));
-            format!("{count} of {table}, such as {rows}")
+            format!("{count} rows of {table} ({rows})")
         })
         .collect();
     if named.is_empty() {
         return Ok(());
     }
     bail!(
-        "no configured key opens {}: add the key to ENCRYPTION_MASTER_KEY_PREVIOUS; if it is lost, run \
-         `discogsography-api keys clear-unreadable`",
+        "no configured key decrypts {}: add their key to ENCRYPTION_MASTER_KEY_PREVIOUS; if it is lost, \
+         run `discogsography-api keys clear-unreadable`",
         named.join("; ")
     )
 }
 
 fn way_out(direction: Direction) -> &'static str {
     match direction {
-        Direction::Encrypt => "a service runs without the key; give it the key, then repeat this",
-        Direction::Rotate => {
-            "a service still encrypts with a previous key; give it the new one, then repeat this"
-        }
-        Direction::Decrypt => "a service still has a key; take it away, then repeat this",
+        Direction::Encrypt => "as plain text: give it the key, then repeat this command",
+        Direction::Rotate => "with a previous key: give it the new one, then repeat this command",
+        Direction::Decrypt => "encrypted: restart it without the key, then repeat this command",
     }
 }
 

@@ -1,10 +1,10 @@
 //! `migrate`: brings the schema up to date, whatever the value of `AUTO_MIGRATE`.
 
-use super::{Context, NewDatabase, name_stores, say};
+use super::{Context, NewDatabase, create_stores, say};
 use crate::config::Migrations;
 
 pub(super) async fn migrate(context: Context<'_>) -> anyhow::Result<()> {
-    let (stores, _) = name_stores(context, NewDatabase::Made)?;
+    let (stores, _) = create_stores(context, NewDatabase::Create)?;
     let storage = stores.storage;
     let applied = storage.prepare(Migrations::Automatic).await?;
     for migration in &applied {

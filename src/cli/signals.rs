@@ -22,7 +22,7 @@ const STOP: [SignalKind; 7] = [
 pub(super) struct Signals(Vec<Signal>);
 
 impl Signals {
-    /// Starts to listen; SIGHUP stays ignored if the process was started so (`nohup`).
+    /// Starts to listen. If the process was started with SIGHUP ignored (`nohup`), it stays ignored.
     pub(super) fn listen() -> io::Result<Self> {
         // With SIGXFSZ handled, a write beyond `ulimit -f` fails like one to a full disk.
         drop(signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?);

@@ -59,7 +59,7 @@ pub(super) async fn user(command: Command, context: Context<'_>) -> anyhow::Resu
         let error = "user delete asks for confirmation, which needs a terminal: add --yes";
         return Err(UsageError(error.to_owned()).into());
     }
-    let storage = open_storage(context, NewDatabase::Refused).await?;
+    let storage = open_storage(context, NewDatabase::Refuse).await?;
     let done = run(command, &*storage).await;
     storage.close().await;
     done

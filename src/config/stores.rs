@@ -59,7 +59,7 @@ pub struct EmbeddedStores {
     pub if_lost: IfLost,
 }
 
-/// What happens at startup if a used folder has no database or an empty one.
+/// What to do at startup if a database was here before, and is missing or empty now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfLost {
     /// The start fails until a backup is restored.
@@ -182,7 +182,7 @@ impl RedisConfig {
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Stores> {
     let data_dir = reader.value(&DATA_DIR);
     if data_dir.as_ref().is_some_and(|path| path.contains('$')) {
-        let what = "DATA_DIR contains `$`, which nothing replaces: it is part of the folder's name";
+        let what = "DATA_DIR contains `$`. Variables in it are not expanded: the `$` is part of the folder's name";
         reader.warn(Warning::Careful(what.to_owned()));
     }
     let present = asking_for_servers(reader);
@@ -208,7 +208,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Stores> {
 
 /// Reports variables of the stores that are set but empty.
 ///
-/// An environment that lost its values must not start on an empty file.
+/// If the variables have lost their values, the service must not start with a new, empty database.
 fn refuse_lost_values(reader: &mut Reader<'_>) {
     for name in reader.environment().empty().filter(|name| is_of_stores(name)) {
         let what = "is set but empty: give it a value, or remove it to use the embedded store";
@@ -225,9 +225,9 @@ fn because_set(names: &[&str]) -> String {
     }
 }
 
-/// Whether Kubernetes may have set all of them.
+/// Whether all `names` look like variables that Kubernetes sets.
 ///
-/// It sets `POSTGRES_SERVICE_HOST`, `REDIS_PORT_6379_TCP`, and `…_PORT` to a URL.
+/// Those are names like `POSTGRES_SERVICE_HOST` and `REDIS_PORT_6379_TCP`, and `…_PORT` with a URL.
 fn are_of_kubernetes(reader: &Reader<'_>, names: &[&str]) -> bool {
     names.iter().all(|name| {
         let is_unread = reader.text(name).is_none() && !reader.has_problem_with(name);

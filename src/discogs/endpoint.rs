@@ -16,11 +16,11 @@ pub enum Endpoint {
 pub enum CallOutcome {
     /// A status below 300.
     Good,
-    /// Any other status.
+    /// A 3xx or 4xx that no other variant covers.
     Refused,
     /// Status 429.
     RateLimited,
-    /// A page in front of Discogs: 403 or 503 as HTML.
+    /// An HTML page with status 403 or 503, sent by the CDN in front of Discogs.
     Blocked,
     /// Any other 5xx.
     Failed,

@@ -57,7 +57,7 @@ pub(super) fn key(config: &Config, keyring: &Keyring) -> Finding {
     }
 }
 
-/// What to do about secrets that no configured key opens.
+/// What to do about secrets that no configured key decrypts.
 const FIND_KEY: &str = "Set ENCRYPTION_MASTER_KEY to their key, or add it to ENCRYPTION_MASTER_KEY_PREVIOUS; if \
     it is lost, see docs/operations/encryption.md#a-lost-key";
 
@@ -100,8 +100,8 @@ fn of_table(
     if rows.unreadable > 0 {
         let why = match (keyring.has_keys(), rows.unreadable) {
             (false, _) => "there is no key",
-            (true, 1) => "no configured key opens it",
-            (true, _) => "no configured key opens them",
+            (true, 1) => "no configured key decrypts it",
+            (true, _) => "no configured key decrypts them",
         };
         let (are, keys) = (rows_of(name, rows.unreadable), rows.unreadable_rows.join(", "));
         findings.push(Finding::error(

@@ -34,7 +34,7 @@ pub(super) async fn redis(config: &RedisConfig) -> Vec<Finding> {
     match pinged {
         Ok(()) => {
             findings.push(answered(&address, info.as_ref(), latency));
-            findings.extend(limits.ping().await.err().map(|error| no_limits(&error)));
+            findings.extend(limits.ping().await.err().map(|error| limits_not_shared(&error)));
         }
         Err(_) if findings.iter().any(|finding| finding.severity == Severity::Error) => {}
         Err(error) => findings.push(refused(&error)),
@@ -92,7 +92,7 @@ fn refused(error: &ExpiringError) -> Finding {
 }
 
 /// Reports that each replica counts requests separately.
-fn no_limits(error: &ExpiringError) -> Finding {
+fn limits_not_shared(error: &ExpiringError) -> Finding {
     let what = format!("Request limits can't be shared by all replicas: {error}");
     Finding::warning(Check::Redis, what, fix_refusal(&error.to_string()))
 }
@@ -111,8 +111,8 @@ fn fix_refusal(error: &str) -> &'static str {
     if has(&["WRONGPASS", "NOAUTH", "AuthenticationFailed"]) {
         "Correct the user and password in REDIS_URL, or REDIS_PASSWORD: `redis://USER:PASSWORD@HOST:6379/0`"
     } else if has(&["NOPERM", "unknown command"]) {
-        "Let the user of REDIS_URL run GET, SET, DEL, TIME, EVAL, EVALSHA and SCRIPT LOAD on keys \
-         that begin with discogs: (`acl setuser NAME ~discogs:* +@read +@write +@scripting +time`)"
+        "Allow the Redis user GET, SET, DEL, TIME, EVAL, EVALSHA and SCRIPT LOAD on keys with the prefix \
+         `discogs:`, as in `acl setuser NAME ~discogs:* +@read +@write +@scripting +time`"
     } else if has(&["database number"]) {
         "Correct the number at the end of REDIS_URL: most servers have the databases 0 to 15, some \
          only 0"

@@ -21,7 +21,7 @@ pub(super) fn fix_store(
     Some(match kind {
         Kind::WrongHost => format!("Correct {address}: use a name that the certificate has"),
         Kind::Untrusted | Kind::Rejected => format!(
-            "Set {roots} to the path of the root certificate that signed the server's, in PEM form"
+            "Set {roots} to the path of a PEM file with the root certificate that signed the server's certificate"
         ),
         Kind::NoTls => {
             format!("Enable TLS on the server, or correct {address}: is its port the one for TLS?")

@@ -19,7 +19,7 @@ pub struct Sealed {
 }
 
 impl Sealed {
-    /// Wraps `records`. Those that the Python service is to read are written plain.
+    /// Wraps `records`. With [`RecordForm::Python`], all are written unencrypted.
     #[must_use]
     pub fn new(records: Arc<dyn Expiring>, keyring: Arc<Keyring>, form: RecordForm) -> Self {
         Self { records, keyring, form }
@@ -49,7 +49,7 @@ impl Expiring for Sealed {
     }
 }
 
-/// A record that can't be decrypted counts as none.
+/// A record that can't be decrypted is treated as missing.
 fn open(keyring: &Keyring, stored: &Stored) -> Stored {
     let text = str::from_utf8(stored.as_deref()?).ok()?;
     let opened = keyring.open(Purpose::Flows, text, PlainText::Accepted).ok()?;

@@ -18,9 +18,9 @@ pub enum Misfit {
          which they were encrypted", names(.0)
     )]
     NoKey(Vec<SealedTable>),
-    /// No configured key opens the values of these tables.
+    /// No configured key decrypts the values of these tables.
     #[error(
-        "no configured key opens the encrypted values of {}: set ENCRYPTION_MASTER_KEY to the key with \
+        "no configured key decrypts the encrypted values of {}: set ENCRYPTION_MASTER_KEY to the key with \
          which they were encrypted, or add that key to ENCRYPTION_MASTER_KEY_PREVIOUS", names(.0)
     )]
     NoKeyFits(Vec<SealedTable>),

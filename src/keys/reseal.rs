@@ -277,7 +277,7 @@ impl Direction {
     }
 }
 
-/// Deletes the secrets that no configured key opens, and forgets a check value that none opens.
+/// Deletes the secrets that no configured key decrypts, and forgets a check value that none decrypts.
 ///
 /// Returns how many rows of each table it deleted.
 ///

@@ -32,7 +32,7 @@ impl Collector for Process {
         encode_gauge(&mut encoder, "process_open_fds", "Open file descriptors.", open_fds())?;
         ConstCounter::new(telemetry::lines_dropped()).encode(encoder.encode_descriptor(
             "discogsography_log_lines_dropped",
-            "Log lines dropped because the log was full, or because they could not be written.",
+            "Log lines dropped because the queue was full, or because writing failed.",
             None,
             MetricType::Counter,
         )?)

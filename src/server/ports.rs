@@ -65,7 +65,7 @@ impl BoundPort {
     pub(super) async fn serve(self, stopped: impl Future) {
         let Self { listener, routes, settings, observer } = self;
         if let Err(error) = http_door::serve(listener, routes, settings, observer, stopped).await {
-            error!(%error, "❌ A port can't be served");
+            error!(%error, "❌ The listener of a port failed");
         }
     }
 }

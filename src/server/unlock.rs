@@ -71,7 +71,10 @@ fn report(locked: &Locked, problem: &str) {
             Misfit::NoKey(_) | Misfit::NoKeyFits(_) | Misfit::OtherKey | Misfit::KeyMissing,
         )
         | Locked::File(_) => {
-            error!(problem, "❌ Stored secrets can't be decrypted; not serving until they can");
+            error!(
+                problem,
+                "❌ Stored secrets can't be decrypted; the service is not ready until this is fixed"
+            );
         }
     }
 }

@@ -128,7 +128,7 @@ impl<W: Write> Write for Bounded<W> {
     }
 }
 
-/// Escapes text inside a JSON string (RFC 8259 section 7), and control characters of terminals.
+/// Escapes text for a JSON string (RFC 8259 section 7), and what a terminal would act on.
 struct Escaped<'a, W>(&'a mut W);
 
 impl<W: Write> Write for Escaped<'_, W> {
@@ -204,7 +204,7 @@ impl<W: Write> Visit for TextFields<'_, W> {
     }
 }
 
-/// Escapes line breaks and control characters of terminals.
+/// Escapes line breaks, and what a terminal would act on.
 struct OneLine<'a, W>(&'a mut W);
 
 impl<W: Write> Write for OneLine<'_, W> {

@@ -15,7 +15,7 @@ use crate::harness::{Actor, Answer, TestApp, on_both_compositions};
 on_both_compositions!(
     malformed_json_is_located_by_its_byte,
     text_that_is_not_unicode_is_not_json,
-    json_out_of_bounds_is_not_json,
+    json_that_is_too_deep_or_has_an_invalid_number_is_refused,
     json_that_is_not_an_object_is_rejected,
     an_empty_body_and_null_are_missing,
 );
@@ -104,7 +104,7 @@ async fn text_that_is_not_unicode_is_not_json(app: TestApp) {
     assert_malformed(&app, &bodies).await;
 }
 
-async fn json_out_of_bounds_is_not_json(app: TestApp) {
+async fn json_that_is_too_deep_or_has_an_invalid_number_is_refused(app: TestApp) {
     let deep = format!("{{\"email\": {}1{}}}", "[".repeat(200), "]".repeat(200));
     let bodies: [(&[u8], usize); 5] = [
         (deep.as_bytes(), 136),

@@ -61,7 +61,7 @@ struct Requests {
 fn operations() -> Vec<Operation> {
     let mut operations: Vec<_> = paths()
         .flat_map(|(path, item)| {
-            item.iter().map(move |(method, said)| operation(&path, method, said))
+            item.iter().map(move |(method, spec)| operation(&path, method, spec))
         })
         .collect();
     assert!(operations.len() >= 13, "only {} operations were found", operations.len());
@@ -70,15 +70,15 @@ fn operations() -> Vec<Operation> {
     operations
 }
 
-fn operation(path: &str, method: &str, said: &'static Value) -> Operation {
-    let schemes = said["security"].as_array().into_iter().flatten();
+fn operation(path: &str, method: &str, spec: &'static Value) -> Operation {
+    let schemes = spec["security"].as_array().into_iter().flatten();
     let mut successes =
-        said["responses"].as_object().unwrap().keys().filter(|status| status.starts_with('2'));
+        spec["responses"].as_object().unwrap().keys().filter(|status| status.starts_with('2'));
     Operation {
-        id: said["operationId"].as_str().unwrap(),
+        id: spec["operationId"].as_str().unwrap(),
         method: Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap(),
         path: path.to_owned(),
-        has_body: said.get("requestBody").is_some(),
+        has_body: spec.get("requestBody").is_some(),
         // An empty scheme among them would make the others optional.
         needs_token: schemes.clone().count() > 0
             && schemes.clone().all(|scheme| scheme.get("access_token").is_some()),
@@ -193,7 +193,7 @@ async fn former_admin(app: &TestApp) -> Actor {
 fn the_tables_match_the_document() {
     let operations = operations();
     let ids = |is_meant: fn(&Operation) -> bool| -> BTreeSet<&str> {
-        operations.iter().filter(|operation| is_meant(operation)).map(|said| said.id).collect()
+        operations.iter().filter(|operation| is_meant(operation)).map(|spec| spec.id).collect()
     };
     assert_eq!(ids(|operation| !operation.needs_token), BTreeSet::from(WITHOUT_TOKEN));
     let below_admin = ids(|operation| operation.path.starts_with("/api/admin/"));
@@ -201,8 +201,8 @@ fn the_tables_match_the_document() {
     assert_eq!(ids(|operation| operation.is_for_admins() && operation.needs_token), below_admin);
     let may_forbid: BTreeSet<_> = paths()
         .flat_map(|(_, item)| item.values())
-        .filter(|said| said["responses"].get("403").is_some())
-        .map(|said| said["operationId"].as_str().unwrap())
+        .filter(|spec| spec["responses"].get("403").is_some())
+        .map(|spec| spec["operationId"].as_str().unwrap())
         .collect();
     let finishing = ["finishConnection"];
     assert_eq!(may_forbid, FOR_ADMINS.into_iter().chain(finishing).collect());

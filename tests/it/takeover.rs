@@ -114,7 +114,7 @@ async fn revoking_leaves_other_providers_alone() {
     assert_eq!(left.as_deref(), Some("another"));
 }
 
-/// Later Python versions have this column, and an operator may have added it with nulls.
+/// Later releases have the column `totp_enabled`; one that an operator added may contain nulls.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
 async fn the_second_factor_of_a_later_version_is_taken_over() {
@@ -197,7 +197,7 @@ async fn five_cold_starts_on_one_empty_database_make_one_schema() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn five_cold_starts_on_the_seeds_database_lose_nothing() {
+async fn five_concurrent_first_starts_on_a_python_database_lose_no_rows() {
     let stores = seeded().await;
     let client = stores.database().client().await;
     let _opened = cold_starts(stores).await;

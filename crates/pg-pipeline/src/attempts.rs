@@ -1,8 +1,8 @@
-//! Races attempts to connect, which may take longer than a query may wait.
+//! Opens a connection with several concurrent attempts, and uses the first that succeeds.
 //!
-//! A slow attempt is joined by another instead of being cancelled. So a server behind a slow
-//! network can be reached, and a server that recovers is reached at once. Knows when a phase
-//! starts, not what it does.
+//! Connecting may take longer than a query waits for a connection. If an attempt is slow, another
+//! one starts beside it. So a server behind a slow network can be reached, and a server that recovers
+//! is reached at once. This module records when a phase starts, but does not know what happens in it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -65,7 +65,9 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Returns the first success within [`TIMEOUT`]; a failure lets the other attempts finish.
+/// Returns the first attempt that succeeds within [`TIMEOUT`].
+///
+/// A failed attempt does not stop the others; its error is returned only if none succeeds.
 pub(crate) async fn race<T, F>(attempt: impl Fn(Progress) -> F) -> Result<T, Error>
 where
     T: Send + 'static,
@@ -100,7 +102,7 @@ where
                 }
             }
             () = pause(head_start) => {
-                // The system itself repeats queries to a slow name server.
+                // No other attempt during the look-up: the system's resolver retries by itself.
                 let is_past_look_up = newest.phase() > Phase::LookUp || task.is_finished();
                 let is_hopeless = failure.as_ref().is_some_and(Error::is_lasting);
                 if is_past_look_up && !is_hopeless && attempts.len() < MAX_ATTEMPTS {

@@ -139,7 +139,7 @@ impl Database {
         written.map(|(written, _)| written)
     }
 
-    /// Removes what the file and its `-wal` still contain of changed and deleted rows.
+    /// Erases the old content of changed and deleted rows from the file and its `-wal`.
     ///
     /// Writes wait meanwhile, so this is for rare occasions. While another process reads the file, a
     /// part may stay in `-wal` until the file is closed.
@@ -191,7 +191,7 @@ impl Database {
 
     /// Returns the threads; fails if the file is known to be damaged.
     ///
-    /// A row that is not found might exist, and a row that is written might be lost.
+    /// In a damaged file, a read may miss a row that exists, and a write may be lost.
     fn threads(&self) -> Result<Arc<Threads>, Error> {
         if let Some(damage) = self.damage.get() {
             return Err(Error::Damaged(damage.clone()));

@@ -59,7 +59,7 @@ pub(super) fn read(reader: &mut Reader<'_>, because: &str) -> Option<RedisConfig
     Some(RedisConfig { url: url.as_str().into(), roots, namespace: String::new() })
 }
 
-/// Refuses what the library would refuse, or send to the server unchanged.
+/// Parses a URL; rejects what the Redis library rejects, and what it would send unchecked.
 pub(in crate::config) fn parse_redis_url(text: &str) -> Result<RedisUrl, String> {
     if ["unix:", "redis+unix:", "redis+socket:"].iter().any(|begin| text.starts_with(begin)) {
         return Err(address::NO_SOCKETS.to_owned());
@@ -89,13 +89,13 @@ pub(in crate::config) fn parse_redis_url(text: &str) -> Result<RedisUrl, String>
         url.set_path(&format!("/{number}"));
     }
     let info = url.as_str().into_connection_info().map_err(|_| {
-        "is not a URL that Redis clients know: a host and port, a user and password, the number \
-         of a database, and nothing else"
+        "is not a valid Redis URL: it may contain only a host and port, a user and password, and a \
+         database number"
     })?;
     if i32::try_from(info.redis_settings().db()).is_ok_and(|number| number >= 0) {
         Ok(RedisUrl { url, ignored })
     } else {
-        Err("names a database that is not a number from 0 on".to_owned())
+        Err("names a database that is not a number of 0 or more".to_owned())
     }
 }
 
@@ -104,8 +104,8 @@ fn read_roots(reader: &mut Reader<'_>, url: &Url) -> Option<RootCertificates> {
     if url.scheme() == "rediss" {
         return tls::read_roots(reader, REDIS_SSLROOTCERT.declaration.name, &path);
     }
-    let what = "names a root certificate that nothing is checked against: set a REDIS_URL that \
-                begins with rediss://, or leave it out";
+    let what = "has no effect, because REDIS_URL does not use TLS: begin REDIS_URL with rediss://, or \
+                remove REDIS_SSLROOTCERT";
     reader.invalid(&REDIS_SSLROOTCERT, what);
     None
 }

@@ -90,8 +90,7 @@ fn combine(
     let mut useless = |what: &str| reader.problem(named_by, what, Some(ROOTS_EXAMPLE));
     match (mode, roots) {
         (Mode::Disable | Mode::Prefer, Some(_)) => useless(
-            "names a root certificate that nothing is checked against: set \
-             POSTGRES_SSLMODE=verify-full, or leave it out",
+            "has no effect with this POSTGRES_SSLMODE: set POSTGRES_SSLMODE=verify-full, or remove it",
         ),
         (Mode::Require | Mode::VerifyCa, Some(SYSTEM)) => useless(
             "is `system`, whose authorities sign for anybody: set POSTGRES_SSLMODE=verify-full",

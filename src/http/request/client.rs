@@ -61,7 +61,7 @@ impl ForwardingWarnings {
             Doubt::Missing => self.missing.call_once(|| {
                 warn!(
                     %peer,
-                    "⚠️ A trusted proxy sends no forwarding header: all its clients share one budget"
+                    "⚠️ A trusted proxy sends no forwarding header: all its clients share one request limit"
                 );
             }),
             Doubt::Unusable => self.unusable.call_once(|| {

@@ -36,7 +36,7 @@ const DIFFERENCE: &str = "
 const API_MIGRATIONS: [(&str, &str); 2] = [("name", "text"), ("number", "integer")];
 
 /// Finds columns of existing tables that lack their unique index.
-const NOT_UNIQUE: &str = "
+const MISSING_UNIQUE_CONSTRAINTS: &str = "
     with expected (migration, place, columns) as (
         values ('0001_accounts', 'users', '{id}'::name[]),
             ('0001_accounts', 'users', '{email}'),
@@ -172,7 +172,9 @@ pub(crate) async fn missing_unique(
     transaction: &Transaction<'_>,
     migrations: &[String],
 ) -> Result<Vec<MissingUnique>, PostgresError> {
-    let rows = transaction.query_typed(NOT_UNIQUE, &[(&migrations, Type::TEXT_ARRAY)]).await?;
+    let rows = transaction
+        .query_typed(MISSING_UNIQUE_CONSTRAINTS, &[(&migrations, Type::TEXT_ARRAY)])
+        .await?;
     let missing = |row: &tokio_postgres::Row| {
         Ok(MissingUnique { table: row.try_get(0)?, columns: row.try_get(1)? })
     };

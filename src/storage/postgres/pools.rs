@@ -111,7 +111,7 @@ impl Observer for Monitor {
     fn not_opened(&self, error: &Error) {
         let problem = PostgresError::describe(error);
         if self.outage.begins() {
-            tracing::warn!(error = %problem, "⚠️ PostgreSQL can't be used; trying again until it can");
+            tracing::warn!(error = %problem, "⚠️ PostgreSQL can't be used; retrying");
         }
         self.log_lost(&problem);
     }

@@ -109,7 +109,7 @@ fn a_wrong_key_encrypts_nothing() {
         let (code, line) = code_and_last_line(&outcome);
         assert_eq!(code, Some(1), "{outcome:?}");
         assert!(
-            line.contains("no configured key opens the encrypted values of app_config"),
+            line.contains("no configured key decrypts the encrypted values of app_config"),
             "{line}"
         );
     }

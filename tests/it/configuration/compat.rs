@@ -6,7 +6,7 @@ use super::databases::COMPLETE;
 use super::{assert_problem, loaded, problems};
 
 #[test]
-fn a_python_service_is_expected_only_on_request() {
+fn python_compat_is_off_by_default() {
     assert_eq!(loaded(&[]).python_compat, PythonCompat::Off);
     assert_eq!(loaded(&COMPLETE).python_compat, PythonCompat::Off);
     let on = [&COMPLETE[..], &[("PYTHON_COMPAT", "on")]].concat();
@@ -17,8 +17,8 @@ fn a_python_service_is_expected_only_on_request() {
 fn a_python_service_needs_redis() {
     assert_problem(
         &[("PYTHON_COMPAT", "on")],
-        "PYTHON_COMPAT is on, but there is no Redis: set REDIS_URL to the Redis of the Python \
-         service, or turn it off (for example: REDIS_URL=redis://cache.example.com:6379/0)",
+        "PYTHON_COMPAT is on, but there is no Redis: set PYTHON_COMPAT=off, or set REDIS_URL to \
+         the Redis of the Python service (for example: REDIS_URL=redis://cache.example.com:6379/0)",
     );
     let without_redis: Vec<_> =
         COMPLETE.into_iter().filter(|(name, _)| *name != "REDIS_URL").collect();

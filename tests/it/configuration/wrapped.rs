@@ -154,7 +154,7 @@ fn data_dir_is_a_literal_path() {
         };
         assert_eq!(embedded.data_dir, Path::new("/srv/data"), "{path:?}");
     }
-    let what = "DATA_DIR contains `$`, which nothing replaces: it is part of the folder's name";
+    let what = "DATA_DIR contains `$`. Variables in it are not expanded: the `$` is part of the folder's name";
     let config = loaded(&[("DATA_DIR", "/srv/$USER/data")]);
     assert_eq!(config.warnings, [Warning::Careful(what.to_owned())]);
     let of_a_shell = "begins with `~` or `$`, which only a shell replaces: write the whole path";

@@ -14,7 +14,7 @@ use crate::harness::{Actor, Answer, Composition, TestApp, on_both_compositions, 
 
 on_both_compositions!(
     a_verify_at_the_exchange_stores_nothing_after_a_revoke,
-    a_verify_at_the_identity_stores_nothing_after_a_revoke,
+    a_verify_that_waits_for_the_identity_stores_nothing_after_a_revoke,
     a_verify_whose_client_hung_up_stores_nothing_after_a_revoke,
     a_verify_stores_nothing_for_a_user_who_is_deactivated_meanwhile,
     a_verify_stores_nothing_for_a_user_who_is_deleted_meanwhile,
@@ -32,7 +32,7 @@ async fn a_verify_at_the_exchange_stores_nothing_after_a_revoke(app: TestApp) {
     assert_nothing_is_left(&app, &alice, &state).await;
 }
 
-async fn a_verify_at_the_identity_stores_nothing_after_a_revoke(app: TestApp) {
+async fn a_verify_that_waits_for_the_identity_stores_nothing_after_a_revoke(app: TestApp) {
     let alice = app.user("alice").await;
     connect(&app, &alice).await;
     let (state, finished) = interrupted(&app, &alice, Step::Identity, revoke(&alice)).await;

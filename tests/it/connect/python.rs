@@ -66,7 +66,7 @@ async fn a_flow_of_the_python_service_is_finished() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn a_secret_alone_belongs_to_the_first_user_who_finishes_it() {
+async fn a_flow_without_a_user_belongs_to_the_first_user_who_tries_to_verify_it() {
     let app = beside_python().await;
     let (alice, bob) = (app.user("alice").await, app.user("bob").await);
     let (secret, state, pin) = of_python(&app, &alice).await;
@@ -87,7 +87,7 @@ async fn the_python_service_reads_a_flow_that_it_did_not_start() {
     let (secret, user_id) = read_as_python(&app, &state).await;
     assert_eq!(user_id, alice.id);
     assert_refusal(&alice.verify(&state, &pin).await, STATE_UNKNOWN);
-    // That it is the right secret shows in a `verify` with nothing but it.
+    // If a `verify` succeeds with a record that has only this secret, the secret is correct.
     write_as_python(&app, &state, &json!({ "secret": secret, "user_id": user_id }).to_string())
         .await;
     assert_connected(&alice.verify(&state, &pin).await);
@@ -118,7 +118,7 @@ async fn a_record_of_no_known_form_is_unknown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn records_of_the_python_service_are_unknown_unless_it_is_expected() {
+async fn records_of_the_python_service_are_unknown_with_python_compat_off() {
     let app = Setup::new(Composition::Servers).start().await;
     let alice = app.user("alice").await;
     let (state, pin) = approved(&app, &alice).await;

@@ -170,8 +170,8 @@ async fn an_untrusted_postgresql_is_reported_with_the_variable_to_set() {
     let scene = scene.with("POSTGRES_SSLMODE", "verify-ca");
     let other = scene.with("POSTGRES_SSLROOTCERT", &certificate("other-ca.pem"));
     let finding = other.finding("database", "error");
-    let fix = "Set POSTGRES_SSLROOTCERT to the path of the root certificate that signed the \
-                server's, in PEM form";
+    let fix = "Set POSTGRES_SSLROOTCERT to the path of a PEM file with the root certificate that signed \
+                the server's certificate";
     assert_eq!(finding["fix"], fix, "{finding:#}");
     let own = other.with("POSTGRES_SSLROOTCERT", &certificate("ca.pem"));
     own.finding("database", "ok");
@@ -217,7 +217,7 @@ async fn a_missing_unique_constraint_is_found_and_can_be_restored() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and Redis: run scripts/test"]
-async fn settings_that_risk_data_or_hang_are_found() {
+async fn settings_that_can_lose_data_or_block_requests_are_found() {
     let scene = Scene::new(Composition::Servers).await;
     // The tests' own PostgreSQL runs without fsync.
     let report = scene::whole_report(&scene.program.run(&["doctor", "--json"]));

@@ -26,7 +26,7 @@ async fn stored_secrets_are_reported_by_key(setup: Setup) {
     let all = "The stored secrets are encrypted with the current key (all 2 rows)";
     assert_finding(&scene, "stored_secrets", "ok", all, "");
     let scene = scene.with("ENCRYPTION_MASTER_KEY", OTHER_KEY);
-    let unread = "2 rows of app_config are encrypted, and no configured key opens them: \
+    let unread = "2 rows of app_config are encrypted, and no configured key decrypts them: \
                   discogs_consumer_key, discogs_consumer_secret";
     assert_finding(&scene, "stored_secrets", "error", unread, "Set ENCRYPTION_MASTER_KEY to their");
     let credentials = "The app's credentials can't be decrypted: it is encrypted with a key that is \

@@ -90,8 +90,8 @@ async fn an_untrusted_redis_is_reported_with_the_variable_to_set() {
     let scene = Scene::on(stores, Duration::ZERO, &[]).await;
     let scene = scene.with("REDIS_URL", &format!("rediss://localhost:{port}/0"));
     let finding = scene.finding("redis", "error");
-    let fix = "Set REDIS_SSLROOTCERT to the path of the root certificate that signed the \
-                server's, in PEM form";
+    let fix = "Set REDIS_SSLROOTCERT to the path of a PEM file with the root certificate that signed \
+                the server's certificate";
     assert_eq!(finding["fix"], fix, "{finding:#}");
     scene.with("REDIS_SSLROOTCERT", &certificate("ca.pem")).finding("redis", "ok");
 }

@@ -244,7 +244,7 @@ async fn a_missing_or_wrong_key_is_named() {
     assert_eq!(errors(&report), of("there is no key"));
     let other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let python = python.with("ENCRYPTION_MASTER_KEY", other);
-    assert_eq!(errors(&python.check()), of("no configured key opens it"));
+    assert_eq!(errors(&python.check()), of("no configured key decrypts it"));
     let python = python.with("ENCRYPTION_MASTER_KEY_PREVIOUS", MASTER_KEY);
     assert_eq!(errors(&python.check()), []);
     python.end().await;

@@ -33,7 +33,7 @@ impl Parameters {
             let is_for_encryption = ["ssl", "tls"].contains(&&*name);
             if name == "db" {
                 let number = value.parse().ok().filter(|number| i32::try_from(*number).is_ok());
-                let number = number.ok_or("names a database that is not a number from 0 on")?;
+                let number = number.ok_or("names a database that is not a number of 0 or more")?;
                 parameters.database = Some(number);
             } else if name == "protocol" && !["2", "3", "resp2", "resp3"].contains(&&*value) {
                 return Err("has a protocol that is not 2 or 3".to_owned());

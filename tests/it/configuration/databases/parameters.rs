@@ -164,7 +164,7 @@ fn the_redis_database_may_be_a_parameter() {
     }
     for number in ["-1", "one", "", "99999999999"] {
         let sentence = problem("REDIS_URL", &format!("redis://cache?db={number}"));
-        assert!(sentence.contains("a database that is not a number from 0 on"), "{sentence}");
+        assert!(sentence.contains("a database that is not a number of 0 or more"), "{sentence}");
     }
 }
 
