@@ -110,7 +110,7 @@ pub enum WebPage {
     Off,
 }
 
-/// Whether a later Python service runs on the same stores.
+/// Whether a newer Python service runs on the same stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PythonCompat {
     /// Its revoked tokens are refused, and each service can finish the other's flows.

@@ -75,7 +75,7 @@ pub enum Release {
 pub enum RecordForm {
     /// Only this service.
     Own,
-    /// Also a later Python service: each finishes the flows that the other has started.
+    /// Also a newer Python service: each finishes the flows that the other has started.
     Python,
 }
 

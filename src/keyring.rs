@@ -1,5 +1,6 @@
 //! The keys that encrypt stored secrets, and the encryption of single values: Fernet under keys derived
-//! from `ENCRYPTION_MASTER_KEY`, as in the later Python versions (docs/operations/encryption.md).
+//! from `ENCRYPTION_MASTER_KEY`, as in newer releases of the Python service
+//! (docs/operations/encryption.md).
 //!
 //! This module must not depend on the stores.
 

@@ -80,7 +80,7 @@ pub struct UserWithHash {
     pub user: User,
     /// `<salt>:<key>` in hex, or unreadable text.
     pub hashed_password: SecretString,
-    /// Whether the user has two-factor sign-in, which a later Python version may have enabled.
+    /// Whether the user has two-factor sign-in, which the Python service may have enabled.
     pub has_second_factor: bool,
 }
 

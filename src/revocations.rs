@@ -1,4 +1,4 @@
-//! Tokens that a later Python service alongside this one has revoked: by signing out, or by a new
+//! Tokens that a newer Python service alongside this one has revoked: by signing out, or by a new
 //! password.
 //!
 //! That service leaves marks in Redis. This module keeps them in memory, so that checking a token takes

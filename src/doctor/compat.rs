@@ -4,7 +4,7 @@ use super::inspect::PythonKeys;
 use super::report::{Check, Finding};
 use crate::config::PythonCompat;
 
-/// Reports what a later Python service left, and whether the service takes account of it.
+/// Reports what a newer Python service left, and whether the service takes account of it.
 pub(super) fn python_compat(
     setting: PythonCompat,
     later_python: &[String],
@@ -19,11 +19,12 @@ pub(super) fn python_compat(
             let what = format!("PYTHON_COMPAT is on: {} respected", revocations(marks));
             Finding::ok(check, what)
         }
-        (PythonCompat::Off, 0) if later_python.is_empty() => {
-            Finding::ok(check, "PYTHON_COMPAT is off, and no later Python version was found")
-        }
+        (PythonCompat::Off, 0) if later_python.is_empty() => Finding::ok(
+            check,
+            "PYTHON_COMPAT is off, and no newer release of the Python service was found",
+        ),
         (PythonCompat::Off, 0) => {
-            let what = "PYTHON_COMPAT is off, and a later Python version has used the database";
+            let what = "PYTHON_COMPAT is off, and a newer release of the Python service has used the database";
             Finding::note(
                 check,
                 what,

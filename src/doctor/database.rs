@@ -51,7 +51,7 @@ pub(super) struct Inspected {
     pub(super) credentials: Credentials,
     /// `None` if the database could not be read.
     pub(super) secrets: Option<StoredSecrets>,
-    /// The tables and columns that only later Python versions create.
+    /// The tables and columns that only newer releases of the Python service create.
     pub(super) later_python: Vec<String>,
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Inspection {
     pub(super) config: Vec<ConfigEntry>,
     /// How the first 1,000 secrets of each table are stored.
     pub(super) secrets: StoredSecrets,
-    /// The tables and columns that only later Python versions create.
+    /// The tables and columns that only newer releases of the Python service create.
     pub(super) later_python: Vec<String>,
 }
 

@@ -3,7 +3,7 @@
 //! Pure functions, the same for every record store.
 //!
 //! Replicas of the previous and the next version read the same records. With [`RecordForm::Python`], so
-//! does a later Python service, which reads `secret` and `user_id`.
+//! does a newer Python service, which reads `secret` and `user_id`.
 
 use oauth1::Token;
 use secrecy::{ExposeSecret as _, SecretString};

@@ -1,4 +1,4 @@
-//! Tokens that a later Python service alongside this one has revoked: marks in the Redis that both
+//! Tokens that a newer Python service alongside this one has revoked: marks in the Redis that both
 //! use.
 
 use std::time::Duration;

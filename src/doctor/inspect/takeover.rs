@@ -41,7 +41,7 @@ pub(in crate::doctor) struct PythonDatabase {
     pub(in crate::doctor) writes: Writes,
     /// The database's encoding, if it can't store every character.
     pub(in crate::doctor) limited_encoding: Option<String>,
-    /// The tables and columns that only later Python versions create.
+    /// The tables and columns that only newer releases of the Python service create.
     pub(in crate::doctor) later_python: Vec<String>,
     /// The tables and columns that the first start adds.
     pub(in crate::doctor) additions: Vec<String>,

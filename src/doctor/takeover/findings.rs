@@ -39,10 +39,10 @@ pub(super) fn of_database(database: &PythonDatabase, config: &PostgresConfig) ->
 fn schema(database: &PythonDatabase) -> Vec<Finding> {
     let PythonDatabase { later_python, additions, .. } = database;
     let shape = if later_python.is_empty() {
-        "The tables are those of the first Python version".to_owned()
+        "The tables are those of the first release of the Python service".to_owned()
     } else {
         let found = later_python.join(", ");
-        format!("The tables are those of a later Python version, with {found}")
+        format!("The tables are those of a newer release of the Python service, with {found}")
     };
     let changes = if additions.is_empty() {
         Finding::ok(Check::Schema, "The first start changes nothing in the schema")

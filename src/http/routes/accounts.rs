@@ -116,8 +116,8 @@ operation_errors!(
 /// Sign in
 ///
 /// Returns an access token. An unknown address, a wrong password and a deactivated user get the
-/// same response and take equally long. A user with two-factor sign-in, which a later Python
-/// version may have enabled, gets `second_factor_unavailable` after the correct password.
+/// same response and take equally long. A user with two-factor sign-in, which a newer release of
+/// the Python service may have enabled, gets `second_factor_unavailable` after the correct password.
 #[utoipa::path(
     post,
     path = "/api/auth/login",

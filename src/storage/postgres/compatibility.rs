@@ -84,7 +84,7 @@ const ADDITIONS: &str = "
     group by addition
     order by min(position)";
 
-/// Finds the tables and columns of later Python versions that exist.
+/// Finds the tables and columns of newer releases of the Python service that exist.
 const LATER_PYTHON: &str = "
     select place || coalesce('.' || name, '')
     from (
@@ -208,7 +208,7 @@ pub(crate) async fn additions(
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
-/// Returns the tables and columns that only a later Python version can have added.
+/// Returns the tables and columns that only a newer release of the Python service can have added.
 pub(crate) async fn later_python(
     transaction: &Transaction<'_>,
     missing: &[Migration],

@@ -1,4 +1,4 @@
-//! A later Python service on the same Redis: each finishes the flows that the other has started.
+//! A newer Python service on the same Redis: each finishes the flows that the other has started.
 
 use std::sync::Arc;
 

@@ -135,7 +135,7 @@ async fn the_first_version_is_described() {
         .map(|finding| (finding["severity"].clone(), finding["what"].clone()))
         .collect();
     let expected = [
-        ("ok", "The tables are those of the first Python version".to_owned()),
+        ("ok", "The tables are those of the first release of the Python service".to_owned()),
         (
             "note",
             "The first start adds api_migrations, users.is_admin, known_addresses, \
@@ -160,7 +160,11 @@ async fn the_first_version_is_described() {
         ("connections", "ok", "1 user is connected to Discogs"),
         ("stored_secrets", "ok", "The stored secrets are plain text (all 4 rows)"),
         ("pending_flows", "ok", "No user is connecting Discogs now"),
-        ("python_compat", "ok", "PYTHON_COMPAT is off, and no later Python version was found"),
+        (
+            "python_compat",
+            "ok",
+            "PYTHON_COMPAT is off, and no newer release of the Python service was found",
+        ),
         ("app_credentials", "ok", "Discogs accepts the app's credentials"),
     ] {
         assert_eq!(what(&report, check, severity), expected);
@@ -201,7 +205,7 @@ async fn a_later_version_is_described() {
     let findings = report["findings"].as_array().unwrap();
     let all: Vec<_> = findings.iter().map(|finding| finding["what"].as_str().unwrap()).collect();
     for expected in [
-        "The tables are those of a later Python version, with app_tokens, admin_audit_log, \
+        "The tables are those of a newer release of the Python service, with app_tokens, admin_audit_log, \
          users.is_admin, users.password_changed_at, users.totp_enabled, users.totp_secret, \
          users.totp_recovery_codes",
         "The first start adds api_migrations, known_addresses, users.flow_epoch, api_encryption; it \
@@ -329,7 +333,7 @@ async fn after_the_first_start_nothing_is_left_to_add() {
         .filter(|finding| finding["check"] == "schema")
         .map(|finding| finding["what"].as_str().unwrap())
         .collect();
-    let shape = "The tables are those of a later Python version, with app_tokens, admin_audit_log, \
+    let shape = "The tables are those of a newer release of the Python service, with app_tokens, admin_audit_log, \
                  users.password_changed_at, users.totp_recovery_codes";
     assert_eq!(schema, [shape, "The first start changes nothing in the schema"]);
     python.end().await;

@@ -1,4 +1,4 @@
--- What the schema job of the later Python versions adds to the tables of the first one, with rows
+-- What the schema job of newer releases of the Python service adds to the tables of the first one, with rows
 -- that are encrypted with the master key of the bytes 0 to 31.
 
 alter table users

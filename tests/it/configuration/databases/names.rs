@@ -1,4 +1,4 @@
-//! Other variables for the same servers: `DATABASE_URL` and those of later Python versions.
+//! Other variables for the same servers: `DATABASE_URL`, and those of newer Python services.
 
 use discogsography_api::config::Config;
 use secrecy::ExposeSecret as _;
