@@ -144,7 +144,7 @@ def million(bench: Workbench) -> Figures:
 
 def memory(bench: Workbench) -> Figures:
     with bench.running(bench.small) as idle:
-        yield Figure("memory, idle", [idle.megabytes()], "MB", at_most=12)
+        yield Figure("memory, idle", [idle.megabytes()], "MB", at_most=16)
     service = bench.on_postgres
     bench.live(service)
     bench.me(service)
