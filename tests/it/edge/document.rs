@@ -166,3 +166,41 @@ fn operations_list_only_the_errors_that_they_return() {
     let register = &document()["paths"]["/api/auth/register"]["post"]["responses"];
     assert_eq!(retry_after(&register["503"]), "Seconds to wait.");
 }
+
+/// Returns method, path, token and success of each row of the table in docs/http-api.md.
+fn documented_routes() -> Vec<[String; 4]> {
+    let page = include_str!("../../../docs/http-api.md");
+    let rows = page.lines().filter(|line| line.starts_with("| [`") || line.starts_with("| `"));
+    let mut routes = Vec::new();
+    for row in rows {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let [_, route, token, _, success, _] = cells[..] else { continue };
+        let mut texts = route.split('`').skip(1).step_by(2);
+        let Some((method, first)) = texts.next().and_then(|text| text.split_once(' ')) else {
+            continue;
+        };
+        for path in std::iter::once(first).chain(texts) {
+            let success = success.get(..3).unwrap_or_default();
+            routes.push([method, path, token, success].map(str::to_owned));
+        }
+    }
+    routes
+}
+
+#[test]
+fn the_guide_lists_every_operation() {
+    let documented = documented_routes();
+    for (path, item) in document()["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let token = match operation["security"].as_array().unwrap()[..] {
+                [] => "–",
+                _ if path.starts_with("/api/admin/") => "admin",
+                _ => "user",
+            };
+            let responses = operation["responses"].as_object().unwrap();
+            let success = responses.keys().find(|status| status.starts_with('2')).unwrap();
+            let row = [&method.to_uppercase(), path, token, success].map(str::to_owned);
+            assert!(documented.contains(&row), "{row:?}");
+        }
+    }
+}
