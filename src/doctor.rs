@@ -155,11 +155,11 @@ async fn servers(
     let of_redis = in_time(SERVER, redis::redis(redis), alone, (Check::Redis, "Redis"));
     let (mut inspected, of_redis, keys) = tokio::join!(database, of_redis, python_keys(redis));
     inspected.findings.extend(of_redis);
-    if let Ok(keys) = keys {
-        let later_python = &inspected.later_python;
-        let found = compat::python_compat(config.python_compat, later_python, keys);
-        inspected.findings.push(found);
-    }
+    let compat = match keys {
+        Ok(keys) => compat::python_compat(config.python_compat, &inspected.later_python, keys),
+        Err(error) => compat::unknown(&error),
+    };
+    inspected.findings.push(compat);
     inspected
 }
 

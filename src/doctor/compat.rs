@@ -3,6 +3,7 @@
 use super::inspect::PythonKeys;
 use super::report::{Check, Finding};
 use crate::config::PythonCompat;
+use crate::expiring::ExpiringError;
 
 /// Reports what a newer Python service left, and whether the service takes account of it.
 pub(super) fn python_compat(
@@ -36,6 +37,15 @@ pub(super) fn python_compat(
             Finding::error(check, what, "Set PYTHON_COMPAT=on as long as the Python service runs")
         }
     }
+}
+
+/// Reports that the keys in Redis could not be read.
+pub(super) fn unknown(error: &ExpiringError) -> Finding {
+    Finding::note(
+        Check::PythonCompat,
+        format!("Can't tell whether Redis contains revocations of a Python service: {error}"),
+        "Make Redis available, and let its user run SCAN",
+    )
 }
 
 fn revocations(marks: u64) -> String {
