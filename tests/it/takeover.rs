@@ -15,6 +15,7 @@ use crate::harness::{Actor, Composition, Opened, Setup, TestApp, TestStores, use
 const START_TIME: Duration = Duration::from_secs(30);
 
 const SEED: &str = include_str!("seed_schema.sql");
+const LATER_SCHEMA: &str = include_str!("takeover/later_schema.sql");
 
 async fn seeded() -> TestStores {
     let stores = TestStores::new(Composition::Servers).await;
@@ -129,6 +130,35 @@ async fn the_second_factor_of_a_later_version_is_taken_over() {
         "second_factor_unavailable",
         "This account has two-factor sign-in, which this service does not support yet.",
     );
+}
+
+/// Returns each column of the tables of the Python service, with its type, default and null.
+async fn columns(stores: &TestStores) -> Vec<String> {
+    let columns =
+        "select concat_ws(' ', table_name, column_name, data_type, column_default, is_nullable)
+        from information_schema.columns
+        where table_schema = 'public'
+        order by 1";
+    let rows = stores.database().client().await.query(columns, &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// The schema job of a newer release may run before our migrations, after them, and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and Redis: run scripts/test"]
+async fn the_schema_job_of_python_may_run_before_and_after_migrations() {
+    let mut found = Vec::new();
+    for (before, after) in [(LATER_SCHEMA, LATER_SCHEMA), ("", LATER_SCHEMA), (LATER_SCHEMA, "")] {
+        let stores = seeded().await;
+        stores.database().client().await.batch_execute(before).await.unwrap();
+        let app = Setup::new(Composition::Servers).unconfigured().start_on(stores).await;
+        app.sql(after).await;
+        assert_digger_signs_in(&app).await;
+        found.push(columns(&app.stores).await);
+    }
+    assert!(found[0].iter().any(|column| column.starts_with("users is_admin boolean false NO")));
+    assert_eq!(found[0], found[1]);
+    assert_eq!(found[0], found[2]);
 }
 
 /// The statements that the Python service and Curator run on the tables.

@@ -39,6 +39,14 @@ fn seals_and_opens_what_python_does() {
     }
 }
 
+/// The documented example of the Python service, which people have used as it is.
+#[test]
+fn a_weak_master_key_gives_the_key_that_python_derives() {
+    let direct = "fernet:175EpatallC_m5TB9PUyF1TI1wQS5guKRbNCSdGFjZY=";
+    let token = key("your-master-key-here", "oauth-tokens").seal("", NOW, IV);
+    assert_eq!(token, key(direct, "any purpose").seal("", NOW, IV));
+}
+
 /// Vector `generate.json` of the Fernet specification.
 #[test]
 fn agrees_with_the_specification() {

@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use crate::doctor::scene::{self, CONSUMER_KEY, CONSUMER_SECRET, JWT_SECRET, MASTER_KEY};
 use crate::harness::{Composition, Outcome, PrivateRedis, Program, TestStores};
 
-const LATER: &str = include_str!("later_schema.sql");
+const LATER_ROWS: &str = include_str!("later_rows.sql");
 const PASSWORD: &str = "a-password-of-a-role";
 
 /// The stores of a Python service, and a program that may only read them.
@@ -37,7 +37,8 @@ impl Python {
     /// Creates the database of a later version.
     async fn later() -> Self {
         let python = Self::first().await;
-        python.sql(LATER).await;
+        python.sql(super::LATER_SCHEMA).await;
+        python.sql(LATER_ROWS).await;
         python
             .sql(&format!("grant select on all tables in schema public to \"{}\"", python.role))
             .await;
@@ -206,9 +207,9 @@ async fn a_later_version_is_described() {
     let all: Vec<_> = findings.iter().map(|finding| finding["what"].as_str().unwrap()).collect();
     for expected in [
         "The tables are those of a newer release of the Python service, with app_tokens, admin_audit_log, \
-         users.is_admin, users.password_changed_at, users.totp_enabled, users.totp_secret, \
+         users.password_changed_at, users.totp_enabled, users.totp_secret, \
          users.totp_recovery_codes",
-        "The first start adds api_migrations, known_addresses, users.flow_epoch, api_encryption; it \
+        "The first start adds api_migrations, users.is_admin, known_addresses, users.flow_epoch, api_encryption; it \
          changes no row",
         "1 row of oauth_tokens is plain text",
         "2 rows of app_config are plain text",
