@@ -1,7 +1,8 @@
 """Measures how soon the service refuses a token that a Python service beside it revokes.
 
 Each mark is written to Redis and acknowledged; the token is used 50 ms and a second later. Then
-Redis restarts empty, freezes, or is out of reach of the service, and no mark may be missed.
+Redis restarts empty, fails over, freezes, or is out of reach of the service, and no mark may be
+missed.
 """
 
 import argparse
@@ -105,6 +106,12 @@ def restart_empty(redis: Redis, ids: list[str]) -> None:
     mark_all(redis, ids)
 
 
+def fail_over(redis: Redis, ids: list[str]) -> None:
+    mark_all(redis, ids[::2])
+    redis.fail_over()
+    mark_all(redis, ids[1::2])
+
+
 def flush(redis: Redis, ids: list[str]) -> None:
     mark_all(redis, ids[::2])
     pause(SOON_SECONDS)
@@ -137,6 +144,7 @@ def cut_connections(redis: Redis, ids: list[str]) -> None:
 
 FAULTS: dict[str, Callable[[Redis, list[str]], None]] = {
     "restarted empty": restart_empty,
+    "failed over": fail_over,
     "flushed": flush,
     "frozen": freeze,
     "out of reach": cut_off,

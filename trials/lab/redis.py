@@ -51,6 +51,19 @@ class Redis:
     def stop(self) -> None:
         end(self.process)
 
+    def fail_over(self) -> None:
+        """Ends the server once a replica has its data; the replica takes over the port."""
+        primary, port, self.port = self.process, self.port, free_port()
+        self.start("--replicaof", "127.0.0.1", str(port), "--masterauth", PASSWORD)
+        eventually(self.follows, START_SECONDS, "the replica has the data")
+        end(primary)
+        self.ask("REPLICAOF", "NO", "ONE")
+        self.ask("CONFIG", "SET", "port", str(port))
+        self.port = port
+
+    def follows(self) -> bool:
+        return "master_link_status:up" in self.ask("INFO", "replication")
+
     def freeze(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
 
