@@ -137,8 +137,9 @@ enum Command {
     },
     /// Copy the database of the embedded store into a file, even while a service uses it.
     ///
-    /// The copy is checked, readable only by its owner, and appears only once it is complete. It does
-    /// not contain `DATA_DIR/jwt-secret` and `DATA_DIR/master-key`: keep them with it.
+    /// The copy is checked, readable only by its owner, and appears only once it is complete. It
+    /// contains neither `DATA_DIR/jwt-secret` nor `DATA_DIR/master-key`: back these up, too, but store
+    /// them apart from the copy.
     #[command(
         after_help = "Examples:\n  discogsography-api backup copy.db\n  discogsography-api backup - > copy.db"
     )]

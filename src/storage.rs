@@ -161,7 +161,7 @@ fn decrypted(
     Ok(entry)
 }
 
-/// Returns why a flow's result was not stored, according to its user.
+/// Returns why a flow's result was not stored, judging by the current state of the flow's user.
 fn not_stored(user: Option<&User>) -> StorageError {
     if user.is_some_and(|user| user.is_active) {
         StorageError::FlowEnded

@@ -22,7 +22,8 @@ use crate::expiring::{Expiring, ExpiringError, MemoryRecords};
 use crate::metrics::Metrics;
 use crate::telemetry::chain;
 
-/// The timeout for Redis: 100 ms, counted in ticks, which an overloaded process delays as well.
+/// The timeout for Redis: 50 ticks of 2 ms. In an overloaded process the ticks are late, too, so its
+/// own delay is not mistaken for an outage of Redis.
 const TICKS: u32 = 50;
 const TICK: Duration = Duration::from_millis(2);
 
@@ -51,7 +52,8 @@ struct Inner {
 struct Queue {
     waiting: VecDeque<(Charge, Option<oneshot::Sender<Verdict>>)>,
     redis: RedisState,
-    /// The grants of each bucket that Redis lacks: the newest ones within its window.
+    /// For each bucket, the granted requests that Redis does not know of yet: the newest ones within
+    /// the bucket's window.
     unshared: HashMap<String, Vec<i64>>,
 }
 
@@ -214,7 +216,8 @@ impl Inner {
         verdict
     }
 
-    /// Undoes in Redis what it counted late, since that was also counted here.
+    /// Removes from Redis the requests that it counted after the timeout: this process has counted
+    /// them itself.
     fn take_back(self: &Arc<Self>, batch: &Batch, decided: Decided) {
         self.forget_unshared(batch);
         for (charge, verdict) in batch.charges.iter().zip(decided.verdicts) {

@@ -1,5 +1,5 @@
-//! Loads users by id in batches: the ids requested during one read are read together by the next one
-//! (docs/decisions/0019-users-are-read-together.md).
+//! Loads users by id in batches: those requested while a read is in progress are read together by the
+//! next statement (docs/decisions/0019-users-are-read-together.md).
 
 use std::fmt;
 use std::mem;

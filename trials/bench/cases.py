@@ -18,6 +18,7 @@ from .workbench import Rate, Stores, Workbench
 
 CORES = os.cpu_count() or 1
 MILLION = 1_000_000
+MASTER_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
 Figures = Iterator[Figure]
 
@@ -63,6 +64,16 @@ def me_marks(bench: Workbench) -> Figures:
     )
     yield Figure("me with 100,000 revoked tokens", rates, "/s", without, "PYTHON_COMPAT off",
                  at_least=0.97, note=f"{processor_time(rates)}, off {processor_time(without)}")
+
+
+def status_sealed(bench: Workbench) -> Figures:
+    """Whether encryption slows down the status of a connection, which contains no secret."""
+    sealed = {**bench.stores("bench_sealed", 1000), "ENCRYPTION_MASTER_KEY": MASTER_KEY}
+    rates, plain = bench.in_turn(
+        lambda: bench.rate(sealed, bench.status), lambda: bench.rate(bench.small, bench.status)
+    )
+    yield Figure("status, PostgreSQL, with encryption", rates, "/s", plain, "without",
+                 at_least=0.97)
 
 
 def sign_ins(bench: Workbench) -> Figures:
@@ -237,6 +248,7 @@ CASES: dict[str, Callable[[Workbench], Figures]] = {
     "me-alone": me_alone,
     "me-sqlite": me_sqlite,
     "me-marks": me_marks,
+    "status-sealed": status_sealed,
     "sign-ins": sign_ins,
     "sign-in-alone": sign_in_alone,
     "registrations": registrations,

@@ -100,6 +100,10 @@ class Workbench:
     def me(self, service: Service, clients: int = 64) -> Measured:
         return self.start_me(service, clients).result()
 
+    def status(self, service: Service) -> Measured:
+        token, path = self.token(service), "/api/oauth/status/discogs"
+        return Wrk(service.address, 64, self.seconds, path=path, token=token).result()
+
     def sign_ins(self, service: Service) -> Measured:
         return self.sign_in(64, service).result()
 

@@ -11,8 +11,9 @@ use tokio_postgres::error::SqlState;
 use crate::storage::StorageError;
 use crate::tls::fault::{self, TlsFault};
 
-/// SQLSTATE classes that may pass without a change to the service: connection (08), sign-in (28, 3D),
-/// locks (40, 55), resources (53), operators and time limits (57), the system (58).
+/// SQLSTATE classes of errors that may go away without a change to the service: connection (08),
+/// sign-in (28, 3D), locks (40, 55), resources (53), operator intervention and timeouts (57), system
+/// errors (58).
 const TRANSIENT: [&str; 8] = ["08", "28", "3D", "40", "53", "55", "57", "58"];
 
 /// A server that refuses writes.
@@ -157,7 +158,7 @@ fn hint(code: &str, message: &str) -> &'static str {
         "55P03" => " (another session keeps the table locked)",
         _ if message.ends_with("no encryption") => " (POSTGRES_SSLMODE=require would encrypt)",
         _ if refuses_settings(message) => {
-            " (with POSTGRES_STATEMENTS=unnamed connections have no settings)"
+            " (set POSTGRES_STATEMENTS=unnamed: the service then sends no settings when it connects)"
         }
         _ => "",
     }
@@ -195,7 +196,7 @@ mod tests {
             ("08P01", "unsupported startup parameter in options: plan_cache_mode"),
             ("0A000", "RDS Proxy currently doesn't support command-line options."),
         ] {
-            let expected = " (with POSTGRES_STATEMENTS=unnamed connections have no settings)";
+            let expected = " (set POSTGRES_STATEMENTS=unnamed: the service then sends no settings when it connects)";
             assert_eq!(hint(code, message), expected);
         }
         assert_eq!(hint("08P01", "no such database"), "");
