@@ -60,10 +60,9 @@ pub(super) async fn read_only(config: &RedisConfig) -> (Vec<Finding>, Option<Pyt
         Err(error) => return (vec![refused(&error)], None),
     };
     let latency = asked.elapsed();
-    let states = records(config).ok();
-    let info = match &states {
-        Some((states, _)) => states.info().await.ok().map(|answer| ServerInfo::parse(&answer)),
-        None => None,
+    let info = match RedisRecords::new(config, flows::REDIS_PREFIX) {
+        Ok(records) => records.info().await.ok().map(|answer| ServerInfo::parse(&answer)),
+        Err(_) => None,
     };
     let mut findings: Vec<_> = info.iter().flat_map(writes).collect();
     findings.push(answered(&address, info.as_ref(), latency));

@@ -56,8 +56,7 @@ async fn inspect(
     if !has_migrations(&transaction).await? {
         refuse_foreign_tables(&transaction, POSTGRES).await?;
     }
-    let version =
-        text(&transaction, "select split_part(current_setting('server_version'), ' ', 1)").await?;
+    let version = version(&transaction).await?;
     let writes = writes(&transaction).await?;
     let missing = missing_to_serve(&transaction).await?;
     if !missing.is_empty() {
@@ -115,6 +114,11 @@ impl From<PostgresError> for InspectionError {
             _ => Self::Storage(error.into()),
         }
     }
+}
+
+/// Returns the server's version: `17.4`.
+pub(super) async fn version(transaction: &Transaction<'_>) -> Result<String, PostgresError> {
+    text(transaction, "select split_part(current_setting('server_version'), ' ', 1)").await
 }
 
 pub(super) async fn writes(transaction: &Transaction<'_>) -> Result<Writes, PostgresError> {
@@ -216,10 +220,7 @@ pub(super) async fn has_column(
     Ok(text(transaction, &found).await? == "true")
 }
 
-pub(super) async fn text(
-    transaction: &Transaction<'_>,
-    query: &str,
-) -> Result<String, PostgresError> {
+async fn text(transaction: &Transaction<'_>, query: &str) -> Result<String, PostgresError> {
     let rows = transaction.query_typed(query, &[]).await?;
     let row = rows.first().ok_or(Error::NoRow)?;
     Ok(row.try_get(0)?)

@@ -8,7 +8,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 use uuid::Uuid;
 
-use super::postgres::{config, has_column, has_table, on_connection, text, writes};
+use super::postgres::{config, has_column, has_table, on_connection, version, writes};
 use super::privileges::{missing_to_migrate, missing_to_serve};
 use super::secrets::{self, Rows, StoredSecrets};
 use super::{InspectionError, MissingPrivilege, Writes};
@@ -16,18 +16,16 @@ use crate::accounts::password::is_readable_hash;
 use crate::config::PostgresConfig;
 use crate::keyring::Keyring;
 use crate::model::ConfigEntry;
+use crate::storage::PAGE;
 use crate::storage::postgres::{
     PING, PostgresError, additions, incompatibility, later_python, limited_encoding, pending,
 };
 
-/// The time limit for all statements together; a million users take a few seconds.
+/// The time limit for all statements together; a million users take a minute or two.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// How many email addresses are named.
 const MOST_NAMED: usize = 10;
-
-/// The most users that are read at once.
-const PAGE: usize = 1_000;
 
 const CONNECTIONS: &str = "select count(*) from oauth_tokens where provider = 'discogs'";
 
@@ -105,9 +103,8 @@ async fn inspect(mut client: Client, keyring: &Keyring) -> Result<PythonDatabase
     if !names.is_empty() {
         missing_privileges.extend(missing_to_migrate(&transaction, &names).await?);
     }
-    let version = "select split_part(current_setting('server_version'), ' ', 1)";
     Ok(PythonDatabase {
-        version: text(&transaction, version).await?,
+        version: version(&transaction).await?,
         latency,
         writes: writes(&transaction).await?,
         limited_encoding: limited_encoding(&transaction).await?,
